@@ -1,0 +1,1 @@
+"""Tasks, steps and the agents that do them."""

@@ -1,0 +1,84 @@
+"""The kinds of events, and how a committed event is announced to those who watch."""
+
+from __future__ import annotations
+
+import json
+import logging
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import redis
+from django.conf import settings
+from django.db import models
+
+if TYPE_CHECKING:
+    import uuid
+
+    from agents.models import Event
+
+logger = logging.getLogger(__name__)
+
+
+class Kind(models.TextChoices):
+    """Every kind of durable event (public contract, version 1)."""
+
+    TASK_SUBMITTED = "task.submitted", "Submitted"
+    TASK_STATE = "task.state", "State changed"
+    TASK_PLANNED = "task.planned", "Planned"
+    STEP_STATE = "step.state", "Step state changed"
+    STEP_STARTED = "step.started", "Step started"
+    MESSAGE = "message", "Message"
+    TOOL_STARTED = "tool.started", "Tool started"
+    TOOL_FINISHED = "tool.finished", "Tool finished"
+    STEP_FINISHED = "step.finished", "Step finished"
+    MEMORY_RECALLED = "memory.recalled", "Memory recalled"
+    LIMIT_WARNED = "limit.warned", "Limit near"
+    ESCALATION_RAISED = "escalation.raised", "Needs a person"
+    ESCALATION_RESOLVED = "escalation.resolved", "A person decided how to go on"
+    PROPOSAL_READY = "proposal.ready", "Proposal ready"
+    APPROVAL_REQUESTED = "approval.requested", "Sign-off requested"
+    APPROVAL_SIGNED = "approval.signed", "Signed"
+    APPROVAL_DECIDED = "approval.decided", "Decided"
+    EFFECT_STARTED = "effect.started", "Carrying out"
+    EFFECT_FINISHED = "effect.finished", "Carried out"
+    ROUND_STARTED = "round.started", "Next round"
+    TASK_FINISHED = "task.finished", "Finished"
+
+
+def channel(task_id: uuid.UUID | str) -> str:
+    """Return the Redis channel of one task's frames."""
+    return f"cs:task:{task_id}"
+
+
+def project_channel(project_id: uuid.UUID | str) -> str:
+    """Return the Redis channel that tells a project's members something moved."""
+    return f"cs:project:{project_id}"
+
+
+def frame(event: Event) -> dict[str, Any]:
+    """Return the public form of an event, as the API, SSE and WebSocket send it."""
+    return {
+        "seq": event.seq,
+        "kind": event.kind,
+        "at": event.at.isoformat(),
+        "step": str(event.step_id) if event.step_id else None,
+        "data": event.data,
+    }
+
+
+def announce(event: Event) -> None:
+    """Publish a committed event; a lost announcement is healed by replay from the rows."""
+    task = event.task
+    moved = {"task": str(task.pk), "number": task.number, "kind": event.kind, "seq": event.seq}
+    try:
+        pipeline = _redis().pipeline(transaction=False)
+        pipeline.publish(channel(task.pk), json.dumps(frame(event)))
+        pipeline.publish(project_channel(task.project_id), json.dumps(moved))
+        pipeline.execute()
+    except redis.RedisError as error:
+        logger.warning("event %s/%s not announced: %s", task.pk, event.seq, error)
+
+
+@cache
+def _redis() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)

@@ -1,0 +1,80 @@
+"""Limits of tasks and steps as pure functions; the counters live in rows.
+
+Defaults after the circuit-breaker rules of the architecture: 5 turns (Code and Test 12, set on
+their versions), 8 steps, 3 rounds, 45 minutes a task, 10 minutes an attempt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from projects.exceptions import InvalidInput
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+WARN_AT = 0.8  # of a limit: the meter turns amber and `limit.warned` is written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one task may use in all."""
+
+    seconds: int = 2_700
+    tokens: int = 600_000
+    usd: float = 5.0
+    rounds: int = 3
+    steps: int = 8
+
+    @classmethod
+    def of(cls, *layers: dict[str, Any]) -> Limits:
+        """Return the defaults overridden by each layer in turn; raises InvalidInput by name."""
+        known = {field.name: field.type for field in fields(cls)}
+        merged: dict[str, Any] = {}
+        for name, value in (item for layer in layers for item in layer.items()):
+            if name not in known:
+                raise InvalidInput("limits", f"There is no limit {name!r}; use {', '.join(known)}.")
+            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+                raise InvalidInput("limits", f"The limit {name} must be a number above 0.")
+            merged[name] = float(value) if name == "usd" else int(value)
+        return cls(**merged)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the form that is frozen on the task."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trip:
+    """A limit that was reached."""
+
+    rule: str
+    limit: float
+    used: float
+    detail: str
+
+
+def task_trip(limits: Limits, *, tokens: int, usd: Decimal, seconds: float) -> Trip | None:
+    """Return the first task limit that is used up, or None."""
+    rows = (
+        ("wall_clock", limits.seconds, seconds, "seconds"),
+        ("budget", limits.tokens, tokens, "tokens"),
+        ("budget", limits.usd, float(usd), "USD"),
+    )
+    return next((_trip(*row) for row in rows if row[2] >= row[1]), None)
+
+
+def attempt_trip(*, turns: int, max_turns: int, tokens: int, max_tokens: int) -> Trip | None:
+    """Return the first limit of an attempt that is used up, or None."""
+    rows = (("max_turns", max_turns, turns, "turns"), ("budget", max_tokens, tokens, "tokens"))
+    return next((_trip(*row) for row in rows if row[2] >= row[1]), None)
+
+
+def warns(*, used: float, limit: float) -> bool:
+    """Tell whether so much is used that people should see it coming."""
+    return used >= WARN_AT * limit
+
+
+def _trip(rule: str, limit: float, used: float, unit: str) -> Trip:
+    return Trip(rule=rule, limit=limit, used=used, detail=f"{used:g} of {limit:g} {unit} used")

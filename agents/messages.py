@@ -1,0 +1,155 @@
+"""What agents say to each other: validated, versioned messages, never free text.
+
+Unknown fields are refused. The models see these schemas as their output types, so
+every description below is part of a prompt.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MAX_STEPS = 8
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+Line = Annotated[str, Field(min_length=1, max_length=200)]
+Path = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class Message(BaseModel):
+    """Anything one agent hands to another."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PlanStep(Message):
+    """One sub-task for one agent."""
+
+    id: Slug = Field(description="A short id, unique in the plan, e.g. fix-rounding.")
+    agent: Slug = Field(
+        description="The slug of the agent who does it, from the list you were given."
+    )
+    title: Line = Field(description="What will be done, as a short imperative sentence.")
+    instructions: str = Field(
+        min_length=1,
+        max_length=4_000,
+        description="Everything the agent must know. It sees neither the request nor the other steps.",
+    )
+    depends_on: list[Slug] = Field(
+        default_factory=list,
+        max_length=MAX_STEPS,
+        description="Ids of steps whose result it needs. Leave empty to run in parallel.",
+    )
+    files: list[Path] = Field(
+        default_factory=list, max_length=40, description="Paths or globs it is expected to change."
+    )
+    acceptance: str = Field(
+        default="", max_length=400, description="When it is done, checkable if possible."
+    )
+
+
+class Plan(Message):
+    """The router's answer: a DAG of one to eight steps."""
+
+    version: Literal[1] = 1
+    title: Line = Field(description="The request in at most ten words, as a title for people.")
+    outcome: Literal["change", "report"] = Field(
+        description="change: files of the repository change. report: the answer is a text, no file changes."
+    )
+    steps: list[PlanStep] = Field(min_length=1, max_length=MAX_STEPS)
+
+    @model_validator(mode="after")
+    def _is_a_dag(self) -> Plan:
+        ids = [step.id for step in self.steps]
+        if len(set(ids)) != len(ids):
+            raise ValueError("two steps have the same id")
+        done: set[str] = set()
+        left = {step.id: set(step.depends_on) for step in self.steps}
+        unknown = set().union(*left.values()) - set(ids)
+        if unknown:
+            raise ValueError(f"depends_on names unknown steps: {', '.join(sorted(unknown))}")
+        while left:
+            free = [key for key, needs in left.items() if needs <= done]
+            if not free:
+                raise ValueError(
+                    f"steps depend on each other in a circle: {', '.join(sorted(left))}"
+                )
+            done.update(free)
+            for key in free:
+                del left[key]
+        return self
+
+
+class Check(Message):
+    """How a claim can be checked by the platform. Choose `none` when it cannot."""
+
+    kind: Literal[
+        "checks_pass", "file_unchanged", "only_files", "text_present", "text_absent", "none"
+    ] = Field(
+        description=(
+            "checks_pass: the project's checks pass on the merged tree. "
+            "file_unchanged: `path` is byte-identical to main. "
+            "only_files: nothing outside the globs in `paths` changed. "
+            "text_present / text_absent: `text` is / is not in the files matching `paths`."
+        )
+    )
+    path: str = Field(default="", max_length=300)
+    paths: list[Path] = Field(default_factory=list, max_length=20)
+    text: str = Field(default="", max_length=300)
+
+
+class StatedClaim(Message):
+    """One statement a reviewer may rely on; it will be checked and the verdict shown."""
+
+    text: Annotated[str, Field(min_length=1, max_length=300)]
+    check: Check
+
+
+class Evidence(Message):
+    """Where a statement comes from."""
+
+    path: Path
+    line: int = Field(default=0, ge=0)
+    quote: str = Field(default="", max_length=400)
+
+
+class StepResult(Message):
+    """A specialist's answer."""
+
+    version: Literal[1] = 1
+    status: Literal["done", "blocked"] = Field(
+        description="blocked: you cannot go on without a person; say in `summary` what you need."
+    )
+    summary: str = Field(
+        min_length=1, max_length=2_000, description="What you did and found, in plain words."
+    )
+    claims: list[StatedClaim] = Field(default_factory=list, max_length=10)
+    evidence: list[Evidence] = Field(default_factory=list, max_length=20)
+    report: str = Field(
+        default="",
+        max_length=20_000,
+        description="Markdown, only when the plan's outcome is a report.",
+    )
+
+
+class ProposalDraft(Message):
+    """The aggregator's answer: what a tech lead reads first."""
+
+    version: Literal[1] = 1
+    title: Line = Field(description="What would land, as an imperative sentence.")
+    summary: str = Field(
+        min_length=1,
+        max_length=3_000,
+        description="Why, what changed, what was not done. Plain words, no praise.",
+    )
+    claims: list[StatedClaim] = Field(
+        default_factory=list,
+        max_length=10,
+        description="The agents' claims that matter to the decision, in their words, without duplicates.",
+    )
+    report: str = Field(
+        default="",
+        max_length=20_000,
+        description="Markdown, only when the plan's outcome is a report.",
+    )

@@ -1,0 +1,28 @@
+"""The tables of the agents floor."""
+
+from agents.models.agents import Agent, AgentRole, AgentVersion, ModelProfile
+from agents.models.proposals import Claim, FileChange, Hunk, Proposal
+from agents.models.steps import Attempt, Step, StepDependency, ToolCall
+from agents.models.tasks import Escalation, Event, Task
+from agents.models.tools import Grant, Tool, ToolServer
+
+__all__ = [
+    "Agent",
+    "AgentRole",
+    "AgentVersion",
+    "Attempt",
+    "Claim",
+    "Escalation",
+    "Event",
+    "FileChange",
+    "Grant",
+    "Hunk",
+    "ModelProfile",
+    "Proposal",
+    "Step",
+    "StepDependency",
+    "Task",
+    "Tool",
+    "ToolCall",
+    "ToolServer",
+]

@@ -1,0 +1,246 @@
+"""Task, its event log, and escalations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import connection, models, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from agents.events import Kind, announce
+from agents.lifecycle import TASK_MOVES, TASK_TERMINAL, EscalationState, TaskState
+from projects import transitions
+from projects.ids import uuid7
+from projects.models import Project
+from projects.scoping import ScopedQuerySet
+
+if TYPE_CHECKING:
+    from agents.models.steps import Step
+
+
+class TaskQuerySet(ScopedQuerySet["Task"]):
+    """Tasks as screens ask for them."""
+
+    def open(self) -> TaskQuerySet:
+        """Keep tasks that are not over."""
+        return self.exclude(state__in=TASK_TERMINAL)
+
+
+class Task(models.Model):
+    """One request and everything done for it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    number = models.BigIntegerField(unique=True, editable=False, help_text="Shown as T-number.")
+    project = models.ForeignKey(Project, models.PROTECT, related_name="tasks")
+    requester = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="tasks")
+    request = models.TextField()
+    title = models.CharField(max_length=200)
+    context = models.JSONField(default=dict)
+    requested_agents = ArrayField(models.CharField(max_length=60), default=list)
+    state = models.CharField(max_length=11, choices=TaskState, default=TaskState.QUEUED)
+    state_before_human = models.CharField(
+        max_length=11, blank=True, help_text="Where needs_human goes back to."
+    )
+    reason = models.TextField(blank=True, help_text="Why it was rejected, stopped or failed.")
+    round = models.PositiveSmallIntegerField(default=1)
+    limits = models.JSONField(default=dict, help_text="Frozen at submission; see agents.limits.")
+    model = models.CharField(
+        max_length=200, help_text="The model choice at submission, e.g. rehearsal."
+    )
+    base_commit = models.CharField(max_length=64, blank=True, help_text="Main when the task began.")
+    idempotency_key = models.CharField(max_length=200, blank=True)
+    request_digest = models.CharField(max_length=64)
+    priority = models.SmallIntegerField(default=0)
+    last_seq = models.BigIntegerField(default=0)
+    input_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    usd = models.DecimalField(max_digits=12, decimal_places=6, default=0)
+    model_calls = models.PositiveIntegerField(default=0)
+    tool_calls = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    project_path = "project"
+    objects: ClassVar[TaskQuerySet] = TaskQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=TaskState.values), name="task_state_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=sorted(TASK_TERMINAL), finished_at__isnull=False)
+                | (~Q(state__in=sorted(TASK_TERMINAL)) & Q(finished_at__isnull=True)),
+                name="task_finished_at_iff_over",
+            ),
+            models.UniqueConstraint(
+                fields=["requester", "idempotency_key"],
+                condition=~Q(idempotency_key=""),
+                name="one_task_per_idempotency_key",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["project", "-id"], name="task_of_project"),
+            models.Index(fields=["requester", "-id"], name="task_of_requester"),
+            # Read by the console's Active tab and by the sweepers.
+            models.Index(
+                fields=["-id"], name="task_open", condition=~Q(state__in=sorted(TASK_TERMINAL))
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.title}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Give a new task its number from a sequence: gaps are allowed, twice is not."""
+        if self.number is None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT nextval('agents_task_number')")
+                self.number = cursor.fetchone()[0]
+        super().save(*args, **kwargs)
+
+    @property
+    def label(self) -> str:
+        """T-1042, as people say it."""
+        return f"T-{self.number}"
+
+    @property
+    def rehearsal(self) -> bool:
+        """Tell whether no language model did the thinking."""
+        return self.model == "rehearsal"
+
+    @property
+    def over(self) -> bool:
+        """Tell whether nothing more can happen."""
+        return self.state in TASK_TERMINAL
+
+    def move(
+        self,
+        to: str,
+        *,
+        kind: str = Kind.TASK_STATE,
+        data: dict[str, Any] | None = None,
+        **facts: Any,
+    ) -> Event:
+        """Change the state and write the event with it; raises TransitionRefused when too late."""
+        came_from = self.state
+        if to in TASK_TERMINAL:
+            facts.setdefault("finished_at", Now())
+        with transaction.atomic():
+            transitions.move(self, to, moves=TASK_MOVES, **facts)
+            return self.record(kind, {"from": came_from, "state": to, **(data or {})})
+
+    def record(
+        self, kind: str, data: dict[str, Any] | None = None, *, step: Step | None = None
+    ) -> Event:
+        """Append one event; seq is taken under the task's row lock, so commit order is seq order."""
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "UPDATE agents_task SET last_seq = last_seq + 1 WHERE id = %s RETURNING last_seq",
+                    [self.pk],
+                )
+                self.last_seq = cursor.fetchone()[0]
+            event = Event.objects.create(
+                task=self, seq=self.last_seq, kind=kind, step=step, data=data or {}
+            )
+            transaction.on_commit(lambda: announce(event), robust=True)
+        return event
+
+
+class Event(models.Model):
+    """One durable fact of a task; written before it is sent, never changed (a trigger holds it)."""
+
+    id = models.BigAutoField(primary_key=True)
+    task = models.ForeignKey(Task, models.CASCADE, related_name="events")
+    seq = models.BigIntegerField()
+    kind = models.CharField(max_length=30, choices=Kind)
+    step = models.ForeignKey("agents.Step", models.CASCADE, null=True, related_name="events")
+    data = models.JSONField(default=dict)
+    at = models.DateTimeField(db_default=Now())
+
+    project_path = "task__project"
+    objects: ClassVar[ScopedQuerySet[Event]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["task", "seq"]
+        constraints = [
+            models.UniqueConstraint(fields=["task", "seq"], name="one_event_per_seq"),
+            models.CheckConstraint(condition=Q(kind__in=Kind.values), name="event_kind_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.kind}"
+
+
+class Rule(models.TextChoices):
+    """Why an escalation was raised."""
+
+    MAX_TURNS = "max_turns", "All turns used"
+    WALL_CLOCK = "wall_clock", "Out of time"
+    BUDGET = "budget", "Out of budget"
+    INVALID_PLAN = "invalid_plan", "The plan is not valid"
+    INVALID_OUTPUT = "invalid_output", "The model's answers fit no schema"
+    MODEL_UNREACHABLE = "model_unreachable", "The model cannot be reached"
+    MODEL_REFUSED = "model_refused", "The model refuses the key"
+    MODEL_OVERLOADED = "model_overloaded", "The model is overloaded"
+    BLOCKED = "blocked", "The agent is blocked"
+    CONFLICT = "conflict", "The agents' changes conflict"
+    UNKNOWN_TOOL_CALL = "unknown_tool_call", "A tool call was cut off"
+    EFFECT_FAILED = "effect_failed", "The approved effect failed"
+    FAULT = "fault", "A fault in Countersign"
+
+
+class Choice(models.TextChoices):
+    """How a person lets it go on."""
+
+    RAISE_LIMIT_ONCE = "raise_limit_once", "Raise the limit once"
+    RETRY_WITH_NOTE = "retry_with_note", "Try again with a note"
+    STOP = "stop", "Stop the task"
+
+
+class Escalation(models.Model):
+    """A limit tripped; a person chooses how to go on."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    task = models.ForeignKey(Task, models.CASCADE, related_name="escalations")
+    step = models.ForeignKey("agents.Step", models.CASCADE, null=True, related_name="escalations")
+    attempt = models.PositiveIntegerField(default=0)
+    rule = models.CharField(max_length=20, choices=Rule)
+    detail = models.TextField(help_text="One sentence: what happened and what was kept.")
+    evidence = models.JSONField(default=dict)
+    options = ArrayField(models.CharField(max_length=20, choices=Choice))
+    state = models.CharField(max_length=8, choices=EscalationState, default=EscalationState.OPEN)
+    choice = models.CharField(max_length=20, choices=Choice, blank=True)
+    note = models.TextField(blank=True)
+    raised_at = models.DateTimeField(db_default=Now())
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="resolved_escalations"
+    )
+
+    project_path = "task__project"
+    objects: ClassVar[ScopedQuerySet[Escalation]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(rule__in=Rule.values), name="escalation_rule_known"),
+            models.CheckConstraint(
+                condition=Q(state=EscalationState.OPEN, resolved_at__isnull=True, choice="")
+                | (Q(state=EscalationState.RESOLVED, resolved_at__isnull=False) & ~Q(choice="")),
+                name="escalation_resolved_with_a_choice",
+            ),
+            # A step waits for one answer at a time.
+            models.UniqueConstraint(
+                fields=["step"],
+                condition=Q(state=EscalationState.OPEN),
+                name="one_open_escalation_per_step",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_rule_display()} in {self.task_id}"

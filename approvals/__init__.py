@@ -1,0 +1,1 @@
+"""Sealing, deciding and carrying out."""

@@ -1,0 +1,62 @@
+"""The states of approvals and effects, and every legal move."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class ApprovalState(models.TextChoices):
+    """How a sealed request for a decision stands or ended."""
+
+    PENDING = "pending", "Waits for a signature"
+    APPROVED = "approved", "Approved"
+    CHANGES_REQUESTED = "changes_requested", "Sent back"
+    REJECTED = "rejected", "Rejected"
+    STALE = "stale", "Stale"  # main moved; nothing was merged
+    EXPIRED = "expired", "Expired"  # nobody decided in time; nothing was merged
+    WITHDRAWN = "withdrawn", "Withdrawn"  # the task was stopped, or the approval undone
+
+
+_A = ApprovalState
+APPROVAL_MOVES: dict[str, frozenset[str]] = {
+    _A.PENDING: frozenset(
+        {_A.APPROVED, _A.CHANGES_REQUESTED, _A.REJECTED, _A.STALE, _A.EXPIRED, _A.WITHDRAWN}
+    ),
+    # stale: main moved between the signature and the merge; withdrawn: undone in the window
+    _A.APPROVED: frozenset({_A.STALE, _A.WITHDRAWN}),
+    _A.CHANGES_REQUESTED: frozenset(),
+    _A.REJECTED: frozenset(),
+    _A.STALE: frozenset(),
+    _A.EXPIRED: frozenset(),
+    _A.WITHDRAWN: frozenset(),
+}
+
+
+class EffectState(models.TextChoices):
+    """What is known of something done to the outside world."""
+
+    PLANNED = "planned", "Planned"  # may begin at `not_before`
+    DOING = "doing", "Doing"  # the intent is on record; after a crash: probe, never retry blindly
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"  # surely not done
+    UNKNOWN = "unknown", "Unknown"  # nobody can tell; a person must look
+    WITHDRAWN = "withdrawn", "Withdrawn"  # undone or stopped before it began
+
+
+_E = EffectState
+EFFECT_MOVES: dict[str, frozenset[str]] = {
+    _E.PLANNED: frozenset({_E.DOING, _E.WITHDRAWN}),
+    _E.DOING: frozenset({_E.DONE, _E.FAILED, _E.UNKNOWN}),
+    _E.UNKNOWN: frozenset({_E.DONE, _E.FAILED}),
+    _E.DONE: frozenset(),
+    _E.FAILED: frozenset(),
+    _E.WITHDRAWN: frozenset(),
+}
+
+
+class SignatureVerdict(models.TextChoices):
+    """What one person decided."""
+
+    APPROVE = "approve", "Approve"
+    REQUEST_CHANGES = "request_changes", "Request changes"
+    REJECT = "reject", "Reject"

@@ -1,0 +1,284 @@
+"""Policy, Approval, Signature, Comment, Effect."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from agents.models import Agent, Hunk, Proposal, Task
+from approvals.lifecycle import (
+    APPROVAL_MOVES,
+    EFFECT_MOVES,
+    ApprovalState,
+    EffectState,
+    SignatureVerdict,
+)
+from projects import transitions
+from projects.ids import uuid7
+from projects.models import Project
+from projects.scoping import ScopedQuerySet
+
+
+class Risk(models.TextChoices):
+    """How dangerous a proposal is, by our own deterministic score."""
+
+    LOW = "low", "Low"
+    MEDIUM = "medium", "Medium"
+    HIGH = "high", "High"
+
+
+class Policy(models.Model):
+    """How decisions are made in a project; a change makes a new version."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="policies")
+    version = models.PositiveIntegerField(default=1)
+    active = models.BooleanField(default=True)
+    signatures_needed = models.PositiveSmallIntegerField(default=1)
+    undo_seconds = models.PositiveIntegerField(
+        default=10, help_text="0 to 300: the effect waits this long."
+    )
+    expires_hours = models.PositiveIntegerField(
+        default=72, help_text="A pending approval ends then, undecided."
+    )
+    money_paths = ArrayField(
+        models.CharField(max_length=300),
+        default=list,
+        blank=True,
+        help_text="Globs whose change is at least medium risk, e.g. billing/**.",
+    )
+    protected_paths = ArrayField(
+        models.CharField(max_length=300),
+        default=list,
+        blank=True,
+        help_text="Globs whose change is high risk, e.g. .github/**.",
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False
+    )
+
+    project_path = "project"
+    objects: ClassVar[ScopedQuerySet[Policy]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name_plural = "policies"
+        ordering = ["project", "-version"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "version"], name="one_policy_per_version"),
+            models.UniqueConstraint(
+                fields=["project"], condition=Q(active=True), name="one_active_policy_per_project"
+            ),
+            models.CheckConstraint(
+                condition=Q(undo_seconds__lte=300), name="undo_window_up_to_300_s"
+            ),
+            models.CheckConstraint(
+                condition=Q(signatures_needed__range=(1, 5)), name="1_to_5_signatures"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.project.slug} v{self.version}"
+
+
+class Approval(models.Model):
+    """The sealed request for a human decision on one proposal."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    project = models.ForeignKey(Project, models.PROTECT, related_name="approvals")
+    task = models.ForeignKey(Task, models.PROTECT, related_name="approvals")
+    proposal = models.ForeignKey(Proposal, models.PROTECT, related_name="approvals")
+    policy = models.ForeignKey(Policy, models.PROTECT, related_name="approvals")
+    requester = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="requested_approvals"
+    )
+    single_person = models.BooleanField(
+        default=False, help_text="Sealed from the project: the requester may sign."
+    )
+    state = models.CharField(max_length=17, choices=ApprovalState, default=ApprovalState.PENDING)
+    risk = models.CharField(max_length=6, choices=Risk)
+    snapshot = models.JSONField(
+        help_text="Everything the page shows and the executor does; sealed."
+    )
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the snapshot's canonical JSON.")
+    nonce = models.CharField(max_length=64, unique=True)
+    requested_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="decided_approvals"
+    )
+    reason = models.TextField(blank=True, help_text="The deciding note, or why it ended undecided.")
+
+    project_path = "project"
+    objects: ClassVar[ScopedQuerySet[Approval]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=ApprovalState.values), name="approval_state_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(state=ApprovalState.PENDING, decided_at__isnull=True)
+                | (~Q(state=ApprovalState.PENDING) & Q(decided_at__isnull=False)),
+                name="approval_decided_at_iff_over",
+            ),
+            models.CheckConstraint(
+                condition=~Q(
+                    state__in=[
+                        ApprovalState.APPROVED,
+                        ApprovalState.CHANGES_REQUESTED,
+                        ApprovalState.REJECTED,
+                    ]
+                )
+                | Q(decided_by__isnull=False),
+                name="decision_has_a_person",
+            ),
+            models.CheckConstraint(
+                condition=Q(decided_by__isnull=True)
+                | ~Q(decided_by=F("requester"))
+                | Q(single_person=True),
+                name="requester_never_decides",
+            ),
+            models.UniqueConstraint(
+                fields=["task"],
+                condition=Q(state=ApprovalState.PENDING),
+                name="one_pending_approval_per_task",
+            ),
+        ]
+        indexes = [
+            # Read by the inbox and its counter.
+            models.Index(
+                fields=["project", "-id"], name="approval_pending", condition=Q(state="pending")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task.label} round {self.proposal.round}: {self.state}"
+
+    def move(self, to: str, *, guard: dict[str, Any] | None = None, **facts: Any) -> None:
+        """Change the state by conditional UPDATE; raises TransitionRefused when too late."""
+        transitions.move(self, to, moves=APPROVAL_MOVES, guard=guard, **facts)
+
+
+class Signature(models.Model):
+    """One person's decision on one approval; never changed (a trigger holds it)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    approval = models.ForeignKey(Approval, models.PROTECT, related_name="signatures")
+    signer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="signatures")
+    requester = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    single_person = models.BooleanField(default=False)
+    verdict = models.CharField(max_length=15, choices=SignatureVerdict)
+    digest = models.CharField(max_length=64)
+    nonce = models.CharField(max_length=64)
+    note = models.TextField(blank=True)
+    address = models.GenericIPAddressField(null=True)
+    at = models.DateTimeField(db_default=Now())
+
+    project_path = "approval__project"
+    objects: ClassVar[ScopedQuerySet[Signature]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["approval", "signer"], name="one_signature_per_person"),
+            models.CheckConstraint(
+                condition=Q(verdict__in=SignatureVerdict.values), name="verdict_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(signer=F("requester")) | Q(single_person=True),
+                name="requester_never_signs",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.signer}: {self.verdict}"
+
+
+class HunkVerdict(models.TextChoices):
+    """What a reviewer says of one hunk."""
+
+    ACCEPT = "accept", "Accept"
+    REFUSE = "refuse", "Refuse"
+
+
+class Comment(models.Model):
+    """A reviewer's word on a hunk or on the whole, with the agent it goes to."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    approval = models.ForeignKey(Approval, models.PROTECT, related_name="comments")
+    hunk = models.ForeignKey(Hunk, models.PROTECT, null=True, related_name="comments")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="comments")
+    verdict = models.CharField(max_length=6, choices=HunkVerdict, blank=True)
+    note = models.TextField(blank=True)
+    goes_to = models.ForeignKey(Agent, models.PROTECT, null=True, related_name="comments")
+    created_at = models.DateTimeField(db_default=Now())
+
+    project_path = "approval__project"
+    objects: ClassVar[ScopedQuerySet[Comment]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["created_at"]
+
+    def __str__(self) -> str:
+        return self.note[:80]
+
+
+class EffectKind(models.TextChoices):
+    """What can be done to the outside world."""
+
+    GIT_MERGE = "git.merge", "Merge"
+    DELIVER = "deliver", "Deliver"
+    MCP_CALL = "mcp.call", "Call a tool"
+
+
+class Effect(models.Model):
+    """Something done to the outside world after the last signature: intent, act, confirm."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    approval = models.ForeignKey(Approval, models.PROTECT, related_name="effects")
+    position = models.PositiveSmallIntegerField()
+    kind = models.CharField(max_length=9, choices=EffectKind)
+    arguments = models.JSONField(
+        help_text="Sealed: equal to the snapshot's effect at this position."
+    )
+    state = models.CharField(max_length=9, choices=EffectState, default=EffectState.PLANNED)
+    not_before = models.DateTimeField(help_text="The undo window's end.")
+    worker = models.CharField(max_length=80, blank=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    result = models.JSONField(default=dict)
+    error = models.TextField(blank=True)
+
+    project_path = "approval__project"
+    objects: ClassVar[ScopedQuerySet[Effect]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["approval", "position"], name="one_effect_per_position"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=EffectState.values), name="effect_state_known"
+            ),
+        ]
+        indexes = [
+            # Read by the executor.
+            models.Index(
+                fields=["not_before"],
+                name="effect_due",
+                condition=Q(state__in=["planned", "doing"]),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.approval_id}"
+
+    def move(self, to: str, **facts: Any) -> None:
+        """Change the state by conditional UPDATE; raises TransitionRefused when too late."""
+        transitions.move(self, to, moves=EFFECT_MOVES, **facts)

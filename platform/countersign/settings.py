@@ -1,0 +1,210 @@
+"""The one settings module: safe defaults for a laptop, everything else from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from csp.constants import NONE, SELF
+
+from countersign.connections import database_settings, local_secret
+from countersign.env import env_bool, env_int, env_list, env_text
+
+PACKAGE_DIR = Path(__file__).resolve().parent
+# In a wheel, templates and static lie inside the package; in a checkout, at the root.
+RESOURCE_DIR = PACKAGE_DIR if (PACKAGE_DIR / "templates").is_dir() else PACKAGE_DIR.parents[1]
+
+DATA_DIR = Path(env_text("COUNTERSIGN_DATA_DIR", ".countersign")).absolute()
+PORT = env_int("COUNTERSIGN_PORT", 8000)
+
+DEBUG = env_bool("COUNTERSIGN_DEBUG", default=False)
+SECRET_KEY = env_text("SECRET_KEY") or local_secret(DATA_DIR / "secret-key")
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+
+DATABASE_URL = env_text("DATABASE_URL")
+REDIS_URL = env_text("REDIS_URL", "redis://127.0.0.1:6379/0")
+CELERY_BROKER_URL = env_text("CELERY_BROKER_URL") or REDIS_URL
+
+# Which model does the thinking: "rehearsal", "openai:NAME", "anthropic:NAME" or "ollama:NAME".
+COUNTERSIGN_MODEL = env_text("COUNTERSIGN_MODEL", "rehearsal")
+COUNTERSIGN_EMBEDDER = env_text("COUNTERSIGN_EMBEDDER", "wordllama")
+OPENAI_BASE_URL = env_text("OPENAI_BASE_URL")
+OPENAI_API_KEY = env_text("OPENAI_API_KEY")
+ANTHROPIC_BASE_URL = env_text("ANTHROPIC_BASE_URL")
+ANTHROPIC_API_KEY = env_text("ANTHROPIC_API_KEY")
+OLLAMA_BASE_URL = env_text("OLLAMA_BASE_URL", "http://127.0.0.1:11434/v1")
+
+# The agent runtime: seconds, and steps in flight per worker process.
+LEASE_SECONDS = env_int("COUNTERSIGN_LEASE_SECONDS", 30)
+HEARTBEAT_SECONDS = env_int("COUNTERSIGN_HEARTBEAT_SECONDS", 10)
+DRAIN_SECONDS = env_int("COUNTERSIGN_DRAIN_SECONDS", 8)
+STEPS_IN_FLIGHT = env_int("COUNTERSIGN_STEPS_IN_FLIGHT", 500)
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.staticfiles",
+    "channels",
+    "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "csp",
+    "projects",
+    "memory",
+    "agents",
+    "approvals",
+    "countersign",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "countersign.urls"
+ASGI_APPLICATION = "countersign.asgi.application"
+WSGI_APPLICATION = "countersign.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [RESOURCE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": database_settings(DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "projects.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "console:sign_in"
+LOGIN_REDIRECT_URL = "console:home"
+LOGOUT_REDIRECT_URL = "console:sign_in"
+
+SESSION_COOKIE_AGE = 8 * 60 * 60  # seconds: one working day
+SESSION_COOKIE_SAMESITE = "Lax"
+SECURE_COOKIES = env_bool("COUNTERSIGN_SECURE_COOKIES", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ("/api/v1/docs",),
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "manifest-src": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "object-src": [NONE],
+    },
+}
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [RESOURCE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL]},
+    },
+}
+
+# Celery carries doorbells only; the rows are the work (see agents/dispatch.py).
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_DEFAULT_QUEUE = "steps"
+CELERY_TASK_CREATE_MISSING_QUEUES = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {
+        "visibility_timeout": 3600,
+        "socket_timeout": 30,
+        "socket_connect_timeout": 2,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+    }
+    if CELERY_BROKER_URL.startswith("redis")
+    else {"confirm_publish": True}
+)
+CELERY_TASK_DEFAULT_QUEUE_TYPE = None if CELERY_BROKER_URL.startswith("redis") else "quorum"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "countersign.api.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["countersign.api.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "countersign.api.problems.problem_response",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Countersign",
+    "DESCRIPTION": "AI agents do the work; a tech lead countersigns it.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # bytes; the API's own limit is 64 KiB
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env_text("COUNTERSIGN_LOG_LEVEL", "INFO")},
+    "loggers": {
+        "httpx": {"level": "WARNING"},
+        "mcp": {"level": "WARNING"},
+        "fastmcp": {"level": "WARNING"},
+    },
+}

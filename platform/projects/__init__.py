@@ -1,0 +1,1 @@
+"""The ground floor: who may see and do what."""

@@ -1,0 +1,68 @@
+"""Writes the audit log: append-only rows chained by SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from projects.models import AuditEntry
+
+if TYPE_CHECKING:
+    from projects.models import Project, User
+
+GENESIS = "0" * 64
+_LOCK = 0x0C5A0D17  # one writer of the chain at a time
+
+
+def record(
+    action: str,
+    *,
+    subject: Any,
+    actor: User | None,
+    project: Project | None = None,
+    address: str | None = None,
+    **detail: Any,
+) -> AuditEntry:
+    """Append one entry in the caller's transaction.
+
+    Locks the chain until the transaction ends, so call it last.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        last = AuditEntry.objects.order_by("-id").values_list("digest", flat=True).first()
+        entry = AuditEntry(
+            at=timezone.now(),
+            actor=actor,
+            actor_label=actor.username if actor else "system",
+            address=address,
+            project=project,
+            action=action,
+            object_type=subject._meta.model_name,
+            object_id=str(subject.pk),
+            detail=detail,
+            previous_digest=last or GENESIS,
+        )
+        entry.digest = digest_of(entry)
+        entry.save(force_insert=True)
+    return entry
+
+
+def digest_of(entry: AuditEntry) -> str:
+    """Return the digest an entry must carry: over its facts and the digest before it."""
+    facts = [
+        entry.previous_digest,
+        entry.at.isoformat(),
+        entry.actor_label,
+        entry.address,
+        str(entry.project_id or ""),
+        entry.action,
+        entry.object_type,
+        entry.object_id,
+        entry.detail,
+    ]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

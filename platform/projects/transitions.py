@@ -1,0 +1,36 @@
+"""The one way any row changes its state: a conditional UPDATE on the old state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from projects.exceptions import TransitionRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from django.db import models
+
+
+def move(
+    row: models.Model,
+    to: str,
+    *,
+    moves: Mapping[str, frozenset[str]],
+    guard: Mapping[str, Any] | None = None,
+    **facts: Any,
+) -> None:
+    """Move `row` from its loaded state to `to` and write `facts` with it.
+
+    Raises TransitionRefused when `moves` has no such arrow, or when the row in the
+    database has left the loaded state or no longer matches `guard` (somebody was faster).
+    """
+    old = row.state  # type: ignore[attr-defined]
+    name = f"{row._meta.verbose_name} {row.pk}"
+    if to not in moves[old]:
+        raise TransitionRefused(f"{name} is {old}; it cannot become {to}.")
+    found = type(row)._base_manager.filter(pk=row.pk, state=old, **(guard or {}))
+    if not found.update(state=to, **facts):
+        raise TransitionRefused(f"{name} is no longer {old}, so it did not become {to}.")
+    for field, value in {"state": to, **facts}.items():
+        setattr(row, field, value)

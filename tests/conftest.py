@@ -1,0 +1,52 @@
+"""The cast of every test: a requester, two leads, a stranger, an admin, and their project."""
+
+from __future__ import annotations
+
+import pytest
+
+from projects.models import Membership, Project, Role, User
+
+
+def _person(username: str, **facts: object) -> User:
+    first, last = facts.pop("name", username.title() + " Test").split()
+    return User.objects.create_user(
+        username, password="correct horse", first_name=first, last_name=last, **facts
+    )
+
+
+@pytest.fixture
+def project(db) -> Project:
+    return Project.objects.create(
+        slug="acme-billing", name="acme/billing", repository="/nowhere.git"
+    )
+
+
+@pytest.fixture
+def requester(project) -> User:
+    user = _person("mira", name="Mira Ode")
+    Membership.objects.create(user=user, project=project, role=Role.REQUESTER)
+    return user
+
+
+@pytest.fixture
+def lead(project) -> User:
+    user = _person("dana", name="Dana Kim")
+    Membership.objects.create(user=user, project=project, role=Role.LEAD)
+    return user
+
+
+@pytest.fixture
+def second_lead(project) -> User:
+    user = _person("ravi", name="Ravi Singh")
+    Membership.objects.create(user=user, project=project, role=Role.LEAD)
+    return user
+
+
+@pytest.fixture
+def stranger(db) -> User:
+    return _person("sam", name="Sam Stranger")
+
+
+@pytest.fixture
+def admin(db) -> User:
+    return _person("root", name="Ada Admin", is_staff=True, is_superuser=True)
