@@ -1,0 +1,1 @@
+"""The asyncio runtime that carries out steps inside an agent worker."""

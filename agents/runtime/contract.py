@@ -1,0 +1,164 @@
+"""What the runtime hands to the thinking part, and the frozen outcomes it takes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from agents.models.tasks import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from agents.messages import Plan, ProposalDraft, StepResult
+    from agents.models import Attempt, Step
+    from agents.workspace.files import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """The tools one agent was granted, and where each of them may write."""
+
+    tools: frozenset[str] = frozenset()
+    paths: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # globs by tool; no entry: any path of the workspace
+
+    def globs(self, tool: str) -> tuple[str, ...]:
+        """Return the globs a write of this tool must match; empty means any path."""
+        return self.paths.get(tool, ())
+
+
+class AgentFacts(TypedDict):
+    """An agent as the router may choose it."""
+
+    slug: str
+    name: str
+    description: str
+    tools: list[str]
+
+
+class FeedbackFacts(TypedDict):
+    """What a person asked of a step."""
+
+    note: str
+    path: str
+    hunk: str  # the unified-diff lines it is about, or empty
+    by: str
+    round: int
+
+
+class NeedFacts(TypedDict):
+    """What a step this one depends on, or contributes, left behind."""
+
+    key: str
+    agent: str
+    title: str
+    round: int
+    result: dict[str, Any]  # a StepResult
+
+
+class RouteBrief(TypedDict):
+    """Data for the router's prompt."""
+
+    request: str
+    context: dict[str, Any]
+    project: str
+    agents: list[AgentFacts]
+    files: list[str]  # paths on main, cut to a sensible number
+    files_total: int
+    checks_command: str
+    max_steps: int
+    bundled: bool  # the demo repository that comes with Countersign
+
+
+class WorkBrief(TypedDict):
+    """Data for a specialist's prompt."""
+
+    request: str
+    project: str
+    key: str
+    title: str
+    instructions: str
+    acceptance: str
+    files: list[str]
+    outcome: str  # change or report
+    needs: list[NeedFacts]
+    round: int
+    feedback: list[FeedbackFacts]
+    earlier: dict[str, Any] | None  # this agent's result of the round before
+    checks_command: str
+    bundled: bool
+
+
+class AssembleBrief(TypedDict):
+    """Data for the aggregator's prompt."""
+
+    request: str
+    project: str
+    outcome: str
+    round: int
+    steps: list[NeedFacts]  # the latest of each key
+    feedback: list[FeedbackFacts]
+    files: list[dict[str, Any]]  # {"path", "status", "added", "removed", "agents"}
+    added: int
+    removed: int
+    checks: dict[str, Any]  # a CheckReport
+    warnings: list[dict[str, Any]]
+    bundled: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One attempt of one step, ready to be thought about.
+
+    `step` comes with task.project, agent and version.model_profile loaded. `attempt.checkpoint`,
+    `.turns` and `.seen_seq` are already those of the attempt it resumes; its ledger rows stay with
+    the attempts along `attempt.resumes`.
+    """
+
+    step: Step
+    attempt: Attempt
+    output: type[Plan] | type[StepResult] | type[ProposalDraft]
+    brief: RouteBrief | WorkBrief | AssembleBrief
+    workspace: Workspace | None
+    scope: Scope | None
+    deadline: float  # on time.monotonic()'s clock
+    draining: Callable[[], bool] = lambda: False  # asked before each turn: end with Interrupted
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The model gave a validated answer."""
+
+    output: Plan | StepResult | ProposalDraft
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeedsHuman:
+    """A limit tripped or nothing helps any more; a person chooses how to go on."""
+
+    rule: Rule
+    detail: str  # one sentence: what happened and what was kept
+    evidence: dict[str, Any] = field(default_factory=dict)
+    options: tuple[str, ...] = ()  # of Choice; empty: what fits the rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class TryAgain:
+    """Trouble that time may heal; goes on from the checkpoint.
+
+    After `escalations.TRIES` in a row it becomes an escalation by `rule`.
+    """
+
+    reason: str
+    after_seconds: float = 0.0  # 0: the runtime's own backoff
+    rule: Rule = Rule.MODEL_UNREACHABLE
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """Drained, cancelled, or the lease was lost; the step is given back if it is still ours."""
+
+
+Outcome = Finished | NeedsHuman | TryAgain | Interrupted
