@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
+from django.db import connection
 
 from projects.models import Membership, Project, Role, User
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """Let transactional tests empty the audit log between them."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE projects_auditentry DISABLE TRIGGER never_emptied")
+
+
+@pytest.fixture(autouse=True)
+def _no_runtime_connection_stays():
+    yield
+    if database := sys.modules.get("agents.runtime.database"):
+        database.close()
 
 
 def _person(username: str, **facts: object) -> User:
