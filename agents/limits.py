@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 
 WARN_AT = 0.8  # of a limit: the meter turns amber and `limit.warned` is written
 
+# More is surely a mistake; a plan has no room for more steps than this.
+_MOST = {
+    "seconds": 7 * 24 * 3_600,
+    "tokens": 1_000_000_000,
+    "usd": 100_000,
+    "rounds": 20,
+    "steps": 8,
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -35,9 +44,7 @@ class Limits:
         for name, value in (item for layer in layers for item in layer.items()):
             if name not in known:
                 raise InvalidInput("limits", f"There is no limit {name!r}; use {', '.join(known)}.")
-            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-                raise InvalidInput("limits", f"The limit {name} must be a number above 0.")
-            merged[name] = float(value) if name == "usd" else int(value)
+            merged[name] = _number(name, value)
         return cls(**merged)
 
     def as_json(self) -> dict[str, Any]:
@@ -74,6 +81,15 @@ def attempt_trip(*, turns: int, max_turns: int, tokens: int, max_tokens: int) ->
 def warns(*, used: float, limit: float) -> bool:
     """Tell whether so much is used that people should see it coming."""
     return used >= WARN_AT * limit
+
+
+def _number(name: str, value: Any) -> float | int:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput("limits", f"The limit {name} must be a number.")
+    low, high = (0.01, _MOST["usd"]) if name == "usd" else (1, _MOST[name])
+    if not low <= value <= high:  # false for NaN too
+        raise InvalidInput("limits", f"The limit {name} must be from {low:g} to {high:,}.")
+    return float(value) if name == "usd" else int(value)
 
 
 def _trip(rule: str, limit: float, used: float, unit: str) -> Trip:
