@@ -51,7 +51,10 @@ class Memory(models.Model):
     )
     agent_slug = models.CharField(max_length=60, blank=True, help_text="Empty: for every agent.")
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.LESSON)
-    content = models.CharField(max_length=600)
+    content = models.CharField(max_length=600, help_text="One claim. Empty once forgotten.")
+    text_digest = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="Equal statements meet here."
+    )
     subject = models.CharField(
         max_length=200, blank=True, help_text="Component, path or person it is about."
     )
@@ -106,11 +109,18 @@ class Memory(models.Model):
             models.CheckConstraint(
                 condition=Q(importance__range=(1, 5)), name="memory_importance_1_to_5"
             ),
+            models.CheckConstraint(
+                condition=Q(state=MemoryState.ERASED, content="", text_digest="", subject="")
+                | (~Q(state=MemoryState.ERASED) & ~Q(content="")),
+                name="memory_says_something_until_erased",
+            ),
         ]
         indexes = [
             GinIndex(fields=["search"], name="memory_search"),
             # Read by recall: the active memories of one project.
             models.Index(fields=["project"], name="memory_active", condition=Q(state="active")),
+            # Read when a memory is proposed: is there one that says the same?
+            models.Index(fields=["project", "text_digest"], name="memory_equal"),
         ]
 
     def __str__(self) -> str:
