@@ -1,0 +1,207 @@
+"""A folder of plain files for one step: written from a commit, read back as a tree."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from agents.workspace.exceptions import DangerousPath, PathRefused
+from agents.workspace.git import Store, TreeEntry
+from agents.workspace.paths import check_path, is_portable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from agents.models import Step
+
+# Every file written from a commit gets this time: whatever was changed since shows a later one.
+_WRITTEN_AT = 946_684_800  # 2000-01-01
+_BATCH = 500  # files read from git at a time, so that a big repository does not fill the memory
+
+
+class Workspace:
+    """The files an agent sees. No .git, no symlinks: those stay in the tree as they are.
+
+    What the files were written from is kept beside the folder, so that a restarted worker can
+    go on; only files that changed since are read again.
+    """
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.store = store
+        self.folder = folder
+
+    @classmethod
+    def for_step(cls, step: Step) -> Workspace:
+        """Return the workspace of a step; nothing is written yet."""
+        folder = settings.DATA_DIR / "workspaces" / str(step.task_id) / str(step.pk)
+        return cls(Store.of(step.task.project), folder)
+
+    @property
+    def _manifest(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.json")
+
+    def materialise(self, commit: str) -> None:
+        """Replace the folder by the files of a commit or tree; raises DangerousPath."""
+        entries = self.store.paths(commit)
+        self.remove()
+        self.folder.mkdir(parents=True, mode=0o755)
+        write_files(self.store, entries, self.folder)
+        self._manifest.write_text(json.dumps([[e.path, e.mode, e.blob] for e in entries]))
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether the folder is there and whole."""
+        return self.folder.is_dir() and self._manifest.is_file()
+
+    def snapshot(self) -> str:
+        """Store the folder as a tree and return it.
+
+        Everything in the folder is in the tree: nothing is ignored, so nothing is hidden from
+        the diff. Checks never run in here, so there is nothing of theirs to leave out.
+        """
+        entries = {row[0]: TreeEntry(*row) for row in json.loads(self._manifest.read_text())}
+        found = dict(_files_below(self.folder))
+        for path in [path for path, e in entries.items() if _materialised(e) and path not in found]:
+            del entries[path]
+        changed = [path for path, facts in found.items() if not _unchanged(entries, path, facts)]
+        blobs = self.store.write_blobs([self.folder / path for path in changed])
+        for path, blob in zip(changed, blobs, strict=True):
+            check_path(path)
+            entries[path] = TreeEntry(path, _mode(found[path]), blob)
+        return self.store.write_tree(entries.values())
+
+    def listing(self) -> list[tuple[str, int]]:
+        """Return every file with its size in bytes, sorted by path."""
+        return sorted((path, facts.st_size) for path, facts in _files_below(self.folder))
+
+    def kept(self, path: str) -> str:
+        """Name the kind of an entry that is in the tree but not in the folder, or ''."""
+        rows = json.loads(self._manifest.read_text())
+        mode = next((mode for known, mode, _ in rows if known == path), "")
+        return {"120000": "a symbolic link", "160000": "a submodule"}.get(mode, "")
+
+    def resolve(self, path: str) -> Path:
+        """Return the real place of a path an agent named; raises PathRefused.
+
+        Relative paths below the folder only; no `..`, no .git, no symlink on the way.
+        """
+        cleaned = path.removeprefix("./").rstrip("/")
+        if cleaned in {"", "."}:
+            return self.folder
+        try:
+            check_path(cleaned)
+        except DangerousPath as refusal:
+            raise PathRefused(f"{refusal} Use a path relative to the workspace.") from None
+        if not is_portable(cleaned):
+            raise PathRefused("The path is not valid text.")
+        place = self.folder
+        for name in cleaned.split("/"):
+            place = place / name
+            if place.is_symlink():
+                raise PathRefused(f"{path} leads through a symbolic link and is not followed.")
+        return place
+
+    def remove(self) -> None:
+        """Delete the folder and what is known of it. Twice: nothing happens."""
+        self._manifest.unlink(missing_ok=True)
+        remove_folder(self.folder)
+
+
+def write_files(
+    store: Store, entries: list[TreeEntry], folder: Path, *, symlinks: bool = False
+) -> None:
+    """Write the regular files of a tree (and its symlinks, for the sandbox alone).
+
+    Raises DangerousPath before anything is written when any name is unsafe or used twice.
+    """
+    _check_names(entries)
+    for directory in sorted({parent for e in entries for parent in _parents(e.path)}):
+        if is_portable(directory):
+            (folder / directory).mkdir(mode=0o755)
+    regular = [entry for entry in entries if _materialised(entry)]
+    for start in range(0, len(regular), _BATCH):
+        batch = regular[start : start + _BATCH]
+        for entry, content in zip(batch, store.blobs(e.blob for e in batch), strict=True):
+            _write(folder / entry.path, content, executable=entry.mode == "100755")
+    links = [e for e in entries if symlinks and e.mode == "120000" and is_portable(e.path)]
+    for entry, target in zip(links, store.blobs(e.blob for e in links), strict=True):
+        os.symlink(target, os.fsencode(folder / entry.path))
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder whatever repository code made of it (no rights, very deep trees)."""
+    if not folder.exists():
+        return
+    try:
+        shutil.rmtree(folder)
+    except (OSError, RecursionError):
+        for command in (["chmod", "-R", "u+rwx", "--"], ["rm", "-rf", "--"]):
+            subprocess.run(  # noqa: S603 - fixed programs, one absolute path
+                [*command, str(folder.absolute())], check=False, capture_output=True, timeout=120
+            )
+
+
+def _check_names(entries: list[TreeEntry]) -> None:
+    seen: set[str] = set()
+    for entry in entries:
+        check_path(entry.path)
+        if entry.path in seen:
+            raise DangerousPath(entry.path, "it is in the tree twice")
+        seen.add(entry.path)
+    for entry in entries:
+        if any(parent in seen for parent in _parents(entry.path)):
+            raise DangerousPath(entry.path, "a file of the tree is in its way")
+
+
+def _parents(path: str) -> Iterable[str]:
+    parts = path.split("/")
+    return ("/".join(parts[:depth]) for depth in range(1, len(parts)))
+
+
+def _materialised(entry: TreeEntry) -> bool:
+    return entry.regular and is_portable(entry.path)
+
+
+def _write(place: Path, content: bytes, *, executable: bool) -> None:
+    mode = 0o755 if executable else 0o644
+    handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    with open(handle, "wb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), mode)  # whatever the umask of the service is
+    os.utime(place, (_WRITTEN_AT, _WRITTEN_AT), follow_symlinks=False)
+
+
+def _files_below(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the regular files; links and devices are never followed or stored."""
+    waiting = [folder]
+    while waiting:
+        with os.scandir(waiting.pop()) as children:
+            for child in children:
+                if child.is_dir(follow_symlinks=False):
+                    waiting.append(Path(child.path))
+                elif child.is_file(follow_symlinks=False):
+                    yield (
+                        os.path.relpath(child.path, folder),
+                        child.stat(follow_symlinks=False),
+                    )
+
+
+def _mode(facts: os.stat_result) -> str:
+    return "100755" if facts.st_mode & stat.S_IXUSR else "100644"
+
+
+def _unchanged(entries: dict[str, TreeEntry], path: str, facts: os.stat_result) -> bool:
+    known = entries.get(path)
+    return (
+        known is not None
+        and int(facts.st_mtime) == _WRITTEN_AT
+        and known.mode == _mode(facts)
+        and known.regular
+    )

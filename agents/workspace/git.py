@@ -1,0 +1,267 @@
+"""The platform's own git directory of a project.
+
+Repository content never steers git here: the git directory, index and configuration are ours, no
+file is checked out, and no filter, hook or driver of the content is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from agents.workspace import exceptions
+from agents.workspace.commands import check_sha, run_git
+from agents.workspace.diffs import FileDiff, read_diff
+from agents.workspace.remotes import Remote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from projects.models import Project
+
+_MAIN = "refs/countersign/main"
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """The tree of a merge, and the paths in conflict (the tree then holds conflict marks)."""
+
+    tree: str
+    conflicts: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """One file of a tree. Modes: 100644, 100755, 120000 (symlink), 160000 (gitlink)."""
+
+    path: str
+    mode: str
+    blob: str
+
+    @property
+    def regular(self) -> bool:
+        """Tell whether it is a plain file."""
+        return self.mode in {"100644", "100755"}
+
+
+class Store:
+    """A bare git directory of ours that holds every object the platform makes or fetches.
+
+    Safe for any number of processes: objects are content-addressed, indexes are private files,
+    the one ref is written under a file lock, and nothing is ever collected as garbage.
+    """
+
+    def __init__(self, git_dir: Path, *, repository: str, main: str) -> None:
+        self.git_dir = git_dir
+        self.remote = Remote(repository, main)
+
+    @classmethod
+    def of(cls, project: Project) -> Store:
+        """Return the store of a project; it is made on the first fetch."""
+        return cls(
+            settings.DATA_DIR / "stores" / f"{project.pk}.git",
+            repository=project.repository,
+            main=project.main_branch,
+        )
+
+    def _git(self, *arguments: str, given: bytes = b"", fine: Sequence[int] = (0,)) -> bytes:
+        return run_git(*arguments, git_dir=self.git_dir, given=given, fine=fine).stdout
+
+    def create(self) -> None:
+        """Make the git directory unless it is there; without a hook, template or process."""
+        if (self.git_dir / "HEAD").exists():
+            return
+        self.git_dir.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self.git_dir.with_name(f".{uuid.uuid4().hex}")
+        for name in ("objects/info", "objects/pack", "refs/heads", "tmp"):
+            (draft / name).mkdir(parents=True)
+        (draft / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = true\n")
+        # Never born: git reads attributes from HEAD in bare directories since 2.43.
+        (draft / "HEAD").write_text("ref: refs/heads/unborn\n")
+        with contextlib.suppress(OSError):  # another process was first
+            draft.rename(self.git_dir)
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        with (self.git_dir / "lock").open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def fetch(self) -> str:
+        """Bring main up to date and return its head; raises RepositoryUnreachable, NoSuchBranch."""
+        self.create()
+        with self._lock():
+            self.remote.fetch(self.git_dir, into=_MAIN)
+            return self._git("rev-parse", "--verify", f"{_MAIN}^{{commit}}").decode().strip()
+
+    def main_now(self) -> str:
+        """Ask the repository where main is; raises RepositoryUnreachable, NoSuchBranch."""
+        self.create()
+        return self.remote.head(self.git_dir)
+
+    def push_main(self, new: str, *, expected: str) -> None:
+        """Move main from `expected` to `new`, or change nothing.
+
+        Raises MainMoved, RepositoryUnreachable or PushRefused. Twice: the second does nothing.
+        """
+        if not self.is_ancestor(expected, new):
+            raise exceptions.PushRefused(
+                "The change does not build on the main it was approved for. Nothing was merged."
+            )
+        self.remote.push(self.git_dir, check_sha(new), expected=check_sha(expected))
+
+    def commit(
+        self,
+        tree: str,
+        *,
+        parents: Sequence[str],
+        message: str,
+        author: str = "Code agent",
+        at: datetime | None = None,
+    ) -> str:
+        """Write a commit; the same arguments give the same commit."""
+        moment = f"{int((at or datetime.now(UTC)).timestamp())} +0000"
+        name = re.sub(r"[<>\x00-\x1f\x7f]", "", author).strip(" .,:;'\"") or "Agent"
+        mailbox = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "agent"
+        lines = [f"tree {check_sha(tree)}", *(f"parent {check_sha(each)}" for each in parents)]
+        lines.append(f"author {name} <{mailbox}@countersign.invalid> {moment}")
+        lines.append(f"committer Countersign <platform@countersign.invalid> {moment}")
+        text = "\n".join(lines) + "\n\n" + message.replace("\0", "").strip("\n") + "\n"
+        written = self._git("hash-object", "-t", "commit", "-w", "--stdin", given=text.encode())
+        return written.decode().strip()
+
+    def tree_of(self, name: str) -> str:
+        """Return the tree of a commit (or of a tree: itself)."""
+        answer = self._git("rev-parse", "--verify", f"{check_sha(name)}^{{tree}}")
+        return answer.decode().strip()
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Tell whether `newer` contains `older`."""
+        names = (check_sha(older), check_sha(newer))
+        return (
+            run_git(
+                "merge-base", "--is-ancestor", *names, git_dir=self.git_dir, fine=(0, 1)
+            ).returncode
+            == 0
+        )
+
+    def merge(self, ours: str, theirs: str) -> Merge:
+        """Merge two commits in memory; conflicts are named, nothing is checked out."""
+        done = run_git(
+            "merge-tree",
+            "--write-tree",
+            "-z",
+            "--name-only",
+            "--no-messages",
+            check_sha(ours),
+            check_sha(theirs),
+            git_dir=self.git_dir,
+            fine=(0, 1),
+        )
+        tree, *paths = done.stdout.decode(errors="surrogateescape").split("\0")
+        return Merge(tree, list(dict.fromkeys(path for path in paths if path)))
+
+    def find_on_main(self, trailer: str, value: str) -> str | None:
+        """Fetch, and return the newest commit of main with this trailer, if any."""
+        self.fetch()
+        fields = f"--format=%H%x00%(trailers:key={trailer},valueonly,unfold,separator=%x00)"
+        found = self._git("log", "-F", f"--grep={trailer}: {value}", fields, _MAIN, "--")
+        for line in found.decode(errors="replace").splitlines():
+            sha, *values = line.split("\0")
+            if value in values:
+                return sha
+        return None
+
+    def diff(self, base: str, head: str) -> list[FileDiff]:
+        """Return every difference of two trees or commits, renames detected, text exact."""
+        return read_diff(self._git(*_DIFF, check_sha(base), check_sha(head), "--"))
+
+    def paths(self, tree: str) -> list[TreeEntry]:
+        """Return every file of a tree or commit, in git's order."""
+        output = self._git("ls-tree", "-r", "-z", "--full-tree", check_sha(tree))
+        entries = []
+        for record in output.split(b"\0")[:-1]:
+            facts, _, path = record.partition(b"\t")
+            mode, _, blob = facts.decode().split(" ")
+            entries.append(TreeEntry(path.decode(errors="surrogateescape"), mode, blob))
+        return entries
+
+    def blob(self, tree: str, path: str) -> bytes | None:
+        """Return the bytes of one file, or None where there is no such file."""
+        if "\n" in path or not path:
+            return None
+        name = f"{check_sha(tree)}:{path}".encode(errors="surrogateescape")
+        return next(self._read([name]))
+
+    def blobs(self, names: Iterable[str]) -> Iterator[bytes]:
+        """Yield the bytes of blobs, in order, from one process."""
+        for content in self._read([check_sha(name).encode() for name in names]):
+            if content is None:
+                raise exceptions.GitFailed("An object of the repository is missing.")
+            yield content
+
+    def _read(self, names: list[bytes]) -> Iterator[bytes | None]:
+        output = self._git("cat-file", "--batch", given=b"".join(n + b"\n" for n in names))
+        at = 0
+        for name in names:
+            end = output.index(b"\n", at)
+            header = output[at:end]
+            if header[len(name) :].startswith((b" missing", b" ambiguous")):
+                yield None
+                at = end + 1
+                continue
+            _, kind, size = header.rsplit(b" ", 2)
+            start, at = end + 1, end + 2 + int(size)
+            yield output[start : start + int(size)] if kind == b"blob" else None
+
+    def write_blobs(self, files: Sequence[Path]) -> list[str]:
+        """Store files byte for byte, without filters; names without line breaks only."""
+        if not files:
+            return []
+        given = "".join(f"{path}\n" for path in files).encode()
+        return (
+            self._git("hash-object", "-w", "--no-filters", "--stdin-paths", given=given)
+            .decode()
+            .split()
+        )
+
+    def write_tree(self, entries: Iterable[TreeEntry]) -> str:
+        """Store the tree of exactly these files."""
+        index = self.git_dir / "tmp" / uuid.uuid4().hex
+        lines = b"".join(
+            f"{entry.mode} {entry.blob}\t{entry.path}\0".encode(errors="surrogateescape")
+            for entry in entries
+        )
+        extra = {"GIT_INDEX_FILE": str(index)}
+        try:
+            done = run_git(
+                "update-index", "-z", "--index-info", git_dir=self.git_dir, given=lines, extra=extra
+            )
+            if done.stderr:  # it leaves out names it finds unsafe, and goes on
+                raise exceptions.GitFailed(f"git update-index: {done.stderr.decode()[:300]}")
+            return run_git("write-tree", git_dir=self.git_dir, extra=extra).stdout.decode().strip()
+        finally:
+            index.unlink(missing_ok=True)
+
+
+_DIFF = (
+    "diff-tree",
+    "-r",
+    "-z",
+    "--raw",
+    "-p",
+    "-M",
+    "--full-index",
+    "-U3",
+    "--no-color",
+    "--no-ext-diff",
+    "--no-textconv",
+)

@@ -1,0 +1,163 @@
+"""The repository a project names: fetch from it, ask it, and move its main by compare-and-swap."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from agents.workspace.addresses import check_branch, folder_of, without_secrets
+from agents.workspace.commands import run_git
+from agents.workspace.exceptions import (
+    GitFailed,
+    MainMoved,
+    NoSuchBranch,
+    PushRefused,
+    RepositoryUnreachable,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REMOTE_SECONDS = 120
+_DIRTY = re.compile(r"(?:unstaged|staged|uncommitted) changes|would be overwritten|not uptodate")
+
+
+class Remote:
+    """One branch of one repository: a bare or working folder here, or a URL."""
+
+    def __init__(self, repository: str, main: str) -> None:
+        self.folder = folder_of(repository)
+        self.address = str(self.folder) if self.folder else repository
+        self.branch = f"refs/heads/{check_branch(main)}"
+        self.main = main
+
+    def fetch(self, git_dir: Path, *, into: str) -> None:
+        """Fetch the branch into a ref of ours."""
+        self._ask(
+            git_dir,
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+            "--no-auto-maintenance",
+            *self._program("upload-pack"),
+            "--",
+            self.address,
+            f"+{self.branch}:{into}",
+        )
+
+    def head(self, git_dir: Path) -> str:
+        """Return where the branch is now."""
+        program = self._program("upload-pack")
+        answer = self._ask(git_dir, "ls-remote", *program, "--", self.address, self.branch)
+        for line in answer.splitlines():
+            sha, _, name = line.partition("\t")
+            if name == self.branch:
+                return sha
+        raise NoSuchBranch(self._no_branch())
+
+    def push(self, git_dir: Path, new: str, *, expected: str) -> None:
+        """Move the branch from `expected` to `new` or change nothing."""
+        self._refuse_programs(git_dir)
+        try:
+            self._push(git_dir, new, expected)
+        except GitFailed as failure:
+            actual = self.head(git_dir)
+            # A push whose answer was lost may have landed.
+            if actual == new:
+                return
+            if actual != expected:
+                raise MainMoved(actual) from failure
+            raise PushRefused(_refusal(str(failure))) from failure
+
+    def _push(self, git_dir: Path, new: str, expected: str) -> None:
+        done = run_git(
+            "push",
+            "--porcelain",
+            "--no-verify",
+            "--no-follow-tags",
+            "--recurse-submodules=no",
+            f"--force-with-lease={self.branch}:{expected}",
+            *self._program("receive-pack"),
+            "--",
+            self.address,
+            f"{new}:{self.branch}",
+            git_dir=git_dir,
+            seconds=REMOTE_SECONDS,
+            fine=(0, 1),
+        )
+        if done.returncode:
+            # The reason of a refusal is on standard output, a fault is on standard error.
+            raise GitFailed((done.stdout + done.stderr).decode(errors="replace"))
+
+    def _ask(self, git_dir: Path, *arguments: str) -> str:
+        if self.folder and not self.folder.is_dir():
+            raise RepositoryUnreachable(self._unreachable("there is no such folder"))
+        try:
+            done = run_git(*arguments, git_dir=git_dir, seconds=REMOTE_SECONDS)
+        except GitFailed as failure:
+            if "find remote ref" in str(failure):
+                raise NoSuchBranch(self._no_branch()) from failure
+            raise RepositoryUnreachable(self._unreachable(str(failure))) from failure
+        return done.stdout.decode(errors="replace")
+
+    def _program(self, name: str) -> list[str]:
+        """Return how the other side of a local repository is started.
+
+        It would read that repository's configuration and hooks: hooks and the file monitor are
+        off, and the repository may belong to another user (safe.directory, for this folder only).
+        """
+        if not self.folder:
+            return []
+        real = os.path.realpath(self.folder)
+        options = [
+            "core.hooksPath=/dev/null",
+            "core.fsmonitor=false",
+            "receive.autogc=false",
+            "receive.denyCurrentBranch=updateInstead",
+            *(f"safe.directory={path}" for path in {str(self.folder), real, f"{real}/.git"}),
+        ]
+        flags = " ".join(f"-c {shlex.quote(option)}" for option in options)
+        return [f"--{name}=git {flags} {name}"]
+
+    def _refuse_programs(self, git_dir: Path) -> None:
+        """Refuse a working repository whose own configuration would run programs on our push."""
+        if not self.folder or not (self.folder / ".git").exists():
+            return
+        done = run_git(
+            "config",
+            "--includes",
+            "--name-only",
+            "--get-regexp",
+            r"^filter\..*\.(smudge|clean|process)$",
+            git_dir=self.folder / ".git",
+            fine=(0, 1),
+        )
+        names = done.stdout.decode(errors="replace").split()
+        if names:
+            raise PushRefused(
+                f"The configuration of the working repository runs programs ({names[0][:80]}). "
+                "Nothing was merged; name a bare repository instead."
+            )
+
+    def _unreachable(self, why: str) -> str:
+        shown = without_secrets(self.address)
+        return f"The repository {shown} cannot be reached: {why}. Nothing was changed."
+
+    def _no_branch(self) -> str:
+        shown = without_secrets(self.address)
+        return f"The repository {shown} has no branch {self.main}. Check the project's main branch."
+
+
+def _refusal(said: str) -> str:
+    if _DIRTY.search(said):
+        return (
+            "The working repository has changes that are not committed. Nothing was merged; "
+            "commit or set them aside there, then approve again."
+        )
+    reason = re.search(r"^!\t.*?\[.*?\] \((.*)\)$", said, re.MULTILINE)
+    detail = re.sub(r"[^\x20-\x7e]", "?", reason[1] if reason else said.strip())[-300:]
+    return f"The repository refused the change: {without_secrets(detail)}. Nothing was merged."
