@@ -47,9 +47,10 @@ _E = EffectState
 EFFECT_MOVES: dict[str, frozenset[str]] = {
     _E.PLANNED: frozenset({_E.DOING, _E.WITHDRAWN}),
     _E.DOING: frozenset({_E.DONE, _E.FAILED, _E.UNKNOWN}),
-    _E.UNKNOWN: frozenset({_E.DONE, _E.FAILED}),
+    # planned: a person asked to try again; carrying out always begins with a probe
+    _E.UNKNOWN: frozenset({_E.DONE, _E.FAILED, _E.PLANNED}),
     _E.DONE: frozenset(),
-    _E.FAILED: frozenset(),
+    _E.FAILED: frozenset({_E.PLANNED}),
     _E.WITHDRAWN: frozenset(),
 }
 

@@ -1,0 +1,182 @@
+"""What follows from a verdict: effects, the next round, the end, and a lesson."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db.models import DurationField, ExpressionWrapper, Value
+from django.db.models.functions import Now
+
+from agents import rounds
+from agents.events import Kind
+from agents.lifecycle import TaskState
+from agents.models import Agent, Hunk
+from approvals.decisions import Decision, sealed_hunks
+from approvals.dispatch import ring_effects
+from approvals.lifecycle import SignatureVerdict
+from approvals.models import Approval, Comment, Effect
+from memory import lessons
+from memory.models import Source
+from projects.exceptions import InvalidInput
+
+if TYPE_CHECKING:
+    from projects.models import User
+
+SOURCES = {
+    SignatureVerdict.APPROVE: (Source.USER_STATED, "your approval of"),
+    SignatureVerdict.REQUEST_CHANGES: (Source.REVIEW_CHANGES, "your request for changes on"),
+    SignatureVerdict.REJECT: (Source.REVIEW_REJECT, "your reject of"),
+}
+MAX_LESSON = 600
+MAX_PATHS = 20
+
+
+def follow(approval: Approval, decision: Decision, *, by: User, settles: bool) -> None:
+    """Write what the verdict leads to, in the caller's transaction."""
+    match decision.verdict:
+        case SignatureVerdict.REQUEST_CHANGES:
+            _send_back(approval, decision, by=by)
+        case SignatureVerdict.REJECT:
+            _comment(approval, decision, {}, by=by)
+            approval.task.move(
+                TaskState.REJECTED,
+                kind=Kind.TASK_FINISHED,
+                data={"approval": str(approval.pk), "reason": decision.note},
+                reason=decision.note,
+            )
+        case _:
+            _comment(approval, decision, {}, by=by)
+            if settles:
+                plan_effects(approval)
+    _propose_lesson(approval, decision, by=by)
+
+
+def plan_effects(approval: Approval) -> None:
+    """Write the sealed effects as planned rows, due when the undo window ends (database clock)."""
+    wait = timedelta(seconds=approval.snapshot["policy"]["undo_seconds"])
+    due = ExpressionWrapper(Now() + Value(wait), output_field=DurationField())
+    for position, sealed in enumerate(approval.snapshot["effects"]):
+        Effect.objects.create(
+            approval=approval,
+            position=position,
+            kind=sealed["kind"],
+            arguments=sealed,
+            not_before=due,
+        )
+    not_before = approval.effects.values_list("not_before", flat=True).first()
+    approval.task.move(
+        TaskState.EXECUTING,
+        data={
+            "approval": str(approval.pk),
+            "not_before": not_before.isoformat() if not_before else None,
+        },
+    )
+    ring_effects()
+
+
+def _send_back(approval: Approval, decision: Decision, *, by: User) -> None:
+    sealed = {hunk.id: hunk for hunk in sealed_hunks(approval.snapshot)}
+    goes_to = {
+        hunk.id: sealed[hunk.id].agent
+        for hunk in decision.sent_back
+        if hunk.id in sealed and sealed[hunk.id].agent
+    }
+    _comment(approval, decision, goes_to, by=by)
+    rows = {str(hunk.pk): hunk for hunk in Hunk.objects.filter(pk__in=goes_to)}
+    who = by.display_name
+    feedback = [
+        rounds.Feedback(
+            agent_slug=goes_to[hunk.id],
+            note=hunk.note.strip() or f"{who} refused this hunk.",
+            hunk=rows[hunk.id],
+            path=sealed[hunk.id].path,
+            by=who,
+        )
+        for hunk in decision.sent_back
+        if hunk.id in goes_to
+    ]
+    feedback += [
+        rounds.Feedback(agent_slug=slug, note=decision.note.strip(), hunk=None, path="", by=who)
+        for slug in _readers(approval, decision, goes_to)
+    ]
+    if not feedback:
+        raise InvalidInput("agents", "Say which agent this goes to; nobody is named as the author.")
+    rounds.open_next(approval.task, feedback=feedback, by=by)
+
+
+def _readers(approval: Approval, decision: Decision, goes_to: dict[str, str]) -> list[str]:
+    """Return who gets the general note: those named, else those refused, else every author."""
+    note = decision.note.strip()
+    took_part = {agent["slug"] for agent in approval.snapshot["agents"]}
+    unknown = set(decision.agents) - took_part
+    if unknown:
+        raise InvalidInput("agents", f"{', '.join(sorted(unknown))} did not work on this.")
+    if not note:
+        return []
+    if decision.agents:
+        return sorted(set(decision.agents))
+    authors = {hunk.agent for hunk in sealed_hunks(approval.snapshot) if hunk.agent}
+    return sorted(set(goes_to.values()) or authors or _specialists(approval, took_part))
+
+
+def _specialists(approval: Approval, took_part: set[str]) -> set[str]:
+    """Return who wrote a report: it has no hunks that could say so."""
+    work = approval.task.steps.filter(kind="work", round=approval.proposal.round)
+    return set(work.values_list("agent__slug", flat=True)) & took_part
+
+
+def _comment(approval: Approval, decision: Decision, goes_to: dict[str, str], *, by: User) -> None:
+    """Keep every word said of a hunk or of the whole, with the agent it goes to."""
+    known = {hunk.id for hunk in sealed_hunks(approval.snapshot)}
+    unknown = [hunk.id for hunk in decision.hunks if hunk.id not in known]
+    if unknown:
+        raise InvalidInput("hunks", f"This proposal has no hunk {unknown[0]}. Reload the page.")
+    agents = {agent.slug: agent for agent in Agent.objects.filter(slug__in=goes_to.values())}
+    said = [hunk for hunk in decision.hunks if hunk.verdict or hunk.note.strip()]
+    Comment.objects.bulk_create(
+        Comment(
+            approval=approval,
+            hunk_id=hunk.id,
+            author=by,
+            verdict=hunk.verdict,
+            note=hunk.note.strip(),
+            goes_to=agents.get(goes_to.get(hunk.id, "")),
+        )
+        for hunk in said
+    )
+    if decision.note.strip() and decision.verdict != SignatureVerdict.REJECT:
+        readers = sorted(set(decision.agents) or set(goes_to.values()))
+        only = Agent.objects.filter(slug=readers[0]).first() if len(readers) == 1 else None
+        Comment.objects.create(
+            approval=approval, author=by, note=decision.note.strip(), goes_to=only
+        )
+
+
+def _propose_lesson(approval: Approval, decision: Decision, *, by: User) -> None:
+    """Propose what was said as a lesson; keep it when the person asked for that."""
+    content = decision.lesson.strip()
+    if not content and decision.verdict == SignatureVerdict.REJECT:
+        content = decision.note.strip()
+    if not content or not approval.project.memory_enabled:
+        return
+    source, label = SOURCES[SignatureVerdict(decision.verdict)]
+    sent_back = {hunk.id for hunk in decision.sent_back}
+    hunks = sealed_hunks(approval.snapshot)
+    try:
+        lesson = lessons.propose(
+            approval.project,
+            content=content if len(content) <= MAX_LESSON else content[: MAX_LESSON - 1] + "…",
+            source=source,
+            paths=sorted({hunk.path for hunk in hunks if hunk.id in sent_back})[:MAX_PATHS],
+            source_task=approval.task_id,
+            source_approval=approval.pk,
+            source_label=f"{label} {approval.task.label}",
+            by=by,
+        )
+    except InvalidInput as error:
+        if decision.lesson.strip():
+            raise InvalidInput("lesson", str(error)) from error
+        return  # a reason that is no fit memory is still a reason
+    if decision.keep_lesson and decision.lesson.strip():
+        lessons.keep(lesson, by=by)

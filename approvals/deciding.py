@@ -1,0 +1,241 @@
+"""The one way a person decides: page, API and bulk all end here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from agents.events import Kind
+from approvals import consequences, freshness
+from approvals.decisions import Decision, HunkDecision
+from approvals.exceptions import (
+    AlreadyDecided,
+    ApprovalExpired,
+    DecisionConflict,
+    DigestMismatch,
+    NotAllowed,
+    StaleApproval,
+    UnknownApproval,
+)
+from approvals.lifecycle import ApprovalState, SignatureVerdict
+from approvals.models import Approval, Signature
+from approvals.rights import why_not
+from projects import audit
+from projects.exceptions import TransitionRefused
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+
+    from projects.models import User
+
+__all__ = [
+    "AlreadyDecided",
+    "ApprovalExpired",
+    "DecisionConflict",
+    "DigestMismatch",
+    "HunkDecision",
+    "NotAllowed",
+    "StaleApproval",
+    "UnknownApproval",
+    "decide",
+    "why_not",
+]
+
+SIGNED = "You have signed this already. It waits for another tech lead."
+STATE_OF = {
+    SignatureVerdict.APPROVE: ApprovalState.APPROVED,
+    SignatureVerdict.REQUEST_CHANGES: ApprovalState.CHANGES_REQUESTED,
+    SignatureVerdict.REJECT: ApprovalState.REJECTED,
+}
+
+
+def decide(
+    approval_id: uuid.UUID | str,
+    *,
+    by: User,
+    verdict: str,
+    digest: str,
+    nonce: str,
+    note: str = "",
+    hunks: Sequence[HunkDecision] = (),
+    agents: Sequence[str] = (),
+    lesson: str = "",
+    keep_lesson: bool = False,
+    address: str | None = None,
+    via: str = "session",
+) -> Signature:
+    """Sign an approval and carry the verdict's consequences, all in one transaction.
+
+    Raises UnknownApproval (404), NotAllowed (403), AlreadyDecided, StaleApproval or
+    ApprovalExpired (409), DigestMismatch (422), InvalidInput (400), RoundsExhausted.
+    Of several people deciding at once exactly one wins; a lost race changes nothing.
+    """
+    decision = Decision(
+        verdict=verdict,
+        note=note,
+        hunks=tuple(hunks),
+        agents=tuple(agents),
+        lesson=lesson,
+        keep_lesson=keep_lesson,
+        address=address,
+    )
+    approval = _find(approval_id, by)
+    refusal = why_not(approval, by, via=via)
+    if refusal:
+        raise NotAllowed(refusal)
+    _require_undecided(approval, by, digest=digest, nonce=nonce)
+    if verdict == SignatureVerdict.APPROVE:
+        freshness.require_unmoved_main(approval)
+    guard = {"digest": digest, "nonce": nonce, "expires_at__gt": Now()}
+    with transaction.atomic():
+        return _sign(approval, decision, by=by, guard=guard)
+
+
+def explain(approval: Approval, *, digest: str, nonce: str) -> TransitionRefused | DigestMismatch:
+    """Return the error that says why this approval cannot be signed with digest and nonce."""
+    now = Approval.objects.annotate(over=Q(expires_at__lte=Now())).select_related("decided_by")
+    fresh = now.get(pk=approval.pk)
+    when = f"{fresh.decided_at:%Y-%m-%d %H:%M} UTC" if fresh.decided_at else ""
+    who = fresh.decided_by.display_name if fresh.decided_by else ""
+    said = {
+        ApprovalState.APPROVED: f"{who} approved this at {when}. Your decision changed nothing.",
+        ApprovalState.CHANGES_REQUESTED: f"{who} sent this back at {when}. Open the next round.",
+        ApprovalState.REJECTED: f"{who} rejected this at {when}. Your decision changed nothing.",
+        ApprovalState.WITHDRAWN: f"This was withdrawn at {when}. {fresh.reason}".strip(),
+    }
+    if fresh.state in said:
+        return AlreadyDecided(said[ApprovalState(fresh.state)])
+    if fresh.state == ApprovalState.STALE:
+        return StaleApproval(fresh.reason)
+    if fresh.state == ApprovalState.EXPIRED or fresh.over:
+        return ApprovalExpired(
+            f"The time to decide ended at {fresh.expires_at:%Y-%m-%d %H:%M} UTC. "
+            "Nothing was merged; ask for the decision again."
+        )
+    if (fresh.digest, fresh.nonce) != (digest, nonce):
+        return _mismatch(fresh, digest)
+    return DecisionConflict()
+
+
+def _find(approval_id: uuid.UUID | str, by: User) -> Approval:
+    found = (
+        Approval.objects.visible_to(by)
+        .select_related("project", "task__requester", "policy", "requester")
+        .filter(pk=approval_id)
+        .first()
+    )
+    if found is None:
+        raise UnknownApproval
+    found.task.project = found.project
+    return found
+
+
+def _require_undecided(approval: Approval, by: User, *, digest: str, nonce: str) -> None:
+    """Refuse early and in words; the conditional UPDATE is what counts."""
+    fits = Approval.objects.filter(
+        pk=approval.pk,
+        state=ApprovalState.PENDING,
+        digest=digest,
+        nonce=nonce,
+        expires_at__gt=Now(),
+    )
+    if not fits.exists():
+        raise explain(approval, digest=digest, nonce=nonce)
+    if approval.signatures.filter(signer=by).exists():
+        raise AlreadyDecided(SIGNED)
+
+
+def _mismatch(approval: Approval, digest: str) -> TransitionRefused | DigestMismatch:
+    earlier = Approval.objects.filter(task=approval.task_id, digest=digest).exclude(pk=approval.pk)
+    if earlier.exists():
+        return StaleApproval(
+            "You looked at an earlier version of this proposal. Nothing changed; open the new one."
+        )
+    return DigestMismatch()
+
+
+def _sign(approval: Approval, decision: Decision, *, by: User, guard: dict[str, Any]) -> Signature:
+    task = approval.task
+    settles = decision.verdict != SignatureVerdict.APPROVE or _completes(approval, by, guard)
+    if settles:
+        _settle(approval, decision, by=by, guard=guard)
+    signature = _write(approval, decision, by=by)
+    facts = {"approval": str(approval.pk), "verdict": decision.verdict, "by": by.display_name}
+    task.record(Kind.APPROVAL_SIGNED, {**facts, **_count(approval)})
+    if settles:
+        task.record(Kind.APPROVAL_DECIDED, {**facts, "state": approval.state})
+    consequences.follow(approval, decision, by=by, settles=settles)
+    audit.record(
+        f"approval.{decision.verdict}",
+        subject=approval,
+        actor=by,
+        project=approval.project,
+        address=decision.address,
+        task=task.label,
+        digest=approval.digest,
+        signature=str(signature.pk),
+        single_person=approval.single_person,
+        settles=settles,
+    )
+    return signature
+
+
+def _write(approval: Approval, decision: Decision, *, by: User) -> Signature:
+    try:
+        with transaction.atomic():
+            return Signature.objects.create(
+                approval=approval,
+                signer=by,
+                requester=approval.requester,
+                single_person=approval.single_person,
+                verdict=decision.verdict,
+                digest=approval.digest,
+                nonce=approval.nonce,
+                note=decision.note,
+                address=decision.address,
+            )
+    except IntegrityError as error:
+        if approval.signatures.filter(signer=by).exists():
+            raise AlreadyDecided(SIGNED) from error
+        raise
+
+
+def _settle(approval: Approval, decision: Decision, *, by: User, guard: dict[str, Any]) -> None:
+    try:
+        approval.move(
+            STATE_OF[SignatureVerdict(decision.verdict)],
+            guard=guard,
+            decided_at=Now(),
+            decided_by=by,
+            reason=decision.note,
+        )
+    except TransitionRefused as error:
+        raise explain(approval, digest=guard["digest"], nonce=guard["nonce"]) from error
+    approval.refresh_from_db(fields=["decided_at"])
+
+
+def _completes(approval: Approval, by: User, guard: dict[str, Any]) -> bool:
+    """Tell whether this approving signature is the last one needed.
+
+    Holds the approval's row by the same conditional UPDATE, so that two last-but-one
+    signers at once do not both believe another one is missing.
+    """
+    held = Approval.objects.filter(pk=approval.pk, state=ApprovalState.PENDING, **guard)
+    if not held.update(reason=F("reason")):
+        raise explain(approval, digest=guard["digest"], nonce=guard["nonce"])
+    signed = set(approval.signatures.values_list("signer_id", flat=True))
+    if by.pk in signed:
+        raise AlreadyDecided(SIGNED)
+    needed: int = approval.snapshot["policy"]["signatures_needed"]
+    return len(signed) + 1 >= needed
+
+
+def _count(approval: Approval) -> dict[str, int]:
+    return {
+        "signed": approval.signatures.count(),
+        "needed": approval.snapshot["policy"]["signatures_needed"],
+    }

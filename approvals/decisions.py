@@ -1,0 +1,99 @@
+"""What a person submits as a decision, checked before anything is touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from approvals.lifecycle import SignatureVerdict
+from approvals.models import HunkVerdict
+from projects.exceptions import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+MAX_NOTE = 5_000
+MAX_LESSON = 600
+
+
+@dataclass(frozen=True, kw_only=True)
+class HunkDecision:
+    """What a reviewer says of one hunk: a verdict, a note, or both."""
+
+    id: str
+    verdict: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """A verdict on the whole with its notes; `agents` narrows who gets the general note."""
+
+    verdict: str
+    note: str = ""
+    hunks: Sequence[HunkDecision] = field(default=())
+    agents: Sequence[str] = field(default=())
+    lesson: str = ""
+    keep_lesson: bool = False
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput naming the field that cannot be accepted."""
+        if self.verdict not in SignatureVerdict.values:
+            raise InvalidInput("verdict", f"Use one of {', '.join(SignatureVerdict.values)}.")
+        _text("note", self.note, MAX_NOTE)
+        _text("lesson", self.lesson, MAX_LESSON)
+        for hunk in self.hunks:
+            _text("hunks", hunk.note, MAX_NOTE)
+            if hunk.verdict not in {"", *HunkVerdict.values}:
+                raise InvalidInput("hunks", f"Use one of {', '.join(HunkVerdict.values)}.")
+        if len({hunk.id for hunk in self.hunks}) != len(self.hunks):
+            raise InvalidInput("hunks", "Each hunk may be named once.")
+        self._says_enough()
+
+    @property
+    def sent_back(self) -> list[HunkDecision]:
+        """The hunks that go back to their agents: refused, or with a note and not accepted."""
+        return [
+            hunk
+            for hunk in self.hunks
+            if hunk.verdict == HunkVerdict.REFUSE
+            or (hunk.note.strip() and hunk.verdict != HunkVerdict.ACCEPT)
+        ]
+
+    def _says_enough(self) -> None:
+        refused = sum(hunk.verdict == HunkVerdict.REFUSE for hunk in self.hunks)
+        if self.verdict == SignatureVerdict.APPROVE and refused:
+            raise InvalidInput(
+                "hunks", f"You refused {refused} of the hunks. Accept them or request changes."
+            )
+        if self.verdict == SignatureVerdict.REJECT and not self.note.strip():
+            raise InvalidInput("note", "Say why you reject it; the reason is kept with the task.")
+        if self.verdict != SignatureVerdict.REQUEST_CHANGES:
+            return
+        if not self.note.strip() and not self.sent_back:
+            raise InvalidInput("note", "Say what must change, or refuse at least one hunk.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealedHunk:
+    """A hunk as the reviewer saw it."""
+
+    id: str
+    path: str
+    agent: str
+
+
+def sealed_hunks(snapshot: dict[str, Any]) -> Iterator[SealedHunk]:
+    """Go through every hunk of a snapshot with its path and author agent's slug."""
+    for file in snapshot["files"]:
+        for hunk in file["hunks"]:
+            author = hunk["author"] or {}
+            yield SealedHunk(id=hunk["id"], path=file["path"], agent=author.get("agent", ""))
+
+
+def _text(name: str, text: str, limit: int) -> None:
+    if len(text) > limit:
+        raise InvalidInput(name, f"Use at most {limit:,} characters; this has {len(text):,}.")
+    if "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise InvalidInput(name, "This holds characters that are not text. Remove them.")

@@ -1,0 +1,289 @@
+"""Carries out what was signed: intent on record, act, confirm; after a crash: probe."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from django.db import DatabaseError, connection, transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Now
+
+from agents import escalations
+from agents.events import Kind
+from agents.lifecycle import EscalationState, TaskState
+from agents.models import Escalation, Task
+from agents.models.tasks import Choice, Rule
+from agents.workspace.exceptions import MainMoved
+from approvals import merging, verifying
+from approvals.dispatch import ring_effects
+from approvals.escalating import escalate
+from approvals.exceptions import Refused, UnknownApproval
+from approvals.freshness import moved_sentence
+from approvals.lifecycle import ApprovalState, EffectState
+from approvals.models import Effect, EffectKind
+from projects import audit
+from projects.access import require_lead
+from projects.exceptions import TransitionRefused
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Callable, Iterator
+
+    from projects.models import User
+
+logger = logging.getLogger(__name__)
+
+
+def carry_out_due(worker: str, *, stop: Callable[[], bool] = lambda: False) -> int:
+    """Carry out every effect that is due, and look after those a crash left in `doing`.
+
+    Two processes may do this at once: a session lock of the database and the conditional move to
+    `doing` let one of them have each effect. Ends between two effects when `stop` says so.
+    Returns how many it took.
+    """
+    _take_up_answered()
+    taken = 0
+    for pk in [*_left_over(), *_due()]:
+        if stop():
+            break
+        taken += carry_out(pk, worker=worker)
+    return taken
+
+
+def carry_out(effect_id: uuid.UUID, *, worker: str) -> bool:
+    """Carry out one effect from `planned`, or go on with one a crash left in `doing`."""
+    with _held(effect_id) as mine:
+        if not mine:
+            return False
+        effect = _load(effect_id)
+        if effect.state == EffectState.PLANNED:
+            try:
+                begin(effect, worker=worker)
+            except TransitionRefused:
+                return False  # undone, stopped or taken meanwhile
+        if effect.state != EffectState.DOING:
+            return False
+        act(effect)
+    return True
+
+
+def begin(effect: Effect, *, worker: str) -> None:
+    """Put the intent on record; raises TransitionRefused when it is no longer to be done."""
+    with transaction.atomic():
+        effect.move(EffectState.DOING, worker=worker, started_at=Now(), error="")
+        wanted = Task.objects.select_for_update().filter(
+            pk=effect.approval.task_id, state=TaskState.EXECUTING
+        )
+        if not wanted.exists():
+            raise TransitionRefused("The task no longer carries anything out.")
+        effect.approval.task.record(Kind.EFFECT_STARTED, _facts(effect))
+
+
+def act(effect: Effect) -> None:
+    """Do it and confirm; safe to call again after a crash at any point."""
+    try:
+        result = _do(effect)
+    except MainMoved as moved:
+        _fall_stale(effect, moved_sentence(effect.approval, moved.actual))
+    except Refused as refused:
+        _fall_stale(effect, str(refused))
+    except merging.Unclear as unclear:
+        _hand_over(effect, EffectState.UNKNOWN, f"{unclear} It may have landed; look at main.")
+    except merging.NOT_MERGED as failure:
+        _hand_over(effect, EffectState.FAILED, str(failure))
+    except DatabaseError:
+        raise  # it stays in `doing`; the next turn probes
+    except Exception as fault:
+        logger.exception("effect %s met a fault", effect.pk)
+        _hand_over(effect, EffectState.UNKNOWN, f"A fault in Countersign: {type(fault).__name__}.")
+    else:
+        finish(effect, result)
+
+
+def finish(effect: Effect, result: dict[str, Any]) -> None:
+    """Confirm: the effect is done; the task is done with the last of them."""
+    task = effect.approval.task
+    with transaction.atomic():
+        effect.move(EffectState.DONE, result=result, finished_at=Now())
+        task.record(Kind.EFFECT_FINISHED, {**_facts(effect), "result": result})
+        task.refresh_from_db()
+        left = effect.approval.effects.exclude(state=EffectState.DONE).exists()
+        if not left and task.state == TaskState.EXECUTING:
+            task.move(
+                TaskState.DONE,
+                kind=Kind.TASK_FINISHED,
+                data={"approval": str(effect.approval_id), "result": result},
+            )
+        _audit("done", effect, None, result=result)
+
+
+def retry(effect_id: uuid.UUID | str, by: User) -> Effect:
+    """Try a failed or unclear effect again: the same row, planned anew; only a lead.
+
+    Raises UnknownApproval (404), NotAllowed, or TransitionRefused when there is nothing to retry.
+    """
+    effect = Effect.objects.visible_to(by).filter(pk=effect_id).first()
+    if effect is None:
+        raise UnknownApproval("There is no such effect.")
+    effect = _load(effect.pk)
+    require_lead(by, effect.approval.project)
+    task = effect.approval.task
+    with transaction.atomic():
+        _plan_again(effect)
+        for escalation in _open_escalations(task, effect):
+            escalations.resolve(
+                escalation, choice=Choice.RETRY_WITH_NOTE, note="Carry it out again.", by=by
+            )
+        _audit("retried", effect, by)
+    ring_effects()
+    return effect
+
+
+def _do(effect: Effect) -> dict[str, Any]:
+    match effect.kind:
+        case EffectKind.GIT_MERGE:
+            return merging.merge(effect)
+        case EffectKind.DELIVER:
+            verifying.require_signed(effect)
+            return {"to": effect.arguments["to"], "proposal": str(effect.approval.proposal_id)}
+        case _:
+            raise Refused(f"This version cannot carry out {effect.kind}. Nothing was done.")
+
+
+def _fall_stale(effect: Effect, reason: str) -> None:
+    """Nothing was done and what was signed no longer holds: back to review, with the reason."""
+    approval, task = effect.approval, effect.approval.task
+    with transaction.atomic():
+        approval.move(ApprovalState.STALE, reason=reason)
+        effect.move(EffectState.FAILED, error=reason, finished_at=Now())
+        for other in approval.effects.filter(state=EffectState.PLANNED):
+            other.move(EffectState.WITHDRAWN, finished_at=Now())
+        task.record(Kind.EFFECT_FINISHED, {**_facts(effect), "error": reason})
+        facts = {"approval": str(approval.pk), "state": ApprovalState.STALE, "reason": reason}
+        task.record(Kind.APPROVAL_DECIDED, facts)
+        task.refresh_from_db()
+        task.move(TaskState.REVIEW, data={"approval": str(approval.pk), "reason": reason})
+        _audit("stale", effect, None, reason=reason)
+
+
+def _hand_over(effect: Effect, state: str, reason: str) -> None:
+    """A person chooses whether to try again; the approval stays signed."""
+    task = effect.approval.task
+    evidence = {"effect": str(effect.pk), "approval": str(effect.approval_id)}
+    with transaction.atomic():
+        effect.move(state, error=reason, finished_at=Now())
+        task.record(Kind.EFFECT_FINISHED, {**_facts(effect), "error": reason})
+        task.refresh_from_db()
+        escalate(
+            task,
+            rule=Rule.EFFECT_FAILED,
+            detail=reason,
+            evidence=evidence,
+            options=(Choice.RETRY_WITH_NOTE, Choice.STOP),
+        )
+        _audit(state, effect, None, reason=reason)
+
+
+def _take_up_answered() -> None:
+    """Plan again what a person answered with "try again" on the task page."""
+    answered = _loaded().filter(
+        ~Exists(
+            Escalation.objects.filter(task=OuterRef("approval__task"), state=EscalationState.OPEN)
+        ),
+        state__in=[EffectState.FAILED, EffectState.UNKNOWN],
+        approval__state=ApprovalState.APPROVED,
+        approval__task__state=TaskState.EXECUTING,
+    )
+    for effect in answered[:20]:
+        try:
+            _plan_again(effect)
+        except TransitionRefused:
+            continue  # another process was faster
+
+
+def _plan_again(effect: Effect) -> None:
+    if effect.approval.state != ApprovalState.APPROVED:
+        raise TransitionRefused("This approval no longer holds. Propose the change again.")
+    effect.move(EffectState.PLANNED, not_before=Now(), worker="", finished_at=None)
+
+
+def _due() -> list[uuid.UUID]:
+    """Return planned effects whose window is over and whose predecessors are done."""
+    before = Effect.objects.filter(
+        approval=OuterRef("approval"), position__lt=OuterRef("position")
+    ).exclude(state=EffectState.DONE)
+    rows = _current().filter(~Exists(before), state=EffectState.PLANNED, not_before__lte=Now())
+    return list(rows.order_by("not_before", "position").values_list("pk", flat=True)[:20])
+
+
+def _left_over() -> list[uuid.UUID]:
+    rows = Effect.objects.filter(state=EffectState.DOING)
+    return list(rows.order_by("started_at").values_list("pk", flat=True)[:20])
+
+
+def _current() -> QuerySet[Effect]:
+    return Effect.objects.filter(
+        approval__state=ApprovalState.APPROVED, approval__task__state=TaskState.EXECUTING
+    )
+
+
+def _loaded() -> QuerySet[Effect]:
+    return Effect.objects.select_related("approval__task__requester", "approval__project")
+
+
+def _load(effect_id: uuid.UUID) -> Effect:
+    effect = _loaded().get(pk=effect_id)
+    effect.approval.task.project = effect.approval.project
+    return effect
+
+
+@contextmanager
+def _held(effect_id: uuid.UUID) -> Iterator[bool]:
+    """Hold the effect by a session lock: it falls with the process, so a crash frees it at once."""
+    key = effect_id.int & (2**63 - 1)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
+        mine: bool = cursor.fetchone()[0]
+    try:
+        yield mine
+    finally:
+        if mine:
+            _release(key)
+
+
+def _release(key: int) -> None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+    except DatabaseError:
+        connection.close()  # the lock falls with the session
+
+
+def _open_escalations(task: Task, effect: Effect) -> QuerySet[Escalation]:
+    return task.escalations.filter(
+        state=EscalationState.OPEN, rule=Rule.EFFECT_FAILED, evidence__effect=str(effect.pk)
+    )
+
+
+def _facts(effect: Effect) -> dict[str, Any]:
+    return {
+        "effect": str(effect.pk),
+        "kind": effect.kind,
+        "state": effect.state,
+        "approval": str(effect.approval_id),
+    }
+
+
+def _audit(act: str, effect: Effect, by: User | None, **detail: Any) -> None:
+    audit.record(
+        f"effect.{act}",
+        subject=effect,
+        actor=by,
+        project=effect.approval.project,
+        kind=effect.kind,
+        task=effect.approval.task.label,
+        approval=str(effect.approval_id),
+        **detail,
+    )

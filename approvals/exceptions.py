@@ -1,0 +1,55 @@
+"""Why a decision, an undo or an effect was refused, in the reader's words."""
+
+from __future__ import annotations
+
+from projects.exceptions import CountersignError, NotAllowed, TransitionRefused
+
+
+class UnknownApproval(CountersignError, LookupError):
+    """There is no such approval."""
+
+
+class DecisionConflict(TransitionRefused):
+    """This approval cannot be decided any more."""
+
+
+class AlreadyDecided(DecisionConflict):
+    """This approval was already decided."""
+
+
+class StaleApproval(DecisionConflict):
+    """Main has moved since this was sealed. Nothing was merged; propose it again."""
+
+
+class ApprovalExpired(DecisionConflict):
+    """Nobody decided in time. Nothing was merged; ask for the decision again."""
+
+
+class DigestMismatch(CountersignError):
+    """What you signed is not what is sealed. Nothing changed; reload the page and look again."""
+
+
+class UndoRefused(TransitionRefused):
+    """This cannot be undone any more."""
+
+
+class TooLarge(CountersignError):
+    """The change is too large to be shown whole, so it cannot be signed."""
+
+
+class Refused(CountersignError):
+    """What would be carried out is not what was signed. Nothing was done."""
+
+
+__all__ = [
+    "AlreadyDecided",
+    "ApprovalExpired",
+    "DecisionConflict",
+    "DigestMismatch",
+    "NotAllowed",
+    "Refused",
+    "StaleApproval",
+    "TooLarge",
+    "UndoRefused",
+    "UnknownApproval",
+]

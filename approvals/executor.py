@@ -1,0 +1,108 @@
+"""The one loop of an effects worker: seals, carries out, probes, expires; woken by a bell."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from approvals import effects, expiring, sealing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+PAUSE_SECONDS = 2.0  # after a fault: a database that is away needs time, not questions
+BEAT_SECONDS = 5.0
+BEAT_TTL_SECONDS = 15
+
+
+class Executor:
+    """A thread that does one turn every half second, or when rung, until it is stopped."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name or f"{socket.gethostname()}-{os.getpid()}"
+        self._rung = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="executor", daemon=True)
+        self._redis = redis.Redis.from_url(
+            settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1
+        )
+        self._beat_at = 0.0
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Do a turn now; from any thread."""
+        self._rung.set()
+
+    def stop(self, *, seconds: float = 0.0) -> bool:
+        """End after the effect in hand; wait so long and tell whether it has ended."""
+        self._stopping.set()
+        self._rung.set()
+        if seconds and self._thread.is_alive():
+            self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            healthy = self._turn()
+            self._rung.wait(POLL_SECONDS if healthy else PAUSE_SECONDS)
+            self._rung.clear()
+        self._forget_beat()
+        connection.close()
+
+    def _turn(self) -> bool:
+        self._beat()
+        return all(self._survive(part) for part in self._parts() if not self._stopping.is_set())
+
+    def _parts(self) -> tuple[Callable[[], object], ...]:
+        return (
+            lambda: effects.carry_out_due(self.name, stop=self._stopping.is_set),
+            sealing.seal_ready,
+            expiring.expire_due,
+            expiring.withdraw_orphans,
+        )
+
+    def _survive(self, part: Callable[[], object]) -> bool:
+        """Run one part; a database outage or a fault costs this turn, never the loop."""
+        try:
+            part()
+        except DatabaseError as error:
+            logger.warning("the database did not answer, trying again: %s", error)
+        except Exception:
+            logger.exception("a turn of the effects worker failed")
+        else:
+            return True
+        connection.close()
+        return False
+
+    def _beat(self) -> None:
+        if time.monotonic() - self._beat_at < BEAT_SECONDS:
+            return
+        self._beat_at = time.monotonic()
+        try:
+            self._redis.set(self._key, int(time.time()), ex=BEAT_TTL_SECONDS)
+        except redis.RedisError as error:
+            logger.warning("the heartbeat was not written: %s", error)
+
+    def _forget_beat(self) -> None:
+        try:
+            self._redis.delete(self._key)
+        except redis.RedisError as error:
+            logger.info("the heartbeat was not removed, it ends by itself: %s", error)
+
+    @property
+    def _key(self) -> str:
+        return f"cs:worker:effects:{self.name}"

@@ -1,0 +1,65 @@
+"""Whether main is still where it was when a change was sealed."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooSlow
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from agents.events import Kind
+from agents.workspace.exceptions import GitFailed, NoSuchBranch, RepositoryUnreachable
+from agents.workspace.git import Store
+from approvals.exceptions import StaleApproval
+from approvals.lifecycle import ApprovalState
+from approvals.models import EffectKind
+from projects.exceptions import TransitionRefused
+
+if TYPE_CHECKING:
+    from approvals.models import Approval
+
+ANSWER_SECONDS = 3.0  # a slow repository must not block a decision; the executor looks again
+_asking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="main-now")
+
+
+def main_moved(approval: Approval) -> str:
+    """Return where main is now if it is not the sealed base; empty if it is or nobody can tell."""
+    bases = [
+        effect["base"]
+        for effect in approval.snapshot["effects"]
+        if effect["kind"] == EffectKind.GIT_MERGE
+    ]
+    if not bases:
+        return ""
+    try:
+        store = Store.of(approval.project)
+        actual = _asking.submit(store.main_now).result(timeout=ANSWER_SECONDS)
+    except (TooSlow, RepositoryUnreachable, NoSuchBranch, GitFailed):
+        return ""
+    return "" if actual == bases[0] else actual
+
+
+def require_unmoved_main(approval: Approval) -> None:
+    """Make the approval stale and raise StaleApproval when main has moved since the seal."""
+    actual = main_moved(approval)
+    if not actual:
+        return
+    reason = moved_sentence(approval, actual)
+    try:
+        with transaction.atomic():
+            approval.move(ApprovalState.STALE, decided_at=Now(), reason=reason)
+            approval.task.record(
+                Kind.APPROVAL_DECIDED,
+                {"approval": str(approval.pk), "state": ApprovalState.STALE, "reason": reason},
+            )
+    except TransitionRefused:
+        return  # somebody decided meanwhile; the caller's own update says who
+    raise StaleApproval(reason)
+
+
+def moved_sentence(approval: Approval, actual: str) -> str:
+    """Say that main moved, in words for the review page."""
+    branch = approval.project.main_branch
+    return f"{branch} has moved to {actual[:9]} since this was sealed. Nothing was merged; propose it again."

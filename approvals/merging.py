@@ -1,0 +1,109 @@
+"""The effect git.merge: one deterministic commit, put on main by compare-and-swap."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from agents.workspace.exceptions import (
+    GitFailed,
+    MainMoved,
+    NoSuchBranch,
+    PushRefused,
+    RepositoryUnreachable,
+)
+from agents.workspace.git import Store
+from approvals import verifying
+from approvals.lifecycle import SignatureVerdict
+
+if TYPE_CHECKING:
+    from approvals.models import Approval, Effect
+
+TRAILER = "Countersign-Approval"
+_FORGED = re.compile(r"^(?=(?:countersign-[\w-]+|approved-by)\s*:)", re.IGNORECASE | re.MULTILINE)
+
+
+class Unclear(Exception):
+    """The push was sent and nobody answered: it may have landed."""
+
+
+def merge(effect: Effect) -> dict[str, Any]:
+    """Put the sealed change on main exactly once and return what was done.
+
+    Safe to call again after a crash at any point: it looks for its own trailer first, the commit
+    is the same each time, and main moves only from the sealed base. Raises MainMoved, Refused,
+    RepositoryUnreachable, NoSuchBranch, PushRefused or GitFailed (surely not merged), or Unclear.
+    """
+    approval, sealed = effect.approval, effect.arguments
+    store = Store.of(approval.project)
+    main = store.fetch()
+    if main != sealed["base"]:
+        return _landed_before(store, approval, sealed, main)
+    verifying.require_signed(effect)
+    verifying.require_same_objects(store, approval, sealed)
+    commit = build_commit(store, approval, sealed)
+    try:
+        store.push_main(commit, expected=sealed["base"])
+    except MainMoved as moved:
+        return _landed_before(store, approval, sealed, moved.actual)
+    except RepositoryUnreachable as error:
+        raise Unclear(str(error)) from error
+    return _result(commit, sealed)
+
+
+def build_commit(store: Store, approval: Approval, sealed: dict[str, Any]) -> str:
+    """Write the merge commit; the same approval always gives the same commit."""
+    return store.commit(
+        sealed["tree"],
+        parents=[sealed["base"], sealed["head"]],
+        message=message_of(approval),
+        author="Countersign",
+        at=approval.decided_at,
+    )
+
+
+def message_of(approval: Approval) -> str:
+    """Return the commit message: what was signed, then who signed it as trailers."""
+    snapshot = approval.snapshot
+    signed = (
+        approval.signatures.filter(verdict=SignatureVerdict.APPROVE)
+        .select_related("signer")
+        .order_by("at", "id")
+    )
+    trailers = [
+        f"Countersign-Task: {snapshot['task']['label']}",
+        f"{TRAILER}: {approval.pk}",
+        *(
+            f"Approved-by: {_line(f'{s.signer.display_name} <{s.signer.username}>')}"
+            for s in signed
+        ),
+    ]
+    title = _unforged(_line(snapshot["proposal"]["title"]))
+    summary = _unforged(snapshot["proposal"]["summary"].replace("\r", "").strip())
+    return "\n\n".join(part for part in (title, summary, "\n".join(trailers)) if part)
+
+
+def _landed_before(
+    store: Store, approval: Approval, sealed: dict[str, Any], main: str
+) -> dict[str, Any]:
+    """Return the result of our own earlier push, or raise MainMoved when it was somebody else."""
+    found = store.find_on_main(TRAILER, str(approval.pk))
+    if found and store.tree_of(found) == sealed["tree"]:
+        return _result(found, sealed)
+    raise MainMoved(main)
+
+
+def _result(commit: str, sealed: dict[str, Any]) -> dict[str, Any]:
+    return {"commit": commit, "branch": sealed["branch"], "base": sealed["base"]}
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _unforged(text: str) -> str:
+    """Indent lines that would read as our trailers: agents write titles and summaries."""
+    return _FORGED.sub("  ", text)
+
+
+NOT_MERGED = (RepositoryUnreachable, NoSuchBranch, PushRefused, GitFailed)

@@ -1,0 +1,71 @@
+"""The policy in force in a project; a change of it is a new version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import IntegrityError, transaction
+
+from approvals.models import Policy
+from projects import audit
+
+if TYPE_CHECKING:
+    from projects.models import Project, User
+
+MONEY_PATHS = ["**/billing/**", "**/payment*/**", "**/invoice*", "**/price*", "**/ledger*"]
+PROTECTED_PATHS = [
+    ".github/**",
+    ".gitlab-ci.yml",
+    ".circleci/**",
+    "**/Jenkinsfile",
+    "**/CODEOWNERS",
+]
+SEALED_FIELDS = ("signatures_needed", "undo_seconds", "expires_hours", "money_paths")
+
+
+def active_policy(project: Project) -> Policy:
+    """Return the policy in force, making version 1 with safe defaults when there is none."""
+    found = Policy.objects.filter(project=project, active=True).first()
+    if found is not None:
+        return found
+    try:
+        with transaction.atomic():
+            return Policy.objects.create(
+                project=project,
+                version=_next_version(project),
+                money_paths=MONEY_PATHS,
+                protected_paths=PROTECTED_PATHS,
+            )
+    except IntegrityError:  # another process made it between our look and our insert
+        return Policy.objects.get(project=project, active=True)
+
+
+def change(project: Project, *, by: User, **fields: Any) -> Policy:
+    """Put a new version in force with these fields changed; the old version stays on record.
+
+    Locks the active version, so two changes at once become two versions.
+    """
+    old = active_policy(project)
+    with transaction.atomic():
+        old = Policy.objects.select_for_update().filter(project=project, active=True).get()
+        kept = {name: getattr(old, name) for name in (*SEALED_FIELDS, "protected_paths")}
+        Policy.objects.filter(pk=old.pk).update(active=False)
+        new = Policy(
+            project=project, version=_next_version(project), created_by=by, **{**kept, **fields}
+        )
+        new.full_clean(validate_unique=False, validate_constraints=False)
+        new.save(force_insert=True)
+        audit.record(
+            "policy.changed",
+            subject=new,
+            actor=by,
+            project=project,
+            version=new.version,
+            **{name: getattr(new, name) for name in fields},
+        )
+    return new
+
+
+def _next_version(project: Project) -> int:
+    last = Policy.objects.filter(project=project).order_by("-version").first()
+    return last.version + 1 if last else 1

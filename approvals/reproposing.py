@@ -1,0 +1,76 @@
+"""Puts work up for decision again after main moved or nobody decided in time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from agents import rounds
+from approvals import sealing
+from approvals.exceptions import UnknownApproval
+from approvals.lifecycle import ApprovalState
+from approvals.models import Approval
+from projects import access, audit
+from projects.exceptions import NotAllowed, TransitionRefused
+
+if TYPE_CHECKING:
+    from projects.models import User
+
+
+def propose_again(approval: Approval, *, by: User) -> None:
+    """Rebuild the proposal on main as it is now, after its approval went stale.
+
+    The requester or a lead may. Nobody's signature is carried over: the new proposal is sealed anew.
+    """
+    found = _latest(approval, by)
+    if found.state != ApprovalState.STALE:
+        raise TransitionRefused(
+            f"This approval is {found.get_state_display().lower()}, so there is nothing to rebuild."
+        )
+    with transaction.atomic():
+        rounds.propose_again(found.task, by=by)
+        _audit("approval.proposed_again", found, by)
+
+
+def request_again(approval: Approval, *, by: User) -> Approval:
+    """Seal the same proposal anew after nobody decided in time; return the new approval.
+
+    The requester or a lead may. The task stays in review meanwhile: time alone decides nothing.
+    """
+    found = _latest(approval, by)
+    if found.state != ApprovalState.EXPIRED:
+        raise TransitionRefused(
+            f"This approval is {found.get_state_display().lower()}; only an expired one is asked again."
+        )
+    with transaction.atomic():
+        sealed = sealing.seal(found.proposal)
+        _audit("approval.requested_again", found, by, sealed_anew=str(sealed.pk))
+    return sealed
+
+
+def _latest(approval: Approval, by: User) -> Approval:
+    found = (
+        Approval.objects.visible_to(by)
+        .select_related("project", "task__project", "task__requester", "proposal")
+        .filter(pk=approval.pk)
+        .first()
+    )
+    if found is None:
+        raise UnknownApproval
+    if by.pk != found.requester_id and not access.is_lead(by, found.project):
+        raise NotAllowed("Only who asked for it or a tech lead of the project can do this.")
+    if found.task.approvals.filter(pk__gt=found.pk).exists():
+        raise TransitionRefused("A newer approval of this task exists. Open that one.")
+    return found
+
+
+def _audit(act: str, approval: Approval, by: User, **detail: str) -> None:
+    audit.record(
+        act,
+        subject=approval,
+        actor=by,
+        project=approval.project,
+        task=approval.task.label,
+        **detail,
+    )

@@ -1,0 +1,24 @@
+"""Who may sign an approval; asked by the page, by the decision and by the executor alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from projects import access
+
+if TYPE_CHECKING:
+    from approvals.models import Approval
+    from projects.models import User
+
+
+def why_not(approval: Approval, by: User, *, via: str = "session") -> str:
+    """Return why this person may not sign, or an empty text; says nothing of the state."""
+    if via != "session":
+        return "A token never decides. Sign in and decide on the review page."
+    if not by.is_active:
+        return "This account is disabled."
+    if not access.is_lead(by, approval.project):
+        return "Only a tech lead of this project can decide. Ask an admin for the role."
+    if by.pk == approval.requester_id and not approval.single_person:
+        return "You asked for this work, so somebody else signs it."
+    return ""

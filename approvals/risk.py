@@ -1,0 +1,217 @@
+"""How dangerous a proposal is: a deterministic score with its reasons as sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agents.workspace.paths import matches
+from approvals.models import Risk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+MEDIUM_LINES, HIGH_LINES = 400, 1_500
+MEDIUM_FILES, HIGH_FILES = 20, 80
+
+CI = (
+    ".github/**",
+    ".gitlab-ci.yml",
+    ".circleci/**",
+    ".ci/**",
+    "**/Jenkinsfile",
+    "azure-pipelines*.yml",
+    ".pre-commit-config.yaml",
+)
+BUILD = (
+    "**/Makefile",
+    "**/Dockerfile*",
+    "**/docker-compose*",
+    "**/pyproject.toml",
+    "**/setup.py",
+    "**/setup.cfg",
+    "**/package.json",
+    "**/pom.xml",
+    "**/build.gradle*",
+    "**/Cargo.toml",
+    "**/go.mod",
+    "**/conftest.py",
+    "**/sitecustomize.py",
+    "**/*.pth",
+)
+LOCKS = (
+    "**/*.lock",
+    "**/package-lock.json",
+    "**/pnpm-lock.yaml",
+    "**/go.sum",
+    "**/requirements*.txt",
+)
+MIGRATIONS = ("**/migrations/**", "**/alembic/versions/**", "**/*.sql")
+SECRETS = (
+    "**/auth/**",
+    "**/auth.*",
+    "**/auth_*",
+    "**/*_auth.*",
+    "**/authentication*",
+    "**/authorization*",
+    "**/*oauth*",
+    "**/login*",
+    "**/*secret*",
+    "**/*credential*",
+    "**/*password*",
+    "**/tokens.py",
+    "**/*_tokens.*",
+    "**/.env*",
+    "**/*.pem",
+    "**/*.key",
+    "**/permissions*.*",
+)
+TESTS = ("tests/**", "**/tests/**", "**/test_*", "**/*_test.*", "**/*.spec.*", "**/*.test.*")
+
+_ORDER = {Risk.LOW: 0, Risk.MEDIUM: 1, Risk.HIGH: 2}
+Finding = tuple[Risk, str]
+
+
+def score(
+    snapshot: dict[str, Any],
+    *,
+    money_paths: Sequence[str] = (),
+    protected_paths: Sequence[str] = (),
+    checks_expected: bool = True,
+) -> tuple[Risk, list[str]]:
+    """Return the risk of a snapshot's effects, files, claims, checks and warnings, and why.
+
+    The same snapshot always gives the same answer; the gravest reasons come first.
+    """
+    files = snapshot["files"]
+    findings = [
+        *_paths(files, money_paths=money_paths, protected_paths=protected_paths),
+        *_files(files),
+        *_size(files),
+        *_warnings(snapshot["warnings"]),
+        *_claims(snapshot["claims"]),
+        *(_checks(snapshot["checks"], expected=checks_expected) if files else ()),
+        *_effects(snapshot["effects"]),
+    ]
+    if not findings:
+        return Risk.LOW, [_calm(files)]
+    findings.sort(key=lambda finding: -_ORDER[finding[0]])
+    return findings[0][0], list(dict.fromkeys(text for _, text in findings))
+
+
+def _paths(
+    files: list[dict[str, Any]], *, money_paths: Sequence[str], protected_paths: Sequence[str]
+) -> Iterator[Finding]:
+    touched = sorted({path for file in files for path in (file["path"], file["old_path"]) if path})
+    classes: tuple[tuple[Risk, Sequence[str], str], ...] = (
+        (Risk.HIGH, protected_paths, "Touches protected paths"),
+        (Risk.HIGH, CI, "Touches what the build server runs"),
+        (Risk.HIGH, SECRETS, "Touches authentication or secrets"),
+        (Risk.MEDIUM, MIGRATIONS, "Touches database migrations"),
+        (Risk.MEDIUM, money_paths, "Touches money paths"),
+        (Risk.MEDIUM, LOCKS, "Changes which packages are installed"),
+        (Risk.MEDIUM, BUILD, "Touches build files"),
+    )
+    for level, globs, sentence in classes:
+        hits = [path for path in touched if matches(path, list(globs))]
+        if hits:
+            yield level, f"{sentence}: {_names(hits)}."
+
+
+def _files(files: list[dict[str, Any]]) -> Iterator[Finding]:
+    kinds: tuple[tuple[Risk, Callable[[dict[str, Any]], bool], str], ...] = (
+        (Risk.HIGH, _is_submodule, "Adds or moves a submodule"),
+        (Risk.HIGH, _is_link, "Adds or changes a symbolic link"),
+        (Risk.MEDIUM, _mode_changed, "Changes file modes"),
+        (Risk.MEDIUM, lambda file: bool(file["binary"]), "Changes binary files"),
+        (Risk.MEDIUM, _loses_tests, "Removes tests"),
+    )
+    for level, applies, sentence in kinds:
+        hits = [file["path"] for file in files if applies(file)]
+        if hits:
+            yield level, f"{sentence}: {_names(hits)}."
+
+
+def _is_submodule(file: dict[str, Any]) -> bool:
+    return "160000" in (file["old_mode"], file["new_mode"])
+
+
+def _is_link(file: dict[str, Any]) -> bool:
+    return "120000" in (file["old_mode"], file["new_mode"])
+
+
+def _mode_changed(file: dict[str, Any]) -> bool:
+    if file["status"] == "added":
+        return bool(file["new_mode"] == "100755")
+    return bool(file["status"] != "deleted" and file["old_mode"] != file["new_mode"])
+
+
+def _loses_tests(file: dict[str, Any]) -> bool:
+    path = file["old_path"] or file["path"]
+    if not matches(path, TESTS):
+        return False
+    return bool(file["status"] == "deleted" or file["removed"] > file["added"])
+
+
+def _size(files: list[dict[str, Any]]) -> Iterator[Finding]:
+    lines = sum(file["added"] + file["removed"] for file in files)
+    if lines > MEDIUM_LINES:
+        level = Risk.HIGH if lines > HIGH_LINES else Risk.MEDIUM
+        yield level, f"Changes {lines:,} lines; more than {MEDIUM_LINES:,} are hard to read."
+    if len(files) > MEDIUM_FILES:
+        level = Risk.HIGH if len(files) > HIGH_FILES else Risk.MEDIUM
+        yield level, f"Changes {len(files)} files; more than {MEDIUM_FILES} are hard to read."
+
+
+def _warnings(warnings: list[dict[str, Any]]) -> Iterator[Finding]:
+    groups: dict[str, list[str]] = {}
+    for warning in warnings:
+        place = f"{warning.get('path', '')}:{warning.get('line') or ''}".strip(":")
+        groups.setdefault(str(warning.get("kind", "")), []).append(place)
+    for kind, places in sorted(groups.items()):
+        if "secret" in kind:
+            yield Risk.HIGH, f"May contain a secret: {_names(places)}."
+        elif "hidden" in kind or "character" in kind:
+            yield Risk.MEDIUM, f"Contains hidden characters: {_names(places)}."
+        else:
+            what = kind.replace("_", " ").replace("-", " ") or "unnamed"
+            yield Risk.MEDIUM, f"Carries a warning ({what}): {_names(places) or 'see below'}."
+
+
+def _claims(claims: list[dict[str, Any]]) -> Iterator[Finding]:
+    false = [claim["text"] for claim in claims if claim["verdict"] == "contradicted"]
+    if false:
+        what = "An agent's claim is" if len(false) == 1 else f"{len(false)} of the claims are"
+        yield Risk.MEDIUM, f"{what} contradicted by our own check."
+
+
+def _checks(checks: dict[str, Any], *, expected: bool) -> Iterator[Finding]:
+    if checks.get("ran"):
+        if checks.get("exit_code") != 0:
+            yield Risk.HIGH, "The project's checks fail on the merged tree."
+        return
+    why = str(checks.get("why_not") or "").strip().rstrip(".")
+    if expected:
+        yield Risk.MEDIUM, f"The project's checks were not run{': ' + why if why else ''}."
+    else:
+        yield Risk.MEDIUM, "The project has no checks to run."
+
+
+def _effects(effects: list[dict[str, Any]]) -> Iterator[Finding]:
+    for effect in effects:
+        # A report stays inside Countersign: it cannot be unread, but it changes nothing.
+        if effect["kind"] != "deliver" and not effect.get("reversible"):
+            yield Risk.HIGH, f"The effect {effect['kind']} cannot be undone."
+
+
+def _calm(files: list[dict[str, Any]]) -> str:
+    if not files:
+        return "A report: no file changes."
+    lines = sum(file["added"] + file["removed"] for file in files)
+    count = "1 file" if len(files) == 1 else f"{len(files)} files"
+    return f"Small and reversible: {count}, {lines} lines; our checks pass."
+
+
+def _names(paths: list[str]) -> str:
+    named = [path for path in paths if path]
+    rest = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    return ", ".join(named[:3]) + rest

@@ -1,0 +1,254 @@
+"""Builds what is sealed: everything the review page shows and the executor does."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from agents.lifecycle import StepKind
+from agents.models import Claim, FileChange, Hunk, Step
+from agents.models.proposals import ProposalKind
+from agents.workspace.addresses import without_secrets
+from approvals import risk
+from approvals.exceptions import TooLarge
+from memory.models import MemoryUse
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from agents.models import Proposal, Task
+    from approvals.models import Policy
+    from projects.models import Project
+
+VERSION = 1
+MAX_DIFF_BYTES = 2 * 1024 * 1024
+
+
+def build(
+    proposal: Proposal, *, policy: Policy, nonce: str, expires_at: datetime
+) -> dict[str, Any]:
+    """Return the snapshot of a proposal; raises TooLarge, never leaves a line out."""
+    task = proposal.task
+    project = task.project
+    snapshot: dict[str, Any] = {
+        "version": VERSION,
+        "task": _task(task),
+        "requester": {"id": str(task.requester_id), "name": task.requester.display_name},
+        "round": proposal.round,
+        "proposal": _proposal(proposal),
+        "files": files_of(proposal),
+        "claims": _claims(proposal),
+        "checks": proposal.checks,
+        "warnings": proposal.warnings,
+        "policy": _policy(policy),
+        "agents": _agents(proposal),
+        "memories": _memories(task),
+        "usage": _usage(proposal),
+        "single_person": project.single_person,
+        "nonce": nonce,
+        "expires_at": expires_at.isoformat(),
+    }
+    snapshot["effects"] = [_effect(proposal, files=len(snapshot["files"]))]
+    level, reasons = risk.score(
+        snapshot,
+        money_paths=policy.money_paths,
+        protected_paths=policy.protected_paths,
+        checks_expected=bool(project.checks_command),
+    )
+    snapshot["risk"] = {"level": str(level), "reasons": reasons}
+    plain: dict[str, Any] = without_floats(snapshot)
+    return plain
+
+
+def without_floats(value: Any) -> Any:
+    """Return the value with every float as a decimal text: jsonb and JSON disagree on floats."""
+    if isinstance(value, dict):
+        return {str(key): without_floats(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_floats(item) for item in value]
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return str(value)
+        return f"{Decimal(repr(value)).normalize():f}"
+    return value
+
+
+def files_of(proposal: Proposal) -> list[dict[str, Any]]:
+    """Return every file with every hunk, in order; raises TooLarge."""
+    hunks: dict[Any, list[dict[str, Any]]] = {}
+    size = 0
+    rows = (
+        Hunk.objects.filter(file__proposal=proposal)
+        .select_related("author_step__agent", "author_attempt")
+        .order_by("file__position", "position")
+    )
+    for hunk in rows.iterator(chunk_size=500):
+        size += len(hunk.text.encode())
+        if size > MAX_DIFF_BYTES:
+            raise TooLarge(
+                f"The change is larger than {MAX_DIFF_BYTES // 1024**2} MiB, more than a person can"
+                " read, so it is not put up for sign-off. Nothing was merged and the agents' work"
+                " is kept. Stop the task and ask for smaller parts, one task each."
+            )
+        hunks.setdefault(hunk.file_id, []).append(_hunk(hunk))
+    files = FileChange.objects.filter(proposal=proposal).order_by("position")
+    return [{**_file(file), "hunks": hunks.get(file.pk, [])} for file in files]
+
+
+def _file(file: FileChange) -> dict[str, Any]:
+    return {
+        "id": str(file.pk),
+        "path": file.path,
+        "old_path": file.old_path,
+        "status": file.status,
+        "binary": file.binary,
+        "added": file.added,
+        "removed": file.removed,
+        "old_mode": file.old_mode,
+        "new_mode": file.new_mode,
+        "old_blob": file.old_blob,
+        "new_blob": file.new_blob,
+    }
+
+
+def _hunk(hunk: Hunk) -> dict[str, Any]:
+    return {
+        "id": str(hunk.pk),
+        "old_start": hunk.old_start,
+        "old_lines": hunk.old_lines,
+        "new_start": hunk.new_start,
+        "new_lines": hunk.new_lines,
+        "section": hunk.section,
+        "text": hunk.text,
+        "author": _author(hunk),
+    }
+
+
+def _author(hunk: Hunk) -> dict[str, Any] | None:
+    step, attempt = hunk.author_step, hunk.author_attempt
+    if step is None:
+        return None
+    return {
+        "agent": step.agent.slug,
+        "name": step.agent.name,
+        "step": str(step.pk),
+        "title": step.title,
+        "attempt": attempt.number if attempt else step.attempt,
+        "round": step.round,
+    }
+
+
+def _effect(proposal: Proposal, *, files: int) -> dict[str, Any]:
+    task = proposal.task
+    if proposal.kind == ProposalKind.REPORT:
+        return {
+            "kind": "deliver",
+            "to": task.requester.display_name,
+            "to_id": str(task.requester_id),
+            "title": proposal.title,
+            "reversible": False,
+        }
+    return {
+        "kind": "git.merge",
+        "repository": without_secrets(task.project.repository),
+        "project": task.project.name,
+        "branch": task.project.main_branch,
+        "base": proposal.base_commit,
+        "head": proposal.head_commit,
+        "tree": proposal.tree,
+        "files": files,
+        "added": proposal.added,
+        "removed": proposal.removed,
+        "reversible": True,
+    }
+
+
+def _task(task: Task) -> dict[str, Any]:
+    return {
+        "id": str(task.pk),
+        "number": task.number,
+        "label": task.label,
+        "title": task.title,
+        "request": task.request,
+    }
+
+
+def _proposal(proposal: Proposal) -> dict[str, Any]:
+    return {
+        "id": str(proposal.pk),
+        "version": proposal.version,
+        "kind": proposal.kind,
+        "title": proposal.title,
+        "summary": proposal.summary,
+        "report": proposal.report,
+        "model": proposal.model,
+    }
+
+
+def _claims(proposal: Proposal) -> list[dict[str, Any]]:
+    rows = Claim.objects.filter(proposal=proposal).select_related("step__agent")
+    return [
+        {
+            "text": claim.text,
+            "agent": claim.step.agent.slug if claim.step else "",
+            "verdict": claim.verdict,
+            "evidence": claim.evidence,
+        }
+        for claim in rows.order_by("position")
+    ]
+
+
+def _policy(policy: Policy) -> dict[str, Any]:
+    return {
+        "id": str(policy.pk),
+        "version": policy.version,
+        "signatures_needed": policy.signatures_needed,
+        "undo_seconds": policy.undo_seconds,
+    }
+
+
+def _agents(proposal: Proposal) -> list[dict[str, Any]]:
+    """List who worked on it, each version once; the router only planned it."""
+    steps = (
+        Step.objects.filter(task=proposal.task, round__lte=proposal.round, attempt__gt=0)
+        .exclude(kind=StepKind.ROUTE)
+        .select_related("agent", "version")
+        .order_by("round", "id")
+    )
+    seen = {
+        (step.agent.slug, step.version.number): {
+            "slug": step.agent.slug,
+            "name": step.agent.name,
+            "colour": step.agent.colour,
+            "icon": step.agent.icon,
+            "version": step.version.number,
+        }
+        for step in steps
+    }
+    return list(seen.values())
+
+
+def _memories(task: Task) -> list[dict[str, Any]]:
+    uses = MemoryUse.objects.filter(task=task.pk).select_related("memory").order_by("id")
+    seen = {use.memory_id: use.memory.content for use in uses}
+    return [{"id": str(key), "content": content} for key, content in seen.items()]
+
+
+def _usage(proposal: Proposal) -> dict[str, Any]:
+    task = proposal.task
+    began = task.started_at or task.created_at
+    return {
+        "seconds": max(0, int((proposal.created_at - began).total_seconds())),
+        "usd": f"{task.usd:f}",
+        "tokens": task.input_tokens + task.output_tokens,
+        "turns": task.model_calls,
+    }
+
+
+def same_repository(project: Project, effect: dict[str, Any]) -> bool:
+    """Tell whether the project still points where the sealed effect goes."""
+    return (without_secrets(project.repository), project.main_branch) == (
+        effect["repository"],
+        effect["branch"],
+    )

@@ -1,0 +1,71 @@
+"""Stops a task from above: its approval and planned effects go first, then the agents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from agents import stopping
+from agents.models import Task
+from approvals.exceptions import UnknownApproval
+from approvals.lifecycle import ApprovalState, EffectState
+from approvals.models import Approval, Effect
+from projects import access, audit
+from projects.exceptions import NotAllowed, TransitionRefused
+
+if TYPE_CHECKING:
+    from projects.models import User
+
+
+def stop_task(task: Task, *, by: User, reason: str = "", address: str | None = None) -> None:
+    """Stop a task and withdraw what waits in it, in one transaction.
+
+    The requester or a lead may. Raises TransitionRefused once an effect has begun: it cannot be
+    called back.
+    """
+    found = Task.objects.visible_to(by).select_related("project").filter(pk=task.pk).first()
+    if found is None:
+        raise UnknownApproval("There is no such task.")
+    if by.pk != found.requester_id and not access.is_lead(by, found.project):
+        raise NotAllowed("Only who asked for it or a tech lead of the project can stop a task.")
+    with transaction.atomic():
+        _withdraw(found, why=_why(by, reason))
+        stopping.stop(found, by=by, reason=reason)
+        audit.record(
+            "task.stopped",
+            subject=found,
+            actor=by,
+            project=found.project,
+            address=address,
+            task=found.label,
+            reason=reason,
+        )
+
+
+def _withdraw(task: Task, *, why: str) -> None:
+    # Approvals before effects before the task: the one lock order of this floor.
+    for approval in task.approvals.select_for_update().order_by("id"):
+        if approval.state == ApprovalState.PENDING:
+            approval.move(ApprovalState.WITHDRAWN, decided_at=Now(), reason=why)
+        elif approval.state == ApprovalState.APPROVED:
+            _withdraw_effects(approval, why=why)
+
+
+def _withdraw_effects(approval: Approval, *, why: str) -> None:
+    effects = list(Effect.objects.select_for_update().filter(approval=approval).order_by("id"))
+    if any(effect.state in {EffectState.DOING, EffectState.DONE} for effect in effects):
+        raise TransitionRefused(
+            "The approved effect has begun, so the task can no longer be stopped. "
+            "Wait for it to end; a revert is a new task."
+        )
+    for effect in effects:
+        if effect.state == EffectState.PLANNED:
+            effect.move(EffectState.WITHDRAWN, finished_at=Now())
+    approval.move(ApprovalState.WITHDRAWN, reason=why)
+
+
+def _why(by: User, reason: str) -> str:
+    tail = f": {reason}" if reason else "."
+    return f"{by.display_name} stopped the task{tail}"

@@ -1,0 +1,45 @@
+"""Celery tasks of the approvals floor: the doorbell, and the life of the executor it rings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+
+from approvals.dispatch import BELL_SECONDS, QUEUE, TASK
+from approvals.executor import Executor
+
+STOP_SECONDS = 8.0  # an effect in hand is finished; a longer one is probed after the restart
+
+_running: list[Executor] = []
+
+
+@shared_task(name=TASK, queue=QUEUE, expires=BELL_SECONDS, acks_late=False, ignore_result=True)
+def bell() -> None:
+    """Wake the executor of this process; the rows say what there is to do."""
+    for executor in _running:
+        executor.wake()
+
+
+@worker_ready.connect
+def _start(sender: Any = None, **_: Any) -> None:
+    """Start the executor in the worker that consumes the effects queue, and in no other."""
+    if _running or QUEUE not in sender.app.amqp.queues.consume_from:
+        return
+    executor = Executor()
+    executor.start()
+    _running.append(executor)
+
+
+@worker_shutting_down.connect
+def _ask_to_stop(**_: Any) -> None:
+    for executor in _running:
+        executor.stop()
+
+
+@worker_shutdown.connect
+def _wait_for_stop(**_: Any) -> None:
+    for executor in _running:
+        executor.stop(seconds=STOP_SECONDS)
+    _running.clear()

@@ -1,0 +1,84 @@
+"""Takes an approval back while its undo window is open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from agents.events import Kind
+from agents.lifecycle import TaskState
+from approvals import sealing
+from approvals.exceptions import UndoRefused, UnknownApproval
+from approvals.lifecycle import ApprovalState, EffectState
+from approvals.models import Approval
+from projects import audit
+from projects.access import require_lead
+from projects.exceptions import TransitionRefused
+
+if TYPE_CHECKING:
+    from projects.models import User
+
+TOO_LATE = "The undo window is over and the effect has begun. Ask for a revert as a new task."
+
+
+def may_undo(approval: Approval) -> bool:
+    """Tell whether every effect still waits inside the window (database clock)."""
+    if approval.state != ApprovalState.APPROVED:
+        return False
+    waiting = approval.effects.filter(state=EffectState.PLANNED, not_before__gt=Now())
+    return waiting.exists() and waiting.count() == approval.effects.count()
+
+
+def undo(approval: Approval, *, by: User, address: str | None = None) -> Approval:
+    """Withdraw an approval and its effects; return the new approval of the same proposal.
+
+    Any lead may undo. Against the executor the conditional moves decide: either everything is
+    withdrawn or UndoRefused is raised and nothing changed.
+    """
+    found = (
+        Approval.objects.visible_to(by)
+        .select_related("project", "task__requester", "proposal")
+        .filter(pk=approval.pk)
+        .first()
+    )
+    if found is None:
+        raise UnknownApproval
+    require_lead(by, found.project)
+    if found.state != ApprovalState.APPROVED:
+        raise UndoRefused(f"This approval is {found.get_state_display().lower()}; nothing to undo.")
+    if not may_undo(found):
+        raise UndoRefused(TOO_LATE)
+    try:
+        with transaction.atomic():
+            return _withdraw(found, by=by, address=address)
+    except UndoRefused:
+        raise
+    except TransitionRefused as error:
+        raise UndoRefused(TOO_LATE) from error
+
+
+def _withdraw(approval: Approval, *, by: User, address: str | None) -> Approval:
+    task = approval.task
+    reason = f"{by.display_name} undid the approval."
+    approval.move(ApprovalState.WITHDRAWN, reason=reason)
+    for effect in approval.effects.all():
+        effect.move(EffectState.WITHDRAWN, finished_at=Now())
+    task.record(
+        Kind.APPROVAL_DECIDED,
+        {"approval": str(approval.pk), "state": approval.state, "reason": reason},
+    )
+    task.refresh_from_db(fields=["state", "last_seq"])
+    task.move(TaskState.REVIEW, data={"approval": str(approval.pk), "reason": reason})
+    sealed = sealing.seal(approval.proposal)
+    audit.record(
+        "approval.undone",
+        subject=approval,
+        actor=by,
+        project=approval.project,
+        address=address,
+        task=task.label,
+        sealed_anew=str(sealed.pk),
+    )
+    return sealed

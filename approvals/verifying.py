@@ -1,0 +1,140 @@
+"""Proves that what will be carried out is what was signed, by people who may still sign."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any
+
+from agents.workspace.diffs import readable
+from approvals import snapshots
+from approvals.exceptions import Refused
+from approvals.lifecycle import ApprovalState, SignatureVerdict
+from approvals.rights import why_not
+from approvals.sealing import digest_of
+
+if TYPE_CHECKING:
+    from agents.workspace.diffs import FileDiff, HunkDiff
+    from agents.workspace.git import Store
+    from approvals.models import Approval, Effect
+
+_FILE_FIELDS = (
+    "old_path",
+    "status",
+    "binary",
+    "added",
+    "removed",
+    "old_mode",
+    "new_mode",
+    "old_blob",
+    "new_blob",
+)
+_HUNK_FIELDS = ("old_start", "old_lines", "new_start", "new_lines", "section", "text")
+
+
+def require_signed(effect: Effect) -> None:
+    """Raise Refused, naming the field, unless the rows still say what was signed."""
+    approval = effect.approval
+    if approval.state != ApprovalState.APPROVED:
+        raise Refused(f"The approval is {approval.state}, so nothing was carried out.")
+    _require_sealed(approval)
+    sealed_effects = approval.snapshot["effects"]
+    if (
+        effect.position >= len(sealed_effects)
+        or effect.arguments != sealed_effects[effect.position]
+    ):
+        raise _drift("the effect's arguments")
+    if effect.kind != effect.arguments["kind"]:
+        raise _drift("the effect's kind")
+    _require_signers(approval)
+
+
+def _require_sealed(approval: Approval) -> None:
+    """Raise Refused unless the snapshot has the signed digest and names the rows it hangs on."""
+    snapshot = approval.snapshot
+    if not hmac.compare_digest(digest_of(snapshot), approval.digest):
+        raise _drift("the sealed snapshot and its digest")
+    facts = {
+        "nonce": approval.nonce,
+        "expires_at": approval.expires_at.isoformat(),
+        "single_person": approval.single_person,
+    }
+    for name, value in facts.items():
+        if snapshot[name] != value:
+            raise _drift(name)
+    owners = {
+        "task": (snapshot["task"]["id"], approval.task_id),
+        "requester": (snapshot["requester"]["id"], approval.requester_id),
+        "proposal": (snapshot["proposal"]["id"], approval.proposal_id),
+        "policy": (snapshot["policy"]["id"], approval.policy_id),
+    }
+    for name, (sealed, actual) in owners.items():
+        if sealed != str(actual):
+            raise _drift(name)
+
+
+def _require_signers(approval: Approval) -> None:
+    """Raise Refused unless enough signatures cover this digest and their people may still sign."""
+    rows = approval.signatures.filter(verdict=SignatureVerdict.APPROVE).select_related("signer")
+    good = 0
+    for signature in rows:
+        if (signature.digest, signature.nonce) != (approval.digest, approval.nonce):
+            raise _drift(f"the signature of {signature.signer.display_name}")
+        lost = why_not(approval, signature.signer)
+        if lost:
+            raise Refused(
+                f"{signature.signer.display_name} signed this but may no longer sign. "
+                "Nothing was carried out; propose it again for another signature."
+            )
+        good += 1
+    needed = approval.snapshot["policy"]["signatures_needed"]
+    if good < needed:
+        raise Refused(f"{needed} signatures are needed and {good} are there. Nothing was done.")
+
+
+def require_same_objects(store: Store, approval: Approval, sealed: dict[str, Any]) -> None:
+    """Raise Refused unless git's own objects are the sealed ones, hunk for hunk."""
+    if not snapshots.same_repository(approval.project, sealed):
+        raise _drift("the project's repository or branch")
+    if store.tree_of(sealed["head"]) != sealed["tree"]:
+        raise _drift("the tree of the sealed commit")
+    shown = {file["path"]: file for file in approval.snapshot["files"]}
+    actual = {_shown(diff.path): diff for diff in store.diff(sealed["base"], sealed["tree"])}
+    differing = sorted(set(shown) ^ set(actual))
+    if differing:
+        raise _drift(f"the list of files ({differing[0]})")
+    for path, diff in actual.items():
+        _require_same_file(shown[path], diff)
+    totals = {
+        "files": len(shown),
+        "added": sum(diff.added for diff in actual.values()),
+        "removed": sum(diff.removed for diff in actual.values()),
+    }
+    for name, value in totals.items():
+        if sealed[name] != value:
+            raise _drift(f"the number of {name}")
+
+
+def _require_same_file(shown: dict[str, Any], diff: FileDiff) -> None:
+    for name in _FILE_FIELDS:
+        value = getattr(diff, name)
+        if shown[name] != (_shown(value) if name == "old_path" else value):
+            raise _drift(f"{name} of {shown['path']}")
+    if [_facts(hunk) for hunk in diff.hunks] != [
+        {name: hunk[name] for name in _HUNK_FIELDS} for hunk in shown["hunks"]
+    ]:
+        raise _drift(f"the hunks of {shown['path']}")
+
+
+def _facts(hunk: HunkDiff) -> dict[str, Any]:
+    return {name: getattr(hunk, name) for name in _HUNK_FIELDS}
+
+
+def _shown(path: str) -> str:
+    return readable(path.encode(errors="surrogateescape"))
+
+
+def _drift(field: str) -> Refused:
+    return Refused(
+        f"What would be carried out is not what was signed: {field} differ. "
+        "Nothing was merged; propose it again."
+    )
