@@ -12,6 +12,11 @@ def main() -> None:
     # the standard library's `platform`.
     sys.path.insert(0, str(Path(__file__).resolve().parent / "platform"))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countersign.settings")
+    if sys.argv[1:2] == ["up"]:
+        # It runs for as long as Countersign does, so it stays small: no Django.
+        from countersign.supervisor.command import main as up
+
+        sys.exit(up(sys.argv[2:]))
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,12 @@ def database_settings(url: str) -> dict[str, Any]:
             f"DATABASE_URL must begin with postgresql://, but it begins with {parts.scheme!r}. "
             "Countersign keeps its rows in PostgreSQL with pgvector and nothing else."
         )
+    try:
+        port = parts.port
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"DATABASE_URL names a port that is no number ({error}). Correct or unset it."
+        ) from error
     options = dict(parse_qsl(parts.query))
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -28,11 +35,23 @@ def database_settings(url: str) -> dict[str, Any]:
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": options.pop("host", parts.hostname or ""),
-        "PORT": str(parts.port or options.pop("port", "")),
+        "PORT": str(port or options.pop("port", "")),
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": options,
     }
+
+
+def running_services(data_dir: Path) -> dict[str, str]:
+    """Return the settings a running `manage.py up` left for commands beside it, else nothing."""
+    try:
+        left = json.loads((data_dir / "runtime.json").read_text(encoding="utf-8"))
+        os.kill(left["pid"], 0)
+    except PermissionError:
+        return {}  # another person's Countersign
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}  # nothing runs, or it was killed and its file stayed
+    return {name: value for name, value in left.items() if isinstance(value, str)}
 
 
 def local_secret(path: Path) -> str:

@@ -12,13 +12,13 @@ def env_text(name: str, default: str = "") -> str:
     """Return the setting `name`, or the content of the file named by `name`_FILE."""
     path = os.environ.get(f"{name}_FILE")
     if not path:
-        return os.environ.get(name, default)
+        return os.environ.get(name) or default
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ImproperlyConfigured(
-            f"{name}_FILE names {path}, which cannot be read ({error}). "
-            f"Point it at a readable text file, or set {name} instead."
+            f"{name}_FILE names {path}, which cannot be read ({_reason(error)}); "
+            f"point it at a readable text file, or set {name} instead."
         ) from error
 
 
@@ -29,7 +29,7 @@ def env_int(name: str, default: int) -> int:
         return int(text)
     except ValueError as error:
         raise ImproperlyConfigured(
-            f"{name} must be a whole number, but it is {text!r}. Correct it or unset it."
+            f"{name} must be a whole number, but it is {text!r}; correct it or unset it."
         ) from error
 
 
@@ -41,10 +41,14 @@ def env_bool(name: str, *, default: bool) -> bool:
     if text in {"", "0", "false", "no", "off"}:
         return False
     raise ImproperlyConfigured(
-        f"{name} must be 1 or 0, but it is {text!r}. Correct it or unset it."
+        f"{name} must be 1 or 0, but it is {text!r}; correct it or unset it."
     )
 
 
 def env_list(name: str, default: str = "") -> list[str]:
     """Return the comma-separated items, without blanks."""
     return [item.strip() for item in env_text(name, default).split(",") if item.strip()]
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"

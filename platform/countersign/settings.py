@@ -6,7 +6,7 @@ from pathlib import Path
 
 from csp.constants import NONE, SELF
 
-from countersign.connections import database_settings, local_secret
+from countersign.connections import database_settings, local_secret, running_services
 from countersign.env import env_bool, env_int, env_list, env_text
 
 PACKAGE_DIR = Path(__file__).resolve().parent
@@ -14,16 +14,21 @@ PACKAGE_DIR = Path(__file__).resolve().parent
 RESOURCE_DIR = PACKAGE_DIR if (PACKAGE_DIR / "templates").is_dir() else PACKAGE_DIR.parents[1]
 
 DATA_DIR = Path(env_text("COUNTERSIGN_DATA_DIR", ".countersign")).absolute()
-PORT = env_int("COUNTERSIGN_PORT", 8000)
+# Where a running `manage.py up` is reached by commands whose environment does not say.
+_RUNNING = running_services(DATA_DIR)
+PORT = env_int("COUNTERSIGN_PORT", int(_RUNNING.get("COUNTERSIGN_PORT", "8000")))
 
 DEBUG = env_bool("COUNTERSIGN_DEBUG", default=False)
 SECRET_KEY = env_text("SECRET_KEY") or local_secret(DATA_DIR / "secret-key")
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 
-DATABASE_URL = env_text("DATABASE_URL")
-REDIS_URL = env_text("REDIS_URL", "redis://127.0.0.1:6379/0")
-CELERY_BROKER_URL = env_text("CELERY_BROKER_URL") or REDIS_URL
+DATABASE_URL = env_text("DATABASE_URL") or _RUNNING.get("DATABASE_URL", "")
+_REDIS_URL = env_text("REDIS_URL")
+REDIS_URL = _REDIS_URL or _RUNNING.get("REDIS_URL", "redis://127.0.0.1:6379/0")
+CELERY_BROKER_URL = env_text("CELERY_BROKER_URL") or (
+    REDIS_URL if _REDIS_URL else _RUNNING.get("CELERY_BROKER_URL", REDIS_URL)
+)
 
 # Which model does the thinking: "rehearsal", "openai:NAME", "anthropic:NAME" or "ollama:NAME".
 COUNTERSIGN_MODEL = env_text("COUNTERSIGN_MODEL", "rehearsal")
@@ -39,6 +44,9 @@ LEASE_SECONDS = env_int("COUNTERSIGN_LEASE_SECONDS", 30)
 HEARTBEAT_SECONDS = env_int("COUNTERSIGN_HEARTBEAT_SECONDS", 10)
 DRAIN_SECONDS = env_int("COUNTERSIGN_DRAIN_SECONDS", 8)
 STEPS_IN_FLIGHT = env_int("COUNTERSIGN_STEPS_IN_FLIGHT", 500)
+
+# Folders outside /usr that checks may read, e.g. a virtual environment with a project's packages.
+SANDBOX_PATHS = env_list("COUNTERSIGN_SANDBOX_PATHS")
 
 INSTALLED_APPS = [
     "django.contrib.admin",

@@ -1,6 +1,17 @@
 """Every route of the console, the API and the admin."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from countersign import health
+
+urlpatterns = [
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("admin/", admin.site.urls),
+    path("api/", include("countersign.api.urls")),
+]
+
+handler400 = "countersign.api.problems.bad_request"
+handler404 = "countersign.api.problems.page_not_found"
+handler500 = "countersign.api.problems.server_error"

@@ -1,0 +1,82 @@
+"""Refuses settings that would fail later and further away; `up` and every command ask it first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+from django.core.checks import Warning as Caution
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from django.apps import AppConfig
+
+_LOCAL = {"localhost", "127.0.0.1", "[::1]"}
+
+
+@register
+def secret_key_is_long(
+    app_configs: Sequence[AppConfig] | None, **options: Any
+) -> list[CheckMessage]:
+    """Refuse a guessable key: it signs the sessions of people who sign off merges."""
+    if len(settings.SECRET_KEY) >= 32:
+        return []
+    return [
+        Error(
+            "SECRET_KEY is shorter than 32 characters.",
+            hint="Give 50 random ones, or unset SECRET_KEY and Countersign makes its own.",
+            id="countersign.E001",
+        )
+    ]
+
+
+@register
+def model_is_readable(
+    app_configs: Sequence[AppConfig] | None, **options: Any
+) -> list[CheckMessage]:
+    """Refuse a model nobody can call."""
+    model: str = settings.COUNTERSIGN_MODEL
+    provider, _, name = model.partition(":")
+    if model == "rehearsal" or (provider in {"openai", "anthropic", "ollama"} and name):
+        return _key_is_there(provider)
+    return [
+        Error(
+            f"COUNTERSIGN_MODEL is {model!r}, which names no model.",
+            hint="Set rehearsal, openai:NAME, anthropic:NAME or ollama:NAME.",
+            id="countersign.E002",
+        )
+    ]
+
+
+@register
+def cookies_are_safe_abroad(
+    app_configs: Sequence[AppConfig] | None, **options: Any
+) -> list[CheckMessage]:
+    """Warn when other machines may sign in over plain HTTP."""
+    if settings.SECURE_COOKIES or set(settings.ALLOWED_HOSTS) <= _LOCAL:
+        return []
+    return [
+        Caution(
+            "ALLOWED_HOSTS names other machines, but cookies are also sent over plain HTTP.",
+            hint="Serve over HTTPS and set COUNTERSIGN_SECURE_COOKIES=1.",
+            id="countersign.W001",
+        )
+    ]
+
+
+def _key_is_there(provider: str) -> list[CheckMessage]:
+    missing = (provider == "anthropic" and not settings.ANTHROPIC_API_KEY) or (
+        provider == "openai" and not settings.OPENAI_API_KEY and not settings.OPENAI_BASE_URL
+    )
+    if not missing:
+        return []
+    name = f"{provider.upper()}_API_KEY"
+    return [
+        Error(
+            f"COUNTERSIGN_MODEL asks for {provider}, but {name} is not set.",
+            hint=f"Set {name}, or unset COUNTERSIGN_MODEL to rehearse without a model.",
+            id="countersign.E003",
+        )
+    ]

@@ -1,0 +1,98 @@
+"""`/healthz` says the process lives; `/readyz` says work handed over now will be done."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import TYPE_CHECKING
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from kombu.exceptions import OperationalError
+
+from countersign.celery import app
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+logger = logging.getLogger(__name__)
+
+# Each worker keeps `cs:worker:<kind>:<name>` alive for 15 s at a time.
+WORKER_KINDS = ("agents", "effects")
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Answer: the process can."""
+    return JsonResponse({"status": "ok"})
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Answer 200 when every part works, else 503, in both cases part by part."""
+    parts = {
+        "database": _database_answers(),
+        "redis": _redis_answers(),
+        "broker": _broker_answers(),
+        **_workers(),
+    }
+    ready = all(parts.values())
+    status = 200 if ready else 503
+    answer = JsonResponse(
+        {"status": "ready" if ready else "not ready", "parts": parts}, status=status
+    )
+    # Asked every second by who waits for it: Django would log an error each time.
+    answer._has_been_logged = True  # type: ignore[attr-defined]
+    return answer
+
+
+def _database_answers() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as error:
+        logger.warning("not ready: database: %s", error)
+        return False
+    return True
+
+
+def _redis_answers() -> bool:
+    try:
+        return bool(_redis().ping())
+    except (redis.RedisError, OSError) as error:
+        logger.warning("not ready: Redis: %s", error)
+        return False
+
+
+def _broker_answers() -> bool:
+    try:
+        with app.connection_for_write() as broker:
+            broker.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+    except (OperationalError, OSError) as error:
+        logger.warning("not ready: broker: %s", error)
+        return False
+    return True
+
+
+def _workers() -> dict[str, bool]:
+    """Tell of each kind of worker whether at least one was heard of lately."""
+    try:
+        found = {kind: _heard_of(kind) for kind in WORKER_KINDS}
+    except (redis.RedisError, OSError):
+        found = dict.fromkeys(WORKER_KINDS, False)
+    return {f"{kind} worker": here for kind, here in found.items()}
+
+
+def _heard_of(kind: str) -> bool:
+    return any(True for _ in _redis().scan_iter(match=f"cs:worker:{kind}:*", count=1000))
+
+
+@cache
+def _redis() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)

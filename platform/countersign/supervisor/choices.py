@@ -1,0 +1,120 @@
+"""What the environment asks `up` to start, read and checked before anything is started."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from django.core.exceptions import ImproperlyConfigured
+
+from countersign.env import env_int, env_list, env_text
+
+
+class SetupError(Exception):
+    """Something the person must change first; the message is the one sentence they get."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """The settings `up` itself acts on; an empty URL means the embedded part."""
+
+    data_dir: Path
+    port: int
+    host_header: str
+    database_url: str
+    database_url_agents: str
+    database_url_effects: str
+    redis_url: str
+    broker_url: str
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the children's logs."""
+        return self.data_dir / "logs"
+
+
+def read_choices() -> Choices:
+    """Read the environment; raises SetupError naming the setting that is wrong."""
+    try:
+        return Choices(
+            data_dir=Path(env_text("COUNTERSIGN_DATA_DIR") or ".countersign").absolute(),
+            port=_port(),
+            host_header=_host_header(),
+            database_url=env_text("DATABASE_URL"),
+            database_url_agents=env_text("DATABASE_URL_AGENTS"),
+            database_url_effects=env_text("DATABASE_URL_EFFECTS"),
+            redis_url=env_text("REDIS_URL"),
+            broker_url=env_text("CELERY_BROKER_URL"),
+        )
+    except ImproperlyConfigured as error:
+        raise SetupError(str(error)) from error
+
+
+def open_data_dir(choices: Choices) -> IO[str]:
+    """Make the data directory and take its lock, held until the returned file is closed."""
+    folder = choices.data_dir
+    try:
+        choices.logs.mkdir(parents=True, exist_ok=True)
+        # Others may pass through (the database's own user, when we are root) but not look.
+        folder.chmod(0o711)
+        choices.logs.chmod(0o700)
+        lock = (folder / "up.lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise SetupError(
+            f"The data directory {folder} cannot be written ({error.strerror}); make it writable "
+            "or point COUNTERSIGN_DATA_DIR at another folder."
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise SetupError(_in_use(folder)) from error
+    return lock
+
+
+def listen(port: int) -> socket.socket:
+    """Open the web server's listening socket: held here, it outlives a restart of the server."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        listener.close()
+        raise SetupError(
+            f"Port {port} cannot be used ({error.strerror}); stop what holds it or choose another, "
+            f"e.g. COUNTERSIGN_PORT={port + 1 if port < 65_535 else 8000}."
+        ) from error
+    listener.listen(2048)
+    return listener
+
+
+def _port() -> int:
+    port = env_int("COUNTERSIGN_PORT", 8000)
+    if not 0 <= port <= 65_535:
+        raise SetupError(f"COUNTERSIGN_PORT must be 0 to 65535, but it is {port}; correct it.")
+    return port
+
+
+def _host_header() -> str:
+    """Return a Host the web server accepts, for asking it whether it is ready."""
+    names = [name.lstrip(".") for name in env_list("ALLOWED_HOSTS")]
+    if not names or {"*", "127.0.0.1"} & set(names):
+        return "127.0.0.1"
+    return names[0]
+
+
+def _in_use(folder: Path) -> str:
+    where = ""
+    try:
+        running = json.loads((folder / "runtime.json").read_text(encoding="utf-8"))
+        where = f" by process {running['pid']} at http://127.0.0.1:{running['COUNTERSIGN_PORT']}"
+    except (OSError, ValueError, KeyError):
+        pass  # the other one is still starting
+    return (
+        f"The data directory {folder} is in use{where}; stop that Countersign first (Ctrl-C where "
+        "it runs) or point COUNTERSIGN_DATA_DIR at another folder."
+    )

@@ -1,0 +1,111 @@
+"""Which database login may write what: the web decides, agents work, effects carry out.
+
+Only the owner alters tables; nobody else changes or empties the audit log, or removes an event.
+Granted again at every start, so that tables of new migrations are covered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from django.db.backends.utils import CursorWrapper
+
+WRITE = ("INSERT", "UPDATE", "DELETE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """What one kind of process may do; the first pattern a table fits decides."""
+
+    name: str
+    rights: tuple[tuple[str, tuple[str, ...]], ...]
+
+    def on(self, table: str) -> tuple[str, ...]:
+        """Return the rights on one table."""
+        return next((rights for fits, rights in self.rights if fnmatchcase(table, fits)), ())
+
+
+# Facts that are written once, whoever writes them.
+_FACTS = (("projects_auditentry", ("SELECT", "INSERT")),)
+_SECRETS = (("projects_apitoken", ()), ("django_session", ()))
+# An agent must not change what agents may do.
+_AGENT_CONFIGURATION = tuple(
+    (f"agents_{table}", ("SELECT",))
+    for table in ("agent", "agentversion", "modelprofile", "toolserver", "tool", "grant")
+)
+
+WEB = Login(
+    name="web",
+    rights=(
+        *_FACTS,
+        ("approvals_signature", ("SELECT", "INSERT")),
+        ("agents_event", ("SELECT", "INSERT")),
+        ("django_migrations", ("SELECT",)),
+        ("*", ("SELECT", *WRITE)),
+    ),
+)
+AGENTS = Login(
+    name="agents",
+    rights=(
+        *_FACTS,
+        *_SECRETS,
+        *_AGENT_CONFIGURATION,
+        ("agents_event", ("SELECT", "INSERT")),
+        ("agents_*", ("SELECT", *WRITE)),
+        ("memory_*", ("SELECT", *WRITE)),
+        ("*", ("SELECT",)),  # approvals too: an agent can look, never decide
+    ),
+)
+EFFECTS = Login(
+    name="effects",
+    rights=(
+        *_FACTS,
+        *_SECRETS,
+        *_AGENT_CONFIGURATION,
+        ("approvals_signature", ("SELECT",)),
+        ("approvals_comment", ("SELECT",)),
+        ("approvals_*", ("SELECT", *WRITE)),
+        ("agents_event", ("SELECT", "INSERT")),
+        ("agents_*", ("SELECT", *WRITE)),
+        ("memory_*", ("SELECT", *WRITE)),
+        ("*", ("SELECT",)),
+    ),
+)
+LOGINS = (WEB, AGENTS, EFFECTS)
+
+
+def role_name(login: Login) -> str:
+    """Return the login's name in the embedded database."""
+    return f"countersign_{login.name}"
+
+
+def create(cursor: CursorWrapper, login: Login, password: str) -> None:
+    """Make the login in the embedded database, or give it this run's password."""
+    role = sql.Identifier(role_name(login))
+    cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role_name(login)])
+    verb = sql.SQL("ALTER" if cursor.fetchone() else "CREATE")
+    cursor.execute(
+        sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, role, sql.Literal(password))
+    )
+
+
+def grant(cursor: CursorWrapper, login: Login, role: str) -> None:
+    """Give `role` exactly the rights of `login` on every table there is now."""
+    execute = cursor.execute
+    who = sql.Identifier(role)
+    execute(sql.SQL("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {}").format(who))
+    execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(who))
+    execute(sql.SQL("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}").format(who))
+    execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename")
+    for (table,) in cursor.fetchall():
+        if rights := login.on(table):
+            execute(
+                sql.SQL("GRANT {} ON {} TO {}").format(
+                    sql.SQL(", ").join(map(sql.SQL, rights)), sql.Identifier(table), who
+                )
+            )

@@ -1,0 +1,143 @@
+"""Which processes this `up` consists of, and what each is told of the others."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from countersign.supervisor import redis_server
+from countersign.supervisor.children import Child
+from countersign.supervisor.postgres import Postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from countersign.supervisor.choices import Choices
+
+_PACKAGES = Path(__file__).resolve().parents[2]  # platform/ in a checkout
+# Settings that name services: each process is told its own, and in clear, not by file.
+_SERVICE_SETTINGS = (
+    "DATABASE_URL",
+    "DATABASE_URL_AGENTS",
+    "DATABASE_URL_EFFECTS",
+    "REDIS_URL",
+    "CELERY_BROKER_URL",
+    "COUNTERSIGN_DATA_DIR",
+    "COUNTERSIGN_PORT",
+)
+_WEB = (
+    *("uvicorn", "countersign.asgi:application", "--loop", "uvloop", "--http", "httptools"),
+    *("--ws", "websockets-sansio", "--ws-per-message-deflate", "false"),
+    *("--no-access-log", "--timeout-graceful-shutdown", "5"),
+)
+_WORKER = (
+    *("celery", "-A", "countersign", "worker", "-P", "threads", "--loglevel", "INFO"),
+    *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+)
+
+
+class Parts:
+    """Embedded services for the URLs the environment does not give, and our own processes."""
+
+    def __init__(self, choices: Choices, *, port: int) -> None:
+        self.choices = choices
+        self.port = port
+        self.passwords: dict[str, str] = {}
+        self.postgres: Postgres | None = None
+        self.redis: redis_server.RedisServer | None = None
+        if not choices.database_url:
+            log = choices.logs / "postgres.log"
+            self.postgres = Postgres(folder=choices.data_dir, log=log)
+            self.passwords = {
+                login: secrets.token_urlsafe(32) for login in ("web", "agents", "effects")
+            }
+        if not choices.redis_url:
+            self.redis = redis_server.choose(choices.data_dir, choices.logs / "redis.log")
+
+    def first_start(self) -> bool:
+        """Tell whether an embedded database has to be made."""
+        return self.postgres is not None and not self.postgres.exists()
+
+    def create(self) -> None:
+        """Make what the embedded services need on disk."""
+        if self.postgres:
+            self.postgres.end_leftover()
+            self.postgres.create()
+
+    def services(self) -> list[Child]:
+        """Return the embedded services."""
+        return [part.child() for part in (self.postgres, self.redis) if part]
+
+    def services_ready(self) -> bool:
+        """Tell whether the embedded services answer."""
+        return all(part.ready() for part in (self.postgres, self.redis) if part)
+
+    def workers(self, listener: int) -> list[Child]:
+        """Return the web server and the workers."""
+        return [
+            self._child("web", "web server", (*_WEB, "--fd", str(listener)), keep_open=(listener,)),
+            self._worker("agents", "agent worker", queue="steps", threads=2),
+            self._worker("effects", "effects worker", queue="effects", threads=1),
+        ]
+
+    def reach(self) -> dict[str, str]:
+        """Return how other commands of this installation reach the services, as the owner."""
+        redis_url = self.redis.url if self.redis else self.choices.redis_url
+        return {
+            "DATABASE_URL": self.postgres.url() if self.postgres else self.choices.database_url,
+            "REDIS_URL": redis_url,
+            "CELERY_BROKER_URL": self.choices.broker_url or redis_url,
+            "COUNTERSIGN_PORT": str(self.port),
+        }
+
+    def environment(self, login: str = "") -> dict[str, str]:
+        """Return a process's environment; without `login` it works as the tables' owner."""
+        ours = {*_SERVICE_SETTINGS, *(f"{name}_FILE" for name in _SERVICE_SETTINGS)}
+        env = {name: value for name, value in os.environ.items() if name not in ours}
+        env |= self.reach()
+        env["COUNTERSIGN_DATA_DIR"] = str(self.choices.data_dir)
+        env["PYTHONUNBUFFERED"] = "1"
+        env["PYTHONPATH"] = os.pathsep.join(self._import_path(env))
+        env.setdefault("DJANGO_SETTINGS_MODULE", "countersign.settings")
+        # Threads would each get their own arena, and keep it: tens of MB for nothing.
+        env.setdefault("MALLOC_ARENA_MAX", "2")
+        return env | self._database_for(login)
+
+    def _database_for(self, login: str) -> dict[str, str]:
+        if self.postgres and login:
+            url = self.postgres.url(f"countersign_{login}", self.passwords[login])
+            return {"DATABASE_URL": url}
+        named = {
+            "DATABASE_URL_AGENTS": self.choices.database_url_agents,
+            "DATABASE_URL_EFFECTS": self.choices.database_url_effects,
+        }
+        if not login:  # it has to give them their rights
+            return {name: url for name, url in named.items() if url}
+        url = named.get(f"DATABASE_URL_{login.upper()}", "")
+        return {"DATABASE_URL": url} if url else {}
+
+    def _import_path(self, env: Mapping[str, str]) -> list[str]:
+        """Return where our packages lie, so that a checkout runs its own code."""
+        folders = [_PACKAGES]
+        if (_PACKAGES.parent / "manage.py").exists():
+            folders.append(_PACKAGES.parent)
+        return [*map(str, folders), *filter(None, [env.get("PYTHONPATH")])]
+
+    def _worker(self, name: str, title: str, *, queue: str, threads: int) -> Child:
+        own = ("-Q", queue, "-c", str(threads), "-n", f"{name}@%h")
+        return self._child(name, title, (*_WORKER, *own))
+
+    def _child(
+        self, name: str, title: str, module: tuple[str, ...], *, keep_open: tuple[int, ...] = ()
+    ) -> Child:
+        return Child(
+            name=name,
+            title=title,
+            command=[sys.executable, "-m", *module],
+            log=self.choices.logs / f"{name}.log",
+            env=self.environment(name),
+            keep_open=keep_open,
+        )
