@@ -64,6 +64,7 @@ class WordLlamaEmbedder:
         import numpy as np
 
         vectors = np.nan_to_num(np.asarray(self._model.embed(texts), dtype=np.float32))
+        vectors[[not text.strip() for text in texts]] = 0
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit: list[list[float]] = (vectors / np.maximum(lengths, 1e-9)).tolist()
         return unit

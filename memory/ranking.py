@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import EmptyResultSet
 from pgvector import HalfVector
 
 from memory.embedder import current
@@ -105,8 +106,11 @@ def rank(scope: QuerySet[Memory], query: str, *, paths: Sequence[str] = ()) -> l
 
 
 def _candidates(scope: QuerySet[Memory], query: str) -> list[Any]:
+    try:
+        ids, params = scope.order_by().values("pk").query.sql_with_params()
+    except EmptyResultSet:  # the scope is provably empty, e.g. a stranger's
+        return []
     embedder = current()
-    ids, params = scope.order_by().values("pk").query.sql_with_params()
     sql = _SQL.format(scope=ids, background=_BACKGROUND, arm=ARM, columns=_COLUMNS)
     vector = HalfVector(embedder.embed([query])[0]).to_text()
     # The parser takes billing/invoice.py for one word; people and lessons also mean its parts.

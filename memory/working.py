@@ -118,7 +118,7 @@ class WorkingMemory:
     def read_vars(self, *, rebuild: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
         """Return the variables, from Redis or through `rebuild`."""
         try:
-            cached: dict[bytes, bytes] = _redis().hgetall(self._vars)  # type: ignore[assignment]
+            cached: dict[bytes, bytes] = _redis().hgetall(self._vars)
             if cached:
                 return {name.decode(): json.loads(value) for name, value in cached.items()}
         except redis.RedisError as error:
@@ -128,9 +128,7 @@ class WorkingMemory:
         return values
 
     def _cached(self, last_seq: int) -> list[dict[str, Any]] | None:
-        seq, lines = (
-            _redis().pipeline().get(self._seq).lrange(self._chain, 0, -1).execute()
-        )
+        seq, lines = _redis().pipeline().get(self._seq).lrange(self._chain, 0, -1).execute()
         if seq is None or int(seq) != last_seq or not lines:
             return None
         return [json.loads(line) for line in lines]
@@ -170,7 +168,7 @@ def end(task_id: uuid.UUID | str) -> None:
     index = _index(str(task_id))
     try:
         pipeline = _redis().pipeline()
-        for key in [*_redis().smembers(index), index]:  # type: ignore[misc]
+        for key in [*_redis().smembers(index), index]:
             pipeline.expire(key, KEPT_AFTER_END_SECONDS)
         pipeline.execute()
     except redis.RedisError as error:
@@ -203,5 +201,5 @@ def _lost(error: redis.RedisError) -> None:
 
 
 @cache
-def _redis() -> redis.Redis:
+def _redis() -> Any:  # its annotations mix the sync and the async client
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)
