@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from django.db.models import DurationField, ExpressionWrapper, Value
 from django.db.models.functions import Now
@@ -76,54 +77,43 @@ def plan_effects(approval: Approval) -> None:
 
 
 def _send_back(approval: Approval, decision: Decision, *, by: User) -> None:
+    """Open the next round: each hunk to its author, the general note to those it concerns."""
     sealed = {hunk.id: hunk for hunk in sealed_hunks(approval.snapshot)}
-    goes_to = {
-        hunk.id: sealed[hunk.id].agent
-        for hunk in decision.sent_back
-        if hunk.id in sealed and sealed[hunk.id].agent
-    }
+    known = [hunk for hunk in decision.sent_back if hunk.id in sealed]
+    goes_to = {hunk.id: sealed[hunk.id].agent for hunk in known}
     _comment(approval, decision, goes_to, by=by)
-    rows = {str(hunk.pk): hunk for hunk in Hunk.objects.filter(pk__in=goes_to)}
+    rows = Hunk.objects.select_related("author_step__agent", "file").in_bulk(list(goes_to))
     who = by.display_name
     feedback = [
         rounds.Feedback(
             agent_slug=goes_to[hunk.id],
             note=hunk.note.strip() or f"{who} refused this hunk.",
-            hunk=rows[hunk.id],
+            hunk=rows[UUID(hunk.id)],
             path=sealed[hunk.id].path,
             by=who,
         )
-        for hunk in decision.sent_back
-        if hunk.id in goes_to
+        for hunk in known
     ]
-    feedback += [
-        rounds.Feedback(agent_slug=slug, note=decision.note.strip(), hunk=None, path="", by=who)
-        for slug in _readers(approval, decision, goes_to)
-    ]
-    if not feedback:
-        raise InvalidInput("agents", "Say which agent this goes to; nobody is named as the author.")
+    if decision.note.strip():
+        feedback += [
+            rounds.Feedback(agent_slug=slug, note=decision.note.strip(), by=who)
+            for slug in _readers(approval, decision, set(goes_to.values()))
+        ]
     rounds.open_next(approval.task, feedback=feedback, by=by)
 
 
-def _readers(approval: Approval, decision: Decision, goes_to: dict[str, str]) -> list[str]:
-    """Return who gets the general note: those named, else those refused, else every author."""
-    note = decision.note.strip()
+def _readers(approval: Approval, decision: Decision, refused: set[str]) -> list[str]:
+    """Return who gets the general note: those named, else those refused, else every author.
+
+    Nobody to name (a report has no hunks) means everybody who worked: the empty slug.
+    """
     took_part = {agent["slug"] for agent in approval.snapshot["agents"]}
     unknown = set(decision.agents) - took_part
     if unknown:
         raise InvalidInput("agents", f"{', '.join(sorted(unknown))} did not work on this.")
-    if not note:
-        return []
-    if decision.agents:
-        return sorted(set(decision.agents))
-    authors = {hunk.agent for hunk in sealed_hunks(approval.snapshot) if hunk.agent}
-    return sorted(set(goes_to.values()) or authors or _specialists(approval, took_part))
-
-
-def _specialists(approval: Approval, took_part: set[str]) -> set[str]:
-    """Return who wrote a report: it has no hunks that could say so."""
-    work = approval.task.steps.filter(kind="work", round=approval.proposal.round)
-    return set(work.values_list("agent__slug", flat=True)) & took_part
+    authors = {hunk.agent for hunk in sealed_hunks(approval.snapshot)}
+    readers = set(decision.agents) or refused or authors
+    return sorted(readers) if readers and "" not in readers else [""]
 
 
 def _comment(approval: Approval, decision: Decision, goes_to: dict[str, str], *, by: User) -> None:

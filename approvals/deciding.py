@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
@@ -77,7 +78,7 @@ def decide(
     decision = Decision(
         verdict=verdict,
         note=note,
-        hunks=tuple(hunks),
+        hunks=tuple(replace(hunk, id=str(hunk.id)) for hunk in hunks),
         agents=tuple(agents),
         lesson=lesson,
         keep_lesson=keep_lesson,

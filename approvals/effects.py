@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, connection, transaction
@@ -18,11 +18,10 @@ from agents.models.tasks import Choice, Rule
 from agents.workspace.exceptions import MainMoved
 from approvals import merging, verifying
 from approvals.dispatch import ring_effects
-from approvals.escalating import escalate
 from approvals.exceptions import Refused, UnknownApproval
 from approvals.freshness import moved_sentence
 from approvals.lifecycle import ApprovalState, EffectState
-from approvals.models import Effect, EffectKind
+from approvals.models import Approval, Effect, EffectKind
 from projects import audit
 from projects.access import require_lead
 from projects.exceptions import TransitionRefused
@@ -44,6 +43,7 @@ def carry_out_due(worker: str, *, stop: Callable[[], bool] = lambda: False) -> i
     Returns how many it took.
     """
     _take_up_answered()
+    _close_finished()
     taken = 0
     for pk in [*_left_over(), *_due()]:
         if stop():
@@ -111,11 +111,7 @@ def finish(effect: Effect, result: dict[str, Any]) -> None:
         task.refresh_from_db()
         left = effect.approval.effects.exclude(state=EffectState.DONE).exists()
         if not left and task.state == TaskState.EXECUTING:
-            task.move(
-                TaskState.DONE,
-                kind=Kind.TASK_FINISHED,
-                data={"approval": str(effect.approval_id), "result": result},
-            )
+            _end_task(task, effect.approval)
         _audit("done", effect, None, result=result)
 
 
@@ -133,9 +129,7 @@ def retry(effect_id: uuid.UUID | str, by: User) -> Effect:
     with transaction.atomic():
         _plan_again(effect)
         for escalation in _open_escalations(task, effect):
-            escalations.resolve(
-                escalation, choice=Choice.RETRY_WITH_NOTE, note="Carry it out again.", by=by
-            )
+            escalations.resolve(escalation, choice=Choice.RETRY_WITH_NOTE, by=by)
         _audit("retried", effect, by)
     ring_effects()
     return effect
@@ -176,7 +170,7 @@ def _hand_over(effect: Effect, state: str, reason: str) -> None:
         effect.move(state, error=reason, finished_at=Now())
         task.record(Kind.EFFECT_FINISHED, {**_facts(effect), "error": reason})
         task.refresh_from_db()
-        escalate(
+        escalations.raise_on(
             task,
             rule=Rule.EFFECT_FAILED,
             detail=reason,
@@ -197,10 +191,31 @@ def _take_up_answered() -> None:
         approval__task__state=TaskState.EXECUTING,
     )
     for effect in answered[:20]:
-        try:
+        with suppress(TransitionRefused):  # another process was faster
             _plan_again(effect)
-        except TransitionRefused:
-            continue  # another process was faster
+
+
+def _close_finished() -> None:
+    """End tasks whose effects are all done although something else held them up meanwhile."""
+    undone = Effect.objects.filter(approval=OuterRef("pk")).exclude(state=EffectState.DONE)
+    finished = Approval.objects.filter(
+        ~Exists(undone),
+        Exists(Effect.objects.filter(approval=OuterRef("pk"))),
+        state=ApprovalState.APPROVED,
+        task__state=TaskState.EXECUTING,
+    )
+    for approval in finished.select_related("task__project").defer("snapshot")[:20]:
+        with suppress(TransitionRefused):  # another process was faster
+            _end_task(approval.task, approval)
+
+
+def _end_task(task: Task, approval: Approval) -> None:
+    results = list(approval.effects.order_by("position").values_list("result", flat=True))
+    task.move(
+        TaskState.DONE,
+        kind=Kind.TASK_FINISHED,
+        data={"approval": str(approval.pk), "results": results},
+    )
 
 
 def _plan_again(effect: Effect) -> None:

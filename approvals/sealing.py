@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 
+from agents import escalations
 from agents.events import Kind
 from agents.lifecycle import TaskState
 from agents.models import Proposal, Task
+from agents.models.tasks import Choice, Rule
 from approvals import policies, snapshots
-from approvals.escalating import escalate
 from approvals.exceptions import TooLarge
 from approvals.models import Approval
 from projects import audit
@@ -113,7 +114,13 @@ def _seal_next(failed: set[uuid.UUID]) -> bool:
         try:
             seal(proposal)
         except TooLarge as error:
-            escalate(proposal.task, detail=str(error), evidence={"proposal": str(proposal.pk)})
+            escalations.raise_on(
+                proposal.task,
+                rule=Rule.BLOCKED,
+                detail=str(error),
+                evidence={"proposal": str(proposal.pk)},
+                options=[Choice.STOP],
+            )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _Unsealable(proposal.task_id) from error
     return True

@@ -12,14 +12,14 @@ from agents.models import Task
 from approvals.exceptions import UnknownApproval
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import Approval, Effect
-from projects import access, audit
+from projects import access
 from projects.exceptions import NotAllowed, TransitionRefused
 
 if TYPE_CHECKING:
     from projects.models import User
 
 
-def stop_task(task: Task, *, by: User, reason: str = "", address: str | None = None) -> None:
+def stop_task(task: Task, *, by: User, reason: str = "") -> None:
     """Stop a task and withdraw what waits in it, in one transaction.
 
     The requester or a lead may. Raises TransitionRefused once an effect has begun: it cannot be
@@ -33,19 +33,10 @@ def stop_task(task: Task, *, by: User, reason: str = "", address: str | None = N
     with transaction.atomic():
         _withdraw(found, why=_why(by, reason))
         stopping.stop(found, by=by, reason=reason)
-        audit.record(
-            "task.stopped",
-            subject=found,
-            actor=by,
-            project=found.project,
-            address=address,
-            task=found.label,
-            reason=reason,
-        )
 
 
 def _withdraw(task: Task, *, why: str) -> None:
-    # Approvals before effects before the task: the one lock order of this floor.
+    # Approvals, effects, steps, task: the one lock order; so no event is written before the end.
     for approval in task.approvals.select_for_update().order_by("id"):
         if approval.state == ApprovalState.PENDING:
             approval.move(ApprovalState.WITHDRAWN, decided_at=Now(), reason=why)
