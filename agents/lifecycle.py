@@ -108,6 +108,14 @@ class AttemptState(models.TextChoices):
     CANCELLED = "cancelled", "Stopped"
 
 
+ATTEMPT_MOVES: dict[str, frozenset[str]] = {
+    state: frozenset(set(AttemptState) - {AttemptState.RUNNING})
+    if state == AttemptState.RUNNING
+    else frozenset()
+    for state in AttemptState
+}
+
+
 class ToolCallState(models.TextChoices):
     """What is known of one tool call."""
 
@@ -123,6 +131,12 @@ class EscalationState(models.TextChoices):
 
     OPEN = "open", "Open"
     RESOLVED = "resolved", "Resolved"
+
+
+ESCALATION_MOVES: dict[str, frozenset[str]] = {
+    EscalationState.OPEN: frozenset({EscalationState.RESOLVED}),
+    EscalationState.RESOLVED: frozenset(),
+}
 
 
 class Verdict(models.TextChoices):

@@ -57,17 +57,18 @@ class Trip:
     """A limit that was reached."""
 
     rule: str
+    name: str  # seconds, tokens, usd, turns
     limit: float
     used: float
     detail: str
 
 
-def task_trip(limits: Limits, *, tokens: int, usd: Decimal, seconds: float) -> Trip | None:
+def task_trip(limits: Limits, *, tokens: int, usd: Decimal | float, seconds: float) -> Trip | None:
     """Return the first task limit that is used up, or None."""
     rows = (
         ("wall_clock", limits.seconds, seconds, "seconds"),
         ("budget", limits.tokens, tokens, "tokens"),
-        ("budget", limits.usd, float(usd), "USD"),
+        ("budget", limits.usd, float(usd), "usd"),
     )
     return next((_trip(*row) for row in rows if row[2] >= row[1]), None)
 
@@ -92,5 +93,7 @@ def _number(name: str, value: Any) -> float | int:
     return float(value) if name == "usd" else int(value)
 
 
-def _trip(rule: str, limit: float, used: float, unit: str) -> Trip:
-    return Trip(rule=rule, limit=limit, used=used, detail=f"{used:g} of {limit:g} {unit} used")
+def _trip(rule: str, limit: float, used: float, name: str) -> Trip:
+    unit = "USD" if name == "usd" else name
+    detail = f"{used:g} of {limit:g} {unit} used"
+    return Trip(rule=rule, name=name, limit=limit, used=used, detail=detail)

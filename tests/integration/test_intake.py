@@ -13,7 +13,9 @@ from agents.intake import MAX_CHARACTERS, IdempotencyMismatch, submit, title_of
 from agents.models import Agent, Event, Step, Task
 from projects.exceptions import CountersignError, InvalidInput, NotAllowed
 from projects.models import AuditEntry
-from tests.runtime_fixtures import agents  # noqa: F401
+from tests import runtime_fixtures
+
+agents = runtime_fixtures.agents
 
 pytestmark = pytest.mark.usefixtures("agents")
 

@@ -1,0 +1,163 @@
+"""Persists how an attempt ended: one transaction, fenced by the attempt number."""
+
+from __future__ import annotations
+
+import logging
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from agents import attempts, dispatch, escalations, fan_in, planning, storable
+from agents.events import Kind
+from agents.lifecycle import AttemptState, StepState
+from agents.messages import Plan, StepResult
+from agents.models import Step, Task
+from agents.models.tasks import Rule
+from agents.runtime.contract import Finished, Interrupted, NeedsHuman, TryAgain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agents.models import Attempt
+    from agents.runtime.contract import Outcome
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_BACKOFF = 60.0  # seconds
+
+
+def settle(
+    attempt: Attempt,
+    outcome: Outcome,
+    *,
+    result_commit: str = "",
+    publish: Callable[[Step], None] | None = None,
+) -> bool:
+    """Write the outcome of an attempt; False when the attempt is stale and wrote nothing.
+
+    Locks the step and its dependents, then the task. `publish` writes a proposal's rows.
+    """
+    with transaction.atomic():
+        step, dependents = _locked(attempt)
+        if step.state != StepState.LEASED or step.attempt != attempt.number:
+            logger.info("attempt %s of step %s is stale", attempt.number, step.pk)
+            return False
+        match outcome:
+            case Finished(output=Plan() as plan):
+                _plan(step, plan)
+            case Finished(output=StepResult() as result):
+                _work(step, result, result_commit, dependents)
+            case Finished():
+                _assemble(step, publish)
+            case NeedsHuman():
+                _ask(step, outcome)
+            case TryAgain():
+                _again(step, outcome)
+            case Interrupted():
+                _give_back(step)
+    return True
+
+
+def backoff(tries: int) -> float:
+    """Return the seconds before the next try: doubling, with jitter, at most a minute."""
+    longest = min(_LONGEST_BACKOFF, 2.0**tries)
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311  # spreads load, guards nothing
+
+
+def lose(step: Step) -> None:
+    """Take a step from an attempt whose lease ran out; after too many a person is asked.
+
+    The caller has locked the step.
+    """
+    attempts.close(step, AttemptState.LOST, error="The worker died or lost its lease.")
+    if attempts.in_a_row(step, AttemptState.LOST) < escalations.TRIES:
+        step.move(StepState.READY, available_at=Now(), data={"why": "lease lost"})
+        transaction.on_commit(dispatch.ring, robust=True)
+        return
+    escalations.raise_for(
+        step,
+        rule=Rule.FAULT,
+        detail=f"{escalations.TRIES} workers in a row died or lost their lease at this step. "
+        "What was finished before is kept.",
+        evidence={"attempts": escalations.TRIES},
+    )
+
+
+def _locked(attempt: Attempt) -> tuple[Step, list[Step]]:
+    step, dependents = fan_in.lock(attempt.step_id)
+    task = Task.objects.select_for_update(no_key=True).get(pk=step.task_id)
+    for each in (step, *dependents):
+        each.task = task  # one object: a move made for one step is seen by the next
+    return step, dependents
+
+
+def _plan(step: Step, plan: Plan) -> None:
+    if wrong := planning.problems(plan, step.task):
+        evidence: dict[str, Any] = {"plan": storable.dumped(plan), "problems": wrong}
+        detail = f"The plan cannot be carried out: {wrong[0]}"
+        _ask(step, NeedsHuman(rule=Rule.INVALID_PLAN, detail=detail, evidence=evidence))
+        return
+    planning.apply_plan(step, plan)
+    attempts.close(step, AttemptState.FINISHED)
+
+
+def _work(step: Step, result: StepResult, commit: str, dependents: list[Step]) -> None:
+    said = {"status": result.status, "summary": storable.text(result.summary)}
+    facts = {"result": storable.dumped(result), "result_commit": commit}
+    attempts.close(step, AttemptState.FINISHED)
+    if result.status == "done":
+        step.move(StepState.DONE, kind=Kind.STEP_FINISHED, data=said, **facts)
+        fan_in.count_down(dependents)
+        return
+    step.move(
+        StepState.BLOCKED, kind=Kind.STEP_FINISHED, data=said, reason=said["summary"], **facts
+    )
+    escalations.raise_for(
+        step,
+        rule=Rule.BLOCKED,
+        detail=said["summary"],
+        evidence={"result": facts["result"], "rehearsal": step.task.rehearsal},
+    )
+
+
+def _assemble(step: Step, publish: Callable[[Step], None] | None) -> None:
+    if publish is None:
+        raise TypeError("a proposal draft is settled with what publishes it")
+    publish(step)
+    attempts.close(step, AttemptState.FINISHED)
+
+
+def _ask(step: Step, outcome: NeedsHuman) -> None:
+    escalations.raise_for(
+        step,
+        rule=outcome.rule,
+        detail=outcome.detail,
+        evidence=outcome.evidence,
+        options=outcome.options,
+    )
+
+
+def _again(step: Step, outcome: TryAgain) -> None:
+    tries = attempts.in_a_row(step, AttemptState.RELEASED) + 1
+    reason = storable.text(outcome.reason)
+    if tries >= escalations.TRIES:
+        detail = f"Tried {tries} times, the last time: {reason}. What was finished is kept."
+        _ask(step, NeedsHuman(rule=outcome.rule, detail=detail, evidence={"tries": tries}))
+        return
+    seconds = outcome.after_seconds or backoff(tries)
+    attempts.close(step, AttemptState.RELEASED, error=reason or "Try again.")
+    step.move(
+        StepState.READY,
+        data={"why": reason, "after_seconds": round(seconds, 1)},
+        reason=reason,
+        available_at=Now() + timedelta(seconds=seconds),
+    )
+
+
+def _give_back(step: Step) -> None:
+    attempts.close(step, AttemptState.RELEASED)
+    step.move(StepState.READY, available_at=Now(), data={"why": "given back"})
+    transaction.on_commit(dispatch.ring, robust=True)

@@ -1,0 +1,155 @@
+"""Checks a plan against who may work on the task, and turns it into steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from agents import dispatch, storable
+from agents.events import Kind
+from agents.lifecycle import StepKind, StepState, TaskState
+from agents.limits import Limits
+from agents.models import Agent, AgentRole, Step, StepDependency
+from projects.exceptions import CountersignError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agents.messages import Plan, PlanStep
+    from agents.models import AgentVersion, Task
+
+ROUTE = "route"
+ASSEMBLE = "assemble"
+
+
+def specialists(task: Task) -> dict[str, AgentVersion]:
+    """Return the published versions of the agents this task may use, by slug."""
+    agents = Agent.objects.filter(enabled=True, role=AgentRole.SPECIALIST)
+    if task.requested_agents:
+        agents = agents.filter(slug__in=task.requested_agents)
+    published = ((agent.slug, agent.published()) for agent in agents)
+    return {slug: version for slug, version in published if version is not None}
+
+
+def problems(plan: Plan, task: Task) -> list[str]:
+    """Return what is wrong with a plan, as sentences its author can act on; reads rows."""
+    return [*_of_size(plan, task), *_of_steps(plan, task)]
+
+
+def apply_plan(step: Step, plan: Plan) -> None:
+    """Turn a checked plan into steps and finish the route step; in the caller's transaction.
+
+    Raises TransitionRefused when the route step is no longer held.
+    """
+    task = step.task
+    versions = specialists(task)
+    with transaction.atomic():
+        step.move(
+            StepState.DONE,
+            kind=Kind.STEP_FINISHED,
+            data={"status": "done", "summary": f"Planned {len(plan.steps)} steps."},
+            result=storable.dumped(plan),
+        )
+        made = {each.id: _step(task, each, versions[each.agent]) for each in plan.steps}
+        last = assemble_step(task, waits=len(made))
+        Step.objects.bulk_create([*made.values(), last])
+        edges = [
+            (made[each.id], made[need]) for each in plan.steps for need in set(each.depends_on)
+        ]
+        edges += [(last, one) for one in made.values()]
+        StepDependency.objects.bulk_create(StepDependency(step=a, needs=b) for a, b in edges)
+        facts = {"title": storable.text(plan.title), "outcome": plan.outcome}
+        listed = [_listed(each) for each in plan.steps]
+        task.move(
+            TaskState.WORKING,
+            kind=Kind.TASK_PLANNED,
+            data={**facts, "steps": listed},
+            title=facts["title"],
+        )
+        transaction.on_commit(dispatch.ring, robust=True)
+
+
+def assemble_step(task: Task, *, waits: int, key: str = ASSEMBLE) -> Step:
+    """Return the unsaved step that makes one proposal of a round."""
+    version = _aggregator()
+    return Step(
+        task=task,
+        round=task.round,
+        key=key,
+        kind=StepKind.ASSEMBLE,
+        agent=version.agent,
+        version=version,
+        title="Make one proposal",
+        state=StepState.WAITING if waits else StepState.READY,
+        waits=waits,
+    )
+
+
+def plan_of(task: Task) -> dict[str, Any]:
+    """Return the newest plan of a task as data, or an empty mapping."""
+    route = task.steps.filter(kind=StepKind.ROUTE, state=StepState.DONE).order_by("-round").first()
+    return (route.result or {}) if route else {}
+
+
+def done_work(task: Task) -> list[Step]:
+    """Return the finished work steps under the newest plan, oldest first, with their agents."""
+    newest = task.steps.filter(kind=StepKind.ROUTE).order_by("-round").first()
+    steps = task.steps.filter(
+        kind=StepKind.WORK, state=StepState.DONE, round__gte=newest.round if newest else 1
+    )
+    return list(steps.select_related("agent").order_by("round", "id"))
+
+
+def _step(task: Task, each: PlanStep, version: AgentVersion) -> Step:
+    waits = len(set(each.depends_on))
+    return Step(
+        task=task,
+        round=task.round,
+        key=each.id,
+        kind=StepKind.WORK,
+        agent=version.agent,
+        version=version,
+        title=storable.text(each.title),
+        instructions=storable.text(each.instructions),
+        acceptance=storable.text(each.acceptance),
+        files=storable.plain(each.files),
+        state=StepState.WAITING if waits else StepState.READY,
+        waits=waits,
+        available_at=Now(),
+    )
+
+
+def _listed(each: PlanStep) -> dict[str, Any]:
+    facts = {"key": each.id, "agent": each.agent, "depends_on": sorted(set(each.depends_on))}
+    return {**facts, "title": storable.text(each.title)}
+
+
+def _aggregator() -> AgentVersion:
+    agent = Agent.objects.filter(role=AgentRole.AGGREGATOR, enabled=True).first()
+    version = agent.published() if agent else None
+    if version is None:
+        raise CountersignError(
+            "No aggregator agent is enabled, so no proposal can be made. Ask an admin to enable one."
+        )
+    return version
+
+
+def _of_size(plan: Plan, task: Task) -> Iterator[str]:
+    most = Limits.of(task.limits).steps
+    if len(plan.steps) > most:
+        yield f"The plan has {len(plan.steps)} steps; this task allows at most {most}."
+
+
+def _of_steps(plan: Plan, task: Task) -> Iterator[str]:
+    known = specialists(task)
+    names = ", ".join(sorted(known)) or "none"
+    for each in plan.steps:
+        if each.agent not in known:
+            yield f"Step {each.id}: there is no agent {each.agent!r} for this task; use {names}."
+        if each.id in {ROUTE, ASSEMBLE} or each.id.startswith(f"{ASSEMBLE}-"):
+            yield f"Step {each.id}: this id is taken by Countersign itself; choose another."
+        for path in each.files:
+            if path.startswith("/") or ".." in path.split("/"):
+                yield f"Step {each.id}: {path!r} is not a path inside the repository."
