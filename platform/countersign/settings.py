@@ -199,6 +199,12 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "AI agents do the work; a tech lead countersigns it.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "TaskState": "agents.lifecycle.TaskState",
+        "ApprovalState": "approvals.lifecycle.ApprovalState",
+        "MemoryState": "memory.lifecycle.MemoryState",
+        "EscalationState": "agents.lifecycle.EscalationState",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

@@ -1,0 +1,1 @@
+"""Approvals in the API: the sealed snapshot, signing, undoing."""

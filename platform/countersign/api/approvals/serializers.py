@@ -1,0 +1,153 @@
+"""What the API takes and gives about approvals; no rules here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from approvals.decisions import MAX_LESSON, MAX_NOTE
+from approvals.lifecycle import ApprovalState, SignatureVerdict
+from approvals.models import Approval, HunkVerdict
+from approvals.rights import why_not
+from countersign.api import links
+from countersign.api.fields import Chosen, Flag, Input, Text
+from countersign.api.paging import PageQuery
+from countersign.api.tasks.serializers import STRINGS, PersonShape
+
+
+class ApprovalQuery(PageQuery):
+    """Which approvals."""
+
+    state = serializers.ChoiceField(choices=ApprovalState.choices, required=False)
+    project = serializers.CharField(max_length=60, required=False)
+
+
+class HunkInput(Input):
+    """What you say of one hunk."""
+
+    id = Text(max_length=64)
+    verdict = Chosen(choices=HunkVerdict.choices, required=False, default="")
+    note = Text(max_length=MAX_NOTE, required=False, allow_blank=True, default="")
+
+
+class SignatureInput(Input):
+    """A decision: on what you saw, by its digest and nonce."""
+
+    verdict = Chosen(choices=SignatureVerdict.choices)
+    digest = Text(max_length=64)
+    nonce = Text(max_length=64)
+    note = Text(max_length=MAX_NOTE, required=False, allow_blank=True, default="")
+    hunks = HunkInput(many=True, required=False)
+    agents = serializers.ListField(
+        child=Text(max_length=60),
+        max_length=20,
+        required=False,
+        help_text="Slugs of those the general note goes to; absent: everybody concerned.",
+    )
+    lesson = Text(max_length=MAX_LESSON, required=False, allow_blank=True, default="")
+    keep_lesson = Flag(required=False, default=False)
+
+
+class EmptyInput(Input):
+    """Nothing is asked."""
+
+
+class TaskOfApprovalShape(serializers.Serializer[Any]):
+    """The task it belongs to."""
+
+    id = serializers.UUIDField()
+    number = serializers.IntegerField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field, not the attribute
+    title = serializers.CharField()
+    rehearsal = serializers.BooleanField()
+
+
+class ApprovalShape(serializers.Serializer[Any]):
+    """An approval in a list."""
+
+    id = serializers.UUIDField()
+    project = serializers.CharField(source="project.slug")
+    task = TaskOfApprovalShape()
+    round = serializers.IntegerField(source="proposal.round")
+    state = serializers.ChoiceField(choices=ApprovalState.choices)
+    risk = serializers.CharField()
+    requester = PersonShape()
+    requested_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    decided_at = serializers.DateTimeField(allow_null=True)
+    decided_by = PersonShape(allow_null=True)
+    links = serializers.SerializerMethodField()
+
+    @extend_schema_field(STRINGS)
+    def get_links(self, approval: Approval) -> dict[str, str]:
+        """Return where to look next."""
+        return links.of_approval(approval, self.context["request"])
+
+
+class SignatureShape(serializers.Serializer[Any]):
+    """One person's decision."""
+
+    id = serializers.UUIDField()
+    verdict = serializers.CharField()
+    signer = PersonShape()
+    note = serializers.CharField()
+    digest = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
+class SignedShape(SignatureShape):
+    """The receipt of a decision, with what became of the approval."""
+
+    approval = serializers.UUIDField(source="approval_id")
+    state = serializers.CharField(source="approval.state")
+
+
+class EffectShape(serializers.Serializer[Any]):
+    """What is carried out, and how far it is."""
+
+    id = serializers.UUIDField()
+    kind = serializers.CharField()
+    state = serializers.CharField()
+    not_before = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    result = serializers.JSONField()
+    error = serializers.CharField()
+
+
+class PolicyShape(serializers.Serializer[Any]):
+    """The rules it was sealed under."""
+
+    id = serializers.UUIDField()
+    version = serializers.IntegerField()
+    signatures_needed = serializers.IntegerField()
+    undo_seconds = serializers.IntegerField()
+
+
+class ApprovalDetailShape(ApprovalShape):
+    """The sealed snapshot, what a signature must name, and what was signed."""
+
+    digest = serializers.CharField()
+    nonce = serializers.CharField()
+    reason = serializers.CharField()
+    single_person = serializers.BooleanField()
+    policy = PolicyShape()
+    snapshot = serializers.JSONField()
+    signatures = serializers.SerializerMethodField()
+    carried_out = EffectShape(many=True, source="effects")
+    refusal = serializers.SerializerMethodField(
+        help_text="Why you may not sign; empty when you may."
+    )
+
+    @extend_schema_field(SignatureShape(many=True))
+    def get_signatures(self, approval: Approval) -> Any:
+        """Return the signatures, oldest first."""
+        found = approval.signatures.select_related("signer").order_by("at")
+        return SignatureShape(found, many=True).data
+
+    @extend_schema_field(serializers.CharField())
+    def get_refusal(self, approval: Approval) -> str:
+        """Return the sentence the signer would be refused with."""
+        request = self.context["request"]
+        return why_not(approval, request.user, via="token" if request.auth else "session")

@@ -1,0 +1,147 @@
+"""The endpoints of approvals; the decision itself is approvals.deciding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rest_framework.response import Response
+
+from approvals import reproposing, undoing
+from approvals.deciding import decide
+from approvals.decisions import HunkDecision
+from approvals.models import Approval
+from countersign.api.approvals.serializers import (
+    ApprovalDetailShape,
+    ApprovalQuery,
+    ApprovalShape,
+    EmptyInput,
+    SignatureInput,
+    SignedShape,
+)
+from countersign.api.authentication import NEVER
+from countersign.api.endpoint import Endpoint
+from countersign.api.paging import page
+from countersign.api.schema import listed, operation
+
+if TYPE_CHECKING:
+    import uuid
+
+    from django.db import models
+    from rest_framework.request import Request
+
+READ = {"GET": "approvals:read"}
+PERSON = {"POST": NEVER}
+
+
+class Approvals(Endpoint):
+    """What waits, and what was decided."""
+
+    scopes = READ
+
+    @operation(
+        "List approvals",
+        answer=listed("ApprovalPage", ApprovalShape),
+        problems=(),
+        parameters=[ApprovalQuery],
+        tag="approvals",
+    )
+    def get(self, request: Request) -> Response:
+        """Return approvals of your projects, newest first."""
+        query = self.query(ApprovalQuery)
+        rows = self.visible(_approvals())
+        if "state" in query:
+            rows = rows.filter(state=query["state"])
+        if "project" in query:
+            rows = rows.filter(project__slug=query["project"])
+        found, following = page(
+            rows, limit=query["limit"], cursor=query.get("cursor"), request=request
+        )
+        answer = ApprovalShape(found, many=True, context={"request": request}).data
+        return Response({"results": answer, "next": following})
+
+
+class OneApproval(Endpoint):
+    """The sealed snapshot."""
+
+    scopes = READ
+
+    @operation("Read an approval", answer=ApprovalDetailShape, tag="approvals")
+    def get(self, request: Request, pk: uuid.UUID) -> Response:
+        """Return what would be signed, whole."""
+        return _shown(_approval(self, pk), request)
+
+
+class Signatures(Endpoint):
+    """Decide."""
+
+    scopes = PERSON
+
+    @operation(
+        "Sign",
+        request=SignatureInput,
+        answer=SignedShape,
+        status=201,
+        problems=(404, 409, 422),
+        tag="approvals",
+    )
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        """Approve, request changes or reject; in person only, and once."""
+        approval, body = _approval(self, pk), self.body(SignatureInput)
+        hunks = [HunkDecision(**hunk) for hunk in body.pop("hunks", [])]
+        address = request.META.get("REMOTE_ADDR") or None
+        signature = decide(approval.pk, by=self.person, hunks=hunks, address=address, **body)
+        return Response(SignedShape(signature).data, status=201)
+
+
+class Undo(Endpoint):
+    """Take an approval back."""
+
+    scopes = PERSON
+
+    @operation(
+        "Undo an approval",
+        request=EmptyInput,
+        answer=ApprovalDetailShape,
+        problems=(404, 409),
+        tag="approvals",
+    )
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        """Withdraw the effects before they begin: inside the undo window only."""
+        approval = _approval(self, pk)
+        self.body(EmptyInput)
+        undoing.undo(approval, by=self.person)
+        return _shown(_approval(self, pk), request)
+
+
+class ProposeAgain(Endpoint):
+    """Go on after main moved, or nobody decided."""
+
+    scopes = PERSON
+
+    @operation(
+        "Propose again",
+        request=EmptyInput,
+        answer=ApprovalDetailShape,
+        problems=(404, 409),
+        tag="approvals",
+    )
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        """Put the same work up on main as it is now."""
+        approval = _approval(self, pk)
+        self.body(EmptyInput)
+        reproposing.propose_again(approval, by=self.person)
+        return _shown(_approval(self, pk), request)
+
+
+def _approvals() -> models.QuerySet[Approval]:
+    return Approval.objects.select_related(
+        "project", "task", "proposal", "requester", "decided_by", "policy"
+    )
+
+
+def _approval(view: Endpoint, pk: uuid.UUID) -> Approval:
+    return view.find(_approvals(), pk, what="approval")
+
+
+def _shown(approval: Approval, request: Request) -> Response:
+    return Response(ApprovalDetailShape(approval, context={"request": request}).data)

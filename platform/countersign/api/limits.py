@@ -1,0 +1,83 @@
+"""The size limit of request bodies, held before anything is parsed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from countersign.api.problems import MEDIA_TYPE, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+    Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+    Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+
+MAX_BODY = 64 * 1024  # bytes
+
+
+def too_large() -> Problem:
+    """Return the answer to a body over the limit."""
+    return Problem(413, f"A request to the API may have {MAX_BODY // 1024} KiB. Nothing was read.")
+
+
+def limit_body(application: Application) -> Application:
+    """Wrap an ASGI application so that no body of the API is longer than the limit.
+
+    Django would spool a chunked body to disk whatever its length before a view sees it.
+    """
+
+    async def limited(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/api/"):
+            await application(scope, receive, send)
+            return
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        body = None
+        if not (declared.isdigit() and int(declared) > MAX_BODY):
+            body = await _read(receive)
+        if body is None:
+            await _refuse(scope, send)
+        else:
+            await application(scope, _replayed(body, receive), send)
+
+    return limited
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """Return the body, None as soon as it is too long."""
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return bytes(body)
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > MAX_BODY:
+            return None
+    return bytes(body)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    sent = False
+
+    async def replay() -> Mapping[str, Any]:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+async def _refuse(scope: Mapping[str, Any], send: Send) -> None:
+    body = json.dumps(too_large().document(scope["path"])).encode()
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),  # the rest of the body is not read
+    ]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,1 @@
+"""Memory in the API: list, edit, forget, search."""

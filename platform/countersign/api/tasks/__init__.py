@@ -1,0 +1,1 @@
+"""Tasks in the API: submit, list, look, steer."""

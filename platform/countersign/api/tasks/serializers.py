@@ -1,0 +1,329 @@
+"""What the API takes and gives about tasks; no rules here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from agents import notes
+from agents.escalations import MAX_NOTE
+from agents.intake import MAX_CHARACTERS
+from agents.lifecycle import EscalationState, TaskState
+from agents.limits import Limits
+from agents.models.tasks import Choice
+from countersign.api import links
+from countersign.api.fields import Amount, Chosen, Input, Object, Query, Text, Whole
+from countersign.api.paging import PageQuery
+from countersign.live.cursors import NEWEST
+from memory import recall
+from memory.models import MemoryUse
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rest_framework.request import Request
+
+    from agents.models import Step, Task
+    from projects.models import User
+
+STRINGS = serializers.DictField(child=serializers.CharField())
+
+
+class LimitsInput(Input):
+    """What the task may use in all; absent ones are the project's."""
+
+    seconds = Whole(min_value=1, max_value=10**7, required=False)
+    tokens = Whole(min_value=1, max_value=10**10, required=False)
+    usd = Amount(required=False)
+    rounds = Whole(min_value=1, max_value=100, required=False)
+    steps = Whole(min_value=1, max_value=100, required=False)
+
+
+class SubmitInput(Input):
+    """A request for work."""
+
+    project = Text(max_length=60, help_text="The project's slug.")
+    request = Text(
+        max_length=MAX_CHARACTERS, allow_blank=True, help_text="What you want done, in a sentence."
+    )
+    limits = LimitsInput(required=False)
+    agents = serializers.ListField(
+        child=Text(max_length=60),
+        max_length=20,
+        required=False,
+        help_text="Slugs of the specialists the plan may use.",
+    )
+    context = Object(required=False)  # type: ignore[assignment]  # a field, not the attribute
+
+
+class NoteInput(Input):
+    """A word to the agents at work."""
+
+    text = Text(max_length=notes.MAX_CHARACTERS)
+
+
+class CancelInput(Input):
+    """Why it is stopped, if you want to say."""
+
+    reason = Text(max_length=1_000, required=False, allow_blank=True, default="")
+
+
+class ResolveInput(Input):
+    """How an escalation goes on."""
+
+    choice = Chosen(choices=Choice.choices)
+    note = Text(max_length=MAX_NOTE, required=False, allow_blank=True, default="")
+
+
+class TaskQuery(PageQuery):
+    """Which tasks."""
+
+    project = serializers.CharField(max_length=60, required=False)
+    state = serializers.ChoiceField(choices=TaskState.choices, required=False)
+    mine = serializers.BooleanField(default=False, help_text="Only those you asked for.")
+
+
+class EventQuery(Query):
+    """Which events."""
+
+    after = serializers.IntegerField(min_value=0, max_value=NEWEST, default=0)
+    limit = serializers.IntegerField(min_value=1, max_value=1_000, default=200)
+
+
+class PersonShape(serializers.Serializer[Any]):
+    """Somebody, as others see them."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField(source="display_name")
+
+
+class SubmittedShape(serializers.Serializer[Any]):
+    """The receipt of a request."""
+
+    id = serializers.UUIDField()
+    number = serializers.IntegerField()
+    state = serializers.SerializerMethodField()
+    links = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.ChoiceField(choices=[TaskState.QUEUED.value]))
+    def get_state(self, task: Task) -> str:
+        """Return the state it was accepted in, also when a key is replayed later."""
+        return TaskState.QUEUED.value
+
+    @extend_schema_field(STRINGS)
+    def get_links(self, task: Task) -> dict[str, str]:
+        """Return where to look next."""
+        return links.of_task(task, self.context["request"])
+
+
+class TaskShape(serializers.Serializer[Any]):
+    """A task in a list."""
+
+    id = serializers.UUIDField()
+    number = serializers.IntegerField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field, not the attribute
+    title = serializers.CharField()
+    project = serializers.CharField(source="project.slug")
+    requester = PersonShape()
+    state = serializers.ChoiceField(choices=TaskState.choices)
+    round = serializers.IntegerField()
+    model = serializers.CharField()
+    rehearsal = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    links = serializers.SerializerMethodField()
+
+    @extend_schema_field(STRINGS)
+    def get_links(self, task: Task) -> dict[str, str]:
+        """Return where to look next."""
+        return links.of_task(task, self._request())
+
+    def _request(self) -> Request:
+        return self.context["request"]  # type: ignore[no-any-return]
+
+
+class StepShape(serializers.Serializer[Any]):
+    """One step of the plan."""
+
+    id = serializers.UUIDField()
+    round = serializers.IntegerField()
+    key = serializers.CharField()
+    kind = serializers.CharField()
+    agent = serializers.CharField(source="agent.slug")
+    title = serializers.CharField()
+    state = serializers.CharField()
+    depends_on = serializers.SerializerMethodField()
+    attempt = serializers.IntegerField()
+    model = serializers.SerializerMethodField()
+    rehearsal = serializers.SerializerMethodField()
+    reason = serializers.CharField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+    @extend_schema_field(serializers.ListField(child=serializers.UUIDField()))
+    def get_depends_on(self, step: Step) -> list[str]:
+        """Return the ids of the steps it needs."""
+        return [str(each.needs_id) for each in step.dependencies.all()]
+
+    @extend_schema_field(serializers.CharField())
+    def get_model(self, step: Step) -> str:
+        """Return the model that answered last, or the one the task began with."""
+        names = [attempt.model for attempt in step.attempts.all() if attempt.model]
+        return names[-1] if names else step.task.model
+
+    @extend_schema_field(serializers.BooleanField())
+    def get_rehearsal(self, step: Step) -> bool:
+        """Tell whether no language model did the thinking."""
+        return self.get_model(step) == "rehearsal"
+
+
+class PlanShape(serializers.Serializer[Any]):
+    """The steps of all rounds, oldest first."""
+
+    steps = StepShape(many=True)
+
+
+class ProposalShape(serializers.Serializer[Any]):
+    """What the agents put up last."""
+
+    id = serializers.UUIDField()
+    round = serializers.IntegerField()
+    version = serializers.IntegerField()
+    kind = serializers.CharField()
+    title = serializers.CharField()
+    summary = serializers.CharField()
+    base_commit = serializers.CharField()
+    head_commit = serializers.CharField()
+    added = serializers.IntegerField()
+    removed = serializers.IntegerField()
+    model = serializers.CharField()
+    rehearsal = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+
+
+class EscalationShape(serializers.Serializer[Any]):
+    """A question to a person."""
+
+    id = serializers.UUIDField()
+    step = serializers.UUIDField(source="step_id", allow_null=True)
+    rule = serializers.CharField()
+    detail = serializers.CharField()
+    evidence = serializers.JSONField()
+    options = serializers.ListField(child=serializers.CharField())
+    state = serializers.ChoiceField(choices=EscalationState.choices)
+    choice = serializers.CharField()
+    note = serializers.CharField()
+    raised_at = serializers.DateTimeField()
+    resolved_at = serializers.DateTimeField(allow_null=True)
+
+
+class MeterShape(serializers.Serializer[Any]):
+    """So much of so much."""
+
+    used = serializers.FloatField()
+    limit = serializers.FloatField()
+
+
+class UsageShape(serializers.Serializer[Any]):
+    """Use against the task's limits."""
+
+    seconds = MeterShape()
+    tokens = MeterShape()
+    usd = MeterShape()
+    rounds = MeterShape()
+    steps = MeterShape()
+    model_calls = serializers.IntegerField()
+    tool_calls = serializers.IntegerField()
+
+
+class UsedMemoryShape(serializers.Serializer[Any]):
+    """A memory that was recalled for a step; empty content means it was forgotten since."""
+
+    id = serializers.UUIDField(source="memory_id")
+    content = serializers.CharField(source="memory.content")
+    kind = serializers.CharField(source="memory.kind")
+    step = serializers.UUIDField()
+    agent = serializers.CharField(source="agent_slug")
+    score = serializers.FloatField()
+
+
+class TaskDetailShape(TaskShape):
+    """A task with everything done for it."""
+
+    request = serializers.CharField()
+    reason = serializers.CharField()
+    context = serializers.JSONField()  # type: ignore[assignment]  # a field, not the attribute
+    last_seq = serializers.IntegerField()
+    plan = serializers.SerializerMethodField()
+    proposal = serializers.SerializerMethodField()
+    approval = serializers.SerializerMethodField()
+    escalations = serializers.SerializerMethodField()
+    usage = serializers.SerializerMethodField()
+    memories = serializers.SerializerMethodField()
+
+    @extend_schema_field(PlanShape)
+    def get_plan(self, task: Task) -> dict[str, Any]:
+        """Return the steps; their dependencies come in two more queries, whatever their number."""
+        steps = task.steps.select_related("agent", "task").prefetch_related(
+            "dependencies", "attempts"
+        )
+        return {"steps": StepShape(steps, many=True).data}
+
+    @extend_schema_field(ProposalShape(allow_null=True))
+    def get_proposal(self, task: Task) -> dict[str, Any] | None:
+        """Return the newest proposal."""
+        newest = task.proposals.order_by("-round", "-version").first()
+        return ProposalShape(newest).data if newest else None
+
+    @extend_schema_field(serializers.UUIDField(allow_null=True))
+    def get_approval(self, task: Task) -> str | None:
+        """Return the id of the newest approval."""
+        newest = task.approvals.order_by("-pk").values_list("pk", flat=True).first()
+        return str(newest) if newest else None
+
+    @extend_schema_field(EscalationShape(many=True))
+    def get_escalations(self, task: Task) -> Any:
+        """Return the questions that are open."""
+        found = task.escalations.filter(state=EscalationState.OPEN).order_by("pk")
+        return EscalationShape(found, many=True).data
+
+    @extend_schema_field(UsageShape)
+    def get_usage(self, task: Task) -> dict[str, Any]:
+        """Return use against limits."""
+        limits = Limits.of(task.limits)
+        used = {
+            "seconds": _seconds(task.started_at, task.finished_at),
+            "tokens": task.input_tokens + task.output_tokens,
+            "usd": float(task.usd),
+            "rounds": task.round,
+            "steps": task.steps.filter(kind="work", round=task.round).count(),
+        }
+        meters = {name: {"used": used[name], "limit": getattr(limits, name)} for name in used}
+        return {**meters, "model_calls": task.model_calls, "tool_calls": task.tool_calls}
+
+    @extend_schema_field(UsedMemoryShape(many=True))
+    def get_memories(self, task: Task) -> Any:
+        """Return what was recalled; private memories of others stay private."""
+        mine = recall.visible(cast("User", self._request().user)).values("pk")
+        uses = MemoryUse.objects.filter(task=task.pk, memory__in=mine)
+        return UsedMemoryShape(uses.select_related("memory").order_by("id"), many=True).data
+
+
+def _seconds(begun: datetime | None, ended: datetime | None) -> float:
+    if begun is None:
+        return 0.0
+    return round(((ended or timezone.now()) - begun).total_seconds(), 1)
+
+
+class EventShape(serializers.Serializer[Any]):
+    """One durable event, as streams send it."""
+
+    seq = serializers.IntegerField()
+    kind = serializers.CharField()
+    at = serializers.DateTimeField()
+    step = serializers.UUIDField(allow_null=True)
+    data = serializers.JSONField()  # type: ignore[assignment]  # a field, not the attribute

@@ -1,0 +1,202 @@
+"""The endpoints of tasks: check the right, call the floor below, show the row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drf_spectacular.types import OpenApiTypes
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+
+from agents import escalations, intake, notes
+from agents.events import frame
+from agents.models import Event, Task
+from approvals import stopping
+from countersign.api.endpoint import Endpoint
+from countersign.api.paging import page
+from countersign.api.problems import Problem, not_found
+from countersign.api.schema import AFTER, IDEMPOTENCY_KEY, LAST_EVENT_ID, listed, operation
+from countersign.api.tasks.serializers import (
+    CancelInput,
+    EscalationShape,
+    EventQuery,
+    EventShape,
+    NoteInput,
+    ResolveInput,
+    SubmitInput,
+    SubmittedShape,
+    TaskDetailShape,
+    TaskQuery,
+    TaskShape,
+)
+from projects.models import Project
+
+if TYPE_CHECKING:
+    import uuid
+
+    from django.http import HttpResponse
+    from rest_framework.request import Request
+
+READ = {"GET": "tasks:read"}
+WRITE = {"POST": "tasks:write"}
+
+
+class Tasks(Endpoint):
+    """Submit and list."""
+
+    scopes = READ | WRITE
+
+    @operation(
+        "Submit a request",
+        request=SubmitInput,
+        answer=SubmittedShape,
+        status=202,
+        problems=(404, 409, 422, 429),
+        parameters=[IDEMPOTENCY_KEY],
+    )
+    def post(self, request: Request) -> Response:
+        """Accept work and answer at once."""
+        body = self.body(SubmitInput)
+        key = _idempotency_key(request)
+        project = self.visible(Project.objects.all()).filter(slug=body.pop("project")).first()
+        if project is None:
+            raise not_found("project")
+        made = intake.submit(project=project, requester=self.person, idempotency_key=key, **body)
+        answer = SubmittedShape(made.task, context={"request": request}).data
+        return Response(answer, status=202, headers={"Location": answer["links"]["self"]})
+
+    @operation(
+        "List tasks", answer=listed("TaskPage", TaskShape), problems=(), parameters=[TaskQuery]
+    )
+    def get(self, request: Request) -> Response:
+        """Return tasks of your projects, newest first."""
+        query = self.query(TaskQuery)
+        rows = self.visible(Task.objects.select_related("project", "requester"))
+        if "project" in query:
+            rows = rows.filter(project__slug=query["project"])
+        if "state" in query:
+            rows = rows.filter(state=query["state"])
+        if query["mine"]:
+            rows = rows.filter(requester=self.person)
+        found, following = page(
+            rows, limit=query["limit"], cursor=query.get("cursor"), request=request
+        )
+        answer = TaskShape(found, many=True, context={"request": request}).data
+        return Response({"results": answer, "next": following})
+
+
+class OneTask(Endpoint):
+    """Look at one task."""
+
+    scopes = READ
+
+    @operation("Read a task", answer=TaskDetailShape)
+    def get(self, request: Request, pk: uuid.UUID) -> Response:
+        """Return state, plan, proposal, approval, open questions, use against limits."""
+        return _shown(_task(self, pk), request)
+
+
+class TaskEvents(Endpoint):
+    """The durable log of one task."""
+
+    scopes = READ
+
+    @operation(
+        "Read events",
+        answer=listed("EventPage", EventShape),
+        parameters=[EventQuery],
+    )
+    def get(self, request: Request, pk: uuid.UUID) -> Response:
+        """Return events after a seq, in order; `next` is null when there are no more yet."""
+        task, query = _task(self, pk), self.query(EventQuery)
+        events = Event.objects.filter(task=task, seq__gt=query["after"]).order_by("seq")
+        found = [frame(event) for event in events[: query["limit"] + 1]]
+        results, following = found[: query["limit"]], None
+        if len(found) > len(results):
+            here = request.build_absolute_uri()
+            following = replace_query_param(here, "after", results[-1]["seq"])
+        return Response({"results": results, "next": following})
+
+
+class TaskStream(Endpoint):
+    """Server-sent events; described here, served by countersign.live.sse."""
+
+    scopes = READ
+
+    @operation(
+        "Follow a task",
+        answer=OpenApiTypes.STR,
+        media_type="text/event-stream",
+        parameters=[LAST_EVENT_ID, AFTER],
+    )
+    def get(self, request: Request, pk: uuid.UUID) -> HttpResponse:
+        """Say where streams are served, in a deployment that sent this to the console process."""
+        _task(self, pk)
+        raise Problem(
+            503, "Streams are served by the ASGI process of Countersign. Route this path to it."
+        )
+
+
+class TaskCancel(Endpoint):
+    """Stop a task."""
+
+    scopes = WRITE
+
+    @operation("Stop a task", request=CancelInput, answer=TaskDetailShape, problems=(404, 409))
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        """Stop the agents; nothing more is carried out."""
+        task, body = _task(self, pk), self.body(CancelInput)
+        stopping.stop_task(task, by=self.person, reason=body["reason"])
+        return _shown(_task(self, pk), request)
+
+
+class TaskNotes(Endpoint):
+    """Say something to the agents."""
+
+    scopes = WRITE
+
+    @operation("Add a note", request=NoteInput, answer=EventShape, problems=(404, 409))
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        """Put a note in front of the agents at their next turn."""
+        task, body = _task(self, pk), self.body(NoteInput)
+        return Response(frame(notes.add_note(task, text=body["text"], by=self.person)))
+
+
+class TaskEscalation(Endpoint):
+    """Answer an escalation."""
+
+    scopes = WRITE
+
+    @operation(
+        "Resolve an escalation",
+        request=ResolveInput,
+        answer=EscalationShape,
+        problems=(404, 409),
+    )
+    def post(self, request: Request, pk: uuid.UUID, escalation_pk: uuid.UUID) -> Response:
+        """Choose how the task goes on."""
+        questions = _task(self, pk).escalations.select_related("task__project", "step")
+        escalation = self.find(questions.all(), escalation_pk, what="escalation")
+        body = self.body(ResolveInput)
+        escalations.resolve(escalation, choice=body["choice"], note=body["note"], by=self.person)
+        escalation.refresh_from_db()
+        return Response(EscalationShape(escalation).data)
+
+
+def _task(view: Endpoint, pk: uuid.UUID) -> Task:
+    return view.find(Task.objects.select_related("project", "requester"), pk, what="task")
+
+
+def _shown(task: Task, request: Request) -> Response:
+    return Response(TaskDetailShape(task, context={"request": request}).data)
+
+
+def _idempotency_key(request: Request) -> str:
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > 200 or not (key.isascii() and (not key or key.isprintable())):
+        raise Problem(
+            400,
+            "The Idempotency-Key cannot be accepted. Nothing was submitted.",
+            errors={"Idempotency-Key": ["Send up to 200 printable ASCII characters."]},
+        )
+    return key

@@ -1,0 +1,42 @@
+"""Every route of the API, version 1."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+
+from countersign.api.approvals import views as approvals
+from countersign.api.docs import Docs, Schema
+from countersign.api.memories import views as memories
+from countersign.api.problems import unknown_address
+from countersign.api.tasks import views as tasks
+
+app_name = "api"
+
+urlpatterns = [
+    path("v1/tasks", tasks.Tasks.as_view(), name="tasks"),
+    path("v1/tasks/<uuid:pk>", tasks.OneTask.as_view(), name="task"),
+    path("v1/tasks/<uuid:pk>/events", tasks.TaskEvents.as_view(), name="task_events"),
+    path("v1/tasks/<uuid:pk>/stream", tasks.TaskStream.as_view(), name="task_stream"),
+    path("v1/tasks/<uuid:pk>/cancel", tasks.TaskCancel.as_view(), name="task_cancel"),
+    path("v1/tasks/<uuid:pk>/notes", tasks.TaskNotes.as_view(), name="task_notes"),
+    path(
+        "v1/tasks/<uuid:pk>/escalations/<uuid:escalation_pk>",
+        tasks.TaskEscalation.as_view(),
+        name="task_escalation",
+    ),
+    path("v1/approvals", approvals.Approvals.as_view(), name="approvals"),
+    path("v1/approvals/<uuid:pk>", approvals.OneApproval.as_view(), name="approval"),
+    path("v1/approvals/<uuid:pk>/signatures", approvals.Signatures.as_view(), name="signatures"),
+    path("v1/approvals/<uuid:pk>/undo", approvals.Undo.as_view(), name="undo"),
+    path(
+        "v1/approvals/<uuid:pk>/propose-again",
+        approvals.ProposeAgain.as_view(),
+        name="propose_again",
+    ),
+    path("v1/memories", memories.Memories.as_view(), name="memories"),
+    path("v1/memories/search", memories.MemorySearch.as_view(), name="memory_search"),
+    path("v1/memories/<uuid:pk>", memories.OneMemory.as_view(), name="memory"),
+    path("v1/schema", Schema.as_view(), name="schema"),
+    path("v1/docs", Docs.as_view(url_name="api:schema"), name="docs"),
+    re_path(r"", unknown_address, name="unknown_address"),
+]

@@ -1,0 +1,1 @@
+"""Live updates: rows after a cursor, then one Redis subscription per process."""

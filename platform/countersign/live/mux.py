@@ -1,0 +1,270 @@
+"""One Redis subscription per process, fanned out in memory to everyone who watches."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from redis.asyncio import ConnectionPool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+    from redis.asyncio.connection import AbstractConnection
+
+    Heads = Callable[[list[str]], Awaitable[dict[str, int]]]
+
+logger = logging.getLogger(__name__)
+
+QUEUE = 256  # messages a watcher may be behind before it re-reads rows instead
+ACK_SECONDS = 2.0  # a watcher waits so long for the subscription, then goes on by healing
+PING_SECONDS = 10.0  # silence after which the connection is tested, then given up
+HEAL_SECONDS = 5.0  # how late an announcement that was lost is made good
+RETRY_SECONDS = 0.5
+SUBSCRIBE_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One published frame: as it came, and decoded once for all watchers."""
+
+    channel: str
+    body: str
+    frame: dict[str, Any]
+
+
+class Watcher:
+    """What one client was not sent yet; too far behind means: read the rows again."""
+
+    __slots__ = ("_messages", "_resync", "_size", "_wake", "channels", "seen")
+
+    def __init__(self, channels: Iterable[str], size: int) -> None:
+        self.channels = frozenset(channels)
+        self.seen = 0  # the last seq the client has; the healer compares it with the rows
+        self._size = size
+        self._messages: deque[Message] = deque()
+        self._resync = True
+        self._wake = asyncio.Event()
+
+    def push(self, message: Message) -> None:
+        """Queue a message, or fall back to a resync when the client is too slow."""
+        if self._resync:
+            # A replay is due and has not begun: it will find the row. Deltas are in the tail.
+            return
+        if len(self._messages) >= self._size:
+            self.resync()
+            return
+        self._messages.append(message)
+        self._wake.set()
+
+    def resync(self) -> None:
+        """Make the client re-read rows before anything else."""
+        self._messages.clear()
+        self._resync = True
+        self._wake.set()
+
+    def take_resync(self) -> bool:
+        """Tell whether rows must be read again, and begin queueing for the time after."""
+        due, self._resync = self._resync, False
+        return due
+
+    def take(self) -> Message | None:
+        """Return the next message, None when there is none."""
+        return self._messages.popleft() if self._messages else None
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait until there is something to do; False when `seconds` went by without."""
+        if not self._messages and not self._resync:
+            self._wake.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
+        return bool(self._messages or self._resync)
+
+
+class Mux:
+    """Holds the one connection: subscribes to what is watched, survives a Redis restart."""
+
+    def __init__(self, url: str, *, heads: Heads | None = None) -> None:
+        # RESP2 keeps published messages plain replies; no hidden retry may reconnect
+        # behind our back, because every reconnect must make every watcher replay.
+        self._pool = ConnectionPool.from_url(
+            url, protocol=2, socket_connect_timeout=2, socket_timeout=5, health_check_interval=0
+        )
+        self._heads = heads
+        self._watchers: dict[str, set[Watcher]] = {}
+        self._sent: set[str] = set()
+        self._unacknowledged: dict[str, int] = {}
+        self._live: dict[str, asyncio.Event] = {}
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._up = True
+        self.connections = 0  # made so far; tests and metrics read it
+
+    @property
+    def watchers(self) -> int:
+        """How many clients watch through this process."""
+        return len(set().union(*self._watchers.values()))
+
+    @asynccontextmanager
+    async def watch(self, *channels: str, size: int = QUEUE) -> AsyncIterator[Watcher]:
+        """Subscribe, wait for the acknowledgement, and give a watcher whose first act is a replay.
+
+        With Redis away it goes on after `ACK_SECONDS`: rows are still read, and healed later.
+        """
+        watcher = Watcher(channels, size)
+        self._add(watcher)
+        try:
+            await self._acknowledged(watcher)
+            yield watcher
+        finally:
+            self._remove(watcher)
+
+    def _add(self, watcher: Watcher) -> None:
+        for channel in watcher.channels:
+            self._watchers.setdefault(channel, set()).add(watcher)
+            self._live.setdefault(channel, asyncio.Event())
+        self._changed.set()
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="countersign-live-mux")
+
+    async def _acknowledged(self, watcher: Watcher) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ACK_SECONDS):
+                for channel in watcher.channels:
+                    await self._live[channel].wait()
+
+    def _remove(self, watcher: Watcher) -> None:
+        for channel in watcher.channels:
+            self._watchers[channel].discard(watcher)
+            if not self._watchers[channel]:
+                del self._watchers[channel], self._live[channel]
+        self._changed.set()
+        if not self._watchers and self._task is not None:
+            self._task.cancel()
+            self._task = None
+            self._forget()
+
+    def _forget(self) -> None:
+        self._sent.clear()
+        self._unacknowledged.clear()
+        for live in self._live.values():
+            live.clear()
+        self._changed.set()
+
+    async def _run(self) -> None:
+        """Keep the subscription up until the last watcher leaves; nothing may end it earlier."""
+        while True:
+            try:
+                await self._serve()
+            except Exception as error:  # noqa: BLE001 - one bad byte must not end every stream
+                level = logging.WARNING if self._up else logging.DEBUG
+                logger.log(level, "live updates lost Redis, trying again: %s", _cause(error))
+            self._up = False
+            self._forget()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _serve(self) -> None:
+        connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        try:
+            await connection.connect()
+            self._up = True
+            self.connections += 1
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._write(connection))
+                group.create_task(self._read(connection))
+                if self._heads is not None:
+                    group.create_task(self._heal(self._heads))
+        finally:
+            await connection.disconnect(nowait=True)
+
+    async def _write(self, connection: AbstractConnection) -> None:
+        """Bring the subscriptions in line with what is watched; a storm becomes one command."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            wanted = set(self._watchers)
+            for channels in _portions(sorted(wanted - self._sent)):
+                self._sent.update(channels)
+                for channel in channels:
+                    self._unacknowledged[channel] = self._unacknowledged.get(channel, 0) + 1
+                await connection.send_command("SUBSCRIBE", *channels, check_health=False)
+            for channels in _portions(sorted(self._sent - wanted)):
+                self._sent.difference_update(channels)
+                await connection.send_command("UNSUBSCRIBE", *channels, check_health=False)
+
+    async def _read(self, connection: AbstractConnection) -> None:
+        silent = False
+        while True:
+            reply = await connection.read_response(
+                disable_decoding=True,
+                timeout=PING_SECONDS,
+                disconnect_on_error=False,
+                push_request=True,
+            )
+            if reply is not None:
+                silent = False
+                self._receive(reply)
+            elif silent:
+                raise ConnectionError("no answer to a ping")
+            else:
+                silent = True
+                await connection.send_command("PING", check_health=False)
+
+    def _receive(self, reply: list[Any]) -> None:
+        kind, channel = reply[0], reply[1].decode()
+        if kind == b"message":
+            self._fan_out(channel, reply[2])
+        elif kind == b"subscribe":
+            self._acknowledge(channel)
+
+    def _fan_out(self, channel: str, body: bytes) -> None:
+        watchers = self._watchers.get(channel)
+        if not watchers:
+            return
+        try:
+            message = Message(channel, body.decode(), json.loads(body))
+        except ValueError:
+            logger.warning("a frame on %s is not JSON and was dropped", channel)
+            return
+        for watcher in watchers:
+            watcher.push(message)
+
+    def _acknowledge(self, channel: str) -> None:
+        self._unacknowledged[channel] -= 1
+        if self._unacknowledged[channel] or channel not in self._watchers:
+            return  # an older subscription's answer: this one is not in force yet
+        del self._unacknowledged[channel]
+        self._live[channel].set()
+        for watcher in self._watchers[channel]:
+            watcher.resync()
+
+    async def _heal(self, heads: Heads) -> None:
+        """Find announcements that were lost: one query for all watched tasks."""
+        while True:
+            await asyncio.sleep(HEAL_SECONDS)
+            try:
+                newest = await heads(list(self._watchers))
+            except Exception as error:  # noqa: BLE001 - the database may be away for a while
+                logger.warning("live updates could not be compared with the rows: %s", error)
+                continue
+            for channel, seq in newest.items():
+                for watcher in self._watchers.get(channel, ()):
+                    if watcher.seen < seq:
+                        watcher.resync()
+
+
+def _portions(channels: list[str]) -> Iterable[list[str]]:
+    for start in range(0, len(channels), SUBSCRIBE_AT_ONCE):
+        yield channels[start : start + SUBSCRIBE_AT_ONCE]
+
+
+def _cause(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,129 @@
+"""Server-sent events as thin ASGI code: one task's events, resumed by Last-Event-ID."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import uuid
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from django.db import Error as DatabaseError
+
+from agents.runtime.database import in_db
+from countersign.api.problems import NO_TASK, SIGN_IN, Problem, database_away
+from countersign.live.cursors import InvalidCursor, cursor_of
+from countersign.live.feeds import TaskFeed
+from countersign.live.frames import Sent, Signal
+from countersign.live.identity import headers_of, viewer_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+    Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+PATH = re.compile(r"/api/v1/tasks/(?P<task_id>[^/]+)/stream\Z")
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),  # nginx would hold frames back
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+async def stream(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """Answer one stream request until the task is over or the client leaves."""
+    try:
+        feed = await _open(scope)
+    except Problem as problem:
+        await refuse(send, problem, scope["path"])
+        return
+    except DatabaseError:
+        await refuse(send, database_away(), scope["path"])
+        return
+    sending = asyncio.ensure_future(_send_all(feed, send))
+    leaving = asyncio.ensure_future(_left(receive))
+    try:
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        leaving.cancel()
+        sending.cancel()
+        with suppress(asyncio.CancelledError, OSError):
+            await sending
+
+
+async def refuse(send: Send, problem: Problem, path: str) -> None:
+    """Answer with a problem document."""
+    body = json.dumps(problem.document(path)).encode()
+    headers = [(b"content-type", b"application/problem+json")]
+    headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _open(scope: dict[str, Any]) -> TaskFeed:
+    if scope["method"] != "GET":
+        raise Problem(405, "A stream is read with GET.", headers={"Allow": "GET"})
+    headers = headers_of(scope)
+    viewer = await in_db(viewer_of, headers)
+    if viewer is None:
+        raise SIGN_IN
+    try:
+        match = PATH.match(scope["path"])
+        task_id = uuid.UUID(match["task_id"] if match else "")
+    except ValueError as error:
+        raise NO_TASK from error
+    if not await in_db(viewer.may_watch, task_id):
+        raise NO_TASK
+    return TaskFeed(task_id, after=_cursor(scope, headers), viewer=viewer)
+
+
+def _cursor(scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> int:
+    """Return where to go on: a reconnecting client's header is newer than the page's URL."""
+    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    header = headers.get(b"last-event-id")
+    name = "Last-Event-ID" if header is not None else "after"
+    text = header.decode("latin-1") if header is not None else query.get("after", ["0"])[-1]
+    try:
+        return cursor_of(text)
+    except InvalidCursor as error:
+        raise Problem(400, "The cursor is not valid.", errors={name: [str(error)]}) from error
+
+
+async def _send_all(feed: TaskFeed, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+    await _send(send, "retry: 2000\n\n")
+    with suppress(DatabaseError):  # the client comes again by its cursor
+        async with aclosing(feed.items()) as items:
+            async for item in items:
+                await _send(send, _event(item))
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _send(send: Send, text: str) -> None:
+    await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+
+
+def _event(item: Sent | Signal) -> str:
+    """Return the item as the wire wants it.
+
+    Frames carry no event name: the kind is in the JSON, and a browser's onmessage sees them all.
+    """
+    match item:
+        case Sent(body=body, seq=None):
+            return f"data: {body}\n\n"
+        case Sent(body=body, seq=seq):
+            return f"id: {seq}\ndata: {body}\n\n"
+        case Signal.END:
+            return 'event: end\ndata: {"kind": "end"}\n\n: the task is over\n\n'
+        case Signal.FORBIDDEN:
+            return ": you may not watch this any more\n\n"
+    return ": ping\n\n"
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
