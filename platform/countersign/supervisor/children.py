@@ -93,6 +93,17 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process.pid, number)
 
+    def stop(self, seconds: float) -> None:
+        """Stop it and wait, at most `seconds` before force; for who has no crew (the tests)."""
+        if self.process is None:
+            return
+        self.signal(self.stop_signal)
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.signal_group(signal.SIGKILL)
+            self.process.wait()
+
     def last_words(self) -> str:
         """Return the last line of the log, for a sentence that says why it ended."""
         with self.log.open("rb") as log:
