@@ -69,6 +69,8 @@ def _start() -> None:
         os.environ.pop(name, None)
         os.environ.pop(f"{name}_FILE", None)
     os.environ["COUNTERSIGN_DATA_DIR"] = str(folder / "data")
+    # WhiteNoise warns about a static root that `up` would have made.
+    (folder / "data" / "static").mkdir(parents=True)
     os.environ["DATABASE_URL"] = start_postgres(folder)
     os.environ["REDIS_URL"] = start_redis(folder)
 
