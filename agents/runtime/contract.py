@@ -8,25 +8,12 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from agents.models.tasks import Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from agents.messages import Plan, ProposalDraft, StepResult
     from agents.models import Attempt, Step
     from agents.workspace.files import Workspace
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scope:
-    """The tools one agent was granted, and where each of them may write."""
-
-    tools: frozenset[str] = frozenset()
-    paths: Mapping[str, tuple[str, ...]] = field(
-        default_factory=dict
-    )  # globs by tool; no entry: any path of the workspace
-
-    def globs(self, tool: str) -> tuple[str, ...]:
-        """Return the globs a write of this tool must match; empty means any path."""
-        return self.paths.get(tool, ())
+    from agents.workspace.scope import Scope
 
 
 class AgentFacts(TypedDict):
