@@ -44,6 +44,8 @@ LEASE_SECONDS = env_int("COUNTERSIGN_LEASE_SECONDS", 30)
 HEARTBEAT_SECONDS = env_int("COUNTERSIGN_HEARTBEAT_SECONDS", 10)
 DRAIN_SECONDS = env_int("COUNTERSIGN_DRAIN_SECONDS", 8)
 STEPS_IN_FLIGHT = env_int("COUNTERSIGN_STEPS_IN_FLIGHT", 500)
+# Milliseconds between the words of a rehearsal, so that people see it live; 0 in tests.
+REHEARSAL_PACE_MS = env_int("COUNTERSIGN_REHEARSAL_PACE_MS", 20)
 
 # Folders outside /usr that checks may read, e.g. a virtual environment with a project's packages.
 SANDBOX_PATHS = env_list("COUNTERSIGN_SANDBOX_PATHS")
