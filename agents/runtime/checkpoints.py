@@ -1,0 +1,242 @@
+"""Keeps the conversation and what it cost on the attempt, so that a finished turn is never paid twice.
+
+The answer of a model is stored before its tool calls act. Tool results are not stored with it: the
+ledger answers them again, one by one, so a half-filled request never reaches the model.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.db.models import F, Sum
+from django.utils import timezone
+from pydantic_ai.conversation import Conversation, ConversationTypeAdapter
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+
+from agents.events import Kind
+from agents.lifecycle import AttemptState, StepState
+from agents.limits import Limits, Trip, task_trip, warns
+from agents.models import Attempt, Event, Step, Task, ToolCall
+from agents.runtime.halting import superseded
+from agents.runtime.redaction import capped, clean, cleaned
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterator, Sequence
+
+    from agents.runtime.contract import Work
+
+_MESSAGE_CHARACTERS = 20_000
+_GOES_ON = (
+    "A person looked at this and lets you go on. Continue the work from here; "
+    "what you reported above is not final."
+)
+
+
+@dataclass(kw_only=True, slots=True)
+class Progress:
+    """Counters of an attempt together with the attempts it goes on from."""
+
+    chain: tuple[uuid.UUID, ...]
+    turns: int = 0
+    tokens: int = 0
+    tool_calls: int = 0
+    seen_seq: int = 0
+    usd: Decimal = field(default_factory=Decimal)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One finished answer of a model and what it used."""
+
+    messages: Sequence[ModelMessage]  # the conversation, this answer included
+    text: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    usd: Decimal | None  # None: the price is not known
+    paid: bool  # False in rehearsal: no model was called
+    refused_tools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What a turn must know before it begins."""
+
+    trip: Trip | None  # a limit of the whole task
+    notes: tuple[str, ...]  # what people wrote since
+    seen_seq: int
+
+
+@contextmanager
+def leased(work: Work) -> Iterator[Step]:
+    """Lock the step for one short transaction; raises Halted when this attempt lost it."""
+    with transaction.atomic():
+        step = (
+            Step.objects.select_for_update(no_key=True)
+            .filter(pk=work.step.pk, attempt=work.attempt.number, state=StepState.LEASED)
+            .first()
+        )
+        if step is None:
+            raise superseded()
+        yield step
+
+
+def begin(work: Work) -> tuple[list[ModelMessage], Progress]:
+    """Return the conversation to go on with (empty: none yet) and its counters."""
+    chain = _chain(work.attempt)
+    spent = Attempt.objects.filter(pk__in=chain).aggregate(
+        asked=Sum("input_tokens"), answered=Sum("output_tokens"), usd=Sum("usd")
+    )
+    progress = Progress(
+        chain=chain,
+        turns=work.attempt.turns,
+        tokens=(spent["asked"] or 0) + (spent["answered"] or 0),
+        tool_calls=ToolCall.objects.filter(attempt_id__in=chain).count(),
+        seen_seq=work.attempt.seen_seq,
+        usd=spent["usd"] or Decimal(0),
+    )
+    return _conversation(work.attempt), progress
+
+
+def look(work: Work, progress: Progress) -> Outlook:
+    """Return what happened to the task since the last turn; raises Halted when the step is lost."""
+    with leased(work):
+        task = Task.objects.get(pk=work.step.task_id)
+        notes, seen = _notes(work, progress.seen_seq)
+    begun = task.started_at or task.created_at
+    trip = task_trip(
+        Limits.of(task.limits),
+        tokens=task.input_tokens + task.output_tokens,
+        usd=task.usd,
+        seconds=(timezone.now() - begun).total_seconds(),
+    )
+    return Outlook(trip=trip, notes=notes, seen_seq=seen)
+
+
+def save(work: Work, progress: Progress, turn: Turn) -> None:
+    """Store a finished turn, what it cost and what it said, in one fenced transaction."""
+    usd = turn.usd or Decimal(0)
+    used = {"input_tokens": F("input_tokens") + turn.input_tokens}
+    used |= {"output_tokens": F("output_tokens") + turn.output_tokens, "usd": F("usd") + usd}
+    with leased(work):
+        kept = {"checkpoint": _dump(turn.messages), "turns": progress.turns + 1}
+        kept |= {"seen_seq": progress.seen_seq, "model": turn.model}
+        Attempt.objects.filter(pk=work.attempt.pk).update(**kept, **used)
+        Task.objects.filter(pk=work.step.task_id).update(
+            model_calls=F("model_calls") + int(turn.paid), **used
+        )
+        progress.turns += 1
+        progress.tokens += turn.input_tokens + turn.output_tokens
+        progress.usd += usd
+        _record(work, progress, turn)
+
+
+def _record(work: Work, progress: Progress, turn: Turn) -> None:
+    task, step = work.step.task, work.step
+    if turn.text.strip():
+        said = {"from": "agent", "agent": step.agent.slug, "turn": progress.turns}
+        said["text"] = capped(clean(turn.text), _MESSAGE_CHARACTERS)
+        task.record(Kind.MESSAGE, said, step=step)
+    for tool in turn.refused_tools:
+        refused = {"tool": clean(tool)[:120], "server": "", "arguments": {}, "state": "refused"}
+        refused |= {"summary": "Not granted to this agent.", "seconds": 0.0, "sandbox": ""}
+        task.record(Kind.TOOL_FINISHED, refused, step=step)
+    if turn.usd is None:
+        _warn(work, "price", f"The price of {turn.model} is not known: its cost counts as 0.")
+    version = step.version
+    if warns(used=progress.turns, limit=step.max_turns) and step.max_turns > progress.turns:
+        _warn(work, "max_turns", f"{progress.turns} of {step.max_turns} turns used")
+    most = version.max_tokens + step.extra_tokens
+    if warns(used=progress.tokens, limit=most):
+        _warn(work, "budget", f"{progress.tokens} of {most} tokens used")
+
+
+def _warn(work: Work, rule: str, detail: str) -> None:
+    about = {"rule": rule, "attempt": work.attempt.number}
+    told = Event.objects.filter(
+        task_id=work.step.task_id, step=work.step, kind=Kind.LIMIT_WARNED, data__contains=about
+    )
+    if not told.exists():
+        work.step.task.record(Kind.LIMIT_WARNED, {**about, "detail": detail}, step=work.step)
+
+
+def _chain(attempt: Attempt) -> tuple[uuid.UUID, ...]:
+    chain, before = [attempt.pk], attempt.resumes_id
+    while before is not None and before not in chain:
+        chain.append(before)
+        before = Attempt.objects.values_list("resumes_id", flat=True).get(pk=before)
+    return tuple(chain)
+
+
+def _notes(work: Work, after: int) -> tuple[tuple[str, ...], int]:
+    events = Event.objects.filter(
+        task_id=work.step.task_id, seq__gt=after, kind=Kind.MESSAGE, data__from="person"
+    ).order_by("seq")
+    notes, seen = [], after
+    for event in events:
+        seen = event.seq
+        if event.step_id in (None, work.step.pk):
+            author = event.data.get("author") or "a person"
+            notes.append(f"{author}: {event.data.get('text', '')}")
+    return tuple(notes), seen
+
+
+def _dump(messages: Sequence[ModelMessage]) -> Any:
+    raw = ConversationTypeAdapter.dump_json(Conversation(messages=list(messages)))
+    return cleaned(json.loads(raw))
+
+
+def _conversation(attempt: Attempt) -> list[ModelMessage]:
+    if not attempt.checkpoint:
+        return []
+    messages = ConversationTypeAdapter.validate_python(attempt.checkpoint).messages
+    if _was_let_on(attempt):
+        _answer_open_calls(messages)
+    return messages
+
+
+def _was_let_on(attempt: Attempt) -> bool:
+    """Tell whether a person sent a step on that had already reported, in place of a crash."""
+    before = attempt.resumes
+    return before is not None and before.state in {AttemptState.ESCALATED, AttemptState.FINISHED}
+
+
+def _answer_open_calls(messages: list[ModelMessage]) -> None:
+    """Answer a report that was not final; otherwise going on would hand the same report in again."""
+    last = messages[-1]
+    if not isinstance(last, ModelResponse) or not _reports(last):
+        return
+    calls = [part for part in last.parts if isinstance(part, ToolCallPart)]
+    answers = [
+        ToolReturnPart(tool_name=call.tool_name, content="Noted.", tool_call_id=call.tool_call_id)
+        for call in calls
+    ]
+    messages.append(ModelRequest(parts=[*answers, UserPromptPart(content=_GOES_ON)]))
+
+
+def _reports(response: ModelResponse) -> bool:
+    return any(
+        isinstance(part, ToolCallPart) and part.tool_name in OUTPUT_TOOLS.values()
+        for part in response.parts
+    )
+
+
+# The tool by which a model hands in its answer, by output type.
+OUTPUT_TOOLS = {
+    "Plan": "submit_plan",
+    "StepResult": "report_result",
+    "ProposalDraft": "submit_proposal",
+}

@@ -1,0 +1,269 @@
+"""Stands between a model and the world: limits, notes, grants, ledger, checkpoints."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.exceptions import ModelRetry, ToolFailed, ToolFailedError, ToolRetryError
+from pydantic_ai.messages import ModelResponse, TextPart, ThinkingPart, ToolCallPart
+
+from agents.limits import attempt_trip
+from agents.models import ToolCall
+from agents.models.tasks import Choice, Rule
+from agents.runtime import checkpoints, ledger, prompting
+from agents.runtime.contract import Interrupted, NeedsHuman, TryAgain
+from agents.runtime.database import in_db
+from agents.runtime.halting import Halted
+from agents.runtime.redaction import capped, clean, cleaned
+from agents.runtime.summaries import sandbox_of, summary_of
+
+if TYPE_CHECKING:
+    from pydantic_ai import RunContext
+    from pydantic_ai.messages import ModelMessage, ModelResponsePart
+    from pydantic_ai.models import ModelRequestContext
+    from pydantic_ai.tools import ToolDefinition
+
+    from agents.limits import Trip
+    from agents.runtime.checkpoints import Progress
+    from agents.runtime.contract import Work
+    from agents.runtime.providers import Chosen
+
+logger = logging.getLogger(__name__)
+
+_RAISE = (Choice.RAISE_LIMIT_ONCE, Choice.RETRY_WITH_NOTE, Choice.STOP)
+
+
+@dataclass(kw_only=True, eq=False)
+class StepGuard(AbstractCapability[None]):
+    """Holds one attempt to its limits and grants, and keeps what it did."""
+
+    work: Work
+    chosen: Chosen
+    progress: Progress
+    known: dict[str, ledger.Known]
+    output_tool: str
+    last_calls: list[str] = field(default_factory=list)
+    last_answer: Any = None  # the arguments of the output tool, valid or not
+    spoke: bool = False  # a message has just become an event
+
+    # Before a turn
+
+    async def before_model_request(
+        self, ctx: RunContext[None], request_context: ModelRequestContext
+    ) -> ModelRequestContext:
+        """Stop where a limit says so; otherwise deliver notes and tell how many turns are left."""
+        if self.work.draining():
+            raise Halted(Interrupted())
+        outlook = await in_db(checkpoints.look, self.work, self.progress)
+        self._stop_at_limits(outlook.trip)
+        for note in outlook.notes:
+            ctx.enqueue(prompting.note(note))
+        self.progress.seen_seq = outlook.seen_seq  # kept with the answer to it
+        notice = prompting.turn_notice(
+            turn=self.progress.turns + 1,
+            most=self.work.step.max_turns,
+            output_tool=self.output_tool,
+        )
+        if notice:
+            ctx.enqueue(notice)
+        return request_context
+
+    async def prepare_tools(
+        self, ctx: RunContext[None], tool_defs: list[ToolDefinition]
+    ) -> list[ToolDefinition]:
+        """Show no tools on the last turn."""
+        # Calls of a stored answer still wait to be carried out after a crash.
+        resuming = bool(ctx.messages) and isinstance(ctx.messages[-1], ModelResponse)
+        last = self.progress.turns + 1 >= self.work.step.max_turns
+        return [] if last and not resuming else tool_defs
+
+    def _stop_at_limits(self, task_trip: Trip | None) -> None:
+        step, version = self.work.step, self.work.step.version
+        trip = attempt_trip(
+            turns=self.progress.turns,
+            max_turns=step.max_turns,
+            tokens=self.progress.tokens,
+            max_tokens=version.max_tokens + step.extra_tokens,
+        )
+        if trip is not None:
+            raise Halted(self.tripped(trip.rule, f"{step.agent.name}: {trip.detail}."))
+        if task_trip is not None:
+            raise Halted(self.tripped(task_trip.rule, f"The whole task: {task_trip.detail}."))
+        if time.monotonic() >= self.work.deadline:
+            raise Halted(self.out_of_time())
+
+    def tripped(self, rule: str, detail: str, **evidence: Any) -> NeedsHuman:
+        """Return the escalation for a limit, with what was used and done last."""
+        used = {"turns": self.progress.turns, "max_turns": self.work.step.max_turns}
+        used |= {"tokens": self.progress.tokens, "tool_calls": self.progress.tool_calls}
+        return NeedsHuman(
+            rule=Rule(rule),
+            detail=f"{detail} Everything up to here is kept.",
+            evidence={"used": used, "last_calls": self.last_calls[-5:], **evidence},
+            options=_RAISE,
+        )
+
+    def out_of_time(self) -> NeedsHuman:
+        """Return the escalation for the wall clock."""
+        seconds = self.work.step.version.max_seconds + self.work.step.extra_seconds
+        return self.tripped(
+            Rule.WALL_CLOCK, f"{self.work.step.agent.name} used its {seconds} seconds."
+        )
+
+    # After a turn
+
+    async def after_model_request(
+        self,
+        ctx: RunContext[None],
+        *,
+        request_context: ModelRequestContext,
+        response: ModelResponse,
+    ) -> ModelResponse:
+        """Store the answer and its cost before any of its tool calls act."""
+        if response.state != "complete":
+            raise Halted(TryAgain(reason=f"{self.chosen.label}: the answer broke off"))
+        response = replace(response, parts=[_cleaned_part(part) for part in response.parts])
+        turn = self._turn([*ctx.messages, response], response)
+        await in_db(checkpoints.save, self.work, self.progress, turn)
+        self.last_answer = _handed_in(response, self.output_tool)
+        self.spoke = True
+        return response
+
+    def _turn(self, messages: list[ModelMessage], response: ModelResponse) -> checkpoints.Turn:
+        texts = [part.content for part in response.parts if isinstance(part, TextPart)]
+        # FunctionModel estimates tokens; a rehearsal used none.
+        paid = not self.chosen.rehearsal
+        return checkpoints.Turn(
+            messages=messages,
+            text="\n\n".join(text for text in texts if text.strip()),
+            model=self.chosen.name_of(response),
+            input_tokens=response.usage.input_tokens if paid else 0,
+            output_tokens=response.usage.output_tokens if paid else 0,
+            usd=self.chosen.usd(response),
+            paid=paid,
+            refused_tools=tuple(self._not_granted(response)),
+        )
+
+    def _not_granted(self, response: ModelResponse) -> list[str]:
+        calls = [part for part in response.parts if isinstance(part, ToolCallPart)]
+        allowed = {self.output_tool, *self.known}
+        return [call.tool_name for call in calls if call.tool_name not in allowed]
+
+    # A tool call
+
+    async def wrap_tool_execute(
+        self,
+        ctx: RunContext[None],
+        *,
+        call: ToolCallPart,
+        tool_def: ToolDefinition,
+        args: dict[str, Any],
+        handler: Any,
+    ) -> Any:
+        """Answer a call from the ledger, or record it, carry it out and record what it gave."""
+        tool = self.known.get(call.tool_name)
+        if tool is None:
+            raise ToolFailed(f"{call.tool_name} is not granted to you.")
+        answers = sum(isinstance(message, ModelResponse) for message in ctx.messages)
+        asked = ledger.Asked(
+            response=answers - 1, call_id=call.tool_call_id, tool=tool, arguments=dict(args)
+        )
+        answer = await self._answer(asked, handler)
+        self.last_calls.append(f"{tool.name}: {answer.summary or answer.text[:120]}")
+        if answer.failed:
+            raise ToolFailed(answer.text)
+        return answer.text
+
+    async def _answer(self, asked: ledger.Asked, handler: Any) -> ledger.Answer:
+        most = most_tool_calls(self.work)
+        begun = await in_db(ledger.begin, self.work, self.progress, asked, most=most)
+        if isinstance(begun, ToolCall):
+            return await self._carry_out(begun, asked, handler)
+        if begun is None:
+            detail = f"{self.work.step.agent.name}: {most} of {most} tool calls used."
+            raise Halted(self.tripped(Rule.MAX_TURNS, detail))
+        return begun
+
+    async def _carry_out(self, row: ToolCall, asked: ledger.Asked, handler: Any) -> ledger.Answer:
+        began = time.monotonic()
+        answer = await self._act(asked, handler)
+        if asked.tool.writes and not answer.failed and self.work.workspace is not None:
+            tree = await asyncio.to_thread(self.work.workspace.snapshot)
+            answer = replace(answer, tree=tree)
+        await in_db(ledger.finish, self.work, row, answer, seconds=time.monotonic() - began)
+        return answer
+
+    async def _act(self, asked: ledger.Asked, handler: Any) -> ledger.Answer:
+        try:
+            result = await handler(asked.arguments)
+        except (ToolFailed, ModelRetry) as refusal:
+            return _failure(refusal.message)
+        except (ToolFailedError, ToolRetryError) as refusal:
+            return _failure(str(refusal))
+        except Halted:
+            raise
+        except Exception:
+            # What broke is ours, not the model's: the log has it, the model learns that it failed.
+            logger.exception("tool %s failed", asked.tool.name)
+            return _failure(f"{asked.tool.name} failed inside Countersign. Try another way.")
+        text = result if isinstance(result, str) else _as_text(result)
+        return ledger.Answer(
+            text=ledger.shortened(text),
+            summary=clean(summary_of(asked.tool.name, asked.arguments, result)),
+            sandbox=sandbox_of(result),
+        )
+
+
+def most_tool_calls(work: Work) -> int:
+    """Return how many tool calls an attempt may make; turns granted by a person bring their share."""
+    version = work.step.version
+    share = -(-version.max_tool_calls // version.max_turns)
+    return version.max_tool_calls + share * work.step.extra_turns
+
+
+def _handed_in(response: ModelResponse, output_tool: str) -> Any:
+    """Return what the model handed in as its answer, parsed where it is JSON."""
+    for part in response.parts:
+        if isinstance(part, ToolCallPart) and part.tool_name == output_tool:
+            try:
+                return part.args_as_dict()
+            except (ValueError, AssertionError):
+                return capped(str(part.args), 4_000)
+    return capped(response.text or "", 4_000)
+
+
+def _failure(text: str) -> ledger.Answer:
+    shown = ledger.shortened(text or "The tool failed without a message.")
+    return ledger.Answer(text=shown, failed=True, summary=shown.splitlines()[0][:300])
+
+
+def _as_text(result: Any) -> str:
+    return json.dumps(result, ensure_ascii=False, indent=1, default=str)
+
+
+def _cleaned_part(part: ModelResponsePart) -> ModelResponsePart:
+    match part:
+        case TextPart() | ThinkingPart():
+            return replace(part, content=clean(part.content))
+        case ToolCallPart(args=str() as raw):
+            return replace(part, args=_cleaned_arguments(raw))
+        case ToolCallPart(args=dict() as arguments):
+            return replace(part, args=cleaned(arguments))
+        case _:
+            return part
+
+
+def _cleaned_arguments(raw: str) -> str:
+    """Clean the values, not only the JSON: an escaped NUL would come back on parsing."""
+    try:
+        arguments = json.loads(raw)
+    except ValueError:
+        return clean(raw)
+    safe = cleaned(arguments)
+    return raw if safe == arguments and clean(raw) == raw else json.dumps(safe)

@@ -1,0 +1,194 @@
+"""One row per tool call, written before it acts: a resumed attempt is answered from here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import F
+from django.db.models.functions import Now
+
+from agents.events import Kind
+from agents.lifecycle import ToolCallState
+from agents.models import Grant, Task, ToolCall
+from agents.models.tasks import Choice, Rule
+from agents.runtime.checkpoints import leased
+from agents.runtime.contract import NeedsHuman
+from agents.runtime.halting import Halted
+from agents.runtime.redaction import capped, clean, cleaned
+
+if TYPE_CHECKING:
+    from agents.runtime.checkpoints import Progress
+    from agents.runtime.contract import Work
+
+RESULT_BYTES = 20_000
+_ARGUMENT_CHARACTERS = 2_000
+_CUT_OFF = (
+    "This call was cut off by a crash, and whether it took effect is not known. A person lets you go "
+    "on: look at the state of things before you do it again."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What we hold about a granted tool."""
+
+    name: str
+    server: str
+    repeatable: bool  # read-only or idempotent: may run twice
+    writes: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One tool call of a model."""
+
+    response: int  # index of the answer that asked for it
+    call_id: str
+    tool: Known
+    arguments: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The call's own id and what it asks: some servers give two calls one id."""
+        return f"{self.call_id[:80]}:{self.fingerprint[:12]}"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of tool and canonical arguments."""
+        canonical = json.dumps(cleaned(self.arguments), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(f"{self.tool.name}\n{canonical}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the model is told; a failure is told as one."""
+
+    text: str
+    failed: bool = False
+    summary: str = ""
+    sandbox: str = ""
+    tree: str = ""
+
+
+def known_tools(work: Work) -> dict[str, Known]:
+    """Return the tools this agent was granted, by name."""
+    allowed = work.scope.tools if work.scope else frozenset()
+    grants = Grant.objects.select_related("tool__server").filter(
+        agent=work.step.agent, tool__enabled=True, tool__server__enabled=True
+    )
+    return {
+        grant.tool.name: Known(
+            name=grant.tool.name,
+            server=grant.tool.server.slug,
+            repeatable=grant.tool.read_only or grant.tool.idempotent,
+            writes=not grant.tool.read_only,
+        )
+        for grant in grants
+        if grant.tool.name in allowed
+    }
+
+
+def begin(work: Work, progress: Progress, asked: Asked, *, most: int) -> Answer | ToolCall | None:
+    """Return the recorded answer of a call that already ran, or a new `started` row.
+
+    None: `most` calls were made already. Raises Halted when the call was cut off by a crash and
+    may not be repeated.
+    """
+    with leased(work):
+        earlier = _earlier(progress, asked)
+        if earlier is not None and (answer := _recorded(earlier, asked)) is not None:
+            return answer
+        if earlier is None and progress.tool_calls >= most:
+            return None
+        if earlier is None or asked.tool.repeatable:
+            return _start(work, progress, asked)
+    raise Halted(_unknown(asked))
+
+
+def finish(work: Work, row: ToolCall, answer: Answer, *, seconds: float) -> None:
+    """Store what a call gave; fenced, so a lost attempt leaves its row `started`."""
+    state = ToolCallState.FAILED if answer.failed else ToolCallState.DONE
+    with leased(work):
+        ToolCall.objects.filter(pk=row.pk).update(
+            state=state,
+            result=answer.text,
+            summary=answer.summary[:300],
+            sandbox=answer.sandbox[:20],
+            tree=answer.tree,
+            finished_at=Now(),
+        )
+        facts = _facts(row) | {"summary": answer.summary[:300], "state": state.value}
+        facts |= {"seconds": round(seconds, 2), "sandbox": answer.sandbox}
+        work.step.task.record(Kind.TOOL_FINISHED, facts, step=work.step)
+
+
+def shortened(text: str) -> str:
+    """Return a tool result as the model may see it: clean, and at most 20 kB."""
+    return capped_bytes(clean(text), RESULT_BYTES)
+
+
+def capped_bytes(text: str, limit: int) -> str:
+    """Return at most `limit` bytes of UTF-8, saying how many are left out."""
+    raw = text.encode()
+    if len(raw) <= limit:
+        return text
+    kept = raw[: limit - 100].decode(errors="ignore")
+    left_out = len(raw) - len(kept.encode())
+    return f"{kept}\n[… {left_out} bytes left out; ask for a smaller part …]"
+
+
+def _earlier(progress: Progress, asked: Asked) -> ToolCall | None:
+    rows = ToolCall.objects.filter(
+        attempt_id__in=progress.chain, response=asked.response, call_id=asked.key
+    )
+    return rows.order_by("-attempt__number").first()
+
+
+def _recorded(row: ToolCall, asked: Asked) -> Answer | None:
+    match row.state:
+        case ToolCallState.DONE:
+            return Answer(text=row.result)
+        case ToolCallState.FAILED | ToolCallState.REFUSED:
+            return Answer(text=row.result, failed=True)
+        case ToolCallState.UNKNOWN if not asked.tool.repeatable:
+            # It is known to be unknown only since an attempt escalated over it: a person has answered.
+            return Answer(text=_CUT_OFF, failed=True)
+    ToolCall.objects.filter(pk=row.pk).update(state=ToolCallState.UNKNOWN, finished_at=Now())
+    return None
+
+
+def _start(work: Work, progress: Progress, asked: Asked) -> ToolCall:
+    row = ToolCall.objects.create(
+        attempt=work.attempt,
+        response=asked.response,
+        call_id=asked.key,
+        server=asked.tool.server,
+        tool=asked.tool.name,
+        arguments=cleaned(asked.arguments),
+        fingerprint=asked.fingerprint,
+    )
+    progress.tool_calls += 1
+    Task.objects.filter(pk=work.step.task_id).update(tool_calls=F("tool_calls") + 1)
+    work.step.task.record(Kind.TOOL_STARTED, _facts(row), step=work.step)
+    return row
+
+
+def _facts(row: ToolCall) -> dict[str, Any]:
+    arguments = {
+        name: capped(value, _ARGUMENT_CHARACTERS) if isinstance(value, str) else value
+        for name, value in row.arguments.items()
+    }
+    return {"call": str(row.pk), "tool": row.tool, "server": row.server, "arguments": arguments}
+
+
+def _unknown(asked: Asked) -> NeedsHuman:
+    return NeedsHuman(
+        rule=Rule.UNKNOWN_TOOL_CALL,
+        detail=f"The worker died inside {asked.tool.name}, and whether it took effect is not known. "
+        "It was not repeated; everything before it is kept.",
+        evidence={"tool": asked.tool.name, "arguments": cleaned(asked.arguments)},
+        options=(Choice.RETRY_WITH_NOTE, Choice.STOP),
+    )

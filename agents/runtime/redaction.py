@@ -1,0 +1,65 @@
+"""Makes text from models and tools safe to store: no secrets, no characters Postgres refuses."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from django.conf import settings
+
+# NUL cannot be stored in a Postgres text; a lone surrogate cannot be encoded as UTF-8 at all.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_SHORTEST_SECRET = 8  # a placeholder key such as "x" must not blank out every x
+
+
+def clean(text: str) -> str:
+    """Return the text without known secrets and with U+FFFD for what cannot be stored."""
+    text = _UNSTORABLE.sub("\ufffd", text)
+    for name, value in _secrets():
+        text = text.replace(value, f"[{name} removed]")
+    return text
+
+
+def cleaned(value: Any) -> Any:
+    """Return JSON-like data with every text in it cleaned, keys included."""
+    match value:
+        case str():
+            return clean(value)
+        case dict():
+            return {clean(str(key)): cleaned(item) for key, item in value.items()}
+        case list() | tuple():
+            return [cleaned(item) for item in value]
+        case _:
+            return value
+
+
+def capped(text: str, limit: int) -> str:
+    """Return at most `limit` characters, saying how many are left out."""
+    if len(text) <= limit:
+        return text
+    note = f"\n[… {len(text) - limit} characters left out …]"
+    return text[: max(0, limit - len(note))] + note
+
+
+@cache
+def _secrets() -> tuple[tuple[str, str], ...]:
+    known = {
+        "OPENAI_API_KEY": settings.OPENAI_API_KEY,
+        "ANTHROPIC_API_KEY": settings.ANTHROPIC_API_KEY,
+        "SECRET_KEY": settings.SECRET_KEY,
+        "database password": str(settings.DATABASES["default"].get("PASSWORD") or ""),
+        "Redis password": _password_in(settings.REDIS_URL),
+        "broker password": _password_in(settings.CELERY_BROKER_URL),
+    }
+    # The longest first: a secret may contain another.
+    found = [(name, value) for name, value in known.items() if len(value) >= _SHORTEST_SECRET]
+    return tuple(sorted(found, key=lambda item: -len(item[1])))
+
+
+def _password_in(url: str) -> str:
+    try:
+        return unquote(urlsplit(url).password or "")
+    except ValueError:
+        return ""

@@ -1,0 +1,62 @@
+"""What an agent is reminded of before it begins, and the working memory of what it did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agents.events import Kind
+from agents.runtime.checkpoints import leased
+from memory.recall import Recalled, recall, record_uses
+
+if TYPE_CHECKING:
+    from agents.runtime.contract import Work
+
+
+def recalled_for(work: Work) -> list[Recalled]:
+    """Return the confirmed memories that fit this step, with receipts and an event.
+
+    None for the aggregator: it summarises what others did.
+    """
+    brief: dict[str, Any] = dict(work.brief)
+    if "files_total" not in brief and "instructions" not in brief:
+        return []
+    task, step = work.step.task, work.step
+    found = recall(
+        task.project,
+        query=_query(brief),
+        agent_slug=step.agent.slug,
+        paths=_paths(brief),
+    )
+    if found:
+        with leased(work):
+            record_uses(
+                found,
+                task=task.pk,
+                step=step.pk,
+                attempt=work.attempt.number,
+                agent_slug=step.agent.slug,
+            )
+            memories = [
+                {
+                    "id": str(item.memory.pk),
+                    "kind": item.memory.kind,
+                    "content": item.memory.content,
+                }
+                for item in found
+            ]
+            said = {"agent": step.agent.slug, "memories": memories}
+            task.record(Kind.MEMORY_RECALLED, said, step=step)
+    return found
+
+
+def _query(brief: dict[str, Any]) -> str:
+    parts = [brief.get(name, "") for name in ("title", "instructions", "request")]
+    parts += [item.get("note", "") for item in brief.get("feedback", [])]
+    return "\n".join(part for part in parts if part)
+
+
+def _paths(brief: dict[str, Any]) -> list[str]:
+    if "instructions" not in brief:
+        return []  # the router is given every file; that says nothing of the request
+    asked = [item["path"] for item in brief.get("feedback", []) if item.get("path")]
+    return [*brief.get("files", []), *asked]
