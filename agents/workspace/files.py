@@ -8,13 +8,13 @@ import shutil
 import stat
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
 
 from agents.workspace.exceptions import DangerousPath, PathRefused
 from agents.workspace.git import Store, TreeEntry
-from agents.workspace.paths import check_path, is_portable
+from agents.workspace.paths import check_path, is_git_name, is_portable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,7 +23,18 @@ if TYPE_CHECKING:
 
 # Every file written from a commit gets this time: whatever was changed since shows a later one.
 _WRITTEN_AT = 946_684_800  # 2000-01-01
-_BATCH = 500  # files read from git at a time, so that a big repository does not fill the memory
+
+
+class Checked(Protocol):
+    """What of a project says how it is checked."""
+
+    @property
+    def checks_command(self) -> str:
+        """The command, or ''."""
+
+    @property
+    def allow_rlimits_only(self) -> bool:
+        """Whether it may run where no sandbox is usable."""
 
 
 class Workspace:
@@ -33,19 +44,29 @@ class Workspace:
     go on; only files that changed since are read again.
     """
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        *,
+        project: Checked | None = None,
+        aside: Path | None = None,  # for what must not lie in the folder; beside it when not given
+    ) -> None:
         self.store = store
         self.folder = folder
+        self.project = project
+        self._aside = aside or folder.parent
 
     @classmethod
     def for_step(cls, step: Step) -> Workspace:
         """Return the workspace of a step; nothing is written yet."""
         folder = settings.DATA_DIR / "workspaces" / str(step.task_id) / str(step.pk)
-        return cls(Store.of(step.task.project), folder)
+        project = step.task.project
+        return cls(Store.of(project), folder, project=project)
 
     @property
     def _manifest(self) -> Path:
-        return self.folder.with_name(f"{self.folder.name}.json")
+        return self._aside / f"{self.folder.name}.json"
 
     def materialise(self, commit: str) -> None:
         """Replace the folder by the files of a commit or tree; raises DangerousPath."""
@@ -66,7 +87,7 @@ class Workspace:
         Everything in the folder is in the tree: nothing is ignored, so nothing is hidden from
         the diff. Checks never run in here, so there is nothing of theirs to leave out.
         """
-        entries = {row[0]: TreeEntry(*row) for row in json.loads(self._manifest.read_text())}
+        entries = self._entries()
         found = dict(_files_below(self.folder))
         for path in [path for path, e in entries.items() if _materialised(e) and path not in found]:
             del entries[path]
@@ -83,9 +104,15 @@ class Workspace:
 
     def kept(self, path: str) -> str:
         """Name the kind of an entry that is in the tree but not in the folder, or ''."""
+        entry = self._entries().get(path)
+        kinds = {"120000": "a symbolic link", "160000": "a submodule"}
+        return kinds.get(entry.mode, "") if entry else ""
+
+    def _entries(self) -> dict[str, TreeEntry]:
+        if not self._manifest.is_file():
+            return {}
         rows = json.loads(self._manifest.read_text())
-        mode = next((mode for known, mode, _ in rows if known == path), "")
-        return {"120000": "a symbolic link", "160000": "a submodule"}.get(mode, "")
+        return {path: TreeEntry(path, mode, blob) for path, mode, blob in rows}
 
     def resolve(self, path: str) -> Path:
         """Return the real place of a path an agent named; raises PathRefused.
@@ -108,6 +135,47 @@ class Workspace:
                 raise PathRefused(f"{path} leads through a symbolic link and is not followed.")
         return place
 
+    def write(self, path: str, content: bytes) -> bool:
+        """Write a whole file at once, keeping its mode; tell whether it is new.
+
+        Raises PathRefused. Killed half-way, the old file is still there.
+        """
+        place = self._writable(path)
+        fresh = not place.exists()
+        mode = 0o644 if fresh else stat.S_IMODE(place.stat().st_mode)
+        draft = self._aside / f"{self.folder.name}.draft"
+        draft.write_bytes(content)
+        draft.chmod(mode)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(draft, place)
+        except (FileExistsError, NotADirectoryError):
+            draft.unlink()
+            raise PathRefused(f"A file is in the way of {path}.") from None
+        return fresh
+
+    def delete(self, path: str) -> None:
+        """Delete one file, and the folders that are empty without it; raises PathRefused."""
+        place = self._writable(path)
+        if not place.is_file():
+            raise PathRefused(f"There is no file {path}.")
+        place.unlink()
+        for folder in place.parents:
+            if folder == self.folder or any(folder.iterdir()):
+                return
+            folder.rmdir()
+
+    def _writable(self, path: str) -> Path:
+        place = self.resolve(path)
+        if place == self.folder or place.is_dir():
+            raise PathRefused(f"{path} is a folder.")
+        name = place.relative_to(self.folder).as_posix()
+        inside = [name, *_parents(name)]
+        kind = next((kind for each in inside if (kind := self.kept(each))), "")
+        if kind:
+            raise PathRefused(f"{path} is or lies below {kind}, which stays as it is.")
+        return place
+
     def remove(self) -> None:
         """Delete the folder and what is known of it. Twice: nothing happens."""
         self._manifest.unlink(missing_ok=True)
@@ -126,10 +194,8 @@ def write_files(
         if is_portable(directory):
             (folder / directory).mkdir(mode=0o755)
     regular = [entry for entry in entries if _materialised(entry)]
-    for start in range(0, len(regular), _BATCH):
-        batch = regular[start : start + _BATCH]
-        for entry, content in zip(batch, store.blobs(e.blob for e in batch), strict=True):
-            _write(folder / entry.path, content, executable=entry.mode == "100755")
+    for entry, content in zip(regular, store.blobs(e.blob for e in regular), strict=True):
+        _write(folder / entry.path, content, executable=entry.mode == "100755")
     links = [e for e in entries if symlinks and e.mode == "120000" and is_portable(e.path)]
     for entry, target in zip(links, store.blobs(e.blob for e in links), strict=True):
         os.symlink(target, os.fsencode(folder / entry.path))
@@ -184,6 +250,8 @@ def _files_below(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
     while waiting:
         with os.scandir(waiting.pop()) as children:
             for child in children:
+                if is_git_name(child.name):
+                    continue  # never in a workspace; a plain folder served over stdio has one
                 if child.is_dir(follow_symlinks=False):
                     waiting.append(Path(child.path))
                 elif child.is_file(follow_symlinks=False):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from projects.models import Project
 
 _MAIN = "refs/countersign/main"
+_BATCH = 500  # files read at a time, so that a big repository does not fill the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +203,13 @@ class Store:
         return next(self._read([name]))
 
     def blobs(self, names: Iterable[str]) -> Iterator[bytes]:
-        """Yield the bytes of blobs, in order, from one process."""
-        for content in self._read([check_sha(name).encode() for name in names]):
-            if content is None:
-                raise exceptions.GitFailed("An object of the repository is missing.")
-            yield content
+        """Yield the bytes of blobs, in order, one process for each batch of them."""
+        asked = [check_sha(name).encode() for name in names]
+        for start in range(0, len(asked), _BATCH):
+            for content in self._read(asked[start : start + _BATCH]):
+                if content is None:
+                    raise exceptions.GitFailed("An object of the repository is missing.")
+                yield content
 
     def _read(self, names: list[bytes]) -> Iterator[bytes | None]:
         output = self._git("cat-file", "--batch", given=b"".join(n + b"\n" for n in names))

@@ -45,10 +45,17 @@ def _trouble(path: str) -> str:
 def _name_trouble(name: str) -> str:
     if name in {"", ".", ".."}:
         return "it has an empty, . or .. part"
-    # HFS+ ignores format characters, NTFS has short names, streams and trailing dots for .git.
+    return "it names git's own folder" if is_git_name(name) else ""
+
+
+def is_git_name(name: str) -> bool:
+    """Tell whether some system would take the name for .git.
+
+    HFS+ ignores format characters; NTFS has short names, streams and trailing dots.
+    """
     plain = "".join(c for c in name if unicodedata.category(c) != "Cf").casefold()
     first = re.split(r"[:\\]", plain, maxsplit=1)[0].rstrip(" .")
-    return "it names git's own folder" if first in {".git", "git~1"} else ""
+    return first in {".git", "git~1"}
 
 
 def matches(path: str, globs: tuple[str, ...] | list[str]) -> bool:

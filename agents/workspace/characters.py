@@ -1,0 +1,119 @@
+"""Finds characters a reader does not see, or takes for others, and makes them visible."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+
+# Letters and marks that are drawn as nothing, although their category says otherwise.
+_BLANK = {
+    0x034F,
+    0x115F,
+    0x1160,
+    0x17B4,
+    0x17B5,
+    *range(0x180B, 0x1810),
+    0x2800,
+    0x3164,
+    *range(0xFE00, 0xFE10),
+    0xFFA0,
+    0x1D159,
+    *range(0xE0100, 0xE01F0),
+}
+_HIDDEN = {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"}
+# Letters of other scripts that look like Latin ones.
+_LOOKALIKES = set(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501\u051b\u051d\u0410"
+    "\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0406\u0408\u0405\u03b1"
+    "\u03b9\u03ba\u03bd\u03bf\u03c1\u03c5\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d"
+    "\u039f\u03a1\u03a4\u03a5\u03a7\u0561\u0570\u0578\u057d\u0585"
+)
+_WORD = re.compile(r"\w+")
+_LONG_NAMES = {
+    0x00: "NULL",
+    0x07: "BELL",
+    0x08: "BACKSPACE",
+    0x0D: "CARRIAGE RETURN",
+    0x1B: "ESCAPE",
+    0x7F: "DELETE",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """One character that is not what it seems; line and column count from 1."""
+
+    line: int
+    column: int
+    codepoint: str
+    name: str
+
+
+@cache
+def is_hidden(character: str) -> bool:
+    """Tell whether a character shows as nothing, as a blank, or turns the text around."""
+    if character in "\t\n\r ":
+        return False  # a lone carriage return is found by scan(), which sees its neighbour
+    category = unicodedata.category(character)
+    return category in _HIDDEN or category == "Zs" or ord(character) in _BLANK
+
+
+def scan(text: str) -> list[Hidden]:
+    """Return every hidden character, in order."""
+    found = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        body = line.removesuffix("\r")
+        if body.isascii() and body.isprintable():
+            continue
+        found += [
+            Hidden(number, column, code(character), name_of(character))
+            for column, character in enumerate(body, start=1)
+            if character == "\r" or is_hidden(character)
+        ]
+    return found
+
+
+def scan_confusables(text: str) -> list[Hidden]:
+    """Return letters that look Latin but are not, inside words with Latin letters."""
+    return [
+        Hidden(number, word.start() + offset + 1, code(character), name_of(character))
+        for number, line in enumerate(text.split("\n"), start=1)
+        if not line.isascii()
+        for word in _WORD.finditer(line)
+        if any(character.isascii() and character.isalpha() for character in word[0])
+        for offset, character in enumerate(word[0])
+        if character in _LOOKALIKES
+    ]
+
+
+def reveal(text: str) -> str:
+    """Return the text with every hidden character shown as ⟨U+200B⟩. Lines stay lines."""
+    if text.isascii() and text.isprintable():
+        return text
+    shown = "".join(f"⟨{code(c)}⟩" if is_hidden(c) else c for c in text)
+    return re.sub(r"\r(?!\n|\Z)", "⟨U+000D⟩", shown)
+
+
+def strip(text: str) -> str:
+    """Return the text as a search should see it: blanks are spaces, the invisible is gone."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_plain(c) if is_hidden(c) else c for c in text)
+
+
+def code(character: str) -> str:
+    """Return the code point the way Unicode writes it, e.g. U+200B."""
+    return f"U+{ord(character):04X}"
+
+
+def name_of(character: str) -> str:
+    """Return the name of a character, in capitals as Unicode has it."""
+    known = _LONG_NAMES.get(ord(character)) or unicodedata.name(character, "")
+    kinds = {"Cc": "CONTROL CHARACTER", "Co": "PRIVATE USE CHARACTER", "Cs": "LONE SURROGATE"}
+    return known or kinds.get(unicodedata.category(character), "UNASSIGNED CHARACTER")
+
+
+def _plain(character: str) -> str:
+    return " " if unicodedata.category(character) in {"Zs", "Zl", "Zp"} else ""
