@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
-
-from django.db.models import DurationField, ExpressionWrapper, Value
-from django.db.models.functions import Now
 
 from agents import rounds
 from agents.events import Kind
@@ -22,6 +19,8 @@ from memory.models import Source
 from projects.exceptions import InvalidInput
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from projects.models import User
 
 SOURCES = {
@@ -56,7 +55,7 @@ def follow(approval: Approval, decision: Decision, *, by: User, settles: bool) -
 def plan_effects(approval: Approval) -> None:
     """Write the sealed effects as planned rows, due when the undo window ends (database clock)."""
     wait = timedelta(seconds=approval.snapshot["policy"]["undo_seconds"])
-    due = ExpressionWrapper(Now() + Value(wait), output_field=DurationField())
+    due = cast("datetime", approval.decided_at) + wait
     for position, sealed in enumerate(approval.snapshot["effects"]):
         Effect.objects.create(
             approval=approval,
@@ -65,13 +64,9 @@ def plan_effects(approval: Approval) -> None:
             arguments=sealed,
             not_before=due,
         )
-    not_before = approval.effects.values_list("not_before", flat=True).first()
     approval.task.move(
         TaskState.EXECUTING,
-        data={
-            "approval": str(approval.pk),
-            "not_before": not_before.isoformat() if not_before else None,
-        },
+        data={"approval": str(approval.pk), "not_before": due.isoformat()},
     )
     ring_effects()
 

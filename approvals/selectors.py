@@ -153,7 +153,7 @@ def evidence_lines(*, checks: dict[str, Any], claims: list[dict[str, Any]]) -> l
     elif checks:
         lines.append("Checks were not run")
     if claims:
-        of = {verdict: 0 for verdict in ("contradicted", "proven", "not_checkable")}
+        of = dict.fromkeys(("contradicted", "proven", "not_checkable"), 0)
         for claim in claims:
             of[claim["verdict"]] = of.get(claim["verdict"], 0) + 1
         if of["contradicted"]:
