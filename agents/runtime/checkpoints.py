@@ -147,11 +147,16 @@ def save(work: Work, progress: Progress, turn: Turn) -> None:
 def _record(work: Work, progress: Progress, turn: Turn) -> None:
     task, step = work.step.task, work.step
     if turn.text.strip():
-        said = {"from": "agent", "agent": step.agent.slug, "turn": progress.turns}
+        said: dict[str, Any] = {"from": "agent", "agent": step.agent.slug, "turn": progress.turns}
         said["text"] = capped(clean(turn.text), _MESSAGE_CHARACTERS)
         task.record(Kind.MESSAGE, said, step=step)
     for tool in turn.refused_tools:
-        refused = {"tool": clean(tool)[:120], "server": "", "arguments": {}, "state": "refused"}
+        refused: dict[str, Any] = {
+            "tool": clean(tool)[:120],
+            "server": "",
+            "arguments": {},
+            "state": "refused",
+        }
         refused |= {"summary": "Not granted to this agent.", "seconds": 0.0, "sandbox": ""}
         task.record(Kind.TOOL_FINISHED, refused, step=step)
     if turn.usd is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import time
@@ -19,6 +18,7 @@ from agents.models.tasks import Choice, Rule
 from agents.runtime import checkpoints, ledger, prompting
 from agents.runtime.contract import Interrupted, NeedsHuman, TryAgain
 from agents.runtime.database import in_db
+from agents.runtime.files import in_files
 from agents.runtime.halting import Halted
 from agents.runtime.redaction import capped, clean, cleaned
 from agents.runtime.summaries import sandbox_of, summary_of
@@ -111,10 +111,7 @@ class StepGuard(AbstractCapability[None]):
 
     def out_of_time(self) -> NeedsHuman:
         """Return the escalation for the wall clock."""
-        seconds = self.work.step.version.max_seconds + self.work.step.extra_seconds
-        return self.tripped(
-            Rule.WALL_CLOCK, f"{self.work.step.agent.name} used its {seconds} seconds."
-        )
+        return self.tripped(Rule.WALL_CLOCK, f"{self.work.step.agent.name} is out of time.")
 
     # After a turn
 
@@ -194,7 +191,7 @@ class StepGuard(AbstractCapability[None]):
         began = time.monotonic()
         answer = await self._act(asked, handler)
         if asked.tool.writes and not answer.failed and self.work.workspace is not None:
-            tree = await asyncio.to_thread(self.work.workspace.snapshot)
+            tree = await in_files(self.work.workspace.snapshot)
             answer = replace(answer, tree=tree)
         await in_db(ledger.finish, self.work, row, answer, seconds=time.monotonic() - began)
         return answer

@@ -14,12 +14,14 @@ from agents.events import Kind
 from agents.lifecycle import ToolCallState
 from agents.models import Grant, Task, ToolCall
 from agents.models.tasks import Choice, Rule
+from agents.models.tools import Transport
 from agents.runtime.checkpoints import leased
 from agents.runtime.contract import NeedsHuman
 from agents.runtime.halting import Halted
 from agents.runtime.redaction import capped, clean, cleaned
 
 if TYPE_CHECKING:
+    from agents.models import Tool
     from agents.runtime.checkpoints import Progress
     from agents.runtime.contract import Work
 
@@ -37,7 +39,7 @@ class Known:
 
     name: str
     server: str
-    repeatable: bool  # read-only or idempotent: may run twice
+    repeatable: bool  # may run again after a crash
     writes: bool
 
 
@@ -83,12 +85,18 @@ def known_tools(work: Work) -> dict[str, Known]:
         grant.tool.name: Known(
             name=grant.tool.name,
             server=grant.tool.server.slug,
-            repeatable=grant.tool.read_only or grant.tool.idempotent,
+            repeatable=_repeatable(grant.tool),
             writes=not grant.tool.read_only,
         )
         for grant in grants
         if grant.tool.name in allowed
     }
+
+
+def _repeatable(tool: Tool) -> bool:
+    # A resumed attempt begins with the newest recorded tree, so whatever a bundled tool had half
+    # done in its workspace is gone. Other servers keep what they did.
+    return tool.read_only or tool.idempotent or tool.server.transport == Transport.BUNDLED
 
 
 def begin(work: Work, progress: Progress, asked: Asked, *, most: int) -> Answer | ToolCall | None:

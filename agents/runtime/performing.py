@@ -155,20 +155,19 @@ def _finished(guard: StepGuard, output: Plan | StepResult | ProposalDraft) -> Ou
 
 
 def _gave_up(guard: StepGuard, error: UnexpectedModelBehavior) -> Outcome:
-    outcome = troubles.outcome_of(error, model=guard.chosen.label)
-    invalid = isinstance(outcome, NeedsHuman) and outcome.rule == Rule.INVALID_OUTPUT
-    if not invalid:
+    model = guard.chosen.label
+    outcome = troubles.outcome_of(error, model=model)
+    if not isinstance(outcome, NeedsHuman) or outcome.rule != Rule.INVALID_OUTPUT:
         return outcome
-    if guard.work.output is Plan and isinstance(guard.last_answer, dict):
-        return NeedsHuman(
-            rule=Rule.INVALID_PLAN,
-            detail=f"The plan of {guard.chosen.label} cannot be carried out, also after it was told "
-            "why. Nothing was begun.",
-            evidence={"plan": guard.last_answer, "error": outcome.evidence["error"]},
-            options=(Choice.RETRY_WITH_NOTE, Choice.STOP),
-        )
-    return troubles.invalid_output(
-        error, model=guard.chosen.label, evidence={"answer": guard.last_answer}
+    if guard.work.output is not Plan or not isinstance(guard.last_answer, dict):
+        evidence = {"answer": guard.last_answer}
+        return troubles.invalid_output(error, model=model, evidence=evidence)
+    return NeedsHuman(
+        rule=Rule.INVALID_PLAN,
+        detail=f"The plan of {model} cannot be carried out, also after it was told why. "
+        "Nothing was begun.",
+        evidence={"plan": guard.last_answer, "error": outcome.evidence["error"]},
+        options=(Choice.RETRY_WITH_NOTE, Choice.STOP),
     )
 
 

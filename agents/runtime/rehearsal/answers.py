@@ -35,9 +35,9 @@ def blocked(scene: Scene, reason: str, *, evidence: Iterable[dict[str, Any]] = (
     return _hand_in(scene, "blocked", reason, (), evidence)
 
 
-def claim(text: str, kind: str, **check: Any) -> dict[str, Any]:
+def claim(said: str, kind: str, /, **check: Any) -> dict[str, Any]:
     """State something the platform will check."""
-    return {"text": text[:300], "check": {"kind": kind, **check}}
+    return {"text": said[:300], "check": {"kind": kind, **check}}
 
 
 def evidence(path: str, line: int, quote: str) -> dict[str, Any]:
