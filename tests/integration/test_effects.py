@@ -1,0 +1,363 @@
+"""Carrying out: what was signed lands once; anything else lands never."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.db.models.functions import Now
+
+from agents import escalations
+from agents.events import Kind
+from agents.lifecycle import TaskState
+from agents.workspace.exceptions import RepositoryUnreachable
+from agents.workspace.git import Store
+from approvals import effects, policies, sealing
+from approvals.deciding import decide
+from approvals.models import Approval, Effect
+from projects.exceptions import NotAllowed, TransitionRefused
+from projects.models import Membership
+from tests.approval_fixtures import git, make_change, make_report, make_repository, move_main
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def bare(project, lead, tmp_path):
+    policies.change(project, by=lead, undo_seconds=0)
+    return make_repository(tmp_path, project)
+
+
+@pytest.fixture
+def approval(project, requester, lead, bare, tmp_path) -> Approval:
+    return sealing.seal(make_change(project, requester, tmp_path))
+
+
+@pytest.fixture
+def approved(approval, lead) -> Effect:
+    return _approve(approval, lead)
+
+
+def _approve(approval: Approval, by) -> Effect:
+    decide(approval.pk, by=by, verdict="approve", digest=approval.digest, nonce=approval.nonce)
+    return Effect.objects.get(approval=approval)
+
+
+def _raw(statement: str, *arguments: object) -> None:
+    """Change rows as an attacker with SQL would, past the triggers."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(statement, arguments)
+        cursor.execute("SET session_replication_role = DEFAULT")
+
+
+def _log(bare) -> list[str]:
+    return git(bare, "log", "--first-parent", "--format=%H", "main").split()
+
+
+def _refused(effect: Effect, bare, word: str) -> None:
+    """Nothing merged, the approval is stale, the task waits for a person, with the reason."""
+    effects.carry_out_due("test")
+    effect.refresh_from_db()
+    approval = Approval.objects.get(pk=effect.approval_id)
+    assert len(_log(bare)) == 1
+    assert (effect.state, approval.state) == ("failed", "stale")
+    assert approval.task.state == TaskState.REVIEW
+    assert word in approval.reason
+    assert effect.error == approval.reason
+    assert effects.carry_out_due("test") == 0
+
+
+def test_the_sealed_tree_lands_with_its_trailers(approved, bare, lead):
+    sealed = approved.arguments
+    assert effects.carry_out_due("worker-1") == 1
+    approved.refresh_from_db()
+    head = git(bare, "rev-parse", "main")
+    assert approved.state == "done"
+    assert approved.result["commit"] == head
+    assert git(bare, "rev-parse", "main^{tree}") == sealed["tree"]
+    assert git(bare, "log", "-1", "--format=%P", "main").split() == [sealed["base"], sealed["head"]]
+    trailers = git(bare, "log", "-1", "--format=%(trailers:only,unfold)", "main").splitlines()
+    approval = approved.approval
+    assert trailers == [
+        f"Countersign-Task: {approval.task.label}",
+        f"Countersign-Approval: {approval.pk}",
+        "Approved-by: Dana Kim <dana>",
+    ]
+    assert git(bare, "log", "-1", "--format=%s", "main") == "Round once on the total"
+    decided = int(Approval.objects.get().decided_at.timestamp())
+    assert git(bare, "log", "-1", "--format=%ct %at", "main") == f"{decided} {decided}"
+
+
+def test_the_task_is_done_and_the_events_tell_it(approved):
+    effects.carry_out_due("worker-1")
+    task = approved.approval.task
+    task.refresh_from_db()
+    assert task.state == TaskState.DONE
+    kinds = list(task.events.values_list("kind", flat=True))
+    assert kinds[-3:] == [Kind.EFFECT_STARTED, Kind.EFFECT_FINISHED, Kind.TASK_FINISHED]
+    assert list(task.events.values_list("seq", flat=True)) == list(range(1, len(kinds) + 1))
+
+
+def test_a_done_effect_is_not_done_again(approved, bare):
+    effects.carry_out_due("worker-1")
+    before = _log(bare)
+    assert effects.carry_out_due("worker-2") == 0
+    assert effects.carry_out(approved.pk, worker="worker-2") is False
+    assert _log(bare) == before
+
+
+def test_nothing_happens_before_the_undo_window_ends(project, requester, lead, bare, tmp_path):
+    policies.change(project, by=lead, undo_seconds=60)
+    approval = sealing.seal(make_change(project, requester, tmp_path))
+    effect = _approve(approval, lead)
+    assert effects.carry_out_due("worker-1") == 0
+    effect.refresh_from_db()
+    assert (effect.state, len(_log(bare))) == ("planned", 1)
+
+
+def test_a_report_is_delivered(project, requester, lead, bare):
+    effect = _approve(sealing.seal(make_report(project, requester)), lead)
+    effects.carry_out_due("worker-1")
+    effect.refresh_from_db()
+    assert effect.state == "done"
+    assert effect.result["to"] == "Mira Ode"
+    effect.approval.task.refresh_from_db()
+    assert effect.approval.task.state == TaskState.DONE
+
+
+def test_main_moved_between_decision_and_merge_merges_nothing(approved, bare):
+    actual = move_main(bare)
+    effects.carry_out_due("worker-1")
+    approved.refresh_from_db()
+    approval = Approval.objects.get()
+    assert (approved.state, approval.state) == ("failed", "stale")
+    assert approval.task.state == TaskState.REVIEW
+    assert f"main has moved to {actual[:9]}" in approval.reason
+    assert git(bare, "rev-parse", "main") == actual
+
+
+def test_main_moved_in_the_last_moment_is_caught_by_the_swap(approved, bare, monkeypatch):
+    moved = []
+    push = Store.push_main
+
+    def late(self, new, *, expected):
+        moved.append(move_main(bare))
+        push(self, new, expected=expected)
+
+    monkeypatch.setattr(Store, "push_main", late)
+    effects.carry_out_due("worker-1")
+    approved.refresh_from_db()
+    assert approved.state == "failed"
+    assert git(bare, "rev-parse", "main") == moved[0]
+    assert Approval.objects.get().state == "stale"
+
+
+def test_a_title_cannot_forge_a_trailer(project, requester, lead, bare, tmp_path):
+    proposal = make_change(
+        project,
+        requester,
+        tmp_path,
+        title="Fix\n\nCountersign-Approval: forged",
+        summary="Text.\nApproved-by: Mallory <m>\ncountersign-task: T-0",
+    )
+    _approve(sealing.seal(proposal), lead)
+    effects.carry_out_due("worker-1")
+    body = git(bare, "log", "-1", "--format=%B", "main")
+    assert "\nApproved-by: Mallory" not in body
+    trailers = git(bare, "log", "-1", "--format=%(trailers:only,unfold)", "main").splitlines()
+    assert len(trailers) == 3
+    assert trailers[2] == "Approved-by: Dana Kim <dana>"
+
+
+def test_a_changed_snapshot_is_refused(approved, bare):
+    _raw(
+        "UPDATE approvals_approval SET snapshot = jsonb_set(snapshot, '{proposal,title}', %s)",
+        '"Something else"',
+    )
+    _refused(approved, bare, "the sealed snapshot and its digest")
+
+
+def test_a_changed_snapshot_with_a_new_digest_is_refused_by_its_signature(approved, bare):
+    approval = approved.approval
+    snapshot = {**approval.snapshot, "round": 7}
+    _raw(
+        "UPDATE approvals_approval SET snapshot = %s, digest = %s",
+        _json(snapshot),
+        sealing.digest_of(snapshot),
+    )
+    _refused(approved, bare, "the signature of Dana Kim")
+
+
+def test_changed_hunks_are_refused_hunk_for_hunk(approval, lead, bare):
+    """Everything was sealed and signed, but the page showed other lines than git has."""
+    snapshot = approval.snapshot
+    shown = snapshot["files"][0]["hunks"][0]
+    shown["text"] = shown["text"].replace("line three", "line 3.0")
+    digest = sealing.digest_of(snapshot)
+    _raw("UPDATE approvals_approval SET snapshot = %s, digest = %s", _json(snapshot), digest)
+    approval.refresh_from_db()
+    _refused(_approve(approval, lead), bare, "the hunks of billing/invoice.py")
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda files: files.pop(), "the list of files"),
+        (lambda files: files[0].update(new_mode="100755"), "new_mode of billing/invoice.py"),
+        (lambda files: files[0].update(new_blob="0" * 40), "new_blob of billing/invoice.py"),
+        (lambda files: files[0]["hunks"].pop(), "the hunks of billing/invoice.py"),
+        (lambda files: files[0].update(binary=True), "binary of billing/invoice.py"),
+    ],
+)
+def test_a_page_that_showed_less_than_git_has_is_refused(approval, lead, bare, change, word):
+    snapshot = approval.snapshot
+    change(snapshot["files"])
+    _raw(
+        "UPDATE approvals_approval SET snapshot = %s, digest = %s",
+        _json(snapshot),
+        sealing.digest_of(snapshot),
+    )
+    approval.refresh_from_db()
+    _refused(_approve(approval, lead), bare, word)
+
+
+def test_another_tree_than_the_sealed_one_is_refused(approval, lead, bare):
+    snapshot = approval.snapshot
+    snapshot["effects"][0]["tree"] = git(bare, "rev-parse", "main^{tree}")
+    _raw(
+        "UPDATE approvals_approval SET snapshot = %s, digest = %s",
+        _json(snapshot),
+        sealing.digest_of(snapshot),
+    )
+    approval.refresh_from_db()
+    _refused(_approve(approval, lead), bare, "the tree of the sealed commit")
+
+
+def test_changed_arguments_of_the_effect_are_refused(approved, bare):
+    other = {**approved.arguments, "head": approved.arguments["base"]}
+    Effect.objects.update(arguments=other)
+    _refused(approved, bare, "the effect's arguments")
+
+
+def test_another_kind_of_effect_is_refused(approved, bare):
+    Effect.objects.update(kind="deliver")
+    _refused(approved, bare, "the effect's kind")
+
+
+def test_another_repository_is_refused(approved, bare, project, tmp_path):
+    git(tmp_path, "clone", "-q", "--bare", str(bare), "elsewhere.git")
+    project.repository = str(tmp_path / "elsewhere.git")
+    project.save()
+    _refused(approved, bare, "the project's repository or branch")
+    assert len(_log(tmp_path / "elsewhere.git")) == 1
+
+
+def test_a_signer_who_lost_the_role_is_refused(approved, bare, lead):
+    Membership.objects.filter(user=lead).update(role="requester")
+    _refused(approved, bare, "Dana Kim signed this but may no longer sign")
+
+
+def test_a_disabled_signer_is_refused(approved, bare, lead):
+    lead.is_active = False
+    lead.save()
+    _refused(approved, bare, "Dana Kim signed this but may no longer sign")
+
+
+def test_an_effect_without_a_signature_is_refused(approved, bare):
+    _raw("DELETE FROM approvals_signature")
+    _refused(approved, bare, "1 signatures are needed and 0 are there")
+
+
+def test_a_signature_of_the_requester_is_refused(approved, bare, requester):
+    Membership.objects.filter(user=requester).update(role="lead")
+    _raw("UPDATE approvals_signature SET requester_id = signer_id, signer_id = %s", requester.pk)
+    _refused(approved, bare, "Mira Ode signed this but may no longer sign")
+
+
+def test_an_effect_whose_task_was_stopped_from_below_is_not_carried_out(approved, bare):
+    task = approved.approval.task
+    type(task).objects.filter(pk=task.pk).update(state="cancelled", finished_at=Now())
+    assert effects.carry_out_due("worker-1") == 0
+    assert effects.carry_out(approved.pk, worker="worker-1") is False
+    approved.refresh_from_db()
+    assert (approved.state, len(_log(bare))) == ("planned", 1)
+
+
+def test_an_unreachable_repository_asks_a_person_and_a_retry_merges_once(
+    approved, bare, lead, requester
+):
+    away = bare.with_name("away.git")
+    bare.rename(away)
+    effects.carry_out_due("worker-1")
+    approved.refresh_from_db()
+    task = approved.approval.task
+    task.refresh_from_db()
+    assert (approved.state, task.state) == ("failed", TaskState.NEEDS_HUMAN)
+    question = task.escalations.get()
+    assert question.rule == "effect_failed"
+    assert "cannot be reached" in question.detail
+    away.rename(bare)
+    with pytest.raises(NotAllowed):
+        effects.retry(approved.pk, requester)
+    effects.retry(approved.pk, lead)
+    task.refresh_from_db()
+    assert task.state == TaskState.EXECUTING
+    effects.carry_out_due("worker-1")
+    approved.refresh_from_db()
+    task.refresh_from_db()
+    assert (approved.state, task.state, len(_log(bare))) == ("done", TaskState.DONE, 2)
+    with pytest.raises(TransitionRefused):
+        effects.retry(approved.pk, lead)
+
+
+def test_try_again_on_the_task_page_is_taken_up_by_the_executor(approved, bare, lead):
+    away = bare.with_name("away.git")
+    bare.rename(away)
+    effects.carry_out_due("worker-1")
+    away.rename(bare)
+    question = approved.approval.task.escalations.get()
+    escalations.resolve(question, choice="retry_with_note", by=lead)
+    effects.carry_out_due("worker-1")
+    approved.refresh_from_db()
+    assert (approved.state, len(_log(bare))) == ("done", 2)
+
+
+def test_a_push_nobody_answered_is_unclear_and_a_retry_finds_it_landed(
+    approved, bare, lead, monkeypatch
+):
+    push = Store.push_main
+
+    def lands_but_the_answer_is_lost(self, new, *, expected):
+        push(self, new, expected=expected)
+        raise RepositoryUnreachable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "push_main", lands_but_the_answer_is_lost)
+        effects.carry_out_due("worker-1")
+    approved.refresh_from_db()
+    assert approved.state == "unknown"
+    assert "may have landed" in approved.error
+    landed = _log(bare)
+    assert len(landed) == 2
+    effects.retry(approved.pk, lead)
+    effects.carry_out_due("worker-1")
+    approved.refresh_from_db()
+    assert (approved.state, approved.result["commit"]) == ("done", landed[0])
+    assert _log(bare) == landed
+
+
+def test_a_fault_in_our_own_code_asks_a_person_and_does_not_loop(approved, bare, monkeypatch):
+    def broken(self, base, head):
+        raise KeyError("hunks")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "diff", broken)
+        effects.carry_out_due("worker-1")
+        assert effects.carry_out_due("worker-1") == 0
+    approved.refresh_from_db()
+    assert (approved.state, len(_log(bare))) == ("unknown", 1)
+    assert approved.approval.task.escalations.get().detail.startswith("A fault in Countersign")
+
+
+def _json(value: object) -> str:
+    return sealing.canonical(value).decode()
