@@ -1,0 +1,1 @@
+"""Admin pages that need more than one floor."""

@@ -1,0 +1,197 @@
+"""What every page of the admin shares: an audit entry per change, pages that only show, fields."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.postgres.forms import SimpleArrayField
+from django.db import models, transaction
+from django.http import HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+
+from projects import audit
+from projects.exceptions import CountersignError
+from projects.models import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django.http import HttpRequest
+    from django.utils.safestring import SafeString
+
+    ModelAdmin = admin.ModelAdmin[Any]
+    TabularInline = admin.TabularInline[Any, Any]
+    ModelForm = forms.ModelForm[Any]
+else:  # generic in the stubs only
+    ModelAdmin, TabularInline, ModelForm = admin.ModelAdmin, admin.TabularInline, forms.ModelForm
+
+
+class AuditedAdmin(ModelAdmin):
+    """Writes an audit entry, in the transaction of the change, for all a person changes here."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    save_on_top = False
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Show a refusal of the domain as a message; nothing of the change is kept."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except CountersignError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(request.path)
+
+    def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
+        """Save what belongs to the row, then write the one audit entry of this change."""
+        super().save_related(request, form, formsets, change)
+        detail = changes_in(form, formsets)
+        if detail or not change:
+            self.record(request, form.instance, "changed" if change else "added", **detail)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete the row and write the audit entry with it."""
+        with transaction.atomic():
+            self.record(request, obj, "deleted", label=str(obj)[:200])
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        """Delete the chosen rows one by one, each with its audit entry."""
+        with transaction.atomic():
+            for row in queryset:
+                self.delete_model(request, row)
+
+    def record(self, request: HttpRequest, row: models.Model, act: str, **detail: Any) -> None:
+        """Write one audit entry about `row` in the caller's transaction."""
+        audit.record(
+            f"{row._meta.model_name}.{act}",
+            subject=row,
+            actor=request.user,  # type: ignore[arg-type]  # the admin lets no stranger in
+            project=row if isinstance(row, Project) else getattr(row, "project", None),
+            address=request.META.get("REMOTE_ADDR") or None,
+            **detail,
+        )
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Shows rows; nobody adds, changes or deletes them here, superusers included."""
+
+    actions: Any = None
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+
+class ReadOnlyInline(TabularInline):
+    """Rows that belong to the one shown, for looking only."""
+
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+
+class LinesField(SimpleArrayField):
+    """A list with one item per line."""
+
+    def __init__(self, *, longest: int = 300, rows: int = 3, **options: Any) -> None:
+        super().__init__(
+            forms.CharField(max_length=longest),
+            delimiter="\n",
+            widget=forms.Textarea(attrs={"rows": rows, "cols": 40, "spellcheck": "false"}),
+            **options,
+        )
+
+    def to_python(self, value: Any) -> Any:
+        """Drop blank lines and the carriage returns browsers send."""
+        if isinstance(value, str):
+            value = "\n".join(line.strip() for line in value.splitlines() if line.strip())
+        return list(super().to_python(value))
+
+
+def changes_in(form: Any, formsets: Iterable[Any]) -> dict[str, Any]:
+    """Return the names of the changed fields and the rows added, changed and removed with them."""
+    detail: dict[str, Any] = {}
+    if form.changed_data:
+        detail["fields"] = list(form.changed_data)
+    for formset in formsets:
+        changed = {
+            "added": [str(row) for row in formset.new_objects],
+            "changed": [f"{row}: {', '.join(names)}" for row, names in formset.changed_objects],
+            "removed": [str(row) for row in formset.deleted_objects],
+        }
+        if any(changed.values()):
+            detail[str(formset.model._meta.verbose_name_plural)] = changed
+    return detail
+
+
+def fill_choices(field: Any, rows: Iterable[models.Model]) -> Any:
+    """Give a foreign-key field its choices once, instead of one query per form of a formset."""
+    field.choices = [("", "---------"), *((str(row.pk), str(row)) for row in rows)]
+    return field
+
+
+def badge(text: str, tone: str = "muted") -> SafeString:
+    """Return a small label; tones are those of the console: ok, warn, bad, run, ink, muted."""
+    return format_html('<span class="cs-badge cs-{}">{}</span>', tone, text)
+
+
+def pretty(value: Any) -> SafeString:
+    """Return JSON for reading."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return format_html('<pre class="cs-text">{}</pre>', text)
+
+
+def verbatim(text: str) -> SafeString | str:
+    """Return untrusted text as it is, line breaks kept."""
+    return format_html('<pre class="cs-text">{}</pre>', text) if text else "-"
+
+
+def link_to(row: models.Model | None, text: str = "") -> SafeString | str:
+    """Return a link to the admin's page of a row."""
+    if row is None:
+        return "-"
+    name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
+    return format_html('<a href="{}">{}</a>', reverse(name, args=[row.pk]), text or str(row))
+
+
+def list_link(model: type[models.Model], text: str, **filters: Any) -> SafeString:
+    """Return a link to the admin's list of a model, filtered."""
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    query = "&".join(f"{name}={value}" for name, value in filters.items())
+    return format_html('<a href="{}?{}">{}</a>', url, query, text)
+
+
+def joined(links: Iterable[SafeString]) -> SafeString:
+    """Return links side by side."""
+    return format_html_join(" ", "{}", ((link,) for link in links))
