@@ -39,9 +39,15 @@ def limit_body(application: Application) -> Application:
         if body is None:
             await _refuse(scope, send)
         else:
-            await application(scope, _replayed(body, receive), send)
+            await application(_with_length(scope, len(body)), _replayed(body, receive), send)
 
     return limited
+
+
+def _with_length(scope: dict[str, Any], length: int) -> dict[str, Any]:
+    """Say how long a chunked body was: without a length REST framework takes it for empty."""
+    kept = [pair for pair in scope["headers"] if pair[0] != b"content-length"]
+    return {**scope, "headers": [*kept, (b"content-length", str(length).encode())]}
 
 
 async def _read(receive: Receive) -> bytes | None:
