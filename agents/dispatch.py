@@ -6,8 +6,13 @@ import atexit
 import logging
 import threading
 
+from celery import current_app
+
 logger = logging.getLogger(__name__)
 
+TASK = "agents.bell"
+QUEUE = "steps"
+BELL_SECONDS = 30  # an older bell rings for work the poll has found long ago
 _EXIT_SECONDS = 1.0  # a short-lived command waits this long for its last bell
 
 
@@ -33,12 +38,10 @@ class _Bell:
         self._idle.wait(seconds)
 
     def _publish(self) -> None:
-        from agents.tasks import bell  # tasks -> runtime -> domain -> dispatch
-
         while self._rung.wait():
             self._rung.clear()
             try:
-                bell.apply_async(retry=False)
+                current_app.send_task(TASK, queue=QUEUE, expires=BELL_SECONDS, retry=False)
             except Exception as error:  # noqa: BLE001  # whatever the broker's client raises
                 logger.warning("bell not rung, the poll will find the work: %s", error)
             if not self._rung.is_set():

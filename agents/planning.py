@@ -11,6 +11,7 @@ from agents import dispatch, storable
 from agents.events import Kind
 from agents.lifecycle import StepKind, StepState, TaskState
 from agents.limits import Limits
+from agents.messages import StatedClaim
 from agents.models import Agent, AgentRole, Step, StepDependency
 from projects.exceptions import CountersignError
 
@@ -100,6 +101,17 @@ def done_work(task: Task) -> list[Step]:
         kind=StepKind.WORK, state=StepState.DONE, round__gte=newest.round if newest else 1
     )
     return list(steps.select_related("agent").order_by("round", "id"))
+
+
+def claims_of(step: Step) -> list[StatedClaim]:
+    """Return what a finished work step claims."""
+    stored = (step.result or {}).get("claims", [])
+    return [StatedClaim.model_validate(claim) for claim in stored]
+
+
+def report_of(step: Step) -> str:
+    """Return the report a finished work step wrote, or an empty text."""
+    return str((step.result or {}).get("report", ""))
 
 
 def _step(task: Task, each: PlanStep, version: AgentVersion) -> Step:

@@ -1,0 +1,328 @@
+"""Makes one proposal of a round's work: merge, check, warn, verify, and write its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agents import cautions, planning, storable
+from agents.events import Kind
+from agents.lifecycle import AttemptState, StepState, TaskState
+from agents.models import Attempt, Claim, FileChange, Hunk, Proposal, Step, StepDependency
+from agents.models.proposals import ProposalKind
+from agents.models.tasks import Rule
+from agents.runtime.contract import NeedsHuman
+from agents.workspace import claims as checking
+from agents.workspace.authorship import Contribution, attribute
+from agents.workspace.checks import CheckReport, run_checks
+from agents.workspace.git import Store
+
+if TYPE_CHECKING:
+    from agents.messages import ProposalDraft, StatedClaim
+    from agents.workspace.diffs import FileDiff
+
+_CLAIM_EVIDENCE = 500  # characters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """The rows a proposal is made of."""
+
+    step: Step
+    outcome: str
+    latest: list[Step]  # the newest finished work step of each key
+    leaves: list[Step]  # whose results are merged
+    contributions: list[Contribution]
+    head_before: str  # of the last proposal, or empty
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assembly:
+    """The merged work of a round with everything our own runs found out about it."""
+
+    material: Material
+    store: Store
+    base: str
+    head: str
+    tree: str
+    diffs: list[FileDiff]
+    authors: list[list[Contribution | None]]
+    checks: CheckReport
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def changes(self) -> bool:
+        """Tell whether a merge is proposed, or a report."""
+        return bool(self.diffs) and self.material.outcome == "change"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """One claim with the step that made it and our verdict."""
+
+    claim: StatedClaim
+    step: Step | None
+    verdict: str
+    evidence: str
+
+
+def gather(step: Step) -> Material:
+    """Read what the assemble step has to put together."""
+    done = planning.done_work(step.task)
+    latest = {each.key: each for each in done}
+    before = step.task.proposals.exclude(head_commit="").order_by("round", "version").last()
+    first_round = done[0].round if done else step.round
+    in_plan = before is not None and before.round >= first_round
+    return Material(
+        step=step,
+        outcome=planning.plan_of(step.task).get("outcome", "change"),
+        latest=list(latest.values()),
+        leaves=_leaves(step),
+        contributions=_contributions(done),
+        head_before=before.head_commit if before and in_plan else "",
+    )
+
+
+def prepare(material: Material) -> Assembly | NeedsHuman:
+    """Merge onto main as it is now, diff, attribute, check and scan. Blocks: git and a sandbox.
+
+    Raises RepositoryUnreachable, NoSuchBranch, GitFailed.
+    """
+    task = material.step.task
+    store = Store.of(task.project)
+    base = store.fetch()
+    merged = _merge(store, material, base)
+    if isinstance(merged, NeedsHuman):
+        return merged
+    tree = store.tree_of(merged)
+    diffs = store.diff(base, merged)
+    change = bool(diffs) and material.outcome == "change"
+    planned = [glob for step in material.latest for glob in step.files]
+    warnings = cautions.warnings_of(store, diffs, planned=planned) if change else []
+    return Assembly(
+        material=material,
+        store=store,
+        base=base,
+        head=merged,
+        tree=tree,
+        diffs=diffs,
+        authors=attribute(store, base, merged, material.contributions, diffs),
+        checks=run_checks(task.project, store, tree) if change else CheckReport(),
+        warnings=[*_about_the_whole(material, diffs), *warnings],
+    )
+
+
+def verify(assembly: Assembly, draft: ProposalDraft) -> list[Verified]:
+    """Check every claim of the draft, and those of agents it left out. Blocks: git.
+
+    A claim an aggregator drops would otherwise be a claim nobody checks.
+    """
+    stated: dict[tuple[str, str], tuple[StatedClaim, Step | None]] = {}
+    theirs = [
+        (claim, step) for step in assembly.material.latest for claim in planning.claims_of(step)
+    ]
+    for claim, step in ((claim, None) for claim in draft.claims):
+        author = next((s for c, s in theirs if _same(c, claim)), step)
+        stated.setdefault(_signature(claim), (claim, author))
+    for claim, author in theirs:
+        stated.setdefault(_signature(claim), (claim, author))
+    return [_verified(assembly, claim, author) for claim, author in stated.values()]
+
+
+def publish(
+    step: Step, assembly: Assembly, draft: ProposalDraft, verified: list[Verified]
+) -> Proposal:
+    """Write the proposal, finish the step and put the task up for review; caller's transaction."""
+    task = step.task
+    proposal = _proposal(step, assembly, draft)
+    _write_files(proposal, assembly)
+    Claim.objects.bulk_create(
+        Claim(
+            proposal=proposal,
+            position=position,
+            step=one.step,
+            text=storable.text(one.claim.text),
+            check_spec=storable.dumped(one.claim.check),
+            verdict=one.verdict,
+            evidence=storable.text(one.evidence)[:_CLAIM_EVIDENCE],
+        )
+        for position, one in enumerate(verified)
+    )
+    said = {"status": "done", "summary": proposal.summary}
+    step.move(StepState.DONE, kind=Kind.STEP_FINISHED, data=said, result=storable.dumped(draft))
+    facts = {"proposal": str(proposal.pk), "round": proposal.round, "version": proposal.version}
+    facts |= {"kind": proposal.kind, "title": proposal.title, "added": proposal.added}
+    facts |= {"removed": proposal.removed, "files": len(assembly.diffs) if assembly.changes else 0}
+    task.move(TaskState.REVIEW, kind=Kind.PROPOSAL_READY, data=facts)
+    return proposal
+
+
+def _leaves(step: Step) -> list[Step]:
+    needs = list(step.needs.select_related("agent").order_by("id"))
+    inner = StepDependency.objects.filter(step__in=needs).values_list("needs_id", flat=True)
+    within = set(inner)
+    return [each for each in needs if each.pk not in within and each.result_commit]
+
+
+def _contributions(done: list[Step]) -> list[Contribution]:
+    numbers = {step.pk: step.attempt for step in done}
+    finished = Attempt.objects.filter(step__in=done, state=AttemptState.FINISHED)
+    attempts = {a.step_id: a for a in finished if a.number == numbers[a.step_id]}
+    return [
+        Contribution(
+            step=step,
+            attempt=attempts[step.pk],
+            base_commit=step.base_commit,
+            result_commit=step.result_commit,
+        )
+        for step in sorted(done, key=lambda s: (s.round, s.finished_at))
+        if step.pk in attempts and step.result_commit not in {"", step.base_commit}
+    ]
+
+
+def _merge(store: Store, material: Material, base: str) -> str | NeedsHuman:
+    """Merge the leaves one by one, and main last when it has moved."""
+    task = material.step.task
+    heads: list[tuple[str, Step | None]] = [(leaf.result_commit, leaf) for leaf in material.leaves]
+    if not heads:
+        heads = [(material.head_before or base, None)]
+    merged = heads[0][0]
+    for commit, leaf in [*heads[1:], (base, None)]:
+        if store.is_ancestor(commit, merged):
+            continue
+        if store.is_ancestor(merged, commit):
+            merged = commit
+            continue
+        merge = store.merge(merged, commit)
+        if merge.conflicts:
+            return _conflict(material, merge.conflicts, merged, commit, leaf)
+        message = f"Merge the work on {task.label}\n\nCountersign-Task: {task.pk}"
+        # One moment for all tries, so that a repeated merge is the same commit.
+        merged = store.commit(
+            merge.tree,
+            parents=[merged, commit],
+            message=message,
+            author=material.step.agent.name,
+            at=material.step.created_at,
+        )
+    return merged
+
+
+def _conflict(
+    material: Material, paths: list[str], ours: str, theirs: str, leaf: Step | None
+) -> NeedsHuman:
+    files = [cautions.shown(path) for path in paths]
+    whose = leaf.agent.name if leaf else "main, which has moved since,"
+    listed = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
+    return NeedsHuman(
+        rule=Rule.CONFLICT,
+        detail=f"The work so far and that of {whose} change the same lines in {listed}. "
+        "Nothing was thrown away.",
+        evidence={
+            "files": files,
+            "ours": ours,
+            "theirs": theirs,
+            "step": leaf.key if leaf else "",
+        },
+    )
+
+
+def _about_the_whole(material: Material, diffs: list[FileDiff]) -> list[dict[str, Any]]:
+    if material.outcome == "change" and not diffs:
+        text = "The plan was to change files, but no file changed. This is a report."
+        return [cautions.warning("no_change", "", 0, text)]
+    if material.outcome == "report" and diffs:
+        text = f"A report was asked for; the {len(diffs)} files that changed are left out."
+        return [cautions.warning("left_out", "", 0, text)]
+    return []
+
+
+def _signature(claim: StatedClaim) -> tuple[str, str]:
+    check = claim.check
+    if check.kind == "none":
+        return "none", claim.text
+    return check.kind, f"{check.path}\0{sorted(check.paths)}\0{check.text}"
+
+
+def _same(one: StatedClaim, other: StatedClaim) -> bool:
+    return one.text == other.text or _signature(one) == _signature(other)
+
+
+def _verified(assembly: Assembly, claim: StatedClaim, author: Step | None) -> Verified:
+    head = assembly.head if assembly.changes else assembly.base
+    verdict, evidence = checking.verify(
+        claim, store=assembly.store, base=assembly.base, head=head, checks=assembly.checks
+    )
+    return Verified(claim=claim, step=author, verdict=verdict, evidence=evidence)
+
+
+def _proposal(step: Step, assembly: Assembly, draft: ProposalDraft) -> Proposal:
+    task, change = step.task, assembly.changes
+    version = task.proposals.filter(round=task.round).count() + 1
+    reports = [draft.report, *(planning.report_of(each) for each in assembly.material.latest)]
+    reports.append(draft.summary)
+    return Proposal.objects.create(
+        task=task,
+        round=task.round,
+        version=version,
+        kind=ProposalKind.CHANGE if change else ProposalKind.REPORT,
+        title=storable.text(draft.title),
+        summary=storable.text(draft.summary),
+        report="" if change else storable.text(next((r for r in reports if r.strip()), "")),
+        base_commit=assembly.base,
+        head_commit=assembly.head if change else "",
+        tree=assembly.tree if change else "",
+        added=sum(file.added for file in assembly.diffs) if change else 0,
+        removed=sum(file.removed for file in assembly.diffs) if change else 0,
+        checks=storable.plain(assembly.checks.model_dump(mode="json")) if change else {},
+        warnings=storable.plain(assembly.warnings),
+        model=task.model,
+    )
+
+
+def _write_files(proposal: Proposal, assembly: Assembly) -> None:
+    if not assembly.changes:
+        return
+    rows, hunks = [], []
+    for position, (diff, authors) in enumerate(zip(assembly.diffs, assembly.authors, strict=True)):
+        row = _file(proposal, position, diff)
+        rows.append(row)
+        hunks += [
+            _hunk(row, at, hunk, author)
+            for at, (hunk, author) in enumerate(zip(diff.hunks, authors, strict=True))
+        ]
+    FileChange.objects.bulk_create(rows)
+    Hunk.objects.bulk_create(hunks)
+
+
+def _file(proposal: Proposal, position: int, diff: FileDiff) -> FileChange:
+    return FileChange(
+        proposal=proposal,
+        position=position,
+        path=cautions.shown(diff.path),
+        old_path=cautions.shown(diff.old_path),
+        status=diff.status,
+        old_mode=diff.old_mode,
+        new_mode=diff.new_mode,
+        old_blob=diff.old_blob,
+        new_blob=diff.new_blob,
+        binary=diff.binary,
+        added=diff.added,
+        removed=diff.removed,
+    )
+
+
+def _hunk(row: FileChange, position: int, hunk: Any, author: Contribution | None) -> Hunk:
+    return Hunk(
+        file=row,
+        position=position,
+        old_start=hunk.old_start,
+        old_lines=hunk.old_lines,
+        new_start=hunk.new_start,
+        new_lines=hunk.new_lines,
+        section=hunk.section,
+        text=hunk.text,
+        digest=hunk.digest,
+        author_step=author.step if author else None,
+        author_attempt=author.attempt if author else None,
+    )

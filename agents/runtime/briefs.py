@@ -1,0 +1,143 @@
+"""Collects from rows what an agent is told of its step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agents import cautions, planning, storable
+from agents.lifecycle import StepKind, StepState
+from agents.limits import Limits
+from agents.models import Grant, Step
+
+if TYPE_CHECKING:
+    from agents.assembling import Assembly
+    from agents.runtime.contract import (
+        AgentFacts,
+        AssembleBrief,
+        FeedbackFacts,
+        NeedFacts,
+        RouteBrief,
+        WorkBrief,
+    )
+
+_PATHS = 400  # of a large repository; shallow ones first
+
+
+def route(step: Step, paths: list[str]) -> RouteBrief:
+    """Return what the router is told."""
+    task, project = step.task, step.task.project
+    return {
+        "request": task.request,
+        "context": task.context,
+        "project": project.slug,
+        "agents": _agents(step),
+        "files": sorted(sorted(paths, key=lambda path: (path.count("/"), path))[:_PATHS]),
+        "files_total": len(paths),
+        "checks_command": project.checks_command,
+        "max_steps": Limits.of(task.limits).steps,
+        "bundled": project.bundled,
+    }
+
+
+def work(step: Step) -> WorkBrief:
+    """Return what a specialist is told."""
+    task, project = step.task, step.task.project
+    needs = step.needs.select_related("agent").order_by("id")
+    return {
+        "request": task.request,
+        "project": project.slug,
+        "key": step.key,
+        "title": step.title,
+        "instructions": step.instructions,
+        "acceptance": step.acceptance,
+        "files": step.files,
+        "outcome": planning.plan_of(task).get("outcome", "change"),
+        "needs": [need_facts(need) for need in needs],
+        "round": step.round,
+        "feedback": _feedback(step),
+        "earlier": _earlier(step),
+        "checks_command": project.checks_command,
+        "bundled": project.bundled,
+    }
+
+
+def assemble(step: Step, assembly: Assembly) -> AssembleBrief:
+    """Return what the aggregator is told."""
+    task, changes = step.task, assembly.changes
+    return {
+        "request": task.request,
+        "project": task.project.slug,
+        "outcome": assembly.material.outcome if changes else "report",
+        "round": step.round,
+        "steps": [need_facts(each) for each in assembly.material.latest],
+        "feedback": _feedback(step),
+        "files": _changed(assembly) if changes else [],
+        "added": sum(file.added for file in assembly.diffs) if changes else 0,
+        "removed": sum(file.removed for file in assembly.diffs) if changes else 0,
+        "checks": storable.plain(assembly.checks.model_dump(mode="json")) if changes else {},
+        "warnings": storable.plain(assembly.warnings),
+        "bundled": task.project.bundled,
+    }
+
+
+def need_facts(step: Step) -> NeedFacts:
+    """Return what a finished step left behind."""
+    return {
+        "key": step.key,
+        "agent": step.agent.slug,
+        "title": step.title,
+        "round": step.round,
+        "result": step.result or {},
+    }
+
+
+def _agents(step: Step) -> list[AgentFacts]:
+    known = planning.specialists(step.task)
+    tools: dict[Any, list[str]] = {}
+    grants = Grant.objects.filter(
+        agent__slug__in=known, tool__enabled=True, tool__server__enabled=True
+    ).order_by("tool__name")
+    for slug, tool in grants.values_list("agent__slug", "tool__name"):
+        tools.setdefault(slug, []).append(tool)
+    return [
+        {
+            "slug": slug,
+            "name": version.agent.name,
+            "description": version.agent.description,
+            "tools": tools.get(slug, []),
+        }
+        for slug, version in sorted(known.items())
+    ]
+
+
+def _feedback(step: Step) -> list[FeedbackFacts]:
+    return [
+        {
+            "note": item.get("note", ""),
+            "path": item.get("path", ""),
+            "hunk": item.get("hunk", ""),
+            "by": item.get("by", ""),
+            "round": item.get("round", step.round),
+        }
+        for item in step.feedback
+    ]
+
+
+def _earlier(step: Step) -> dict[str, Any] | None:
+    before = step.task.steps.filter(
+        key=step.key, kind=StepKind.WORK, round__lt=step.round, state=StepState.DONE
+    )
+    return before.order_by("-round").values_list("result", flat=True).first()
+
+
+def _changed(assembly: Assembly) -> list[dict[str, Any]]:
+    return [
+        {
+            "path": cautions.shown(file.path),
+            "status": file.status,
+            "added": file.added,
+            "removed": file.removed,
+            "agents": sorted({one.step.agent.slug for one in authors if one is not None}),
+        }
+        for file, authors in zip(assembly.diffs, assembly.authors, strict=True)
+    ]

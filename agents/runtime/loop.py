@@ -1,0 +1,189 @@
+"""Claims steps and carries them side by side: every waiting happens here, none in Celery."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import secrets
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+
+from agents.runtime import carrying, lease, presence, sweeping
+from agents.runtime.claims import claim
+from agents.runtime.database import in_db
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Awaitable, Callable
+
+    from agents.runtime.claims import Claimed
+    from agents.runtime.contract import Outcome, Work
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 2.0  # finds work whose bell was lost
+WATCH_SECONDS = 1.0  # a stopped task's model call is closed within this and one query
+SWEEP_SECONDS = 2.0
+TIDY_SECONDS = 60.0
+_BATCH = 50
+
+
+class Runtime:
+    """One per process. Its methods run on its own loop."""
+
+    def __init__(
+        self, *, perform: Callable[[Work], Awaitable[Outcome]] | None = None, owner: str = ""
+    ) -> None:
+        self.owner = owner or _owner()
+        self.capacity = settings.STEPS_IN_FLIGHT
+        self._perform = perform
+        self._running: dict[tuple[uuid.UUID, int], asyncio.Task[None]] = {}
+        self._bell = asyncio.Event()
+        self._drain = asyncio.Event()
+        self._claiming = asyncio.Lock()
+        self._renewed_at = time.monotonic()
+        self._renew_at = 0.0
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._bell.set()
+
+    def drain(self) -> None:
+        """Claim nothing more; `run` ends when what runs has been given back."""
+        self._drain.set()
+
+    @property
+    def in_flight(self) -> int:
+        """The number of steps running here."""
+        return len(self._running)
+
+    async def run(self) -> None:
+        """Carry steps until drained."""
+        logger.info("runtime %s claims up to %s steps at once", self.owner, self.capacity)
+        duties = [
+            asyncio.create_task(self._every(POLL_SECONDS, self._claim, bell=self._bell)),
+            asyncio.create_task(self._every(WATCH_SECONDS, self._watch)),
+            asyncio.create_task(self._every(SWEEP_SECONDS, self._sweep)),
+            asyncio.create_task(self._every(TIDY_SECONDS, self._tidy)),
+            asyncio.create_task(self._every(presence.EVERY_SECONDS, self._show)),
+        ]
+        await self._drain.wait()
+        await self._give_back()
+        for duty in duties:
+            duty.cancel()
+        await asyncio.gather(*duties, return_exceptions=True)
+        await asyncio.to_thread(presence.leave, self.owner)
+        logger.info("runtime %s is drained", self.owner)
+
+    async def _every(
+        self,
+        seconds: float,
+        duty: Callable[[], Awaitable[None]],
+        *,
+        bell: asyncio.Event | None = None,
+    ) -> None:
+        while True:
+            try:
+                await duty()
+            except DatabaseError as error:
+                logger.warning("the database did not answer, trying again: %s", error)
+            except Exception:
+                logger.exception("a duty of the runtime failed, trying again")
+            pause = seconds * random.uniform(0.9, 1.1)  # noqa: S311  # spreads processes
+            await _pause(bell, pause)
+
+    async def _claim(self) -> None:
+        while (free := min(_BATCH, self.capacity - self.in_flight)) > 0:
+            async with self._claiming:
+                if self._drain.is_set():
+                    return
+                batch = await in_db(claim, self.owner, limit=free)
+                for claimed in batch:
+                    self._start(claimed)
+            if len(batch) < free:
+                return
+
+    def _start(self, claimed: Claimed) -> None:
+        key = (claimed.step.pk, claimed.attempt.number)
+        carry = carrying.carry(claimed, draining=self._drain.is_set, perform=self._perform)
+        task = asyncio.create_task(carry, name=f"step {key[0]}.{key[1]}")
+        self._running[key] = task
+        task.add_done_callback(lambda done: self._ended(key, done))
+
+    def _ended(self, key: tuple[uuid.UUID, int], done: asyncio.Task[None]) -> None:
+        del self._running[key]
+        if not done.cancelled() and (error := done.exception()):
+            # The lease runs out and the sweeper gives the step back.
+            logger.error("step %s ended by a fault", key[0], exc_info=error)
+        self._bell.set()  # its dependents may be ready, and a slot is free
+
+    async def _watch(self) -> None:
+        """Renew leases when due, and cancel what is no longer ours: stopped, swept or taken."""
+        keys = list(self._running)
+        if not keys:
+            self._renewed_at = time.monotonic()
+            return
+        steps = [step for step, _ in keys]
+        now = time.monotonic()
+        try:
+            if now >= self._renew_at:
+                held = await in_db(lease.renew, self.owner, steps)
+                self._renewed_at = now
+                self._renew_at = now + min(settings.HEARTBEAT_SECONDS, settings.LEASE_SECONDS / 3)
+            else:
+                held = await in_db(lease.held, self.owner, steps)
+        except DatabaseError:
+            if time.monotonic() - self._renewed_at > settings.LEASE_SECONDS:
+                self._cancel(keys)  # by now somebody else has them
+            raise
+        self._cancel([key for key in keys if held.get(key[0]) != key[1]])
+
+    def _cancel(self, keys: list[tuple[uuid.UUID, int]]) -> None:
+        for key in keys:
+            if task := self._running.get(key):
+                task.cancel()
+
+    async def _sweep(self) -> None:
+        if swept := await in_db(lease.sweep):
+            logger.warning("%s steps of lost workers are given back", swept)
+            self._bell.set()
+
+    async def _tidy(self) -> None:
+        await in_db(sweeping.help_stuck_tasks)
+        await sweeping.remove_leftovers()
+
+    async def _show(self) -> None:
+        await asyncio.to_thread(presence.show, self.owner, self.in_flight)
+
+    async def _give_back(self) -> None:
+        """Let running steps end at a checkpoint, then cancel the rest; each releases its lease."""
+        async with self._claiming:
+            running = list(self._running.values())
+        if not running:
+            return
+        await asyncio.wait(running, timeout=settings.DRAIN_SECONDS)
+        self._cancel(list(self._running))
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+
+async def _pause(bell: asyncio.Event | None, seconds: float) -> None:
+    if bell is None:
+        await asyncio.sleep(seconds)
+        return
+    try:
+        async with asyncio.timeout(seconds):
+            await bell.wait()
+    except TimeoutError:
+        return
+    bell.clear()
+
+
+def _owner() -> str:
+    # Random: a process that starts anew must not hold the leases of the one before.
+    return f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"

@@ -1,0 +1,98 @@
+"""Finds what no transaction should leave behind: stuck tasks, and folders of attempts that ended."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
+
+from agents import escalations, fan_in
+from agents.lifecycle import StepState, TaskState
+from agents.models import Event, Step, Task
+from agents.models.tasks import Rule
+from agents.runtime.database import in_db
+from agents.runtime.files import in_files
+from agents.workspace.files import remove_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_QUIET = timedelta(seconds=60)
+_MOVING = (StepState.READY, StepState.LEASED, StepState.WAITING_HUMAN)
+_AT_WORK = (TaskState.QUEUED, TaskState.PLANNING, TaskState.WORKING, TaskState.ASSEMBLING)
+
+
+def help_stuck_tasks() -> int:
+    """Count anew what steps of a still task wait for; if nothing becomes ready, ask a person."""
+    moving = Step.objects.filter(task=OuterRef("pk"), state__in=_MOVING)
+    lately = Event.objects.filter(task=OuterRef("pk"), at__gt=Now() - _QUIET)
+    still = Task.objects.filter(~Exists(moving), ~Exists(lately), state__in=_AT_WORK)
+    stuck = list(still[:50])
+    for task in stuck:
+        _help(task)
+    return len(stuck)
+
+
+async def remove_leftovers() -> None:
+    """Remove the workspaces of attempts that no longer hold their step."""
+    folders = await in_files(_folders)
+    if not folders:
+        return
+    wanted = await in_db(_wanted, list(folders))
+    for name, found in folders.items():
+        if name not in wanted:
+            await in_files(_remove, found)
+
+
+def _help(task: Task) -> None:
+    with transaction.atomic():
+        if fan_in.recount(task):
+            return
+        locked = Task.objects.select_for_update(no_key=True).get(pk=task.pk)
+        if locked.state == task.state:
+            escalations.raise_on(
+                locked,
+                rule=Rule.FAULT,
+                detail="No step of this task can go on. What was finished is kept.",
+                evidence={"state": task.state},
+            )
+
+
+def _root() -> Path:
+    root: Path = settings.DATA_DIR / "workspaces"
+    return root
+
+
+def _folders() -> dict[tuple[uuid.UUID, int], list[Path]]:
+    """Return what lies about, by step and attempt; names we did not make are left alone."""
+    found: dict[tuple[uuid.UUID, int], list[Path]] = {}
+    for path in _root().glob("*/*"):
+        step, _, rest = path.name.partition(".")
+        attempt = rest.removesuffix(".json")
+        try:
+            key = uuid.UUID(step), int(attempt)
+        except ValueError:
+            continue
+        found.setdefault(key, []).append(path)
+    return found
+
+
+def _wanted(keys: list[tuple[uuid.UUID, int]]) -> set[tuple[uuid.UUID, int]]:
+    steps = Step.objects.filter(pk__in=[step for step, _ in keys], state=StepState.LEASED)
+    return set(steps.values_list("pk", "attempt"))
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            remove_folder(path)
+        else:
+            path.unlink(missing_ok=True)
+    for path in paths:
+        if path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()
