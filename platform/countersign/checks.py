@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import ERROR, CheckMessage, Error, register
 from django.core.checks import Warning as Caution
 
 if TYPE_CHECKING:
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from django.apps import AppConfig
 
 _LOCAL = {"localhost", "127.0.0.1", "[::1]"}
+
+
+def faults() -> list[CheckMessage]:
+    """Return what is wrong with the settings alone; needs no app to be loaded."""
+    found = [*secret_key_is_long(None), *model_is_readable(None)]
+    return [message for message in found if message.level >= ERROR]
 
 
 @register
@@ -26,7 +32,7 @@ def secret_key_is_long(
     return [
         Error(
             "SECRET_KEY is shorter than 32 characters.",
-            hint="Give 50 random ones, or unset SECRET_KEY and Countersign makes its own.",
+            hint="give 50 random ones, or unset SECRET_KEY and Countersign makes its own.",
             id="countersign.E001",
         )
     ]
@@ -44,7 +50,7 @@ def model_is_readable(
     return [
         Error(
             f"COUNTERSIGN_MODEL is {model!r}, which names no model.",
-            hint="Set rehearsal, openai:NAME, anthropic:NAME or ollama:NAME.",
+            hint="set rehearsal, openai:NAME, anthropic:NAME or ollama:NAME.",
             id="countersign.E002",
         )
     ]
@@ -60,7 +66,7 @@ def cookies_are_safe_abroad(
     return [
         Caution(
             "ALLOWED_HOSTS names other machines, but cookies are also sent over plain HTTP.",
-            hint="Serve over HTTPS and set COUNTERSIGN_SECURE_COOKIES=1.",
+            hint="serve over HTTPS and set COUNTERSIGN_SECURE_COOKIES=1.",
             id="countersign.W001",
         )
     ]
@@ -76,7 +82,7 @@ def _key_is_there(provider: str) -> list[CheckMessage]:
     return [
         Error(
             f"COUNTERSIGN_MODEL asks for {provider}, but {name} is not set.",
-            hint=f"Set {name}, or unset COUNTERSIGN_MODEL to rehearse without a model.",
+            hint=f"set {name}, or unset COUNTERSIGN_MODEL to rehearse without a model.",
             id="countersign.E003",
         )
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,19 @@ def read_choices() -> Choices:
         )
     except ImproperlyConfigured as error:
         raise SetupError(str(error)) from error
+
+
+def check_settings() -> None:
+    """Read all other settings as every process will; raises SetupError for the first bad one."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countersign.settings")
+    try:
+        from countersign import checks  # reads the settings, so not before they may be read
+
+        faults = checks.faults()
+    except ImproperlyConfigured as error:
+        raise SetupError(str(error)) from error
+    for fault in faults:
+        raise SetupError(f"{str(fault.msg).rstrip('.')}; {fault.hint}")
 
 
 def open_data_dir(choices: Choices) -> IO[str]:

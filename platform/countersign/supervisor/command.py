@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from countersign.supervisor import records, screen
 from countersign.supervisor.children import leash
-from countersign.supervisor.choices import SetupError, listen, open_data_dir, read_choices
+from countersign.supervisor.choices import (
+    SetupError,
+    check_settings,
+    listen,
+    open_data_dir,
+    read_choices,
+)
 from countersign.supervisor.crew import Crew, Stopped
 from countersign.supervisor.parts import Parts
 
@@ -53,6 +59,7 @@ def run(*, verbose: bool) -> int:
     try:
         choices = read_choices()
         with open_data_dir(choices), listen(choices.port) as listener:
+            check_settings()
             return Supervisor(choices, listener, verbose=verbose).run(began)
     except SetupError as error:
         screen.refuse(str(error))
@@ -84,7 +91,7 @@ class Supervisor:
             screen.say("Stopping.")
         finally:
             self.crew.stop()
-        screen.say("Everything is stopped.")
+        screen.say("Everything is stopped; the data stay.")
         return 0
 
     def _start(self) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class Postgres:
             done = _run(
                 _binary("initdb"),
                 *("-D", str(draft), "-U", OWNER, "--pwfile", password.name),
-                *("--auth=scram-sha-256", "--encoding=UTF8", "--no-sync", "--no-instructions"),
+                *("--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"),
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-locale"),
                 *("-c", "scram_iterations=1"),
             )

@@ -37,7 +37,6 @@ def main() -> int:
 
 def _prepare() -> dict[str, Any]:
     django.setup()
-    _check_settings()
     logins: dict[str, str] = json.loads(sys.stdin.readline() or "{}").get("logins", {})
     _check_redis()
     _check_broker()
@@ -45,14 +44,6 @@ def _prepare() -> dict[str, Any]:
     _migrate()
     _grant(logins)
     return _seed()
-
-
-def _check_settings() -> None:
-    from django.core import checks
-
-    for message in checks.run_checks():
-        if message.level >= checks.ERROR:
-            raise SetupError(" ".join(filter(None, (str(message.msg), message.hint))))
 
 
 def _check_redis() -> None:
