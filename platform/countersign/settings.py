@@ -42,7 +42,7 @@ OLLAMA_BASE_URL = env_text("OLLAMA_BASE_URL", "http://127.0.0.1:11434/v1")
 # The agent runtime: seconds, and steps in flight per worker process.
 LEASE_SECONDS = env_int("COUNTERSIGN_LEASE_SECONDS", 30)
 HEARTBEAT_SECONDS = env_int("COUNTERSIGN_HEARTBEAT_SECONDS", 10)
-DRAIN_SECONDS = env_int("COUNTERSIGN_DRAIN_SECONDS", 8)
+DRAIN_SECONDS = env_int("COUNTERSIGN_DRAIN_SECONDS", 5)
 STEPS_IN_FLIGHT = env_int("COUNTERSIGN_STEPS_IN_FLIGHT", 500)
 # Milliseconds between the words of a rehearsal, so that people see it live; 0 in tests.
 REHEARSAL_PACE_MS = env_int("COUNTERSIGN_REHEARSAL_PACE_MS", 20)

@@ -31,6 +31,7 @@ class Choices:
     database_url_effects: str
     redis_url: str
     broker_url: str
+    drain_seconds: int
 
     @property
     def logs(self) -> Path:
@@ -50,6 +51,7 @@ def read_choices() -> Choices:
             database_url_effects=env_text("DATABASE_URL_EFFECTS"),
             redis_url=env_text("REDIS_URL"),
             broker_url=env_text("CELERY_BROKER_URL"),
+            drain_seconds=env_int("COUNTERSIGN_DRAIN_SECONDS", 5),
         )
     except ImproperlyConfigured as error:
         raise SetupError(str(error)) from error

@@ -73,7 +73,7 @@ class Supervisor:
         self.choices = choices
         self.listener = listener
         self.port = listener.getsockname()[1]
-        self.crew = Crew(choices.data_dir, screen.say)
+        self.crew = Crew(choices.data_dir, screen.say, drain_seconds=choices.drain_seconds)
         self.parts = Parts(choices, port=self.port)
         self.mirror = screen.Mirror() if verbose else None
         self._readiness: dict[str, bool] = {}

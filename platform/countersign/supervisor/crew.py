@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from countersign.supervisor.children import Child
 
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Seconds. All in all a stop takes less than ten.
-_WORKERS_MAY_TAKE = 7.5
+# Seconds. With the usual drain of five a stop takes less than ten in all.
+_AFTER_THE_DRAIN = 2.5
 _SERVICES_MAY_TAKE = 1.5
 
 
@@ -31,8 +31,9 @@ class Stopped(Exception):
 class Crew:
     """All children of one `up`; services (database, Redis) stop after the workers that use them."""
 
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, say: Callable[[str], None], *, drain_seconds: int) -> None:
         self.folder = folder
+        self.workers_may_take = drain_seconds + _AFTER_THE_DRAIN
         self.say = say
         self.children: list[Child] = []
         self.services: list[Child] = []
@@ -82,7 +83,7 @@ class Crew:
 
     def stop(self) -> None:
         """Stop every child, the stubborn by force, and whatever they left behind."""
-        self._stop_group(self.children, _WORKERS_MAY_TAKE)
+        self._stop_group(self.children, self.workers_may_take)
         self._stop_group(self.services, _SERVICES_MAY_TAKE)
         self._end_leftovers()
         records.remove(self.folder)
