@@ -220,6 +220,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env_text("COUNTERSIGN_LOG_LEVEL", "INFO")},
     "loggers": {
         "httpx": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
         "mcp": {"level": "WARNING"},
         "fastmcp": {"level": "WARNING"},
     },
