@@ -67,6 +67,24 @@ SECRETS = (
 )
 TESTS = ("tests/**", "**/tests/**", "**/test_*", "**/*_test.*", "**/*.spec.*", "**/*.test.*")
 
+WARNINGS = {
+    "secret": (Risk.HIGH, "May contain a secret"),
+    "hidden_character": (Risk.MEDIUM, "Contains hidden characters"),
+    "lookalike_character": (Risk.MEDIUM, "Contains letters that look like others"),
+    "outside_plan": (Risk.MEDIUM, "Changes files the plan did not mention"),
+    "not_scanned": (Risk.MEDIUM, "Was too large to be searched for hidden characters"),
+}
+# Read from the files themselves, or no danger: a report whose files are left out.
+TOLD_ELSEWHERE = {
+    "binary",
+    "deleted_test",
+    "left_out",
+    "mode_changed",
+    "no_change",
+    "submodule",
+    "symlink",
+}
+
 _ORDER = {Risk.LOW: 0, Risk.MEDIUM: 1, Risk.HIGH: 2}
 Finding = tuple[Risk, str]
 
@@ -85,7 +103,7 @@ def score(
     files = snapshot["files"]
     findings = [
         *_paths(files, money_paths=money_paths, protected_paths=protected_paths),
-        *_files(files),
+        *_files(files, snapshot["warnings"]),
         *_size(files),
         *_warnings(snapshot["warnings"]),
         *_claims(snapshot["claims"]),
@@ -117,13 +135,18 @@ def _paths(
             yield level, f"{sentence}: {_names(hits)}."
 
 
-def _files(files: list[dict[str, Any]]) -> Iterator[Finding]:
+def _files(files: list[dict[str, Any]], warnings: list[dict[str, Any]]) -> Iterator[Finding]:
+    thinned = {warning["path"] for warning in warnings if warning["kind"] == "deleted_test"}
     kinds: tuple[tuple[Risk, Callable[[dict[str, Any]], bool], str], ...] = (
         (Risk.HIGH, _is_submodule, "Adds or moves a submodule"),
         (Risk.HIGH, _is_link, "Adds or changes a symbolic link"),
         (Risk.MEDIUM, _mode_changed, "Changes file modes"),
         (Risk.MEDIUM, lambda file: bool(file["binary"]), "Changes binary files"),
-        (Risk.MEDIUM, _loses_tests, "Removes tests"),
+        (
+            Risk.MEDIUM,
+            lambda file: file["path"] in thinned or _loses_tests(file),
+            "Removes tests",
+        ),
     )
     for level, applies, sentence in kinds:
         hits = [file["path"] for file in files if applies(file)]
@@ -163,18 +186,16 @@ def _size(files: list[dict[str, Any]]) -> Iterator[Finding]:
 
 
 def _warnings(warnings: list[dict[str, Any]]) -> Iterator[Finding]:
-    groups: dict[str, list[str]] = {}
+    places: dict[str, list[str]] = {}
     for warning in warnings:
-        place = f"{warning.get('path', '')}:{warning.get('line') or ''}".strip(":")
-        groups.setdefault(str(warning.get("kind", "")), []).append(place)
-    for kind, places in sorted(groups.items()):
-        if "secret" in kind:
-            yield Risk.HIGH, f"May contain a secret: {_names(places)}."
-        elif "hidden" in kind or "character" in kind:
-            yield Risk.MEDIUM, f"Contains hidden characters: {_names(places)}."
-        else:
-            what = kind.replace("_", " ").replace("-", " ") or "unnamed"
-            yield Risk.MEDIUM, f"Carries a warning ({what}): {_names(places) or 'see below'}."
+        line = f":{warning['line']}" if warning["line"] else ""
+        places.setdefault(warning["kind"], []).append(f"{warning['path']}{line}")
+    for kind, found in sorted(places.items()):
+        if kind in WARNINGS:
+            level, sentence = WARNINGS[kind]
+            yield level, f"{sentence}: {_names(found)}."
+        elif kind not in TOLD_ELSEWHERE:
+            yield Risk.MEDIUM, f"Carries a warning: {kind.replace('_', ' ')}."
 
 
 def _claims(claims: list[dict[str, Any]]) -> Iterator[Finding]:

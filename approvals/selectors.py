@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from agents.lifecycle import EscalationState, TaskState
 from agents.models import Escalation, Task
+from agents.workspace.checks import CheckReport
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, Signature
 from approvals.rights import why_not
@@ -148,10 +149,9 @@ def effect_line(effect: dict[str, Any]) -> str:
 def evidence_lines(*, checks: dict[str, Any], claims: list[dict[str, Any]]) -> list[str]:
     """Say what our checks found and how many claims they prove; contradicted ones first."""
     lines = []
-    if checks.get("ran"):
-        lines.append(_checks_line(checks))
-    elif checks:
-        lines.append("Checks were not run")
+    if checks:
+        report = CheckReport.model_validate(checks)
+        lines.append(report.sentence if report.ran else f"Checks not run: {report.why_not}")
     if claims:
         of = dict.fromkeys(("contradicted", "proven", "not_checkable"), 0)
         for claim in claims:
@@ -161,13 +161,6 @@ def evidence_lines(*, checks: dict[str, Any], claims: list[dict[str, Any]]) -> l
         else:
             lines.append(f"{of['proven']} of {len(claims)} claims proven")
     return lines
-
-
-def _checks_line(checks: dict[str, Any]) -> str:
-    passed, failed = checks.get("passed"), checks.get("failed")
-    if checks.get("exit_code") != 0:
-        return f"{failed} tests fail" if failed else "Checks fail"
-    return f"{passed} tests pass" if passed else "Checks pass"
 
 
 def _needs_you(user: User, limit: int) -> list[InboxRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Any
 
-from agents.workspace.diffs import readable
+from agents import cautions
 from approvals import snapshots
 from approvals.exceptions import Refused
 from approvals.lifecycle import ApprovalState, SignatureVerdict
@@ -98,7 +98,9 @@ def require_same_objects(store: Store, approval: Approval, sealed: dict[str, Any
     if store.tree_of(sealed["head"]) != sealed["tree"]:
         raise _drift("the tree of the sealed commit")
     shown = {file["path"]: file for file in approval.snapshot["files"]}
-    actual = {_shown(diff.path): diff for diff in store.diff(sealed["base"], sealed["tree"])}
+    actual = {
+        cautions.shown(diff.path): diff for diff in store.diff(sealed["base"], sealed["tree"])
+    }
     differing = sorted(set(shown) ^ set(actual))
     if differing:
         raise _drift(f"the list of files ({differing[0]})")
@@ -117,7 +119,7 @@ def require_same_objects(store: Store, approval: Approval, sealed: dict[str, Any
 def _require_same_file(shown: dict[str, Any], diff: FileDiff) -> None:
     for name in _FILE_FIELDS:
         value = getattr(diff, name)
-        if shown[name] != (_shown(value) if name == "old_path" else value):
+        if shown[name] != (cautions.shown(value) if name == "old_path" else value):
             raise _drift(f"{name} of {shown['path']}")
     if [_facts(hunk) for hunk in diff.hunks] != [
         {name: hunk[name] for name in _HUNK_FIELDS} for hunk in shown["hunks"]
@@ -127,10 +129,6 @@ def _require_same_file(shown: dict[str, Any], diff: FileDiff) -> None:
 
 def _facts(hunk: HunkDiff) -> dict[str, Any]:
     return {name: getattr(hunk, name) for name in _HUNK_FIELDS}
-
-
-def _shown(path: str) -> str:
-    return readable(path.encode(errors="surrogateescape"))
 
 
 def _drift(field: str) -> Refused:
