@@ -161,7 +161,6 @@ class EffectInline(Stateful, ReadOnlyInline):
 
     model = Effect
     fields = ["name", "shown_state", "not_before", "started_at", "finished_at", "error"]
-    readonly_fields = ["name", "shown_state"]
 
     @admin.display(description="effect")
     def name(self, effect: Effect) -> SafeString | str:
@@ -184,7 +183,6 @@ class ApprovalAdmin(Stateful, ReadOnlyAdmin):
         *["shown_state", "risk", "reason", "requested_at", "expires_at", "decided_at"],
         *["decided_by", "digest", "sealed"],
     ]
-    readonly_fields = ["label", "shown_state", "sealed"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Approval]:
         """Leave the sealed text out of lists, and load what a row names."""
@@ -217,7 +215,6 @@ class SignatureAdmin(ReadOnlyAdmin):
         *["signer", "verdict", "approval_of", "requester", "single_person", "note"],
         *["digest", "address", "at"],
     ]
-    readonly_fields = ["approval_of"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Signature]:
         """Load what a row names, without the sealed text."""
@@ -242,7 +239,6 @@ class EffectAdmin(Stateful, ReadOnlyAdmin):
         *["kind", "approval_of", "position", "shown_state", "what", "outcome", "error"],
         *["worker", "not_before", "started_at", "finished_at"],
     ]
-    readonly_fields = ["approval_of", "shown_state", "what", "outcome"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Effect]:
         """Load what a row names, without the sealed text."""

@@ -33,7 +33,6 @@ class UseInline(ReadOnlyInline):
 
     model = MemoryUse
     fields = ["at", "task", "agent_slug", "attempt", "rank", "score", "shown_tokens", "why"]
-    readonly_fields = ["why"]
     ordering = ["-at"]
 
     @admin.display(description="score parts")
@@ -61,7 +60,6 @@ class MemoryAdmin(ReadOnlyAdmin):
         ("Dates", {"fields": ["recorded_at", "valid_from", "valid_to"]}),
         ("Use", {"fields": ["used_count", "helped_count", "hurt_count", "last_used_at"]}),
     ]
-    readonly_fields = ["shown_state", "replaced_by"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Memory]:
         """Load what every page names."""

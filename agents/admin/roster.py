@@ -71,7 +71,6 @@ class VersionInline(ReadOnlyInline):
 
     model = AgentVersion
     fields = ["version", "state", "model_profile", "max_turns", "published_at", "published_by"]
-    readonly_fields = ["version", "state"]
     verbose_name_plural = "versions: a published one never changes, a change is a new draft"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AgentVersion]:
@@ -317,6 +316,12 @@ def _page(version: AgentVersion) -> str:
 
 class ModelProfileForm(ModelForm):
     """A model choice; fallbacks one per line."""
+
+    base_url = forms.URLField(
+        required=False,
+        assume_scheme="https",
+        help_text="An OpenAI-compatible server. Empty: the provider's own.",
+    )
 
     fallbacks = LinesField(
         longest=200, required=False, help_text="Tried in order. One provider:name per line."

@@ -79,7 +79,6 @@ class StepInline(Stateful, ReadOnlyInline):
 
     model = Step
     fields = ["name", "agent", "round", "shown_state", "attempt", "started_at", "finished_at"]
-    readonly_fields = ["name", "shown_state"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Step]:
         """Load what a row names, without the instructions."""
@@ -122,7 +121,6 @@ class TaskAdmin(Stateful, ReadOnlyAdmin):
         ),
         ("Dates", {"fields": ["created_at", "started_at", "finished_at", "base_commit"]}),
     ]
-    readonly_fields = ["label", "shown_state", "asked", "more"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
         """Leave the long texts out of lists."""
@@ -159,7 +157,6 @@ class AttemptInline(Stateful, ReadOnlyInline):
 
     model = Attempt
     fields = ["name", "shown_state", "model", "turns", "input_tokens", "output_tokens", "worker"]
-    readonly_fields = ["name", "shown_state"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
         """Leave the conversation out."""
@@ -186,7 +183,6 @@ class StepAdmin(Stateful, ReadOnlyAdmin):
         *["told", "acceptance", "files", "asked", "waits", "attempt", "lease_owner", "lease_until"],
         *["base_commit", "result_commit", "answer", "created_at", "started_at", "finished_at"],
     ]
-    readonly_fields = ["shown_state", "told", "asked", "answer"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Step]:
         """Load what a page names."""
@@ -213,7 +209,6 @@ class ToolCallInline(Stateful, ReadOnlyInline):
 
     model = ToolCall
     fields = ["name", "server", "shown_state", "summary", "started_at", "finished_at"]
-    readonly_fields = ["name", "shown_state"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ToolCall]:
         """Leave the long texts out."""
@@ -238,7 +233,6 @@ class AttemptAdmin(Stateful, ReadOnlyAdmin):
         *["step", "number", "shown_state", "error", "model", "turns", "input_tokens"],
         *["output_tokens", "usd", "worker", "resumes", "started_at", "finished_at"],
     ]
-    readonly_fields = ["shown_state"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
         """Leave the conversation out."""
@@ -257,7 +251,6 @@ class ToolCallAdmin(Stateful, ReadOnlyAdmin):
         *["tool", "server", "attempt_of", "shown_state", "summary", "sandbox", "asked", "answer"],
         *["tree", "started_at", "finished_at"],
     ]
-    readonly_fields = ["attempt_of", "shown_state", "asked", "answer"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ToolCall]:
         """Load what a row names, without conversations."""
@@ -291,7 +284,6 @@ class EventAdmin(ReadOnlyAdmin):
     date_hierarchy = "at"
     ordering = ["-id"]
     fields = ["task", "seq", "kind", "step", "facts", "at"]
-    readonly_fields = ["facts"]
 
     @admin.display(description="data")
     def facts(self, event: Event) -> SafeString:
@@ -311,7 +303,6 @@ class EscalationAdmin(Stateful, ReadOnlyAdmin):
         *["task", "step", "attempt", "rule", "detail", "facts", "options", "shown_state"],
         *["choice", "note", "raised_at", "resolved_at", "resolved_by"],
     ]
-    readonly_fields = ["shown_state", "facts"]
 
     @admin.display(description="evidence")
     def facts(self, escalation: Escalation) -> SafeString:
@@ -331,7 +322,6 @@ class FileChangeInline(ReadOnlyInline):
 
     model = FileChange
     fields = ["path", "status", "added", "removed", "hunks_of"]
-    readonly_fields = ["hunks_of"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FileChange]:
         """Load the hunks' authors at once."""
@@ -361,7 +351,6 @@ class ProposalAdmin(ReadOnlyAdmin):
         *["title", "task", "round", "version", "kind", "model", "said", "reported"],
         *["base_commit", "head_commit", "tree", "added", "removed", "run", "warned", "created_at"],
     ]
-    readonly_fields = ["said", "reported", "run", "warned"]
 
     @admin.display(description="summary")
     def said(self, proposal: Proposal) -> SafeString | str:

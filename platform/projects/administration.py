@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.postgres.forms import SimpleArrayField
 from django.db import models, transaction
 from django.http import HttpResponseRedirect
@@ -89,6 +90,10 @@ class ReadOnlyAdmin(ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Every field there is."""
+        return list(self.fields or flatten_fieldsets(self.fieldsets or []))
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse."""
         return False
@@ -107,6 +112,10 @@ class ReadOnlyInline(TabularInline):
 
     extra = 0
     can_delete = False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Every field there is."""
+        return list(self.fields or [])
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse."""
