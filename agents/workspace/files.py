@@ -71,6 +71,7 @@ class Workspace:
     def materialise(self, commit: str) -> None:
         """Replace the folder by the files of a commit or tree; raises DangerousPath."""
         entries = self.store.paths(commit)
+        check_entries(entries)
         self.remove()
         self.folder.mkdir(parents=True, mode=0o755)
         write_files(self.store, entries, self.folder)
@@ -189,7 +190,7 @@ def write_files(
 
     Raises DangerousPath before anything is written when any name is unsafe or used twice.
     """
-    _check_names(entries)
+    check_entries(entries)
     for directory in sorted({parent for e in entries for parent in _parents(e.path)}):
         if is_portable(directory):
             (folder / directory).mkdir(mode=0o755)
@@ -214,7 +215,8 @@ def remove_folder(folder: Path) -> None:
             )
 
 
-def _check_names(entries: list[TreeEntry]) -> None:
+def check_entries(entries: list[TreeEntry]) -> None:
+    """Raise DangerousPath unless every name is safe, used once, and no file is another's folder."""
     seen: set[str] = set()
     for entry in entries:
         check_path(entry.path)
