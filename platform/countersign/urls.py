@@ -10,6 +10,7 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("admin/", admin.site.urls),
     path("api/", include("countersign.api.urls")),
+    path("", include("countersign.console.urls")),
 ]
 
 handler400 = "countersign.api.problems.bad_request"
