@@ -1,0 +1,1 @@
+"""The console: pages, fragments and forms for people."""

@@ -1,0 +1,25 @@
+"""Where to go next, and what to say of where a request came from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+
+def inside(request: HttpRequest, address: str | None) -> str:
+    """Return the address if it stays on this site, else the home page."""
+    if address and url_has_allowed_host_and_scheme(
+        address, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    ):
+        return address
+    return reverse("console:home")
+
+
+def address_of(request: HttpRequest) -> str | None:
+    """Return the network address the request came from, for the audit log."""
+    return request.META.get("REMOTE_ADDR") or None

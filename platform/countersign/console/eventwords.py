@@ -1,0 +1,217 @@
+"""Says each kind of event in one plain sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agents.events import Kind
+from agents.lifecycle import StepState, TaskState
+from agents.models.tasks import Choice, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agents.models import Event
+
+_SHOWN_ARGUMENTS = ("path", "pattern", "query", "text", "glob", "command")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """A sentence on an event; every part may hold untrusted text."""
+
+    text: str
+    who: str = ""  # a person's name, shown before the text
+    code: str = ""  # a path or command, in the mono face
+    detail: str = ""
+    tone: str = ""
+    icon: str = ""
+
+
+def say(event: Event) -> Said:
+    """Return the sentence of an event; an unknown shape gets the kind's plain label."""
+    words = _WORDS.get(event.kind)
+    data = event.data if isinstance(event.data, dict) else {}
+    return words(data) if words else Said(text=event.get_kind_display(), icon="info")
+
+
+def _submitted(data: dict[str, Any]) -> Said:
+    return Said(who=_text(data, "requester", "Somebody"), text="submitted the request")
+
+
+def _task_state(data: dict[str, Any]) -> Said:
+    state = _text(data, "state")
+    label = TaskState(state).label if state in TaskState.values else state
+    tone = "bad" if state == TaskState.FAILED else ""
+    return Said(text=f"Task: {label.lower()}", detail=_text(data, "reason"), tone=tone)
+
+
+def _planned(data: dict[str, Any]) -> Said:
+    steps = data.get("steps")
+    count = len(steps) if isinstance(steps, list) else steps
+    text = f"Split into {count} sub-tasks" if count not in {None, 1} else "One sub-task"
+    return Said(text=text, icon="split")
+
+
+def _step_state(data: dict[str, Any]) -> Said:
+    state = _text(data, "state")
+    label = StepState(state).label if state in StepState.values else state
+    tone = {"failed": "bad", "blocked": "warn", "waiting_human": "warn"}.get(state, "")
+    return Said(text=f"Step: {label.lower()}", detail=_text(data, "reason"), tone=tone)
+
+
+def _step_started(data: dict[str, Any]) -> Said:
+    attempt = data.get("attempt")
+    again = f", attempt {attempt}" if isinstance(attempt, int) and attempt > 1 else ""
+    return Said(text=f"Began{again}", detail=_text(data, "title"))
+
+
+def _step_finished(data: dict[str, Any]) -> Said:
+    state = _text(data, "state", "done")
+    tone = {"failed": "bad", "blocked": "warn"}.get(state, "ok")
+    label = StepState(state).label if state in StepState.values else state
+    return Said(text=label, detail=_text(data, "summary") or _text(data, "reason"), tone=tone)
+
+
+def _message(data: dict[str, Any]) -> Said:
+    if data.get("from") == "person":
+        who = _text(data, "author", "A person")
+        return Said(who=who, text="sent a note", detail=_text(data, "text"))
+    return Said(text="Said", detail=_text(data, "text"))
+
+
+def _tool_started(data: dict[str, Any]) -> Said:
+    return Said(text=_text(data, "tool", "a tool"), code=argument(data), icon="wrench")
+
+
+def _tool_finished(data: dict[str, Any]) -> Said:
+    tone = {"failed": "bad", "refused": "bad", "unknown": "warn"}.get(_text(data, "state"), "ok")
+    sandbox = _text(data, "sandbox")
+    under = f" (ran under {sandbox_word(sandbox)})" if sandbox else ""
+    return Said(
+        text=_text(data, "tool", "a tool"),
+        code=argument(data),
+        detail=_text(data, "summary") + under,
+        tone=tone,
+        icon="wrench",
+    )
+
+
+def _recalled(data: dict[str, Any]) -> Said:
+    found = data.get("memories") or data.get("lessons") or []
+    count = len(found) if isinstance(found, list) else 0
+    return Said(text=f"Recalled {count} lesson{'s' if count != 1 else ''}", icon="lightbulb")
+
+
+def _limit(data: dict[str, Any]) -> Said:
+    return Said(text="Near a limit", detail=_text(data, "detail"), tone="warn")
+
+
+def _raised(data: dict[str, Any]) -> Said:
+    rule = _text(data, "rule")
+    label = Rule(rule).label if rule in Rule.values else "A person is needed"
+    return Said(text=label, detail=_text(data, "detail"), tone="warn", icon="octagon-pause")
+
+
+def _resolved(data: dict[str, Any]) -> Said:
+    choice = _text(data, "choice")
+    label = Choice(choice).label if choice in Choice.values else "Decided how to go on"
+    return Said(who=_text(data, "by"), text=f"chose: {label.lower()}", detail=_text(data, "note"))
+
+
+def _proposal(data: dict[str, Any]) -> Said:
+    return Said(text="The proposal is ready", detail=_text(data, "title"), icon="file-text")
+
+
+def _requested(data: dict[str, Any]) -> Said:
+    risk = _text(data, "risk")
+    return Said(text="Sign-off requested", detail=f"{risk} risk" if risk else "", icon="pen-line")
+
+
+_VERDICTS = {
+    "approve": ("approved", "ok"),
+    "request_changes": ("requested changes", "warn"),
+    "reject": ("rejected it", "bad"),
+}
+
+
+def _signed(data: dict[str, Any]) -> Said:
+    text, _ = _VERDICTS.get(_text(data, "verdict"), ("signed", ""))
+    counted = f"{data['signed']} of {data['needed']} signatures" if "needed" in data else ""
+    return Said(who=_text(data, "by"), text=f"signed: {text}", detail=counted, icon="pen-line")
+
+
+def _decided(data: dict[str, Any]) -> Said:
+    text, tone = _VERDICTS.get(_text(data, "verdict"), (_text(data, "state", "decided"), ""))
+    return Said(who=_text(data, "by"), text=text, detail=_text(data, "reason"), tone=tone)
+
+
+def _effect_started(data: dict[str, Any]) -> Said:
+    return Said(text=f"Carrying out: {_text(data, 'kind', 'the effect')}", icon="git-merge")
+
+
+def _effect_finished(data: dict[str, Any]) -> Said:
+    if error := _text(data, "error"):
+        return Said(text="The effect failed", detail=error, tone="bad")
+    result = data.get("result")
+    commit = _text(result, "commit")[:7] if isinstance(result, dict) else ""
+    return Said(text="Merged as" if commit else "Carried out", code=commit, tone="ok")
+
+
+def _round(data: dict[str, Any]) -> Said:
+    number = data.get("round", "")
+    return Said(who=_text(data, "by"), text=f"opened round {number}".strip(), icon="undo-2")
+
+
+def _finished(data: dict[str, Any]) -> Said:
+    state = _text(data, "state")
+    label = TaskState(state).label if state in TaskState.values else "Over"
+    tone = {"done": "ok", "failed": "bad", "rejected": "bad"}.get(state, "")
+    return Said(text=f"Task: {label.lower()}", detail=_text(data, "reason"), tone=tone)
+
+
+def argument(data: dict[str, Any]) -> str:
+    """Return the one argument of a tool call people want to see."""
+    arguments = data.get("arguments")
+    if not isinstance(arguments, dict):
+        return ""
+    found = next((arguments[name] for name in _SHOWN_ARGUMENTS if arguments.get(name)), "")
+    return str(found)[:160]
+
+
+def sandbox_word(sandbox: str) -> str:
+    """Say what repository code ran under."""
+    return {"bubblewrap": "a sandbox", "rlimits": "resource limits only, no sandbox"}.get(
+        sandbox, sandbox or "nothing known"
+    )
+
+
+def _text(data: dict[str, Any], key: str, default: str = "") -> str:
+    value = data.get(key)
+    return str(value) if value not in (None, "") else default
+
+
+_WORDS: dict[str, Callable[[dict[str, Any]], Said]] = {
+    Kind.TASK_SUBMITTED: _submitted,
+    Kind.TASK_STATE: _task_state,
+    Kind.TASK_PLANNED: _planned,
+    Kind.STEP_STATE: _step_state,
+    Kind.STEP_STARTED: _step_started,
+    Kind.MESSAGE: _message,
+    Kind.TOOL_STARTED: _tool_started,
+    Kind.TOOL_FINISHED: _tool_finished,
+    Kind.STEP_FINISHED: _step_finished,
+    Kind.MEMORY_RECALLED: _recalled,
+    Kind.LIMIT_WARNED: _limit,
+    Kind.ESCALATION_RAISED: _raised,
+    Kind.ESCALATION_RESOLVED: _resolved,
+    Kind.PROPOSAL_READY: _proposal,
+    Kind.APPROVAL_REQUESTED: _requested,
+    Kind.APPROVAL_SIGNED: _signed,
+    Kind.APPROVAL_DECIDED: _decided,
+    Kind.EFFECT_STARTED: _effect_started,
+    Kind.EFFECT_FINISHED: _effect_finished,
+    Kind.ROUND_STARTED: _round,
+    Kind.TASK_FINISHED: _finished,
+}

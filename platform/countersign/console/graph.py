@@ -1,0 +1,226 @@
+"""The run as a picture: router, specialists by dependency, aggregator, sign-off, effect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agents.lifecycle import StepKind, StepState, TaskState
+from approvals.lifecycle import ApprovalState, EffectState
+from countersign.console import looks
+from countersign.templatetags.console import duration, usd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agents.models import Attempt, Step, Task
+    from approvals.models import Approval, Effect
+
+_NARROW, _WIDE = 5, 6  # shares of the width; the CSS classes graph-narrow and graph-wide
+_INSET = 0.065  # of a column's width on each side; the CSS padding of a node's cell
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One box of the run."""
+
+    key: str
+    name: str
+    title: str
+    look: looks.Look
+    note: str = ""
+    agent: Any = None
+    step: Step | None = None
+    person: str = ""
+    icon: str = ""
+    began: bool = False
+    done: bool = False
+    active: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """One decorative line, as an SVG path in a 100 by 100 box."""
+
+    path: str
+    tone: str
+
+
+@dataclass
+class Graph:
+    """Columns of nodes from left to right, and the lines between them."""
+
+    columns: list[tuple[str, list[Node]]]
+    edges: list[Edge] = field(default_factory=list)
+    rows: int = 1
+
+
+def graph_of(
+    task: Task,
+    steps: Sequence[Step],
+    attempts: dict[object, Attempt],
+    *,
+    approval: Approval | None,
+    effect: Effect | None,
+    signers: str,
+    kind: str,
+) -> Graph:
+    """Return the run of one round; `steps` are those of the round and the route step."""
+    route = [step for step in steps if step.kind == StepKind.ROUTE][-1:]
+    work = [step for step in steps if step.kind == StepKind.WORK]
+    assemble = [step for step in steps if step.kind == StepKind.ASSEMBLE][-1:]
+    columns = [("narrow", [_node(step, attempts) for step in route])]
+    columns += [("wide", [_node(step, attempts) for step in level]) for level in _levels(work)] or [
+        ("wide", [_unplanned()])
+    ]
+    columns.append(("wide", [_node(step, attempts) for step in assemble] or [_assembly()]))
+    columns.append(("narrow", [_sign_off(task, approval, signers)]))
+    columns.append(("narrow", [_effect(task, effect, kind)]))
+    graph = Graph(columns=[column for column in columns if column[1]])
+    graph.rows = max(len(nodes) for _, nodes in graph.columns)
+    graph.edges = list(_edges(graph, steps))
+    return graph
+
+
+def _levels(work: Sequence[Step]) -> list[list[Step]]:
+    ids = {step.pk for step in work}
+    depth: dict[object, int] = {}
+    for _ in work:
+        for step in work:
+            needs = [row.needs_id for row in step.dependencies.all() if row.needs_id in ids]
+            depth[step.pk] = 1 + max((depth.get(need, 0) for need in needs), default=-1)
+    levels: dict[int, list[Step]] = {}
+    for step in work:
+        levels.setdefault(depth[step.pk], []).append(step)
+    return [levels[key] for key in sorted(levels)]
+
+
+def _node(step: Step, attempts: dict[object, Attempt]) -> Node:
+    attempt = attempts.get(step.pk)
+    look = looks.of_step(step, word=_step_word(step, attempt))
+    notes = []
+    if step.started_at and step.finished_at:
+        notes.append(str(duration(step.finished_at - step.started_at)))
+    if attempt and attempt.usd:
+        notes.append(str(usd(attempt.usd)))
+    return Node(
+        key=str(step.pk),
+        name=step.agent.name,
+        title=step.title,
+        look=look,
+        note=", ".join(notes),
+        agent=step.agent,
+        step=step,
+        began=step.state not in {StepState.WAITING, StepState.READY},
+        done=step.state == StepState.DONE,
+        active=step.state == StepState.LEASED,
+    )
+
+
+def _step_word(step: Step, attempt: Attempt | None) -> str:
+    if step.state == StepState.LEASED and attempt is not None:
+        return f"turn {min(attempt.turns + 1, step.max_turns)} of {step.max_turns}"
+    if step.state == StepState.WAITING:
+        needs = [row.needs.agent.name for row in step.dependencies.all()]
+        return f"waits for {', '.join(dict.fromkeys(needs))}" if needs else "waits"
+    return looks.of_step(step).word.lower()
+
+
+def _unplanned() -> Node:
+    look = looks.Look(word="after the plan", icon="circle-dashed", tone="muted")
+    return Node(key="plan", name="Specialists", title="", look=look, icon="users")
+
+
+def _assembly() -> Node:
+    look = looks.Look(word="makes one proposal", icon="circle-dashed", tone="muted")
+    return Node(key="assemble", name="Aggregator", title="", look=look, icon="blocks")
+
+
+def _sign_off(task: Task, approval: Approval | None, signers: str) -> Node:
+    if approval is None:
+        look = looks.Look(word=f"by {signers}", icon="pen-line", tone="ink")
+        return Node(key="sign", name="Sign-off", title="", look=look, icon="pen-line")
+    look = looks.of_approval(approval)
+    if approval.decided_by:
+        word = f"{look.word.lower()} by {approval.decided_by.display_name}"
+        look = looks.of_approval(approval, word=word)
+    return Node(
+        key="sign",
+        name="Sign-off",
+        title="",
+        look=look,
+        icon="pen-line",
+        person=approval.decided_by.display_name if approval.decided_by else "",
+        began=True,
+        done=approval.state == ApprovalState.APPROVED,
+        active=approval.state == ApprovalState.PENDING and task.state == TaskState.REVIEW,
+    )
+
+
+def _effect(task: Task, effect: Effect | None, kind: str) -> Node:
+    name, icon = ("Deliver", "send") if kind == "report" else ("Merge", "git-merge")
+    if effect is None:
+        look = looks.Look(word="after sign-off", icon="circle-dashed", tone="muted")
+        return Node(key="effect", name=name, title="", look=look, icon=icon)
+    look = looks.of_effect(effect.state)
+    return Node(
+        key="effect",
+        name=name,
+        title="",
+        look=looks.Look(word=look.word.lower(), icon=look.icon, tone=look.tone, spins=look.spins),
+        icon=icon,
+        began=effect.state != EffectState.WITHDRAWN,
+        done=effect.state == EffectState.DONE,
+        active=effect.state == EffectState.DOING,
+    )
+
+
+def _edges(graph: Graph, steps: Sequence[Step]) -> list[Edge]:
+    places = _places(graph)
+    edges = []
+    for start, end in _pairs(graph, steps):
+        if start.key not in places or end.key not in places:
+            continue
+        (_, x1, y1), (x2, _, y2) = places[start.key], places[end.key]
+        middle = (x1 + x2) / 2
+        path = f"M{x1:.2f} {y1:.2f}C{middle:.2f} {y1:.2f} {middle:.2f} {y2:.2f} {x2:.2f} {y2:.2f}"
+        tone = "run" if start.done and end.active else "ok" if start.done and end.began else "idle"
+        edges.append(Edge(path=path, tone=tone))
+    return edges
+
+
+def _places(graph: Graph) -> dict[str, tuple[float, float, float]]:
+    """Return left edge, right edge and centre of each node, in hundredths."""
+    shares = [_WIDE if width == "wide" else _NARROW for width, _ in graph.columns]
+    unit = 100 / sum(shares)
+    places, left = {}, 0.0
+    for share, (_, nodes) in zip(shares, graph.columns, strict=True):
+        width = share * unit
+        inset = width * _INSET
+        for index, node in enumerate(nodes):
+            centre = ((graph.rows - len(nodes)) / 2 + index + 0.5) / graph.rows * 100
+            places[node.key] = (left + inset, left + width - inset, centre)
+        left += width
+    return places
+
+
+def _pairs(graph: Graph, steps: Sequence[Step]) -> list[tuple[Node, Node]]:
+    nodes = {node.key: node for _, column in graph.columns for node in column}
+    work = {str(step.pk) for step in steps if step.kind == StepKind.WORK} or {"plan"}
+    needed = {
+        (str(row.needs_id), str(step.pk))
+        for step in steps
+        for row in step.dependencies.all()
+        if {str(row.needs_id), str(step.pk)} <= work
+    }
+    routes = [node for node in nodes.values() if node.step and node.step.kind == StepKind.ROUTE]
+    roots = work - {end for _, end in needed}
+    leaves = work - {start for start, _ in needed}
+    (assembly,), (sign_off,), (effect,) = (nodes for _, nodes in graph.columns[-3:])
+    return [
+        *((route, nodes[root]) for route in routes for root in sorted(roots)),
+        *((nodes[start], nodes[end]) for start, end in sorted(needed)),
+        *((nodes[leaf], assembly) for leaf in sorted(leaves)),
+        (assembly, sign_off),
+        (sign_off, effect),
+    ]

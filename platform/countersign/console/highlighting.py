@@ -1,0 +1,62 @@
+"""Colours source lines with five token classes; what Pygments cannot read stays plain."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from pygments.lexers import get_lexer_for_filename
+from pygments.token import Comment, Keyword, Name, Number, Operator, String, _TokenType
+from pygments.util import ClassNotFound
+
+if TYPE_CHECKING:
+    from pygments.lexer import Lexer
+
+Run = tuple[str, str]  # token class (k, s, n, f, c or empty) and text
+
+_LARGEST = 200_000  # characters coloured; more is shown plain rather than late
+_CLASSES: tuple[tuple[_TokenType, str], ...] = (
+    (Comment, "c"),
+    (String, "s"),
+    (Number, "n"),
+    (Keyword, "k"),
+    (Operator.Word, "k"),
+    (Name.Function, "f"),
+    (Name.Class, "f"),
+    (Name.Decorator, "f"),
+    (Name.Builtin, "f"),
+    (Name.Tag, "k"),
+    (Name.Attribute, "f"),
+)
+_RETURN = "\ue00d"  # stands for a carriage return: Pygments would make it a line of its own
+
+
+def colour(path: str, lines: list[str]) -> list[list[Run]]:
+    """Return each line as coloured runs whose texts join to the line exactly."""
+    text = "\n".join(lines)
+    lexer = _lexer(path)
+    if lexer is None or len(text) > _LARGEST:
+        return [[("", line)] for line in lines]
+    rows: list[list[Run]] = [[]]
+    for kind, value in lexer.get_tokens(text.replace("\r", _RETURN)):
+        token = _class_of(kind)
+        for index, piece in enumerate(value.replace(_RETURN, "\r").split("\n")):
+            if index:
+                rows.append([])
+            if piece:
+                rows[-1].append((token, piece))
+    if ["".join(run[1] for run in row) for row in rows] != lines:
+        return [[("", line)] for line in lines]
+    return rows
+
+
+@lru_cache(maxsize=64)
+def _lexer(path: str) -> Lexer | None:
+    try:
+        return get_lexer_for_filename(path, stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        return None
+
+
+def _class_of(kind: _TokenType) -> str:
+    return next((name for parent, name in _CLASSES if kind in parent), "")

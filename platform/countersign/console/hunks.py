@@ -1,0 +1,120 @@
+"""The sealed change set as the page shows it: files, hunks, authors, anchors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from countersign.console import diff
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_COLLAPSE_ABOVE = 400  # changed lines; the file is folded, never cut
+_TESTS = ("tests/", "test_", "/tests/")
+
+
+@dataclass(kw_only=True)
+class HunkView:
+    """One hunk with its author, its rows and what the reader said of it."""
+
+    id: str
+    header: str
+    section: str
+    author: dict[str, Any] | None
+    blocks: tuple[diff.Block, ...]
+    is_new: bool = False
+    verdict: str = ""
+    note: str = ""
+
+
+@dataclass(kw_only=True)
+class FileView:
+    """One file of the change set."""
+
+    anchor: str
+    path: str
+    old_path: str
+    status: str
+    added: int
+    removed: int
+    binary: bool
+    mode: str
+    hunks: list[HunkView]
+    authors: list[dict[str, Any]]
+    folded: bool
+    lines: set[int] = field(default_factory=set)  # of the new side, as shown
+
+    @property
+    def new_count(self) -> int:
+        """How many hunks the proposal before did not have."""
+        return sum(hunk.is_new for hunk in self.hunks)
+
+
+def files_of(sealed: dict[str, Any], new: Collection[str] | None) -> list[FileView]:
+    """Return the sealed files, tests last; `new` names hunks the round before did not have."""
+    agents = {agent["slug"]: agent for agent in sealed["agents"]}
+    files = sorted(sealed["files"], key=lambda file: _is_test(file["path"]))
+    return [_file(index, file, agents, new) for index, file in enumerate(files, 1)]
+
+
+def _file(
+    index: int, file: dict[str, Any], agents: dict[str, Any], new: Collection[str] | None
+) -> FileView:
+    hunks = [_hunk(file["path"], hunk, agents, new) for hunk in file["hunks"]]
+    authors = {
+        hunk.author["slug"]: hunk.author for hunk in hunks if hunk.author and hunk.author["slug"]
+    }
+    return FileView(
+        anchor=f"f{index}",
+        path=file["path"],
+        old_path=file["old_path"] if file["old_path"] != file["path"] else "",
+        status=file["status"],
+        added=file["added"],
+        removed=file["removed"],
+        binary=file["binary"],
+        mode=_mode(file),
+        hunks=hunks,
+        authors=list(authors.values()),
+        folded=file["added"] + file["removed"] > _COLLAPSE_ABOVE,
+        lines={
+            row.new.number
+            for hunk in hunks
+            for block in hunk.blocks
+            for row in block.rows
+            if row.new
+        },
+    )
+
+
+def _hunk(
+    path: str, hunk: dict[str, Any], agents: dict[str, Any], new: Collection[str] | None
+) -> HunkView:
+    header = (
+        f"@@ -{hunk['old_start']},{hunk['old_lines']} +{hunk['new_start']},{hunk['new_lines']} @@"
+    )
+    return HunkView(
+        id=hunk["id"],
+        header=header,
+        section=hunk["section"],
+        author=_author(hunk["author"], agents),
+        blocks=diff.blocks(path, hunk["text"], hunk["old_start"], hunk["new_start"]),
+        is_new=new is not None and hunk["id"] in new,
+    )
+
+
+def _author(author: dict[str, Any] | None, agents: dict[str, Any]) -> dict[str, Any] | None:
+    if not author:
+        return None
+    return {"slug": author["agent"], **agents.get(author["agent"], {}), **author}
+
+
+def _is_test(path: str) -> bool:
+    return path.startswith(_TESTS) or any(part in f"/{path}" for part in ("/tests/", "/test_"))
+
+
+def _mode(file: dict[str, Any]) -> str:
+    old, new = file.get("old_mode", ""), file.get("new_mode", "")
+    if old and new and old != new and "000000" not in {old, new}:
+        return f"mode {old} to {new}"
+    return "executable" if new == "100755" and file["status"] == "added" else ""

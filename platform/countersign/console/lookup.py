@@ -1,0 +1,42 @@
+"""Finds what a URL names, only among what the person may see; the rest is a plain 404."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+
+from agents.models import Task
+from approvals.models import Approval
+
+if TYPE_CHECKING:
+    from projects.models import User
+
+
+def task_or_404(user: User, number: int) -> Task:
+    """Return the task of this number."""
+    _within_bigint(number)
+    tasks = Task.objects.visible_to(user).select_related("project", "requester")
+    return get_object_or_404(tasks, number=number)
+
+
+def approval_or_404(user: User, number: int, round_number: int) -> Approval:
+    """Return the newest approval of a task's round."""
+    _within_bigint(number)
+    approval = (
+        Approval.objects.visible_to(user)
+        .select_related("task", "project", "requester", "proposal", "policy", "decided_by")
+        .filter(task__number=number, proposal__round=round_number)
+        .order_by("-proposal__version", "-id")
+        .first()
+    )
+    if approval is None:
+        raise Http404
+    return approval
+
+
+def _within_bigint(number: int) -> None:
+    # PostgreSQL would refuse the number with a 500; there is no such task.
+    if number > 2**63 - 1:
+        raise Http404

@@ -1,0 +1,156 @@
+"""The limits of a task beside what is used of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+
+from agents.lifecycle import StepState
+from agents.limits import Limits, warns
+from countersign.templatetags.console import amount, clock, usd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from agents.models import Attempt, Step, Task
+
+_MOST_SEGMENTS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meter:
+    """One limit and what is used of it."""
+
+    key: str
+    label: str
+    value: str
+    limit: str
+    used: float
+    most: float
+    note: str = ""
+    segments: tuple[Segment, ...] = ()
+    since: datetime | None = None  # the clock ticks on in the browser
+
+    @property
+    def percent(self) -> int:
+        """How full it is, for the bar."""
+        return min(100, round(100 * self.used / self.most)) if self.most else 0
+
+    @property
+    def tone(self) -> str:
+        """Amber from 80 % on, red when used up."""
+        if self.most and self.used >= self.most:
+            return "bad"
+        return "warn" if self.most and warns(used=self.used, limit=self.most) else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """One piece of a bar of counted things."""
+
+    x: float
+    width: float
+    full: bool
+
+
+def meters_of(task: Task, steps: Sequence[Step], attempts: dict[object, Attempt]) -> list[Meter]:
+    """Return the five meters of a task; turns and calls are those of the agent in focus."""
+    limits = Limits.of(task.limits)
+    meters = [_time(task, limits), _cost(task, limits), _tokens(task, limits)]
+    step = focus_of(steps)
+    if step is not None:
+        attempt = attempts.get(step.pk)
+        turns = attempt.turns if attempt else 0
+        left = max(0, step.max_turns - turns)
+        meters.append(
+            Meter(
+                key="turns",
+                label=f"Turns, {step.agent.name}",
+                value=str(turns),
+                limit=str(step.max_turns),
+                used=turns,
+                most=step.max_turns,
+                note=f"{left} left",
+                segments=_segments(turns, step.max_turns),
+            )
+        )
+    meters.append(
+        Meter(
+            key="rounds",
+            label="Rounds",
+            value=str(task.round),
+            limit=str(limits.rounds),
+            used=task.round - 1,
+            most=limits.rounds,
+            note=f"{task.tool_calls} tool calls",
+            segments=_segments(task.round, limits.rounds),
+        )
+    )
+    return meters
+
+
+def focus_of(steps: Sequence[Step]) -> Step | None:
+    """Return the step people most likely want to watch: running, else the last begun."""
+    running = [step for step in steps if step.state == StepState.LEASED]
+    stopped = [step for step in steps if step.state == StepState.WAITING_HUMAN]
+    begun = [step for step in steps if step.started_at is not None or step.attempt]
+    found = running or stopped or begun[-1:] or list(steps)[:1]
+    return found[0] if found else None
+
+
+def seconds_used(task: Task) -> float:
+    """Return how long the task has been at work, or was."""
+    begun = task.started_at or task.created_at
+    return max(0.0, ((task.finished_at or timezone.now()) - begun).total_seconds())
+
+
+def _time(task: Task, limits: Limits) -> Meter:
+    seconds = seconds_used(task)
+    return Meter(
+        key="time",
+        label="Time",
+        value=clock(seconds),
+        limit=clock(limits.seconds),
+        used=seconds,
+        most=limits.seconds,
+        since=None if task.over else task.started_at or task.created_at,
+    )
+
+
+def _cost(task: Task, limits: Limits) -> Meter:
+    return Meter(
+        key="cost",
+        label="Cost",
+        value=usd(task.usd),
+        limit=usd(limits.usd),
+        used=float(task.usd),
+        most=limits.usd,
+        note="no model, no cost" if task.rehearsal else "",
+    )
+
+
+def _tokens(task: Task, limits: Limits) -> Meter:
+    tokens = task.input_tokens + task.output_tokens
+    return Meter(
+        key="tokens",
+        label="Tokens",
+        value=amount(tokens),
+        limit=amount(limits.tokens),
+        used=tokens,
+        most=limits.tokens,
+        note="none in rehearsal" if task.rehearsal else "",
+    )
+
+
+def _segments(full: int, total: int) -> tuple[Segment, ...]:
+    if not 1 < total <= _MOST_SEGMENTS:
+        return ()
+    gap = 1.0
+    width = (100 - gap * (total - 1)) / total
+    return tuple(
+        Segment(x=round(index * (width + gap), 2), width=round(width, 2), full=index < full)
+        for index in range(total)
+    )

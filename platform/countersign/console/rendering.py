@@ -1,0 +1,58 @@
+"""Renders a page inside the shell: navigation, counters, what runs now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db.models import Q
+from django.shortcuts import render
+
+from agents.lifecycle import TaskState
+from agents.models import Task
+from approvals.lifecycle import ApprovalState
+from approvals.models import Approval
+from projects.models import Membership, Role
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from django.http import HttpRequest, HttpResponse
+
+    from projects.models import User
+
+_RUNNING = [TaskState.QUEUED, TaskState.PLANNING, TaskState.WORKING, TaskState.ASSEMBLING]
+_COUNT_AT_MOST = 100  # an exact count of a large inbox costs more than it tells
+
+
+def page(
+    request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200
+) -> HttpResponse:
+    """Render a page, or a live answer, with what every page shows."""
+    shell = shell_of(request.user) if request.user.is_authenticated else {}
+    return render(request, template, {**shell, **context}, status=status)
+
+
+def shell_of(user: User) -> dict[str, Any]:
+    """Return what the navigation shows this person."""
+    inbox = waiting_for(user)[:_COUNT_AT_MOST].count()
+    return {
+        "shell": {
+            "inbox": inbox,
+            "inbox_word": "99+" if inbox >= _COUNT_AT_MOST else str(inbox),
+            "tasks": Task.objects.visible_to(user).open()[:_COUNT_AT_MOST].count(),
+            "running": Task.objects.visible_to(user).filter(state__in=_RUNNING).order_by("-id")[:5],
+            "rehearsal": settings.COUNTERSIGN_MODEL == "rehearsal",
+            "is_lead": Membership.objects.filter(user=user, role=Role.LEAD).exists(),
+        }
+    }
+
+
+def waiting_for(user: User) -> QuerySet[Approval]:
+    """Return the pending approvals this person may sign and has not signed."""
+    led = Membership.objects.filter(user=user, role=Role.LEAD).values("project_id")
+    return (
+        Approval.objects.visible_to(user)
+        .filter(Q(single_person=True) | ~Q(requester=user))
+        .filter(state=ApprovalState.PENDING, project_id__in=led)
+        .exclude(signatures__signer=user)
+    )

@@ -1,0 +1,56 @@
+"""Renders an agent's Markdown report: an allow-list of plain elements, no link or image loads."""
+
+from __future__ import annotations
+
+import nh3
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from countersign.console import hidden
+
+_TAGS = {
+    *("p", "br", "hr", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code"),
+    *("em", "strong", "s", "table", "thead", "tbody", "tr", "th", "td", "span"),
+}
+_parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(
+    ["table", "strikethrough"]
+)
+
+
+def render(text: str) -> SafeString:
+    """Return the report as safe HTML; links and images appear as their text and address."""
+    tokens = _parser.parse(_revealed(text))
+    for token in tokens:
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{min(int(token.tag[1]) + 2, 6)}"
+        if token.children:
+            token.children = [_inert(child) for child in token.children]
+    html = _parser.renderer.render(tokens, _parser.options, {})
+    return mark_safe(nh3.clean(html, tags=_TAGS, attributes={}))  # noqa: S308  cleaned
+
+
+def _revealed(text: str) -> str:
+    return "".join(
+        f"⟨U+{ord(piece):04X}⟩" if is_hidden else piece for piece, is_hidden in hidden.pieces(text)
+    )
+
+
+def _inert(token: Token) -> Token:
+    if token.type == "image":
+        return _text(f"[image: {token.content} {token.attrs.get('src', '')}]")
+    if token.type == "link_close":
+        return _text("")
+    if token.type == "link_open":
+        return _text(f"{token.attrs.get('href', '')} ")
+    return token
+
+
+def _text(content: str) -> Token:
+    return Token("text", "", 0, content=content)
+
+
+def plain(text: str) -> SafeString:
+    """Return a plain text with its line breaks kept by CSS, escaped and revealed."""
+    return hidden.reveal(escape(text) if isinstance(text, SafeString) else text)

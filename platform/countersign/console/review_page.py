@@ -1,0 +1,163 @@
+"""Everything the review page shows: only what was sealed, and what people did since."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from agents import rounds as agent_rounds
+from agents.lifecycle import TaskState
+from approvals import rights, undoing
+from approvals.lifecycle import ApprovalState, SignatureVerdict
+from approvals.models import Approval, Effect, Signature
+from countersign.console import looks, report, sentences
+from countersign.console.checks import checks_of
+from countersign.console.hunks import files_of
+from countersign.console.rendering import page, waiting_for
+from countersign.console.rounds import earlier_of, new_hunks
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+    from projects.models import User
+
+_ORDER = {"contradicted": 0, "not_checkable": 1, "proven": 2}
+
+
+def show(
+    request: HttpRequest,
+    approval: Approval,
+    *,
+    error: Exception | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """Render the page; after a refused decision with what was typed and why."""
+    context = context_of(approval, request.user)
+    context |= {"typed": request.POST, "error": error}
+    context["diff_mode"] = {"split": "split", "unified": "unified"}.get(
+        request.GET.get("diff", ""), "auto"
+    )
+    _fill(context["files"], request)
+    return page(request, "review/review.html", context, status=status)
+
+
+def context_of(approval: Approval, user: User) -> dict[str, Any]:
+    """Return the sealed facts, the state of the decision, and what this person may do."""
+    sealed = approval.snapshot
+    new = new_hunks(approval)
+    files = files_of(sealed, new)
+    return {
+        "here": "inbox",
+        "approval": approval,
+        "task": approval.task,
+        "seq": approval.task.last_seq,
+        "sealed": sealed,
+        "label": sealed["task"]["label"],
+        "effect": sealed["effects"][0] if sealed["effects"] else {},
+        "files": files,
+        "claims": _claims(sealed),
+        "proven": sum(claim["verdict"] == "proven" for claim in sealed["claims"]),
+        "contradicted": sum(claim["verdict"] == "contradicted" for claim in sealed["claims"]),
+        "checks": checks_of(sealed["checks"]) if sealed["checks"] else None,
+        "warnings": _warnings(sealed, files),
+        "hidden_count": sum(one["kind"] == "hidden_character" for one in sealed["warnings"]),
+        "other_warnings": sum(one["kind"] != "hidden_character" for one in sealed["warnings"]),
+        "report": report.render(sealed["proposal"]["report"]),
+        "summary": report.render(sealed["proposal"]["summary"]),
+        "rehearsal": sealed["proposal"]["model"] == "rehearsal",
+        "expires_at": parse_datetime(sealed["expires_at"]),
+        "earlier": earlier_of(approval, files),
+        "new_count": sum(file.new_count for file in files),
+        **decision_of(approval, user),
+    }
+
+
+def decision_of(approval: Approval, user: User) -> dict[str, Any]:
+    """Return how the decision stands and what this person may do about it."""
+    pending = approval.state == ApprovalState.PENDING
+    refusal = rights.why_not(approval, user)
+    signatures = list(Signature.objects.filter(approval=approval).select_related("signer"))
+    mine = any(row.signer_id == user.pk for row in signatures)
+    overdue = pending and approval.expires_at <= timezone.now()
+    effects = list(Effect.objects.filter(approval=approval).order_by("position"))
+    return {
+        "look": _look(approval, may_sign=pending and not refusal and not mine),
+        "pending": pending,
+        "refusal": refusal,
+        "overdue": overdue,
+        "may_decide": pending and not refusal and not mine and not overdue,
+        "signatures": signatures,
+        "signed_by_me": mine,
+        "approvals_so_far": sum(row.verdict == SignatureVerdict.APPROVE for row in signatures),
+        "effects": effects,
+        "merged": sentences.merged_as(effects[0]) if effects else "",
+        "may_undo": undoing.may_undo(approval) and not refusal,
+        "undo_until": effects[0].not_before if effects else None,
+        "more_rounds": agent_rounds.may_open_next(approval.task),
+        "newer": _newer(approval),
+        "queue": _queue(approval, user) if pending else {},
+        "may_put_up_again": approval.state in {ApprovalState.STALE, ApprovalState.EXPIRED}
+        and approval.task.state == TaskState.REVIEW
+        and (not refusal or approval.requester_id == user.pk),
+    }
+
+
+def _look(approval: Approval, *, may_sign: bool) -> looks.Look:
+    return looks.of_approval(approval, word="Waits for your signature" if may_sign else "")
+
+
+def _claims(sealed: dict[str, Any]) -> list[dict[str, Any]]:
+    agents = {agent["slug"]: agent for agent in sealed["agents"]}
+    claims = [{**claim, "by": agents.get(claim["agent"])} for claim in sealed["claims"]]
+    return sorted(claims, key=lambda claim: _ORDER.get(claim["verdict"], 1))
+
+
+def _warnings(sealed: dict[str, Any], files: list[Any]) -> list[dict[str, Any]]:
+    places = {file.path: file.anchor for file in files}
+    warnings = []
+    for warning in sealed["warnings"]:
+        anchor = places.get(warning.get("path", ""), "")
+        line = warning.get("line")
+        shown = any(
+            line in file.lines for file in files if file.path == warning.get("path") and line
+        )
+        target = f"{anchor}-n{line}" if shown else anchor
+        warnings.append({**warning, "target": target})
+    return warnings
+
+
+def _newer(approval: Approval) -> Approval | None:
+    return (
+        Approval.objects.filter(task=approval.task_id, pk__gt=approval.pk)
+        .select_related("proposal", "task")
+        .order_by("-pk")
+        .first()
+    )
+
+
+def _queue(approval: Approval, user: User) -> dict[str, Any]:
+    """Return the place among what waits for this person, with the neighbours."""
+    waiting = list(
+        waiting_for(user)
+        .order_by("expires_at", "pk")
+        .values_list("pk", "task__number", "proposal__round")[:200]
+    )
+    place = next((index for index, row in enumerate(waiting) if row[0] == approval.pk), None)
+    if place is None:
+        return {}
+    return {
+        "place": place + 1,
+        "total": len(waiting),
+        "before": waiting[place - 1] if place else None,
+        "after": waiting[place + 1] if place + 1 < len(waiting) else None,
+    }
+
+
+def _fill(files: list[Any], request: HttpRequest) -> None:
+    """Put what was typed back beside each hunk."""
+    for file in files:
+        for hunk in file.hunks:
+            hunk.verdict = request.POST.get(f"verdict-{hunk.id}", "")
+            hunk.note = request.POST.get(f"note-{hunk.id}", "")

@@ -1,0 +1,127 @@
+"""What a task is doing, in one sentence, and the look that goes with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+
+from agents.lifecycle import EscalationState, StepKind, StepState, TaskState
+from agents.models import Escalation
+from approvals.lifecycle import EffectState
+from approvals.models import Effect, EffectKind
+from countersign.console import looks
+from countersign.templatetags.console import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agents.models import Agent, Step, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRow:
+    """A task in a list."""
+
+    task: Task
+    look: looks.Look
+    sentence: str
+    agents: list[Agent]
+    running: bool
+
+
+def task_row(task: Task) -> TaskRow:
+    """Return a task as lists show it; its steps and agents must be loaded."""
+    steps = [step for step in task.steps.all() if step.kind == StepKind.WORK]
+    agents = list({step.agent_id: step.agent for step in steps}.values())
+    return TaskRow(
+        task=task,
+        look=looks.of_task(task, word=word_of(task)),
+        sentence=sentence_of(task, list(task.steps.all())),
+        agents=agents,
+        running=not task.over,
+    )
+
+
+def word_of(task: Task) -> str:
+    """Return the state in the words of this task, or nothing when the plain word will do."""
+    match task.state:
+        case TaskState.WORKING:
+            running = sum(step.state == StepState.LEASED for step in task.steps.all())
+            return f"Running, {running} agents" if running > 1 else "Running"
+        case TaskState.NEEDS_HUMAN:
+            escalation = open_escalation(task)
+            return f"Stopped: {escalation.get_rule_display().lower()}" if escalation else ""
+        case TaskState.EXECUTING:
+            return _executing(task)
+        case TaskState.DONE:
+            return _done(task)
+    return ""
+
+
+def sentence_of(task: Task, steps: Sequence[Step]) -> str:
+    """Say what happens now, or how it ended."""
+    now = [step for step in steps if step.state == StepState.LEASED]
+    if now:
+        first = now[0]
+        more = f" and {len(now) - 1} more" if len(now) > 1 else ""
+        return f"{first.agent.name}: {first.title}{more}"
+    match task.state:
+        case TaskState.QUEUED:
+            return "Accepted. The router begins in a moment."
+        case TaskState.REVIEW:
+            return f"Round {task.round} is ready for a tech lead."
+        case TaskState.NEEDS_HUMAN:
+            escalation = open_escalation(task)
+            return escalation.detail if escalation else "A person must say how to go on."
+        case TaskState.REJECTED | TaskState.FAILED | TaskState.CANCELLED:
+            return task.reason
+        case TaskState.DONE:
+            return "Everything was carried out."
+    waiting = [step for step in steps if step.state == StepState.READY]
+    return f"{waiting[0].agent.name} begins in a moment." if waiting else ""
+
+
+def open_escalation(task: Task) -> Escalation | None:
+    """Return the question this task waits on."""
+    return (
+        Escalation.objects.filter(task=task, state=EscalationState.OPEN)
+        .select_related("step__agent")
+        .order_by("raised_at")
+        .first()
+    )
+
+
+def last_effect(task: Task) -> Effect | None:
+    """Return the newest thing done, or to be done, to the outside world for this task."""
+    return (
+        Effect.objects.filter(approval__task=task)
+        .select_related("approval")
+        .order_by("-approval__id", "-position")
+        .first()
+    )
+
+
+def _executing(task: Task) -> str:
+    effect = last_effect(task)
+    if effect is None or effect.state != EffectState.PLANNED:
+        return "Carrying out"
+    left = (effect.not_before - timezone.now()).total_seconds()
+    return f"Approved, carries out in {duration(round(left))}" if left > 0 else "Carrying out"
+
+
+def _done(task: Task) -> str:
+    effect = last_effect(task)
+    if effect is None:
+        return ""
+    if effect.kind == EffectKind.DELIVER:
+        return "Delivered"
+    commit = merged_as(effect)
+    return f"Merged as {commit[:7]}" if commit else "Merged"
+
+
+def merged_as(effect: Effect) -> str:
+    """Return the commit a merge made."""
+    result = effect.result or {}
+    return str(result.get("commit") or result.get("sha") or "")

@@ -1,0 +1,61 @@
+"""What one agent said and did, replayed from the events of its step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agents.events import Kind
+from agents.models import Event
+from countersign.console.eventwords import argument, sandbox_word
+
+if TYPE_CHECKING:
+    from agents.models import Step
+
+_AT_MOST = 300
+
+
+@dataclass(kw_only=True)
+class Entry:
+    """One message or one tool call of the stream."""
+
+    key: str
+    text: str = ""
+    tool: str = ""
+    code: str = ""
+    summary: str = ""
+    state: str = ""  # of a call: started, done, failed, refused
+    seconds: float | None = None
+    sandbox: str = ""
+    person: str = ""
+
+
+def stream_of(step: Step) -> list[Entry]:
+    """Return the step's messages and calls, oldest first; notes of people among them."""
+    kinds = (Kind.MESSAGE, Kind.TOOL_STARTED, Kind.TOOL_FINISHED)
+    events = Event.objects.filter(step=step, kind__in=kinds).order_by("-seq")[:_AT_MOST]
+    entries: dict[str, Entry] = {}
+    for event in reversed(events):
+        entry = _message(event) if event.kind == Kind.MESSAGE else _call(event)
+        entries[entry.key] = entry
+    return list(entries.values())
+
+
+def _message(event: Event) -> Entry:
+    person = event.data.get("author", "") if event.data.get("from") == "person" else ""
+    return Entry(key=f"m{event.seq}", text=str(event.data.get("text", "")), person=str(person))
+
+
+def _call(event: Event) -> Entry:
+    data: dict[str, Any] = event.data
+    finished = event.kind == Kind.TOOL_FINISHED
+    sandbox = str(data.get("sandbox") or "")
+    return Entry(
+        key=f"c{data.get('call') or event.seq}",
+        tool=str(data.get("tool", "")),
+        code=argument(data),
+        summary=str(data.get("summary", "")),
+        state=str(data.get("state", "done")) if finished else "started",
+        seconds=data.get("seconds") if finished else None,
+        sandbox=sandbox_word(sandbox) if sandbox else "",
+    )

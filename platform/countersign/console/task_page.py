@@ -1,0 +1,152 @@
+"""Everything the task page shows, from rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from agents.lifecycle import StepKind, StepState, TaskState
+from agents.models import Attempt, Proposal, Step
+from agents.models.proposals import ProposalKind
+from approvals.models import Approval
+from countersign.console import graph, looks, meters, sentences, streams, timeline
+from countersign.console.checks import checks_of
+from memory.models import MemoryUse
+from projects.access import is_lead
+from projects.models import Membership, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agents.models import Task
+    from projects.models import User
+
+TABS = {"steps": "Steps", "events": "All events", "errors": "Errors"}
+
+
+def context_of(task: Task, user: User, query: Mapping[str, str]) -> dict[str, Any]:
+    """Return the context of the page and of its live answer."""
+    steps = _steps(task)
+    shown_round = _round(task, query.get("round"))
+    shown = [step for step in steps if step.round == shown_round or step.kind == StepKind.ROUTE]
+    attempts = _attempts(steps)
+    approval = Approval.objects.filter(task=task).select_related("decided_by", "proposal").last()
+    proposal = Proposal.objects.filter(task=task).order_by("round", "version").last()
+    effect = sentences.last_effect(task)
+    focus = _focus(shown, query.get("agent"))
+    escalation = sentences.open_escalation(task)
+    return {
+        "here": "tasks",
+        "task": task,
+        "look": looks.of_task(task, word=_word(task, user)),
+        "seq": task.last_seq,
+        "meters": meters.meters_of(task, shown, attempts),
+        "graph": graph.graph_of(
+            task,
+            shown,
+            attempts,
+            approval=approval if approval and approval.proposal.round == shown_round else None,
+            effect=effect if shown_round == task.round else None,
+            signers=signers_of(task),
+            kind=proposal.kind if proposal else ProposalKind.CHANGE,
+        ),
+        "work": [step for step in shown if step.kind == StepKind.WORK],
+        "done_steps": sum(
+            step.kind == StepKind.WORK and step.state == StepState.DONE for step in shown
+        ),
+        "shown_round": shown_round,
+        "rounds": range(1, task.round + 1) if task.round > 1 else (),
+        "view": "list" if query.get("view") == "list" else "graph",
+        **_activity(task, steps, query),
+        "focus": focus,
+        "watched": [step for step in shown if step.attempt or step.started_at],
+        "stream": streams.stream_of(focus) if focus else [],
+        "approval": approval,
+        "proposal": proposal,
+        "effect": effect,
+        "commit": sentences.merged_as(effect) if effect else "",
+        "checks": checks_of(proposal.checks) if proposal and proposal.checks else None,
+        "lessons": lessons_of(task),
+        "escalation": escalation,
+        "no_model": bool(escalation) and settings.COUNTERSIGN_MODEL == "rehearsal",
+        "signers": signers_of(task),
+        "may_sign": may_sign(task, user),
+        "now": timezone.now(),
+    }
+
+
+def signers_of(task: Task) -> str:
+    """Name the people who may sign this task."""
+    leads = Membership.objects.filter(
+        project=task.project_id, role=Role.LEAD, user__is_active=True
+    ).select_related("user")
+    if not task.project.single_person:
+        leads = leads.exclude(user=task.requester_id)
+    names = [row.user.display_name for row in leads.order_by("pk")[:3]]
+    return " or ".join(names) if names else "a tech lead (none yet)"
+
+
+def may_sign(task: Task, user: User) -> bool:
+    """Tell whether this person is one of the signers."""
+    other = user.pk != task.requester_id or task.project.single_person
+    return other and is_lead(user, task.project)
+
+
+def lessons_of(task: Task) -> list[MemoryUse]:
+    """Return which lessons were put before which agents, each once."""
+    uses = MemoryUse.objects.filter(task=task.pk, memory__project=task.project_id)
+    seen = {use.memory_id: use for use in uses.select_related("memory").order_by("-rank", "-id")}
+    return list(reversed(seen.values()))
+
+
+def _steps(task: Task) -> list[Step]:
+    return list(
+        Step.objects.filter(task=task)
+        .select_related("agent", "version")
+        .prefetch_related("dependencies__needs__agent")
+        .order_by("round", "id")
+    )
+
+
+def _attempts(steps: list[Step]) -> dict[object, Attempt]:
+    rows = Attempt.objects.filter(step__in=steps).defer("checkpoint").order_by("number")
+    return {attempt.step_id: attempt for attempt in rows}
+
+
+def _round(task: Task, wanted: str | None) -> int:
+    number = int(wanted) if wanted and wanted.isdecimal() and len(wanted) < 4 else task.round
+    return min(max(number, 1), task.round)
+
+
+def _focus(steps: list[Step], wanted: str | None) -> Step | None:
+    chosen = next((step for step in steps if str(step.pk) == wanted), None)
+    return chosen or meters.focus_of(steps)
+
+
+def _word(task: Task, user: User) -> str:
+    if task.state == TaskState.REVIEW and may_sign(task, user):
+        return "Waits for your signature"
+    return sentences.word_of(task)
+
+
+def _activity(task: Task, steps: list[Step], query: Mapping[str, str]) -> dict[str, Any]:
+    tab = query.get("tab", "")
+    tab = tab if tab in TABS else "steps"
+    before = query.get("before", "")
+    earlier = 0
+    if tab == "events":
+        cut = int(before) if before.isdecimal() and len(before) < 16 else None
+        rows = timeline.all_events(task, steps, before=cut)
+        first = int(rows[0].key.removeprefix("event-")) if rows else 0
+        earlier = first if first > 1 else 0
+    else:
+        rows = timeline.errors(task, steps) if tab == "errors" else timeline.by_step(task, steps)
+    return {
+        "tab": tab,
+        "tabs": [(key, word, key == tab) for key, word in TABS.items()],
+        "rows": rows,
+        "earlier": earlier,
+        "event_count": task.last_seq,
+    }

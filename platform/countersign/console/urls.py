@@ -1,0 +1,48 @@
+"""The console's routes; labels people say (T-12) are the ids in URLs."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from countersign.console.views import (
+    account,
+    acts,
+    decisions,
+    inbox,
+    lessons,
+    new,
+    review,
+    session,
+    shell,
+    task,
+    tasks,
+)
+
+app_name = "console"
+
+urlpatterns = [
+    path("", shell.home, name="home"),
+    path("live", shell.live, name="live"),
+    path("jump", shell.jump, name="jump"),
+    path("sign-in", session.sign_in, name="sign_in"),
+    path("sign-out", session.sign_out, name="sign_out"),
+    path("settings", account.settings_page, name="settings"),
+    path("settings/theme", account.theme, name="theme"),
+    path("settings/keys", account.single_keys, name="single_keys"),
+    path("new", new.new, name="new"),
+    path("tasks", tasks.task_list, name="tasks"),
+    path("tasks/T-<int:number>", task.task, name="task"),
+    path("tasks/T-<int:number>/live", task.live, name="task_live"),
+    path("tasks/T-<int:number>/stop", acts.stop, name="task_stop"),
+    path("tasks/T-<int:number>/note", acts.note, name="task_note"),
+    path("tasks/T-<int:number>/escalations/<uuid:pk>", acts.resolve, name="escalation"),
+    path("inbox", inbox.inbox, name="inbox"),
+    path("inbox/live", inbox.live, name="inbox_live"),
+    path("review/T-<int:number>/r<int:round_number>", review.review, name="review"),
+    path("review/T-<int:number>/r<int:round_number>/live", review.live, name="review_live"),
+    path("review/T-<int:number>/r<int:round_number>/decide", decisions.decide, name="decide"),
+    path("review/T-<int:number>/r<int:round_number>/undo", decisions.undo, name="undo"),
+    path("review/T-<int:number>/r<int:round_number>/again", decisions.again, name="again"),
+    path("memory", lessons.memory, name="memory"),
+    path("memory/<uuid:pk>/<slug:act>", lessons.act, name="memory_act"),
+]

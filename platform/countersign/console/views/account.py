@@ -1,0 +1,61 @@
+"""What a person sets for themselves: theme, single keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_GET, require_POST
+
+from countersign.console.addresses import inside
+from countersign.console.rendering import page
+from projects.models import Membership
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+_NEXT_THEME = {"light": "dark", "dark": "light"}
+
+
+@login_required
+@require_GET
+def settings_page(request: HttpRequest) -> HttpResponse:
+    """Show a person's own settings and which model is in use."""
+    context = {
+        "here": "settings",
+        "model": settings.COUNTERSIGN_MODEL,
+        "memberships": Membership.objects.filter(user=request.user).select_related("project"),
+    }
+    return page(request, "settings/settings.html", context)
+
+
+@login_required
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Set the theme, or switch to the other one."""
+    chosen = request.POST.get("theme", "switch")
+    if chosen == "switch":
+        chosen = _NEXT_THEME.get(request.user.theme or request.POST.get("shown", ""), "dark")
+    if chosen in {"", "light", "dark"}:
+        request.user.theme = chosen
+        request.user.save(update_fields=["theme"])
+    if request.htmx:
+        return HttpResponse(status=204)
+    return redirect(inside(request, request.POST.get("next")))
+
+
+@login_required
+@require_POST
+def single_keys(request: HttpRequest) -> HttpResponse:
+    """Switch single-key shortcuts on or off."""
+    request.user.single_keys = request.POST.get("single_keys") == "on"
+    request.user.save(update_fields=["single_keys"])
+    messages.success(
+        request,
+        "Single keys are on." if request.user.single_keys else "Single keys are off.",
+    )
+    return redirect("console:settings")

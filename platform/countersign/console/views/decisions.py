@@ -1,0 +1,124 @@
+"""The acts of the review page: decide, undo, put up again. GET never decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from approvals import deciding, reproposing, undoing
+from approvals.decisions import HunkDecision
+from approvals.exceptions import DecisionConflict, DigestMismatch, NotAllowed
+from approvals.lifecycle import ApprovalState, SignatureVerdict
+from approvals.models import Approval
+from countersign.console.addresses import address_of
+from countersign.console.lookup import approval_or_404
+from countersign.console.review_page import show
+from projects.exceptions import CountersignError
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+_SAID = {
+    SignatureVerdict.APPROVE: "Approved. Your name is on the signature line.",
+    SignatureVerdict.REQUEST_CHANGES: "Sent back. The agents named begin the next round.",
+    SignatureVerdict.REJECT: "Rejected. The reason is kept with the task.",
+}
+
+
+@login_required
+@require_POST
+def decide(request: HttpRequest, number: int, round_number: int) -> HttpResponse:
+    """Sign: approve, request changes or reject; what was typed survives a refusal."""
+    approval = _of_form(request, approval_or_404(request.user, number, round_number))
+    verdict = request.POST.get("verdict", "")
+    try:
+        deciding.decide(
+            approval.pk,
+            by=request.user,
+            verdict=verdict,
+            digest=request.POST.get("digest", ""),
+            nonce=request.POST.get("nonce", ""),
+            note=_text(request, "note"),
+            hunks=_hunks(request, approval),
+            lesson=_text(request, "lesson"),
+            keep_lesson=request.POST.get("keep_lesson") == "on",
+            address=address_of(request),
+        )
+    except CountersignError as error:
+        return show(request, approval, error=error, status=_status_of(error))
+    messages.success(request, _SAID[SignatureVerdict(verdict)])
+    return redirect("console:review", number, round_number)
+
+
+@login_required
+@require_POST
+def undo(request: HttpRequest, number: int, round_number: int) -> HttpResponse:
+    """Take an approval back inside its window."""
+    approval = _of_form(request, approval_or_404(request.user, number, round_number))
+    try:
+        undoing.undo(approval, by=request.user, address=address_of(request))
+        messages.success(request, "Undone. Nothing was merged; the proposal waits again.")
+    except CountersignError as error:
+        messages.error(request, str(error))
+    return redirect("console:review", number, round_number)
+
+
+@login_required
+@require_POST
+def again(request: HttpRequest, number: int, round_number: int) -> HttpResponse:
+    """Put the work up again: on main as it is now, or after the time to decide ran out."""
+    approval = approval_or_404(request.user, number, round_number)
+    try:
+        if approval.state == ApprovalState.EXPIRED:
+            reproposing.request_again(approval, by=request.user)
+            messages.success(request, "It waits for a signature again.")
+            return redirect("console:review", number, round_number)
+        reproposing.propose_again(approval, by=request.user)
+        messages.success(request, "The work is merged onto main as it is now and checked again.")
+    except CountersignError as error:
+        messages.error(request, str(error))
+    return redirect("console:task", number)
+
+
+def _of_form(request: HttpRequest, newest: Approval) -> Approval:
+    """Return the approval the form was drawn for; a newer one may exist meanwhile."""
+    wanted = request.POST.get("approval", "")
+    if wanted in {"", str(newest.pk)}:
+        return newest
+    for approval in Approval.objects.visible_to(request.user).filter(task=newest.task_id):
+        if str(approval.pk) == wanted:
+            return approval
+    raise Http404
+
+
+def _hunks(request: HttpRequest, approval: Approval) -> list[HunkDecision]:
+    ids = [hunk["id"] for file in approval.snapshot["files"] for hunk in file["hunks"]]
+    said = (
+        HunkDecision(
+            id=key,
+            verdict=request.POST.get(f"verdict-{key}", ""),
+            note=_text(request, f"note-{key}"),
+        )
+        for key in ids
+    )
+    return [hunk for hunk in said if hunk.verdict or hunk.note]
+
+
+def _status_of(error: CountersignError) -> int:
+    match error:
+        case NotAllowed():
+            return 403
+        case DecisionConflict():
+            return 409
+        case DigestMismatch():
+            return 422
+    return 400
+
+
+def _text(request: HttpRequest, field: str) -> str:
+    return request.POST.get(field, "").replace("\r\n", "\n").strip()

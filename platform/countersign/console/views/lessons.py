@@ -1,0 +1,112 @@
+"""The memory page: lessons people confirm, edit, retire or forget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from agents.models import Agent, Task
+from countersign.console.addresses import inside
+from countersign.console.looks import MEMORIES
+from countersign.console.rendering import page
+from memory import lessons
+from memory.lifecycle import MemoryState
+from memory.models import Memory
+from projects.access import is_lead
+from projects.exceptions import CountersignError
+from projects.models import Project
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.http import HttpRequest, HttpResponse
+
+    from projects.models import User
+
+_AT_ONCE = 100
+TABS = {"": "All", "proposed": "Proposed", "active": "Active", "retired": "Retired"}
+_SAID = {
+    "keep": "Kept. Later tasks recall it.",
+    "edit": "Saved.",
+    "retire": "Retired. It is no longer recalled.",
+    "forget": "Forgotten. Its text and vectors are gone.",
+    "release": "It may be judged now.",
+}
+
+
+@login_required
+@require_GET
+def memory(request: HttpRequest) -> HttpResponse:
+    """Show what is remembered in this person's projects."""
+    state = request.GET.get("state", "")
+    state = state if state in TABS else ""
+    projects = Project.objects.visible_to(request.user)
+    chosen = next((row for row in projects if row.slug == request.GET.get("project")), None)
+    found = Memory.objects.visible_to(request.user).exclude(
+        state__in=[MemoryState.ERASED, MemoryState.SUPERSEDED]
+    )
+    found = found.filter(owner__isnull=True) | found.filter(owner=request.user)
+    if state:
+        found = found.filter(state=state)
+    if chosen:
+        found = found.filter(project=chosen)
+    context = {
+        "here": "memory",
+        "tabs": [(key, word, key == state) for key, word in TABS.items()],
+        "state": state,
+        "projects": projects,
+        "chosen": chosen,
+        "rows": _rows(
+            list(found.select_related("project", "approved_by")[:_AT_ONCE]), request.user
+        ),
+        "editing": request.GET.get("edit", ""),
+    }
+    return page(request, "memory/memory.html", context)
+
+
+@login_required
+@require_POST
+def act(request: HttpRequest, pk: UUID, act: str) -> HttpResponse:
+    """Keep, edit, retire, release or forget one memory."""
+    if act not in _SAID:
+        raise Http404
+    found = get_object_or_404(
+        Memory.objects.visible_to(request.user).select_related("project"), pk=pk
+    )
+    try:
+        _do(found, act, request)
+        messages.success(request, _SAID[act])
+    except CountersignError as error:
+        messages.error(request, str(error))
+    return redirect(inside(request, request.POST.get("next") or reverse("console:memory")))
+
+
+def _do(memory: Memory, act: str, request: HttpRequest) -> None:
+    if act == "edit":
+        content = request.POST.get("content", "").replace("\r\n", "\n")
+        lessons.edit(memory, by=request.user, content=content)
+        return
+    getattr(lessons, act)(memory, by=request.user)
+
+
+def _rows(memories: list[Memory], user: User) -> list[dict[str, object]]:
+    ids = {memory.source_task for memory in memories if memory.source_task}
+    tasks = {task.pk: task for task in Task.objects.visible_to(user).filter(pk__in=ids)}
+    agents = {agent.slug: agent for agent in Agent.objects.all()}
+    leads = {project: is_lead(user, project) for project in {row.project for row in memories}}
+    return [
+        {
+            "memory": memory,
+            "look": MEMORIES[memory.state],
+            "task": tasks.get(memory.source_task),
+            "agent": agents.get(memory.agent_slug),
+            "lead": leads[memory.project],
+        }
+        for memory in memories
+    ]

@@ -1,0 +1,39 @@
+"""The review page and its live answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.decorators import login_required
+from django.views.decorators.http import require_GET
+
+from countersign.console import review_page
+from countersign.console.lookup import approval_or_404
+from countersign.console.rendering import page
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+
+@login_required
+@require_GET
+def review(request: HttpRequest, number: int, round_number: int) -> HttpResponse:
+    """Show what was sealed for a decision."""
+    return review_page.show(request, approval_or_404(request.user, number, round_number))
+
+
+@login_required
+@require_GET
+def live(request: HttpRequest, number: int, round_number: int) -> HttpResponse:
+    """Answer a doorbell: state and notices; never the diff, and never a form under the hand."""
+    newest = approval_or_404(request.user, number, round_number)
+    shown = request.GET.get("shown", "")
+    context = {
+        **review_page.decision_of(newest, request.user),
+        "here": "inbox",
+        "approval": newest,
+        "task": newest.task,
+        "seq": newest.task.last_seq,
+        "changed": shown != f"{newest.pk}:{newest.state}",
+    }
+    return page(request, "review/live.html", context)

@@ -1,0 +1,92 @@
+"""The home redirect, the shell's live answer, and search."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypedDict
+
+from django.contrib.auth.decorators import login_required
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_GET
+
+from agents.models import Task
+from countersign.console.looks import of_task
+from countersign.console.rendering import page
+from projects.models import Membership, Role
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+    from projects.models import User
+
+_LABEL = re.compile(r"(?:T-)?(\d{1,12})", re.IGNORECASE)
+_PAGES = (
+    ("New task", "plus", "new", "n"),
+    ("Review inbox", "inbox", "inbox", "g i"),
+    ("Tasks", "list-checks", "tasks", "g t"),
+    ("Memory", "brain", "memory", "g m"),
+    ("Settings", "settings", "settings", ""),
+)
+PLACES = frozenset({"new", "inbox", "tasks", "memory", "settings"})
+
+
+class Jump(TypedDict):
+    """One answer of the search."""
+
+    word: str
+    icon: str
+    hint: str
+    url: str
+
+
+@login_required
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """Go where this person's work is: a lead to the inbox, others to their tasks."""
+    leads = Membership.objects.filter(user=request.user, role=Role.LEAD).exists()
+    return redirect("console:inbox" if leads else "console:tasks")
+
+
+@login_required
+@require_GET
+def live(request: HttpRequest) -> HttpResponse:
+    """Answer a doorbell with what the shell shows now."""
+    here = request.GET.get("here", "")
+    return page(request, "shell/live.html", {"here": here if here in PLACES else ""})
+
+
+@login_required
+@require_GET
+def jump(request: HttpRequest) -> HttpResponse:
+    """Find pages and tasks."""
+    words = request.GET.get("q", "").strip()[:200].replace("\0", "")
+    found = _jumps(request.user, words)
+    if not request.htmx and len(found) == 1 and _LABEL.fullmatch(words):
+        return redirect(found[0]["url"])
+    template = "shell/_jump.html" if request.htmx else "shell/jump.html"
+    return page(request, template, {"jumps": found, "q": words})
+
+
+def _jumps(user: User, words: str) -> list[Jump]:
+    tasks = Task.objects.visible_to(user).order_by("-id")
+    if label := _LABEL.fullmatch(words):
+        tasks = tasks.filter(number=int(label[1]))
+    elif words:
+        tasks = tasks.filter(title__icontains=words)
+    pages = [row for row in _PAGES if words.lower() in row[0].lower()]
+    return [
+        *(
+            Jump(word=word, icon=icon, hint=hint, url=reverse(f"console:{name}"))
+            for word, icon, name, hint in pages
+        ),
+        *(
+            Jump(
+                word=f"{task.label} {task.title}",
+                icon=of_task(task).icon,
+                hint=of_task(task).word,
+                url=reverse("console:task", args=[task.number]),
+            )
+            for task in tasks[:8]
+        ),
+    ]

@@ -1,0 +1,31 @@
+"""One task: the page and its live answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.decorators import login_required
+from django.views.decorators.http import require_GET
+
+from countersign.console.lookup import task_or_404
+from countersign.console.rendering import page
+from countersign.console.task_page import context_of
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+
+@login_required
+@require_GET
+def task(request: HttpRequest, number: int) -> HttpResponse:
+    """Show a task."""
+    found = task_or_404(request.user, number)
+    return page(request, "task/task.html", context_of(found, request.user, request.GET))
+
+
+@login_required
+@require_GET
+def live(request: HttpRequest, number: int) -> HttpResponse:
+    """Answer a doorbell with the fragments that may have changed."""
+    found = task_or_404(request.user, number)
+    return page(request, "task/live.html", context_of(found, request.user, request.GET))

@@ -1,0 +1,249 @@
+"""Tags and filters of the console's templates."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django import template
+from django.contrib.staticfiles import finders
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from countersign.console import eventwords, hidden
+from countersign.console import report as reports
+from countersign.console.looks import VERDICTS, Look
+
+register = template.Library()
+
+# Names people give agents' icons, and the symbol that draws them.
+_ALIASES = {
+    "code": "code-xml",
+    "route": "split",
+    "book": "book-open",
+    "flask": "flask-conical",
+    "layers": "blocks",
+}
+
+
+@cache
+def symbols() -> frozenset[str]:
+    """Return the names of the sprite's symbols."""
+    path = finders.find("icons.svg")
+    text = Path(path).read_text(encoding="utf-8") if path else ""
+    return frozenset(re.findall(r'<symbol id="([^"]+)"', text))
+
+
+@register.simple_tag
+def icon(name: str, size: int = 16, css: str = "") -> SafeString:
+    """Draw one symbol of the sprite; decorative, so a word must stand beside it."""
+    classes = " ".join(filter(None, ["icon", f"icon-{size}" if size != 16 else "", css]))
+    return format_html(
+        '<svg class="{}" viewBox="0 0 24 24" aria-hidden="true"><use href="{}#{}"></use></svg>',
+        classes,
+        static("icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def state(look: Look) -> SafeString:
+    """Draw a state pill: icon, word and tone."""
+    return format_html(
+        '<span class="state tone-{}">{}{}</span>',
+        look.tone,
+        icon(look.icon, 14, "spin" if look.spins else ""),
+        look.word,
+    )
+
+
+@register.simple_tag
+def risk(level: str) -> SafeString:
+    """Draw a risk: three bars and a word."""
+    lit = {"low": 1, "medium": 2, "high": 3}.get(level, 3)
+    bars = [
+        format_html(
+            '<rect x="{}" y="{}" width="3" height="{}" rx="1"{}/>',
+            index * 5,
+            8 - index * 4,
+            4 + index * 4,
+            "" if index < lit else SafeString(' class="off"'),
+        )
+        for index in range(3)
+    ]
+    return format_html(
+        '<span class="risk risk-{}"><svg class="risk-bars" viewBox="0 0 13 12" aria-hidden="true">'
+        '{}</svg><span><span class="sr-only">Risk: </span>{}</span></span>',
+        level,
+        SafeString("".join(bars)),
+        level.title(),
+    )
+
+
+@register.simple_tag
+def verdict(name: str, evidence: str = "") -> SafeString:
+    """Draw our verdict on a claim: icon and what our check found."""
+    look = VERDICTS.get(name, VERDICTS["not_checkable"])
+    return format_html(
+        '<span class="verdict tone-{}">{}<span><span class="sr-only">{}: </span>{}</span></span>',
+        look.tone,
+        icon(look.icon, 14),
+        look.word,
+        hidden.reveal(evidence or look.word),
+    )
+
+
+@register.simple_tag
+def agent_badge(agent: Any, *, named: bool = False) -> SafeString:
+    """Draw an agent's square; machines are squares, people are circles."""
+    colour, symbol, name = (_of(agent, key) for key in ("colour", "icon", "name"))
+    square = format_html(
+        '<span class="agent hue-{}" title="{}">{}{}</span>',
+        colour or "agent-6",
+        name,
+        icon(_symbol_of(symbol), 12),
+        "" if named else format_html('<span class="sr-only">{}</span>', name),
+    )
+    return format_html("{} {}", square, name) if named else square
+
+
+@register.simple_tag
+def person_badge(person: Any) -> SafeString:
+    """Draw a person's circle with two letters; the name stands beside it."""
+    return format_html(
+        '<span class="person" aria-hidden="true">{}</span>', initials(_of(person, "name") or person)
+    )
+
+
+def initials(person: Any) -> str:
+    """Return two letters for a person or a name."""
+    if hasattr(person, "initials"):
+        return str(person.initials)
+    words = str(person).split() or ["?"]
+    return (words[0][:1] + (words[-1][:1] if len(words) > 1 else words[0][1:2])).upper()
+
+
+def _symbol_of(name: str) -> str:
+    name = _ALIASES.get(name, name)
+    return name if name in symbols() else "bot"
+
+
+def _of(thing: Any, key: str) -> str:
+    return str(thing.get(key, "") if isinstance(thing, dict) else getattr(thing, key, ""))
+
+
+@register.filter
+def reveal(text: Any) -> SafeString:
+    """Escape a text nobody vouches for and make its hidden characters visible."""
+    return hidden.reveal(str(text if text is not None else ""))
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """Write data for people to read."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+@register.filter
+def report(text: str) -> SafeString:
+    """Render an agent's Markdown by the allow-list."""
+    return reports.render(text)
+
+
+@register.filter
+def shown_argument(arguments: Any) -> str:
+    """Return the one argument of a tool call people want to see."""
+    return eventwords.argument({"arguments": arguments})
+
+
+@register.filter
+def sandbox_word(sandbox: str) -> str:
+    """Say what repository code ran under."""
+    return eventwords.sandbox_word(sandbox)
+
+
+@register.filter
+def short(sha: Any) -> str:
+    """Shorten a commit to seven digits."""
+    return str(sha or "")[:7]
+
+
+@register.filter
+def short_digest(digest: str) -> str:
+    """Shorten a digest as the signature line shows it."""
+    return f"sha256:{digest[:4]}…{digest[-4:]}" if digest else ""
+
+
+@register.filter
+def duration(value: Any) -> str:
+    """Say a length of time: 4 min 12 s."""
+    if value is None or value == "":
+        return ""
+    total = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if total < 0.95:
+        return f"{max(total, 0):.1f} s"
+    if total < 9.95:
+        return f"{total:.1f} s".replace(".0 s", " s")
+    seconds = round(total)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3_600:
+        return f"{seconds // 60} min {seconds % 60} s".replace(" 0 s", "")
+    if seconds < 172_800:
+        return f"{seconds // 3_600} h {seconds % 3_600 // 60} min".replace(" 0 min", "")
+    return f"{seconds // 86_400} days"
+
+
+@register.filter
+def clock(value: Any) -> str:
+    """Say a length of time as a running clock: 1:49."""
+    seconds = int(value or 0)
+    hours, rest = divmod(seconds, 3_600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+
+
+@register.filter
+def usd(value: Any) -> str:
+    """Say an amount of money."""
+    amount = float(value or 0)
+    return f"${amount:.4f}" if 0 < amount < 0.01 else f"${amount:.2f}"
+
+
+@register.filter
+def amount(value: Any) -> str:
+    """Say a large number short: 61.2k."""
+    number = float(value or 0)
+    for size, unit in ((1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{math.floor(number / size * 10) / 10:.1f}".removesuffix(".0") + unit
+    return f"{number:g}"
+
+
+@register.simple_tag
+def when(moment: datetime | None) -> SafeString:
+    """Say a moment as a <time>: the clock today, the date before; JS may say how long ago."""
+    if moment is None:
+        return SafeString("")
+    local = timezone.localtime(moment)
+    today = timezone.localtime().date() == local.date()
+    words = f"{local:%H:%M}" if today else f"{local.day} {local:%b %H:%M}"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        local.isoformat(timespec="seconds"),
+        f"{local:%Y-%m-%d %H:%M:%S %Z}",
+        words,
+    )
+
+
+@register.filter
+def count_of(number: int, words: str) -> str:
+    """Say a number with its word: {{ 1|count_of:"file,files" }}."""
+    one, many = words.split(",")
+    return f"{number:,} {one if number == 1 else many}"

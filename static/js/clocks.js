@@ -1,0 +1,36 @@
+// Clocks that tick between two answers of the server: time used, time left, time since.
+
+const two = (number) => String(number).padStart(2, "0");
+
+export function clock(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor((whole % 3600) / 60);
+  return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+}
+
+function left(seconds) {
+  if (seconds < 60) return `${Math.max(0, Math.ceil(seconds))} s`;
+  return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+}
+
+function tick() {
+  const now = Date.now();
+  for (const node of document.querySelectorAll("[data-since]")) {
+    node.textContent = clock((now - Date.parse(node.dataset.since)) / 1000);
+  }
+  for (const node of document.querySelectorAll("[data-until]")) {
+    const seconds = (Date.parse(node.dataset.until) - now) / 1000;
+    const word = node.dataset.untilWord ? `, ${node.dataset.untilWord} ` : "";
+    node.textContent = seconds > 0 ? word + left(seconds) : ", too late";
+    if (seconds <= -1.5 && !node.dataset.over) {
+      node.dataset.over = "1";
+      document.dispatchEvent(new CustomEvent("countersign:due"));
+    }
+  }
+}
+
+export function startClocks() {
+  tick();
+  setInterval(tick, 500);
+}

@@ -1,0 +1,70 @@
+// Single keys: never in a field, never with a modifier, off when the person says so (WCAG 2.1.4).
+// No key decides: it moves the focus to the button, Enter confirms.
+
+const places = { i: "/inbox", t: "/tasks", m: "/memory" };
+let waiting = 0;
+
+function typing(target) {
+  return target.closest?.("input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]");
+}
+
+export function startKeys() {
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      document.dispatchEvent(new CustomEvent("countersign:palette"));
+      return;
+    }
+    if (event.key === "Escape") closeAll(event);
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (document.body.dataset.singleKeys !== "1" || typing(event.target)) return;
+    if (document.querySelector("dialog[open]")) return;
+    if (act(event.key)) event.preventDefault();
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.("[data-keys-help]")) document.getElementById("keys-help")?.showModal();
+  });
+}
+
+function act(key) {
+  if (waiting && Date.now() - waiting < 1200 && places[key]) {
+    location.assign(places[key]);
+    return true;
+  }
+  waiting = key === "g" ? Date.now() : 0;
+  if (key === "g") return true;
+  const detail = { key, done: false };
+  document.dispatchEvent(new CustomEvent("countersign:key", { detail }));
+  return detail.done || press(key) || general(key);
+}
+
+function press(key) {
+  const node = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  if (!node) return false;
+  if (node.tagName === "SUMMARY") {
+    node.parentElement.open = true;
+    node.parentElement.querySelector("textarea, input:not([type=hidden])")?.focus();
+  } else if (node.tagName === "A") {
+    node.click();
+  } else {
+    node.focus();
+  }
+  return true;
+}
+
+function general(key) {
+  if (key === "?") document.getElementById("keys-help")?.showModal();
+  else if (key === "/") document.dispatchEvent(new CustomEvent("countersign:palette"));
+  else if (key === "n") location.assign("/new");
+  else if (key === "t") document.querySelector("[data-theme-switch]")?.click();
+  else return false;
+  return true;
+}
+
+function closeAll(event) {
+  for (const pop of document.querySelectorAll("details.pop[open]")) {
+    pop.open = false;
+    pop.querySelector("summary")?.focus();
+  }
+  if (typing(event.target) && !event.target.closest("dialog")) event.target.blur();
+}

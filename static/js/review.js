@@ -1,0 +1,124 @@
+// The review page: which way the diff lies, where the next file or change is, who gets the note.
+
+const modes = ["auto", "split", "unified"];
+
+export function startReview() {
+  if (!document.querySelector("[data-diff], form#decision")) return;
+  showMode(new URLSearchParams(location.search).get("diff") || stored() || "auto");
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-diff-mode]");
+    if (!button) return;
+    event.preventDefault();
+    chooseMode(button.dataset.diffMode);
+  });
+  document.addEventListener("countersign:key", (event) => {
+    if (key(event.detail.key)) event.detail.done = true;
+  });
+  document.addEventListener("change", say);
+  document.addEventListener("input", say);
+  say();
+  spy();
+}
+
+function stored() {
+  try {
+    return localStorage.getItem("countersign:diff");
+  } catch {
+    return null;
+  }
+}
+
+function chooseMode(mode) {
+  try {
+    localStorage.setItem("countersign:diff", mode);
+  } catch {
+    // Only this page remembers, then.
+  }
+  const url = new URL(location.href);
+  url.searchParams.set("diff", mode);
+  history.replaceState(history.state, "", url);
+  showMode(mode);
+}
+
+function splitNow() {
+  const diff = document.querySelector("[data-diff]");
+  return diff ? !diff.classList.contains("diff-unified") && (diff.classList.contains("diff-split") || diff.clientWidth >= 760) : false;
+}
+
+function showMode(mode) {
+  for (const diff of document.querySelectorAll("[data-diff]")) {
+    for (const name of modes) diff.classList.toggle(`diff-${name}`, name === mode);
+  }
+  const now = splitNow() ? "split" : "unified";
+  for (const button of document.querySelectorAll("[data-diff-mode]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.diffMode === now));
+  }
+}
+
+function key(pressed) {
+  if (pressed === "u") chooseMode(splitNow() ? "unified" : "split");
+  else if (pressed === "]" || pressed === "[") step("[data-file]", pressed === "]" ? 1 : -1);
+  else if (pressed === "n" || pressed === "p") step("[data-change]", pressed === "n" ? 1 : -1);
+  else return decide(pressed);
+  return true;
+}
+
+function step(selector, way) {
+  const all = [...document.querySelectorAll(selector)].filter((node) => node.getClientRects().length);
+  const top = 64;
+  const found = way > 0
+    ? all.find((node) => node.getBoundingClientRect().top > top + 8)
+    : all.findLast((node) => node.getBoundingClientRect().top < top - 8);
+  if (!found) return;
+  scrollTo({ top: scrollY + found.getBoundingClientRect().top - top });
+  (found.matches("[tabindex]") ? found : found.querySelector("summary"))?.focus({ preventScroll: true });
+}
+
+function decide(pressed) {
+  const button = document.querySelector(`[data-decide="${CSS.escape(pressed)}"]`);
+  if (!button) return false;
+  button.focus();
+  return true;
+}
+
+function say() {
+  const form = document.getElementById("decision");
+  if (!form) return;
+  const goes = new Map();
+  let refused = 0;
+  for (const hunk of document.querySelectorAll("[data-hunk]")) {
+    const no = hunk.querySelector("input[value=refuse]")?.checked;
+    const accepted = hunk.querySelector("input[value=accept]")?.checked;
+    const note = hunk.querySelector("textarea")?.value.trim();
+    if (no) refused += 1;
+    if (!no && !(note && !accepted)) continue;
+    const agent = hunk.querySelector(".hunk-note .muted")?.textContent.replace("goes to ", "").trim() || "its author";
+    goes.set(agent, (goes.get(agent) || 0) + 1);
+  }
+  const parts = [...goes].map(([agent, count]) => `${agent} gets ${count}`);
+  const place = form.querySelector("[data-goes-to]");
+  if (place) place.textContent = parts.length ? `. Comments: ${parts.join(", ")}` : "";
+  const hint = form.querySelector("[data-refused]");
+  if (hint) {
+    hint.hidden = !refused;
+    hint.textContent = refused ? `${refused} ${refused === 1 ? "hunk is" : "hunks are"} refused, so it cannot be approved as it is.` : "";
+  }
+  form.querySelector("[data-decide=a]")?.setAttribute("aria-disabled", String(refused > 0));
+}
+
+function spy() {
+  const links = [...document.querySelectorAll("[data-spy] a[href^='#']")];
+  const parts = links.map((link) => document.getElementById(link.hash.slice(1)));
+  const mark = () => {
+    let now = 0;
+    parts.forEach((part, index) => {
+      if (part && part.getBoundingClientRect().top < innerHeight * 0.4) now = index;
+    });
+    links.forEach((link, index) => {
+      if (index === now) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    });
+  };
+  mark();
+  addEventListener("scroll", mark, { passive: true });
+}
