@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.db.models import Q
 from django.db.models.functions import Now
 
 from agents.events import Kind
@@ -37,8 +36,7 @@ def used(task: Task) -> Used:
         "now", "input_tokens", "output_tokens", "usd"
     ).get()
     changes = (
-        Event.objects.filter(task=task, data__has_key="state")
-        .filter(Q(step=None))
+        Event.objects.filter(task=task, step=None, data__has_keys=["from", "state"])
         .order_by("seq")
         .values_list("at", "data__state")
     )
@@ -64,20 +62,19 @@ def check(task: Task) -> Trip | None:
     limits, now = Limits.of(task.limits), used(task)
     if trip := task_trip(limits, tokens=now.tokens, usd=now.usd, seconds=now.seconds):
         return trip
-    near = {
-        name: {"used": round(value, 4), "limit": getattr(limits, name)}
-        for name, value in (("seconds", now.seconds), ("tokens", now.tokens), ("usd", now.usd))
-        if warns(used=value, limit=getattr(limits, name))
-    }
-    for name, figures in near.items():
-        _warn_once(task, name, figures)
+    for name, value in (("seconds", now.seconds), ("tokens", now.tokens), ("usd", now.usd)):
+        if warns(used=value, limit=getattr(limits, name)):
+            _warn_once(task, name, value, getattr(limits, name))
     return None
 
 
-def _warn_once(task: Task, name: str, figures: dict[str, float]) -> None:
+def _warn_once(task: Task, name: str, value: float, limit: float) -> None:
     # A raised limit may be neared again, so the limit itself is part of "once".
-    warned = Event.objects.filter(
-        task=task, kind=Kind.LIMIT_WARNED, data__name=name, data__limit=figures["limit"]
-    )
+    about = {"name": name, "limit": limit}
+    warned = Event.objects.filter(task=task, kind=Kind.LIMIT_WARNED, data__contains=about)
     if not warned.exists():
-        task.record(Kind.LIMIT_WARNED, {"name": name, **figures})
+        detail = f"{value:g} of {limit:g} {'USD' if name == 'usd' else name} used"
+        rule = "wall_clock" if name == "seconds" else "budget"
+        task.record(
+            Kind.LIMIT_WARNED, {**about, "used": round(value, 4), "rule": rule, "detail": detail}
+        )

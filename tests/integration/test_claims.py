@@ -172,4 +172,5 @@ def test_limit_is_warned_of_once_at_eighty_percent(task):
         type(task).objects.update(input_tokens=480_000)
         settle(claim_one().attempt, Interrupted())
     warned = Event.objects.get(kind="limit.warned")
-    assert warned.data == {"name": "tokens", "used": 480_000, "limit": 600_000}
+    assert (warned.data["name"], warned.data["used"]) == ("tokens", 480_000)
+    assert warned.data["detail"] == "480000 of 600000 tokens used"
