@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
 
 def propose_again(approval: Approval, *, by: User) -> None:
-    """Rebuild the proposal on main as it is now, after its approval went stale.
+    """Rebuild a stale proposal on main as it is now; ask again for an expired decision.
 
-    The requester or a lead may. Nobody's signature is carried over: the new proposal is sealed anew.
+    The requester or a lead may. Nobody's signature is carried over: what comes is sealed anew.
     """
     found = _latest(approval, by)
+    if found.state == ApprovalState.EXPIRED:
+        request_again(found, by=by)
+        return
     if found.state != ApprovalState.STALE:
         raise TransitionRefused(
             f"This approval is {found.get_state_display().lower()}, so there is nothing to rebuild."

@@ -12,14 +12,14 @@ from agents.models import Task
 from approvals.exceptions import UnknownApproval
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import Approval, Effect
-from projects import access
+from projects import access, audit
 from projects.exceptions import NotAllowed, TransitionRefused
 
 if TYPE_CHECKING:
     from projects.models import User
 
 
-def stop_task(task: Task, *, by: User, reason: str = "") -> None:
+def stop_task(task: Task, *, by: User, reason: str = "", address: str | None = None) -> None:
     """Stop a task and withdraw what waits in it, in one transaction.
 
     The requester or a lead may. Raises TransitionRefused once an effect has begun: it cannot be
@@ -31,21 +31,36 @@ def stop_task(task: Task, *, by: User, reason: str = "") -> None:
     if by.pk != found.requester_id and not access.is_lead(by, found.project):
         raise NotAllowed("Only who asked for it or a tech lead of the project can stop a task.")
     with transaction.atomic():
-        _withdraw(found, why=_why(by, reason))
+        withdrawn = _withdraw(found, why=_why(by, reason))
         stopping.stop(found, by=by, reason=reason)
+        for approval in withdrawn:
+            audit.record(
+                "approval.withdrawn",
+                subject=approval,
+                actor=by,
+                project=found.project,
+                address=address,
+                task=found.label,
+            )
 
 
-def _withdraw(task: Task, *, why: str) -> None:
+def _withdraw(task: Task, *, why: str) -> list[Approval]:
     # Approvals, effects, steps, task: the one lock order; so no event is written before the end.
-    for approval in task.approvals.select_for_update().order_by("id"):
+    standing = [ApprovalState.PENDING, ApprovalState.APPROVED]
+    rows = task.approvals.select_for_update(no_key=True).filter(state__in=standing)
+    withdrawn = list(rows.order_by("id"))
+    for approval in withdrawn:
         if approval.state == ApprovalState.PENDING:
             approval.move(ApprovalState.WITHDRAWN, decided_at=Now(), reason=why)
-        elif approval.state == ApprovalState.APPROVED:
+        else:
             _withdraw_effects(approval, why=why)
+    return withdrawn
 
 
 def _withdraw_effects(approval: Approval, *, why: str) -> None:
-    effects = list(Effect.objects.select_for_update().filter(approval=approval).order_by("id"))
+    effects = list(
+        Effect.objects.select_for_update(no_key=True).filter(approval=approval).order_by("id")
+    )
     if any(effect.state in {EffectState.DOING, EffectState.DONE} for effect in effects):
         raise TransitionRefused(
             "The approved effect has begun, so the task can no longer be stopped. "

@@ -175,6 +175,11 @@ def test_an_expired_approval_is_asked_again_with_a_new_seal(expired, requester, 
         request_again(expired, by=requester)
 
 
+def test_proposing_again_what_expired_asks_again(expired, lead):
+    propose_again(expired, by=lead)
+    assert expired.task.approvals.filter(state="pending").count() == 1
+
+
 def test_an_approval_that_ended_undecided_needs_somebody_in_the_inbox(expired, lead, requester):
     for person in (lead, requester):
         rows = inbox(person)
