@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from agents.workspace import sandbox
-from agents.workspace.exceptions import DangerousPath, SandboxUnavailable
+from agents.workspace.exceptions import DangerousPath, SandboxUnavailable, TooLarge
 from agents.workspace.files import remove_folder, write_files
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 CHECK_SECONDS = 300
 TAIL_LINES = 60
 TAIL_CHARACTERS = 8_000
+# Runs wait for each other: more at once than processors would only run into their time limits.
+_TURNS = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
 
 
 class CheckReport(BaseModel):
@@ -75,13 +79,14 @@ def run_checks(project: Checked, store: Store, tree: str) -> CheckReport:
         folder.mkdir(mode=0o755)
         try:
             write_files(store, store.paths(tree), folder, symlinks=True)
-            run = sandbox.run(
-                command,
-                folder=folder,
-                seconds=CHECK_SECONDS,
-                allow_rlimits_only=project.allow_rlimits_only,
-            )
-        except (SandboxUnavailable, DangerousPath) as refusal:
+            with _TURNS:
+                run = sandbox.run(
+                    command,
+                    folder=folder,
+                    seconds=CHECK_SECONDS,
+                    allow_rlimits_only=project.allow_rlimits_only,
+                )
+        except (SandboxUnavailable, DangerousPath, TooLarge) as refusal:
             return CheckReport(command=command, why_not=str(refusal))
         finally:
             remove_folder(folder)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from agents.lifecycle import Verdict
 from agents.workspace.characters import reveal, strip
 from agents.workspace.diffs import readable
+from agents.workspace.files import MAX_FILE_BYTES
 from agents.workspace.paths import matches
 
 if TYPE_CHECKING:
@@ -87,10 +88,12 @@ def _text(check: Check, store: Store, head: str) -> Finding:
     entries = [e for e in store.paths(head) if e.regular and matches(e.path, globs)]
     if not entries:
         return Verdict.NOT_CHECKABLE, f"No file matches {_listed(globs)}."
-    contents = store.blobs(entry.blob for entry in entries)
+    large = [entry.path for entry in entries if entry.size > MAX_FILE_BYTES]
+    if large:
+        return Verdict.NOT_CHECKABLE, f"{_listed(large)} is too large to search."
     hits = [
         hit
-        for entry, content in zip(entries, contents, strict=True)
+        for entry, content in store.contents(entries)
         for hit in _find(entry.path, readable(content), wanted)
     ]
     absent = check.kind == "text_absent"

@@ -37,6 +37,11 @@ class DangerousPath(CountersignError):
         self.path = path
 
 
+class TooLarge(CountersignError):
+    """The repository is too large for a workspace: at most 200,000 files and 1 GiB. Nothing was
+    changed; point the project to a smaller repository."""
+
+
 class PathRefused(CountersignError):
     """This path cannot be used here."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
 
-from agents.workspace.exceptions import DangerousPath, PathRefused
+from agents.workspace.exceptions import DangerousPath, PathRefused, TooLarge
 from agents.workspace.git import Store, TreeEntry
 from agents.workspace.paths import check_path, is_git_name, is_portable
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 # Every file written from a commit gets this time: whatever was changed since shows a later one.
 _WRITTEN_AT = 946_684_800  # 2000-01-01
+MAX_FILE_BYTES = 50 * 1024**2  # larger files stay in the tree as they are
+MAX_TREE_BYTES = 1024**3
+MAX_FILES = 200_000
 
 
 class Checked(Protocol):
@@ -75,7 +78,7 @@ class Workspace:
         self.remove()
         self.folder.mkdir(parents=True, mode=0o755)
         write_files(self.store, entries, self.folder)
-        self._manifest.write_text(json.dumps([[e.path, e.mode, e.blob] for e in entries]))
+        self._manifest.write_text(json.dumps([[e.path, e.mode, e.blob, e.size] for e in entries]))
 
     @property
     def ready(self) -> bool:
@@ -106,14 +109,16 @@ class Workspace:
     def kept(self, path: str) -> str:
         """Name the kind of an entry that is in the tree but not in the folder, or ''."""
         entry = self._entries().get(path)
+        if entry is None or _materialised(entry):
+            return ""
         kinds = {"120000": "a symbolic link", "160000": "a submodule"}
-        return kinds.get(entry.mode, "") if entry else ""
+        return kinds.get(entry.mode, "a file too large for a workspace")
 
     def _entries(self) -> dict[str, TreeEntry]:
         if not self._manifest.is_file():
             return {}
         rows = json.loads(self._manifest.read_text())
-        return {path: TreeEntry(path, mode, blob) for path, mode, blob in rows}
+        return {row[0]: TreeEntry(*row) for row in rows}
 
     def resolve(self, path: str) -> Path:
         """Return the real place of a path an agent named; raises PathRefused.
@@ -195,10 +200,10 @@ def write_files(
         if is_portable(directory):
             (folder / directory).mkdir(mode=0o755)
     regular = [entry for entry in entries if _materialised(entry)]
-    for entry, content in zip(regular, store.blobs(e.blob for e in regular), strict=True):
+    for entry, content in store.contents(regular):
         _write(folder / entry.path, content, executable=entry.mode == "100755")
     links = [e for e in entries if symlinks and e.mode == "120000" and is_portable(e.path)]
-    for entry, target in zip(links, store.blobs(e.blob for e in links), strict=True):
+    for entry, target in store.contents(links):
         os.symlink(target, os.fsencode(folder / entry.path))
 
 
@@ -216,7 +221,12 @@ def remove_folder(folder: Path) -> None:
 
 
 def check_entries(entries: list[TreeEntry]) -> None:
-    """Raise DangerousPath unless every name is safe, used once, and no file is another's folder."""
+    """Raise DangerousPath unless every name is safe, used once, and no file is another's folder.
+
+    Raises TooLarge when the files are too many or too much for a workspace.
+    """
+    if len(entries) > MAX_FILES or sum(map(_weight, entries)) > MAX_TREE_BYTES:
+        raise TooLarge
     seen: set[str] = set()
     for entry in entries:
         check_path(entry.path)
@@ -234,7 +244,11 @@ def _parents(path: str) -> Iterable[str]:
 
 
 def _materialised(entry: TreeEntry) -> bool:
-    return entry.regular and is_portable(entry.path)
+    return entry.regular and is_portable(entry.path) and entry.size <= MAX_FILE_BYTES
+
+
+def _weight(entry: TreeEntry) -> int:
+    return entry.size if _materialised(entry) else 0
 
 
 def _write(place: Path, content: bytes, *, executable: bool) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from projects.models import Project
 
 _MAIN = "refs/countersign/main"
-_BATCH = 500  # files read at a time, so that a big repository does not fill the memory
+_BATCH_BYTES = 32 * 1024**2  # read at a time, so that a big repository does not fill the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class TreeEntry:
     path: str
     mode: str
     blob: str
+    size: int = 0  # bytes; only known of entries that were listed
 
     @property
     def regular(self) -> bool:
@@ -187,12 +188,13 @@ class Store:
 
     def paths(self, tree: str) -> list[TreeEntry]:
         """Return every file of a tree or commit, in git's order."""
-        output = self._git("ls-tree", "-r", "-z", "--full-tree", check_sha(tree))
+        output = self._git("ls-tree", "-r", "-l", "-z", "--full-tree", check_sha(tree))
         entries = []
         for record in output.split(b"\0")[:-1]:
             facts, _, path = record.partition(b"\t")
-            mode, _, blob = facts.decode().split(" ")
-            entries.append(TreeEntry(path.decode(errors="surrogateescape"), mode, blob))
+            mode, _, blob, size = facts.decode().split()
+            name = path.decode(errors="surrogateescape")
+            entries.append(TreeEntry(name, mode, blob, int(size) if size.isdigit() else 0))
         return entries
 
     def blob(self, tree: str, path: str) -> bytes | None:
@@ -203,13 +205,24 @@ class Store:
         return next(self._read([name]))
 
     def blobs(self, names: Iterable[str]) -> Iterator[bytes]:
-        """Yield the bytes of blobs, in order, one process for each batch of them."""
-        asked = [check_sha(name).encode() for name in names]
-        for start in range(0, len(asked), _BATCH):
-            for content in self._read(asked[start : start + _BATCH]):
-                if content is None:
-                    raise exceptions.GitFailed("An object of the repository is missing.")
-                yield content
+        """Yield the bytes of blobs, in order, from one process: all in memory at once."""
+        for content in self._read([check_sha(name).encode() for name in names]):
+            if content is None:
+                raise exceptions.GitFailed("An object of the repository is missing.")
+            yield content
+
+    def contents(self, entries: Iterable[TreeEntry]) -> Iterator[tuple[TreeEntry, bytes]]:
+        """Yield listed files with their bytes, in order, a bounded part in memory at a time."""
+        batch: list[TreeEntry] = []
+        size = 0
+        for entry in entries:
+            if batch and size + entry.size > _BATCH_BYTES:
+                yield from zip(batch, self.blobs(each.blob for each in batch), strict=True)
+                batch, size = [], 0
+            batch.append(entry)
+            size += entry.size
+        if batch:
+            yield from zip(batch, self.blobs(each.blob for each in batch), strict=True)
 
     def _read(self, names: list[bytes]) -> Iterator[bytes | None]:
         output = self._git("cat-file", "--batch", given=b"".join(n + b"\n" for n in names))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REMOTE_SECONDS = 120
+FETCH_SECONDS = 900  # the first fetch of a big repository takes its time
 _DIRTY = re.compile(r"(?:unstaged|staged|uncommitted) changes|would be overwritten|not uptodate")
 
 
@@ -97,7 +98,8 @@ class Remote:
         if self.folder and not self.folder.is_dir():
             raise RepositoryUnreachable(self._unreachable("there is no such folder"))
         try:
-            done = run_git(*arguments, git_dir=git_dir, seconds=REMOTE_SECONDS)
+            seconds = FETCH_SECONDS if arguments[0] == "fetch" else REMOTE_SECONDS
+            done = run_git(*arguments, git_dir=git_dir, seconds=seconds)
         except GitFailed as failure:
             if "find remote ref" in str(failure):
                 raise NoSuchBranch(self._no_branch()) from failure

@@ -22,6 +22,10 @@ Mode = Literal["bubblewrap", "rlimits"]
 
 _NOBODY = 65534
 _CPU_SECONDS = 300
+_TMP = "/tmp"  # noqa: S108 - a file system of its own, inside
+_SOURCE, _TREE = "/source", "/w/tree"
+_ENTER = f'cd {_TREE} && exec /bin/sh -c "$1"'
+_DISK_BYTES = 1024**3  # of the copy, and of /tmp: both are memory
 _LIMITS = {
     "as": 4 * 1024**3,
     "fsize": 64 * 1024**2,
@@ -62,20 +66,20 @@ def run(
     allow_rlimits_only: bool,
     read_only: bool = False,
 ) -> Run:
-    """Run a shell command in a folder, both thrown away by the caller; blocks, so use a thread.
+    """Run a shell command in a copy of a folder; blocks, so use a thread.
 
+    Under bubblewrap the copy lives in memory of a bounded size, so the folder never changes
+    (`read_only`: the folder itself, for looking). Under resource limits only, the command runs in
+    the folder, which the caller throws away.
     Raises SandboxUnavailable when there is no sandbox and limits alone are not allowed.
-    The folder is given to the user nobody when the service runs as root.
     """
     if available() == "bubblewrap":
         prefix = _bubblewrap_prefix() or []
-        if _drops_root(prefix) and not read_only:
-            _give_away(folder)
-        arguments = [*prefix, "--bind" if not read_only else "--ro-bind", str(folder), "/w"]
-        # Entered by the user who runs it: root without its capabilities may not.
-        arguments += ["--", *_user(prefix), "env", "--chdir=/w", *_limits(seconds)]
+        mounts = ["--ro-bind", str(folder), _TREE if read_only else _SOURCE]
+        inside = _ENTER if read_only else f"cp -dR --preserve=mode {_SOURCE} {_TREE} && {_ENTER}"
+        shell = ["/bin/sh", "-c", inside, "sh", command]
         return run_bounded(
-            [*arguments, "/bin/sh", "-c", command],
+            [*prefix, *mounts, "--", *_user(prefix), *_limits(seconds), *shell],
             seconds=seconds,
             sandbox="bubblewrap",
             cwd="/",
@@ -98,17 +102,25 @@ def _bubblewrap_prefix() -> list[str] | None:
     """Return the arguments that work on this machine, None when none do."""
     if not shutil.which("bwrap"):
         return None
-    # As root, becoming nobody for good is better: a process limit means nothing to root.
-    ways = [_as_nobody()] if os.geteuid() == 0 else []
-    ways.append([*_bubblewrap(), "--unshare-user", "--uid", str(_NOBODY), "--gid", str(_NOBODY)])
-    for way in ways:
-        probe = [*way, "--", *_user(way), *_limits(5), "/bin/sh", "-c", "exec true"]
-        if run_bounded(probe, seconds=10, sandbox="bubblewrap", cwd="/", env={}).exit_code == 0:
-            return way
+    # Older versions (before 0.8) cannot bound what is written; that is still a sandbox.
+    for sized in (True, False):
+        for prefix in _ways(sized=sized):
+            probe = [*prefix, "--", *_user(prefix), *_limits(5), "/bin/sh", "-c", "exec true"]
+            if run_bounded(probe, seconds=10, sandbox="", cwd="/", env={}).exit_code == 0:
+                return prefix
     return None
 
 
-def _bubblewrap() -> list[str]:
+def _ways(*, sized: bool) -> list[list[str]]:
+    plain = _bubblewrap(sized=sized)
+    kept = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
+    as_nobody = [*plain, *(part for name in kept for part in ("--cap-add", name))]
+    mapped = [*plain, "--unshare-user", "--uid", str(_NOBODY), "--gid", str(_NOBODY)]
+    # As root, becoming nobody for good is better: a process limit means nothing to root.
+    return [as_nobody, mapped] if os.geteuid() == 0 else [mapped]
+
+
+def _bubblewrap(*, sized: bool) -> list[str]:
     system = [
         part
         for place in _SYSTEM
@@ -119,8 +131,9 @@ def _bubblewrap() -> list[str]:
             else ["--ro-bind", place, place]
         )
     ]
+    size = ["--size", str(_DISK_BYTES)] if sized else []
     files = [part for place in _SYSTEM_FILES for part in ("--ro-bind-try", place, place)]
-    environment = [part for item in _environment("/tmp").items() for part in ("--setenv", *item)]  # noqa: S108 - inside
+    environment = [part for item in _environment(_TMP).items() for part in ("--setenv", *item)]
     return [
         shutil.which("bwrap") or "bwrap",
         *("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"),
@@ -129,15 +142,10 @@ def _bubblewrap() -> list[str]:
         *environment,
         *system,
         *("--perms", "0755", "--dir", "/etc", *files),
-        *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"),  # noqa: S108 - inside
-        *("--perms", "0755", "--dir", "/w"),
+        *("--proc", "/proc", "--dev", "/dev"),
+        *(part for place in (_TMP, "/w") for part in (*size, "--perms", "1777", "--tmpfs", place)),
         *_toolchain(),
     ]
-
-
-def _as_nobody() -> list[str]:
-    kept = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
-    return [*_bubblewrap(), *(part for name in kept for part in ("--cap-add", name))]
 
 
 def _drops_root(prefix: list[str]) -> bool:
@@ -189,11 +197,3 @@ def _environment(home: str) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "PYTHONHASHSEED": "0",
     }
-
-
-def _give_away(folder: Path) -> None:
-    """Let the user nobody write here. Links are given away themselves, never followed."""
-    os.chown(folder, _NOBODY, _NOBODY)
-    for place, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            os.chown(Path(place) / name, _NOBODY, _NOBODY, follow_symlinks=False)

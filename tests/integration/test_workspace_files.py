@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agents.workspace.exceptions import DangerousPath, GitFailed, PathRefused
+from agents.workspace.exceptions import DangerousPath, GitFailed, PathRefused, TooLarge
 from agents.workspace.files import Workspace, remove_folder, write_files
 from agents.workspace.git import Store, TreeEntry
 from tests.workspace_fixtures import git, make_repository
@@ -163,6 +163,24 @@ def test_a_tree_with_a_link_in_the_way_of_a_file_is_refused(workspace, tmp_path)
         with pytest.raises(DangerousPath):
             write_files(workspace.store, twice, folder, symlinks=True)
         assert list(folder.iterdir()) == []
+
+
+def test_a_file_too_large_stays_in_the_tree(workspace, monkeypatch):
+    base = workspace.snapshot()
+    monkeypatch.setattr("agents.workspace.files.MAX_FILE_BYTES", 255)
+    workspace.materialise(base)
+    assert "bin" not in dict(workspace.listing())
+    assert workspace.snapshot() == base
+    with pytest.raises(PathRefused, match="too large"):
+        workspace.write("bin", b"x")
+
+
+def test_a_tree_too_large_is_refused_before_anything_is_written(workspace, monkeypatch):
+    base = workspace.snapshot()
+    monkeypatch.setattr("agents.workspace.files.MAX_FILES", 3)
+    with pytest.raises(TooLarge):
+        workspace.materialise(base)
+    assert workspace.ready
 
 
 def test_a_name_that_is_no_text_stays_in_the_tree(tmp_path, repository):

@@ -154,6 +154,33 @@ def test_memory_files_and_processes_are_limited(run):
 
 @needs_sandbox
 @usable
+def test_the_disk_of_the_host_cannot_be_filled(run, monkeypatch):
+    if "--size" not in sandbox._bubblewrap_prefix():
+        pytest.skip("this bubblewrap cannot bound what is written")
+    small = ["4000000" if part == str(1024**3) else part for part in sandbox._bubblewrap_prefix()]
+    monkeypatch.setattr(sandbox, "_bubblewrap_prefix", lambda: small)
+    for place in ("big", "$HOME/big"):
+        assert "No space left" in run(f"head -c 20000000 /dev/zero > {place}").output
+    assert list(run.folder.iterdir()) == []
+
+
+@needs_sandbox
+@usable
+def test_it_works_the_same_for_a_service_that_is_not_root(run, monkeypatch):
+    mapped = sandbox._ways(sized=True)[-1]
+    monkeypatch.setattr(sandbox, "_bubblewrap_prefix", lambda: mapped)
+    monkeypatch.setenv("CANARY_KEY", "hush-hush")
+    (run.folder / "x.py").write_text("print('hello')\n")
+    (run.folder / "x.sh").write_text("echo run")
+    (run.folder / "x.sh").chmod(0o755)
+    done = run("python x.py && ./x.sh && id -u && touch new && ls && cat /proc/*/environ")
+    assert done.output.startswith("hello\nrun\n65534\nnew\nx.py\nx.sh\n")
+    assert "hush-hush" not in done.output
+    assert sorted(each.name for each in run.folder.iterdir()) == ["x.py", "x.sh"]
+
+
+@needs_sandbox
+@usable
 def test_output_of_any_size_is_cut_in_the_middle(run):
     done = run("echo first; yes | head -c 100000000; echo last")
     assert done.cut
