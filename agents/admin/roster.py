@@ -52,6 +52,8 @@ class AgentForm(ModelForm):
                 choices = list(dict.fromkeys([*known, getattr(self.instance, name) or known[0]]))
                 widget = forms.Select(choices=[(choice, choice) for choice in choices])
                 self.fields[name].widget = widget
+        if "description" in self.fields:
+            self.fields["description"].widget = forms.Textarea(attrs={"rows": 3})
 
     def clean(self) -> dict[str, Any]:
         """Keep one router and one aggregator at work: no task runs without them."""

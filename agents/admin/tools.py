@@ -16,7 +16,7 @@ from projects.administration import (
     AuditedAdmin,
     LinesField,
     ModelForm,
-    TabularInline,
+    RowsInline,
     badge,
     fill_choices,
 )
@@ -33,12 +33,11 @@ class GrantForm(ModelForm):
     paths = LinesField(rows=2, required=False, help_text="Globs, one per line. Empty: any path.")
 
 
-class GrantInline(TabularInline):
+class GrantInline(RowsInline):
     """What an agent may use, with what that can do."""
 
     model = Grant
     form = GrantForm
-    extra = 0
     fields = ["tool", "access", "paths"]
     readonly_fields = ["access"]
 
@@ -64,11 +63,10 @@ def access_of(tool: Tool) -> SafeString:
     return badge("write", "warn") if tool.idempotent else badge("write, not repeatable", "bad")
 
 
-class ToolInline(TabularInline):
+class ToolInline(RowsInline):
     """The tools a server offered when they were pinned; only the switch is ours."""
 
     model = Tool
-    extra = 0
     can_delete = False
     fields = ["name", "about", "access", "agents", "digest", "enabled"]
     readonly_fields = ["name", "about", "access", "agents", "digest"]

@@ -16,7 +16,7 @@ from projects.administration import (
     AuditedAdmin,
     ModelForm,
     ReadOnlyAdmin,
-    TabularInline,
+    RowsInline,
     badge,
     fill_choices,
     pretty,
@@ -40,11 +40,10 @@ admin.site.empty_value_display = "-"
 admin.site.unregister(Group)  # rights come from membership and one admin flag
 
 
-class MembershipInline(TabularInline):
+class MembershipInline(RowsInline):
     """Who is a member of what; one query for all choices."""
 
     model = Membership
-    extra = 0
     fields = ["user", "project", "role"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.postgres.forms import SimpleArrayField
 from django.db import models, transaction
 from django.http import HttpResponseRedirect
@@ -37,6 +38,10 @@ class AuditedAdmin(ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     save_on_top = False
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Leave out the buttons that open other forms in windows."""
+        return plain_choice(super().formfield_for_dbfield(db_field, request, **kwargs))
 
     def changeform_view(
         self,
@@ -107,6 +112,16 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
 
+class RowsInline(TabularInline):
+    """Rows that belong to the one being changed."""
+
+    extra = 0
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Leave out the buttons that open other forms in windows."""
+        return plain_choice(super().formfield_for_dbfield(db_field, request, **kwargs))
+
+
 class ReadOnlyInline(TabularInline):
     """Rows that belong to the one shown, for looking only."""
 
@@ -162,6 +177,13 @@ def changes_in(form: Any, formsets: Iterable[Any]) -> dict[str, Any]:
         if any(changed.values()):
             detail[str(formset.model._meta.verbose_name_plural)] = changed
     return detail
+
+
+def plain_choice(field: Any) -> Any:
+    """Return the field with the bare select of a foreign key."""
+    if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+        field.widget = field.widget.widget
+    return field
 
 
 def fill_choices(field: Any, rows: Iterable[models.Model]) -> Any:
