@@ -48,7 +48,12 @@ def carry_out_due(worker: str, *, stop: Callable[[], bool] = lambda: False) -> i
     for pk in [*_left_over(), *_due()]:
         if stop():
             break
-        taken += carry_out(pk, worker=worker)
+        try:
+            taken += carry_out(pk, worker=worker)
+        except DatabaseError:
+            raise
+        except Exception:  # one effect must not hold up the others
+            logger.exception("effect %s could not be looked after", pk)
     return taken
 
 
@@ -73,10 +78,10 @@ def begin(effect: Effect, *, worker: str) -> None:
     """Put the intent on record; raises TransitionRefused when it is no longer to be done."""
     with transaction.atomic():
         effect.move(EffectState.DOING, worker=worker, started_at=Now(), error="")
-        wanted = Task.objects.select_for_update().filter(
+        wanted = Task.objects.select_for_update(no_key=True).filter(
             pk=effect.approval.task_id, state=TaskState.EXECUTING
         )
-        if not wanted.exists():
+        if wanted.first() is None:
             raise TransitionRefused("The task no longer carries anything out.")
         effect.approval.task.record(Kind.EFFECT_STARTED, _facts(effect))
 
@@ -150,15 +155,17 @@ def _fall_stale(effect: Effect, reason: str) -> None:
     """Nothing was done and what was signed no longer holds: back to review, with the reason."""
     approval, task = effect.approval, effect.approval.task
     with transaction.atomic():
-        approval.move(ApprovalState.STALE, reason=reason)
+        if approval.state == ApprovalState.APPROVED:
+            approval.move(ApprovalState.STALE, reason=reason)
         effect.move(EffectState.FAILED, error=reason, finished_at=Now())
         for other in approval.effects.filter(state=EffectState.PLANNED):
             other.move(EffectState.WITHDRAWN, finished_at=Now())
         task.record(Kind.EFFECT_FINISHED, {**_facts(effect), "error": reason})
-        facts = {"approval": str(approval.pk), "state": ApprovalState.STALE, "reason": reason}
+        facts = {"approval": str(approval.pk), "state": approval.state, "reason": reason}
         task.record(Kind.APPROVAL_DECIDED, facts)
         task.refresh_from_db()
-        task.move(TaskState.REVIEW, data={"approval": str(approval.pk), "reason": reason})
+        if task.state == TaskState.EXECUTING:
+            task.move(TaskState.REVIEW, data={"approval": str(approval.pk), "reason": reason})
         _audit("stale", effect, None, reason=reason)
 
 
@@ -170,13 +177,14 @@ def _hand_over(effect: Effect, state: str, reason: str) -> None:
         effect.move(state, error=reason, finished_at=Now())
         task.record(Kind.EFFECT_FINISHED, {**_facts(effect), "error": reason})
         task.refresh_from_db()
-        escalations.raise_on(
-            task,
-            rule=Rule.EFFECT_FAILED,
-            detail=reason,
-            evidence=evidence,
-            options=(Choice.RETRY_WITH_NOTE, Choice.STOP),
-        )
+        if not task.over:
+            escalations.raise_on(
+                task,
+                rule=Rule.EFFECT_FAILED,
+                detail=reason,
+                evidence=evidence,
+                options=(Choice.RETRY_WITH_NOTE, Choice.STOP),
+            )
         _audit(state, effect, None, reason=reason)
 
 

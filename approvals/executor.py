@@ -65,7 +65,8 @@ class Executor:
 
     def _turn(self) -> bool:
         self._beat()
-        return all(self._survive(part) for part in self._parts() if not self._stopping.is_set())
+        went = [self._survive(part) for part in self._parts() if not self._stopping.is_set()]
+        return all(went)
 
     def _parts(self) -> tuple[Callable[[], object], ...]:
         return (

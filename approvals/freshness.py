@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooSlow
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from django.db import transaction
@@ -19,9 +19,9 @@ from projects.exceptions import TransitionRefused
 
 if TYPE_CHECKING:
     from approvals.models import Approval
+    from projects.models import Project
 
 ANSWER_SECONDS = 3.0  # a slow repository must not block a decision; the executor looks again
-_asking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="main-now")
 
 
 def main_moved(approval: Approval) -> str:
@@ -33,12 +33,23 @@ def main_moved(approval: Approval) -> str:
     ]
     if not bases:
         return ""
-    try:
-        store = Store.of(approval.project)
-        actual = _asking.submit(store.main_now).result(timeout=ANSWER_SECONDS)
-    except (TooSlow, RepositoryUnreachable, NoSuchBranch, GitFailed):
-        return ""
-    return "" if actual == bases[0] else actual
+    actual = _ask(approval.project)
+    return actual if actual and actual != bases[0] else ""
+
+
+def _ask(project: Project) -> str:
+    """Return main's head, or nothing when the repository does not answer in time."""
+    answers: list[str] = []
+
+    def ask() -> None:
+        with suppress(RepositoryUnreachable, NoSuchBranch, GitFailed):
+            answers.append(Store.of(project).main_now())
+
+    # A daemon: git may take minutes to give up, and a process must be able to end meanwhile.
+    asking = threading.Thread(target=ask, name="main-now", daemon=True)
+    asking.start()
+    asking.join(ANSWER_SECONDS)
+    return answers[0] if answers else ""
 
 
 def require_unmoved_main(approval: Approval) -> None:

@@ -52,7 +52,7 @@ def seal(proposal: Proposal) -> Approval:
     """
     with transaction.atomic():
         task = (
-            Task.objects.select_for_update(of=("self",))
+            Task.objects.select_for_update(of=("self",), no_key=True)
             .select_related("project", "requester")
             .get(pk=proposal.task_id)
         )
@@ -135,7 +135,7 @@ def _next_unsealed(failed: set[uuid.UUID]) -> Proposal | None:
         pk=newest.values("pk")[:1],
     )
     task = (
-        Task.objects.select_for_update(skip_locked=True, of=("self",))
+        Task.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
         .filter(Exists(unsealed), state=TaskState.REVIEW)
         .exclude(pk__in=failed)
         .order_by("id")

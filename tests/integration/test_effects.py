@@ -283,6 +283,42 @@ def test_an_effect_whose_task_was_stopped_from_below_is_not_carried_out(approved
     assert (approved.state, len(_log(bare))) == ("planned", 1)
 
 
+@pytest.mark.parametrize("trouble", ["main moved", "repository away", "none"])
+def test_a_task_that_ended_while_its_effect_was_under_way_does_not_hang(approved, bare, trouble):
+    effects.begin(effects._load(approved.pk), worker="dead")
+    task = approved.approval.task
+    type(task).objects.filter(pk=task.pk).update(state="cancelled", finished_at=Now())
+    if trouble == "main moved":
+        move_main(bare)
+    if trouble == "repository away":
+        bare.rename(bare.with_name("away.git"))
+    effects.carry_out_due("worker-1")
+    approved.refresh_from_db()
+    task.refresh_from_db()
+    expected = {"main moved": "failed", "repository away": "failed", "none": "done"}
+    assert approved.state == expected[trouble]
+    assert task.state == TaskState.CANCELLED
+    assert not task.escalations.exists()
+    assert effects.carry_out_due("worker-1") == 0
+
+
+def test_one_effect_that_cannot_be_looked_after_does_not_hold_up_the_others(
+    approved, bare, lead, project, requester, monkeypatch
+):
+    other = _approve(sealing.seal(make_report(project, requester)), lead)
+    act = effects.act
+
+    def broken(effect):
+        if effect.pk == approved.pk:
+            raise RuntimeError
+        act(effect)
+
+    monkeypatch.setattr(effects, "act", broken)
+    effects.carry_out_due("worker-1")
+    other.refresh_from_db()
+    assert other.state == "done"
+
+
 def test_an_unreachable_repository_asks_a_person_and_a_retry_merges_once(
     approved, bare, lead, requester
 ):
