@@ -15,7 +15,7 @@ _django = get_asgi_application()
 from channels.routing import ProtocolTypeRouter  # noqa: E402
 
 from countersign.api.limits import limit_body  # noqa: E402
-from countersign.live import sse  # noqa: E402
+from countersign.live import feeds, sse  # noqa: E402
 from countersign.live.sockets import websocket  # noqa: E402
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """Say yes to the server's start and stop."""
     while True:
         message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            await feeds.close()
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return

@@ -41,6 +41,13 @@ def mux() -> Mux:
     return _muxes[loop]
 
 
+async def close() -> None:
+    """Give back what this process holds of Redis."""
+    made = _muxes.pop(asyncio.get_running_loop(), None)
+    if made is not None:
+        await made.close()
+
+
 class Clock:
     """When the next ping and the next check of rights are due."""
 
@@ -127,11 +134,11 @@ class TaskFeed:
         ]
 
     def _accept(self, message: Message) -> Sent | None:
-        seq, kind = message.frame.get("seq"), message.frame.get("kind", "")
-        if seq is None:
+        seq, kind = message.frame.get("seq"), message.frame.get("kind")
+        if kind == "delta":
             fresh = self._written.is_new(message.frame)
             return Sent(body=message.body, kind=kind) if fresh else None
-        if seq <= self._cursor:
+        if not isinstance(seq, int) or not isinstance(kind, str) or seq <= self._cursor:
             return None
         if seq > self._cursor + 1 or _ends(message):
             # A gap: two processes published in another order than they committed, or one was
@@ -146,9 +153,9 @@ class TaskFeed:
 
 
 def _ends(message: Message) -> bool:
-    data = message.frame.get("data") or {}
+    data = message.frame.get("data")
     return message.frame["kind"] == Kind.TASK_FINISHED or (
-        message.frame.get("step") is None and data.get("state") in TASK_TERMINAL
+        isinstance(data, dict) and data.get("state") in TASK_TERMINAL
     )
 
 

@@ -145,10 +145,14 @@ class Mux:
             if not self._watchers[channel]:
                 del self._watchers[channel], self._live[channel]
         self._changed.set()
-        if not self._watchers and self._task is not None:
-            self._task.cancel()
-            self._task = None
-            self._forget()
+
+    async def close(self) -> None:
+        """Give the connection back; only for the end of the process."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
     def _forget(self) -> None:
         self._sent.clear()
@@ -158,7 +162,7 @@ class Mux:
         self._changed.set()
 
     async def _run(self) -> None:
-        """Keep the subscription up until the last watcher leaves; nothing may end it earlier."""
+        """Keep the connection up; nothing may end it before the process ends."""
         while True:
             try:
                 await self._serve()
@@ -216,7 +220,9 @@ class Mux:
                 silent = True
                 await connection.send_command("PING", check_health=False)
 
-    def _receive(self, reply: list[Any]) -> None:
+    def _receive(self, reply: Any) -> None:
+        if not isinstance(reply, list):
+            return  # a ping's answer while nothing is subscribed
         kind, channel = reply[0], reply[1].decode()
         if kind == b"message":
             self._fan_out(channel, reply[2])
@@ -228,9 +234,9 @@ class Mux:
         if not watchers:
             return
         try:
-            message = Message(channel, body.decode(), json.loads(body))
-        except ValueError:
-            logger.warning("a frame on %s is not JSON and was dropped", channel)
+            message = Message(channel, body.decode(), dict(json.loads(body)))
+        except (ValueError, TypeError, RecursionError):
+            logger.warning("a frame on %s is no JSON object and was dropped", channel)
             return
         for watcher in watchers:
             watcher.push(message)

@@ -35,6 +35,11 @@ def page_after(task_id: uuid.UUID, cursor: int) -> Page:
     )
 
 
+def nothing_left(task_id: uuid.UUID, cursor: int) -> bool:
+    """Tell whether a task is over and the client has all of it."""
+    return Task.objects.filter(pk=task_id, state__in=TASK_TERMINAL, last_seq__lte=cursor).exists()
+
+
 def running_steps(task_id: uuid.UUID) -> list[str]:
     """Return the steps somebody is writing in now."""
     steps = Step.objects.filter(task_id=task_id, state=StepState.LEASED)

@@ -14,6 +14,7 @@ from django.db import Error as DatabaseError
 
 from agents.runtime.database import in_db
 from countersign.api.problems import NO_TASK, SIGN_IN, Problem, database_away
+from countersign.live import rows
 from countersign.live.cursors import InvalidCursor, cursor_of
 from countersign.live.feeds import TaskFeed
 from countersign.live.frames import Sent, Signal
@@ -44,6 +45,11 @@ async def stream(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     except DatabaseError:
         await refuse(send, database_away(), scope["path"])
         return
+    if feed is None:
+        # The one answer after which a browser's EventSource does not come again.
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+        return
     sending = asyncio.ensure_future(_send_all(feed, send))
     leaving = asyncio.ensure_future(_left(receive))
     try:
@@ -64,7 +70,8 @@ async def refuse(send: Send, problem: Problem, path: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _open(scope: dict[str, Any]) -> TaskFeed:
+async def _open(scope: dict[str, Any]) -> TaskFeed | None:
+    """Return the feed, None when a returning client has everything; raises Problem."""
     if scope["method"] != "GET":
         raise Problem(405, "A stream is read with GET.", headers={"Allow": "GET"})
     headers = headers_of(scope)
@@ -78,7 +85,10 @@ async def _open(scope: dict[str, Any]) -> TaskFeed:
         raise NO_TASK from error
     if not await in_db(viewer.may_watch, task_id):
         raise NO_TASK
-    return TaskFeed(task_id, after=_cursor(scope, headers), viewer=viewer)
+    cursor = _cursor(scope, headers)
+    if b"last-event-id" in headers and await in_db(rows.nothing_left, task_id, cursor):
+        return None
+    return TaskFeed(task_id, after=cursor, viewer=viewer)
 
 
 def _cursor(scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> int:
