@@ -77,7 +77,7 @@ class Stack:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.wait_until(self.ready, self.ready_within, "be ready")
+        self.wait_until(self._shown, self.ready_within, "be ready")
         self.ready_after = time.monotonic() - began
 
     def stop(self, number: signal.Signals = signal.SIGTERM, *, within: float = 20) -> float:
@@ -140,6 +140,9 @@ class Stack:
     def ready(self) -> bool:
         """Tell whether work handed over now would be done."""
         return self.readiness()[0] == 200
+
+    def _shown(self) -> bool:
+        return "Ctrl-C stops everything" in self.output
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Signal one process; return its id."""

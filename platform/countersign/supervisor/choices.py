@@ -75,6 +75,7 @@ def open_data_dir(choices: Choices) -> IO[str]:
     folder = choices.data_dir
     try:
         choices.logs.mkdir(parents=True, exist_ok=True)
+        (folder / "static").mkdir(exist_ok=True)  # WhiteNoise warns when there is none
         # Others may pass through (the database's own user, when we are root) but not look.
         folder.chmod(0o711)
         choices.logs.chmod(0o700)
