@@ -95,6 +95,9 @@ class Store:
     def _lock(self) -> Iterator[None]:
         with (self.git_dir / "lock").open("a") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
+            # Only a git that was killed can have left these, and git would wait for them forever.
+            for stale in (f"{_MAIN}.lock", "packed-refs.lock", "shallow.lock"):
+                (self.git_dir / stale).unlink(missing_ok=True)
             yield
 
     def fetch(self) -> str:

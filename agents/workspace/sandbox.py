@@ -40,7 +40,9 @@ _PROGRAMS = ("/usr/local/bin", "/usr/bin", "/bin")
 # Sets its own limits, then becomes the command. No process limit: it would count every process
 # of the user the service runs as.
 _LIMITER = """
-import contextlib, os, resource, sys
+import contextlib, ctypes, os, resource, sys
+with contextlib.suppress(AttributeError, OSError):
+    ctypes.CDLL(None).prctl(1, 9)  # die with the service
 for option in sys.argv[1:-1]:
     name, _, size = option[2:].partition("=")
     if name != "nproc":

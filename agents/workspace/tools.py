@@ -50,20 +50,21 @@ class WorkspaceTools:
         ignore_case: bool = False,  # noqa: FBT001, FBT002 - a tool's argument is always named
     ) -> str:
         """Search files for a text. Gives `path:line: text` for every line that holds it."""
-        files = self._below(path)
-        hits = [
-            row
-            for name, size in files
-            if size <= MAX_READ
-            for row in self._hits(name, text, ignore_case=ignore_case)
-        ]
-        searched = f"{len(files):,} files" if len(files) != 1 else "1 file"
-        shown = hits[:MAX_HITS]
+        hits: list[str] = []
+        searched, passed_over = 0, 0
+        for name, size in self._below(path):
+            rows = self._hits(name, text, ignore_case=ignore_case) if size <= MAX_READ else None
+            searched += rows is not None
+            passed_over += rows is None
+            hits += rows or []
         rest = [f"[{len(hits) - MAX_HITS} more lines; search in fewer files]"][
-            : len(hits) > MAX_HITS
+            len(hits) <= MAX_HITS :
         ]
+        if passed_over:
+            rest.append(f"[not searched, because not text or too large: {passed_over:,}]")
         count = "1 line" if len(hits) == 1 else f"{len(hits) or 'no'} lines"
-        head = f"{count} in {searched} searched"
+        head = f"{count} in {'1 file' if searched == 1 else f'{searched:,} files'} searched"
+        shown = hits[:MAX_HITS]
         return texts.capped([head, *shown, *rest], more="[{n} more lines; search in fewer files]")
 
     def read_file(
@@ -169,12 +170,12 @@ class WorkspaceTools:
         globs = (wanted,) if any(mark in wanted for mark in "*?") else (wanted, f"{wanted}/**")
         return [(name, size) for name, size in listing if matches(name, globs)]
 
-    def _hits(self, name: str, wanted: str, *, ignore_case: bool) -> list[str]:
+    def _hits(self, name: str, wanted: str, *, ignore_case: bool) -> list[str] | None:
         raw = (self.workspace.folder / name).read_bytes()
         try:
             text = raw.decode()
         except UnicodeDecodeError:
-            return []
+            return None
         needle = wanted.casefold() if ignore_case else wanted
         return [
             f"{name}:{number}: {texts.around(line, at)}"

@@ -197,6 +197,44 @@ def test_a_dirty_working_repository_is_refused_and_left_alone(tmp_path, working,
     assert git(working, "rev-parse", "main") == head
 
 
+def test_a_file_in_the_way_of_a_working_repository_is_kept(tmp_path, working):
+    store = Store(tmp_path / "s.git", repository=str(working), main="main")
+    head = store.fetch()
+    new = grow(store, head, {"notes.txt": "theirs\n"}, at=AT)
+    (working / "notes.txt").write_text("mine, never added\n")
+    with pytest.raises(PushRefused, match="changes that are not committed"):
+        store.push_main(new, expected=head)
+    assert (working / "notes.txt").read_text() == "mine, never added\n"
+    assert store.main_now() == head
+
+
+def test_a_branch_that_is_not_checked_out_moves_without_touching_files(tmp_path, working):
+    git(working, "switch", "-q", "-c", "feature")
+    store = Store(tmp_path / "s.git", repository=str(working), main="main")
+    head = store.fetch()
+    (working / "a.txt").write_text("mine\n")
+    store.push_main(grow(store, head, {"a.txt": "two\n"}, at=AT), expected=head)
+    assert (working / "a.txt").read_text() == "mine\n"
+
+
+def test_a_git_that_was_killed_leaves_no_lock_behind(store, repository):
+    head = store.fetch()
+    new = grow(store, head, {"a.txt": "x\n"}, at=AT)
+    store.push_main(new, expected=head)
+    (store.git_dir / "refs/countersign/main.lock").touch()
+    assert store.fetch() == new
+
+
+def test_a_repository_with_other_object_names_says_so(tmp_path):
+    folder = tmp_path / "sha256"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main", "--object-format=sha256")
+    git(folder, "commit", "-q", "--allow-empty", "-m", "Begin")
+    store = Store(tmp_path / "s.git", repository=str(folder), main="main")
+    with pytest.raises(RepositoryUnreachable, match=r"algorithm|format"):
+        store.fetch()
+
+
 def test_a_repository_of_another_user_is_used_all_the_same(tmp_path, working, repository):
     try:
         subprocess.run(["chown", "-R", "65534", str(working), str(repository)], check=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+import uvicorn
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
@@ -67,8 +70,11 @@ async def test_files_are_listed_and_found(workspace):
         found = await call("search_text", text="half up", path="docs/**")
         assert found == "1 line in 2 files searched\ndocs/a.md:1: one half up"
         found = await call("search_text", text="ONE", ignore_case=True)
-        assert found == "1 line in 7 files searched\ndocs/a.md:1: one half up"
-        assert await call("search_text", text="(.*") == "no lines in 7 files searched"
+        passed_over = "[not searched, because not text or too large: 1]"
+        assert found == f"1 line in 6 files searched\ndocs/a.md:1: one half up\n{passed_over}"
+        assert await call("search_text", text="(.*") == (
+            f"no lines in 6 files searched\n{passed_over}"
+        )
 
 
 async def test_a_file_is_read_with_numbers_and_marks(workspace):
@@ -232,6 +238,21 @@ def test_definitions_say_what_each_tool_is():
     assert found["write_file"].idempotent
     assert found["edit_file"].input_schema["required"] == ["path", "old", "new"]
     assert all(each.description.endswith(".") for each in found.values())
+
+
+async def test_the_tools_work_over_http(workspace):
+    app = build_server(workspace, Scope(frozenset({"read_file"}))).streamable_http_app()
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on"))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        async with Client(f"http://127.0.0.1:{port}/mcp") as client:
+            answer = await client.call_tool("read_file", {"path": "README.md"})
+            assert answer.content[0].text.startswith("    1| # Hello\n")
+    finally:
+        server.should_exit = True
+        await serving
 
 
 async def test_a_folder_is_served_over_stdio(tmp_path):
