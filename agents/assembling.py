@@ -97,8 +97,7 @@ def prepare(material: Material) -> Assembly | NeedsHuman:
     tree = store.tree_of(merged)
     diffs = store.diff(base, merged)
     change = bool(diffs) and material.outcome == "change"
-    planned = [glob for step in material.latest for glob in step.files]
-    warnings = cautions.warnings_of(store, diffs, planned=planned) if change else []
+    warnings = cautions.warnings_of(store, diffs, planned=_planned(material)) if change else []
     return Assembly(
         material=material,
         store=store,
@@ -155,6 +154,13 @@ def publish(
     facts |= {"removed": proposal.removed, "files": len(assembly.diffs) if assembly.changes else 0}
     task.move(TaskState.REVIEW, kind=Kind.PROPOSAL_READY, data=facts)
     return proposal
+
+
+def _planned(material: Material) -> list[str]:
+    """Return the globs the plan declared; nothing when any step declared none."""
+    if not all(step.files for step in material.latest):
+        return []
+    return [glob for step in material.latest for glob in step.files]
 
 
 def _leaves(step: Step) -> list[Step]:

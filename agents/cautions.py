@@ -21,6 +21,7 @@ _MOST_OF_ONE_FILE = 20
 _SCANNED_BYTES = 2_000_000
 _TESTS = ("tests/**", "**/tests/**", "**/test_*", "**/*_test.*", "**/*.spec.*", "**/*.test.*")
 _TEST = re.compile(r"^\s*(?:async\s+)?def test|^\s*(?:it|test)\(|^func Test|^\s*@Test\b")
+_MARKS = ("<<<<<<< ", ">>>>>>> ")
 _KINDS = {"120000": ("symlink", "is a symbolic link"), "160000": ("submodule", "is a submodule")}
 
 Caution = dict[str, Any]
@@ -80,6 +81,9 @@ def _in_text(store: Store, file: FileDiff, path: str) -> Iterator[Caution]:
         return
     text = readable(content)
     added = dict(_added(file))
+    for number, line in added.items():
+        if line.startswith(_MARKS):
+            yield warning("conflict_mark", path, number, "A conflict was not resolved here.")
     for secret in secrets.scan(text):
         if secret.line in added:
             yield warning("secret", path, secret.line, f"{secret.kind}: {secret.shown}")

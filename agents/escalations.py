@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from agents import attempts, dispatch, meters, rounds, stopping, storable
+from agents import attempts, dispatch, meters, reconciling, rounds, stopping, storable
 from agents.events import Kind
 from agents.lifecycle import (
     ESCALATION_MOVES,
@@ -172,12 +172,22 @@ def _go_on(escalation: Escalation, task: Task, step: Step | None, by: User) -> N
     if _thinks_now(escalation, task) and step is not None and step.kind == StepKind.WORK:
         rounds.plan_again(task, by=by)  # the rehearsal's plan was only to look for files
         return
-    if step is not None:
+    to = task.state_before_human
+    if step is not None and escalation.rule == Rule.CONFLICT and step.kind == StepKind.ASSEMBLE:
+        reconciling.reconcile(task, step, escalation)
+        to = TaskState.WORKING
+    elif step is not None:
         step.task = task
-        step.move(StepState.READY, available_at=Now(), reason="")
+        step.move(StepState.READY, available_at=Now(), reason="", **_told(step, escalation))
     waiting = task.escalations.filter(state=EscalationState.OPEN)
     if task.state == TaskState.NEEDS_HUMAN and not waiting.exists():
-        task.move(task.state_before_human, state_before_human="")
+        task.move(to, state_before_human="")
+
+
+def _told(step: Step, escalation: Escalation) -> dict[str, Any]:
+    if escalation.rule != Rule.CONFLICT:
+        return {}
+    return {"feedback": reconciling.told_of_conflict(step, escalation)}
 
 
 def _raise_limit(rule: Rule, task: Task, step: Step | None) -> None:

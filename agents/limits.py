@@ -93,7 +93,12 @@ def _number(name: str, value: Any) -> float | int:
     return float(value) if name == "usd" else int(value)
 
 
+def figure(value: float) -> str:
+    """Return a number as people read it: thousands apart, at most two decimals."""
+    return f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
 def _trip(rule: str, limit: float, used: float, name: str) -> Trip:
     unit = "USD" if name == "usd" else name
-    detail = f"{used:g} of {limit:g} {unit} used"
+    detail = f"{figure(used)} of {figure(limit)} {unit} used"
     return Trip(rule=rule, name=name, limit=limit, used=used, detail=detail)

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from agents.events import Kind
 from agents.lifecycle import TaskState
-from agents.limits import Limits, Trip, task_trip, warns
+from agents.limits import Limits, Trip, figure, task_trip, warns
 from agents.models import Event, Task
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def _warn_once(task: Task, name: str, value: float, limit: float) -> None:
     about = {"name": name, "limit": limit}
     warned = Event.objects.filter(task=task, kind=Kind.LIMIT_WARNED, data__contains=about)
     if not warned.exists():
-        detail = f"{value:g} of {limit:g} {'USD' if name == 'usd' else name} used"
+        unit = "USD" if name == "usd" else name
+        detail = f"{figure(value)} of {figure(limit)} {unit} used"
         rule = "wall_clock" if name == "seconds" else "budget"
         task.record(
             Kind.LIMIT_WARNED, {**about, "used": round(value, 4), "rule": rule, "detail": detail}

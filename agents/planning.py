@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ROUTE = "route"
 ASSEMBLE = "assemble"
+_OURS = (ASSEMBLE, "reconcile")  # keys of steps that no plan makes
 
 
 def specialists(task: Task) -> dict[str, AgentVersion]:
@@ -160,7 +161,7 @@ def _of_steps(plan: Plan, task: Task) -> Iterator[str]:
     for each in plan.steps:
         if each.agent not in known:
             yield f"Step {each.id}: there is no agent {each.agent!r} for this task; use {names}."
-        if each.id in {ROUTE, ASSEMBLE} or each.id.startswith(f"{ASSEMBLE}-"):
+        if each.id == ROUTE or each.id.startswith(_OURS):
             yield f"Step {each.id}: this id is taken by Countersign itself; choose another."
         for path in each.files:
             if path.startswith("/") or ".." in path.split("/"):

@@ -99,14 +99,17 @@ def _goes_on(before: Attempt, step: Step) -> bool:
     """Tell whether the next attempt continues this conversation, or begins anew."""
     if before.state in {AttemptState.LOST, AttemptState.RELEASED}:
         return True
-    if before.turns + 1 >= step.max_turns or step.task.rehearsal:
+    if before.turns + 1 >= step.max_turns:
         return False  # there would be no turn left to act in
     answered = Escalation.objects.filter(
         step=before.step_id, attempt=before.number, state=EscalationState.RESOLVED
     ).first()
-    return answered is not None and (
-        answered.choice == Choice.RAISE_LIMIT_ONCE or answered.rule in _GOES_ON
-    )
+    if answered is None:
+        return False
+    if answered.choice == Choice.RAISE_LIMIT_ONCE:
+        return True
+    # A rehearsal has no conversation that a note could change.
+    return answered.rule in _GOES_ON and not step.task.rehearsal
 
 
 def _begin(one: Claimed) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from agents import assembling, cautions, meters, storable
+from agents import assembling, cautions, meters, reconciling, storable
 from agents.lifecycle import StepKind, StepState
 from agents.limits import Limits
 from agents.messages import Plan, ProposalDraft, StepResult
@@ -135,7 +135,8 @@ async def _base_of(step: Step) -> str | NeedsHuman:
     if step.base_commit:
         return step.base_commit
     heads = await in_db(_heads, step)
-    base = await in_files(_merged, step, heads)
+    marks = await in_db(reconciling.may_hold_marks, step)
+    base = await in_files(_merged, step, heads, marks=marks)
     if isinstance(base, str):
         await in_db(_keep_base, step, base)
     return base
@@ -149,26 +150,33 @@ def _heads(step: Step) -> list[str]:
     return [material.head_before or step.task.base_commit]
 
 
-def _merged(step: Step, heads: list[str]) -> str | NeedsHuman:
+def _merged(step: Step, heads: list[str], *, marks: bool) -> str | NeedsHuman:
+    """Merge what the step builds on; with `marks` a conflict stays in the files, to be resolved."""
     store = Store.of(step.task.project)
-    merged = heads[0]
-    for head in heads[1:]:
+    merged, *others = heads
+    if step.key.startswith(reconciling.KEY):
+        others.append(store.fetch())  # the conflict may be with a main that has moved
+    for head in others:
         if store.is_ancestor(head, merged):
             continue
         merge = store.merge(merged, head)
-        if merge.conflicts:
-            files = [cautions.shown(path) for path in merge.conflicts]
-            return NeedsHuman(
-                rule=Rule.CONFLICT,
-                detail=f"The steps that “{step.title}” builds on change the same lines in "
-                f"{', '.join(files[:3])}. Nothing was thrown away.",
-                evidence={"files": files, "ours": merged, "theirs": head},
-            )
+        if merge.conflicts and not marks:
+            return _conflict(step, merge.conflicts, merged, head)
         message = f"Merge what “{storable.text(step.title)}” builds on"
         merged = store.commit(
             merge.tree, parents=[merged, head], message=message, at=step.created_at
         )
     return merged
+
+
+def _conflict(step: Step, paths: list[str], ours: str, theirs: str) -> NeedsHuman:
+    files = [cautions.shown(path) for path in paths]
+    return NeedsHuman(
+        rule=Rule.CONFLICT,
+        detail=f"The steps that “{step.title}” builds on change the same lines in "
+        f"{', '.join(files[:3])}. Nothing was thrown away.",
+        evidence={"files": files, "ours": ours, "theirs": theirs},
+    )
 
 
 def _keep_base(step: Step, base: str) -> None:

@@ -173,4 +173,4 @@ def test_limit_is_warned_of_once_at_eighty_percent(task):
         settle(claim_one().attempt, Interrupted())
     warned = Event.objects.get(kind="limit.warned")
     assert (warned.data["name"], warned.data["used"]) == ("tokens", 480_000)
-    assert warned.data["detail"] == "480000 of 600000 tokens used"
+    assert warned.data["detail"] == "480,000 of 600,000 tokens used"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.db.models.functions import Now
 
-from agents import notes, rounds, stopping
+from agents import escalations, notes, rounds, stopping
 from agents.intake import submit
 from agents.messages import Check, ProposalDraft, StatedClaim, StepResult
 from agents.models import Attempt, Claim, Escalation, FileChange, Hunk, Proposal, Step, Task
@@ -66,6 +66,9 @@ def is_in(task: Task, state: str) -> Callable[[], bool]:
     return lambda: Task.objects.filter(pk=task.pk, state=state).exists()
 
 
+DRAFT = Finished(ProposalDraft(title="Land the notes", summary="Three notes."))
+
+
 async def answer(work: Work) -> Outcome:
     """Think as a model that edits one file of its own and claims what is true."""
     if work.step.kind == "route":
@@ -93,7 +96,7 @@ async def answer(work: Work) -> Outcome:
         )
         return Finished(StepResult(status="done", summary="Wrote a note.", claims=[claim]))
     assert {step["key"] for step in work.brief["steps"]} == {"fix", "describe", "cover"}
-    return Finished(ProposalDraft(title="Land the notes", summary="Three notes."))
+    return DRAFT
 
 
 async def test_request_becomes_a_proposal_with_an_author_for_every_hunk(task):
@@ -210,6 +213,39 @@ async def test_conflicting_work_goes_to_a_person_with_the_files(task):
     raised = await in_db(lambda: Escalation.objects.select_related("step").get())
     assert (raised.rule, raised.step.kind) == ("conflict", "assemble")
     assert raised.evidence["files"] == ["README.md"]
+
+
+async def test_conflict_is_brought_together_by_an_agent_when_a_person_says_so(task, lead):
+    async def clash(work: Work) -> Outcome:
+        if work.step.kind != "work":
+            return await answer(work) if work.step.kind == "route" else DRAFT
+        readme = work.workspace.resolve("README.md")
+        if work.step.key == "reconcile":
+            assert "<<<<<<<" in readme.read_text()
+            assert work.brief["files"] == ["README.md"]
+            readme.write_text("both\n")
+        elif work.step.key != "cover":
+            readme.write_text(f"{work.step.key}\n")
+        return Finished(StepResult(status="done", summary="Rewrote it."))
+
+    async with running(clash):
+        await until(is_in(task, "needs_human"))
+
+        def go_on() -> None:
+            escalations.resolve(Escalation.objects.get(), choice="retry_with_note", by=lead)
+
+        await in_db(go_on)
+        await until(is_in(task, "review"))
+
+    def check() -> None:
+        keys = dict(Step.objects.values_list("key", "state"))
+        assert keys["assemble"] == "cancelled"
+        assert keys["reconcile"] == keys["assemble-2"] == "done"
+        hunk = Hunk.objects.select_related("author_step").get(file__path="README.md")
+        assert "+both" in hunk.text
+        assert not Proposal.objects.get().warnings
+
+    await in_db(check)
 
 
 async def test_stopped_task_cancels_its_running_attempt_within_two_seconds(task, requester):
