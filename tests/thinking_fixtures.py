@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import F
 from django.utils import timezone
 
 from agents.lifecycle import StepKind, StepState, TaskState
 from agents.limits import Limits
 from agents.messages import Plan, ProposalDraft, StepResult
-from agents.models import Agent, Attempt, Grant, Step, Task
+from agents.models import Agent, AgentVersion, Attempt, Grant, Step, Task, ToolCall
 from agents.runtime.contract import Work
+from agents.workspace.files import Workspace
 from agents.workspace.scope import Scope
+from tests.stub_model import Reply, StubModel, sequence
 
 OUTPUTS = {"route": Plan, "work": StepResult, "assemble": ProposalDraft}
 STATES = {"route": TaskState.PLANNING, "work": TaskState.WORKING, "assemble": TaskState.ASSEMBLING}
@@ -39,6 +44,20 @@ def make_task(project, requester, *, model: str = "openai:stub", **facts: Any) -
         request_digest="0" * 64,
         started_at=timezone.now(),
         **facts,
+    )
+
+
+def limited(slug: str, **limits: Any) -> None:
+    """Publish a version of an agent with other limits."""
+    agent = Agent.objects.get(slug=slug)
+    last = agent.published()
+    AgentVersion.objects.create(
+        agent=agent,
+        number=last.number + 1,
+        instructions=last.instructions,
+        model_profile=last.model_profile,
+        published_at=timezone.now(),
+        **limits,
     )
 
 
@@ -71,7 +90,7 @@ def next_attempt(step: Step, *, state: str = "released") -> Step:
     Attempt.objects.filter(step=step, finished_at=None).update(
         state=state, finished_at=timezone.now()
     )
-    Step.objects.filter(pk=step.pk).update(attempt=step.attempt + 1)
+    Step.objects.filter(pk=step.pk).update(attempt=F("attempt") + 1)
     return Step.objects.select_related("task__project", "agent", "version__model_profile").get(
         pk=step.pk
     )
@@ -126,3 +145,36 @@ def make_work(
         deadline=time.monotonic() + seconds,
         **facts,
     )
+
+
+def on_files(step: Step, tree: str = "", **facts: Any) -> Work:
+    """Open the attempt of a step on files made from a tree, or from main."""
+    workspace = Workspace.for_step(step)
+    workspace.materialise(tree or workspace.store.fetch())
+    return make_work(step, workspace=workspace, **facts)
+
+
+def going_on(step: Step, *, state: str = "released", **facts: Any) -> Work:
+    """Open the next attempt as the runtime does, on the newest recorded tree."""
+    trees = ToolCall.objects.filter(attempt__step=step).exclude(tree="").order_by("-finished_at")
+    tree = trees.values_list("tree", flat=True).first() or ""
+    return on_files(next_attempt(step, state=state), tree, **facts)
+
+
+@contextmanager
+def serve(settings) -> Iterator[Callable[..., StubModel]]:
+    """Give a function that starts a stub server with replies or a script, and points settings at it."""
+    servers: list[StubModel] = []
+
+    def start(*replies: Any) -> StubModel:
+        script = sequence(*replies) if isinstance(replies[0], Reply) else replies[0]
+        server = StubModel(script).__enter__()
+        servers.append(server)
+        settings.OPENAI_BASE_URL = server.base_url
+        return server
+
+    try:
+        yield start
+    finally:
+        for server in servers:
+            server.__exit__()

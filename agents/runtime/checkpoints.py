@@ -29,6 +29,7 @@ from agents.events import Kind
 from agents.lifecycle import AttemptState, StepState
 from agents.limits import Limits, Trip, task_trip, warns
 from agents.models import Attempt, Event, Step, Task, ToolCall
+from agents.runtime import chains
 from agents.runtime.halting import superseded
 from agents.runtime.redaction import capped, clean, cleaned
 
@@ -149,7 +150,7 @@ def _record(work: Work, progress: Progress, turn: Turn) -> None:
     if turn.text.strip():
         said: dict[str, Any] = {"from": "agent", "agent": step.agent.slug, "turn": progress.turns}
         said["text"] = capped(clean(turn.text), _MESSAGE_CHARACTERS)
-        task.record(Kind.MESSAGE, said, step=step)
+        chains.remember(task.record(Kind.MESSAGE, said, step=step), step.agent.slug)
     for tool in turn.refused_tools:
         refused: dict[str, Any] = {
             "tool": clean(tool)[:120],

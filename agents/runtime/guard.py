@@ -15,7 +15,7 @@ from pydantic_ai.messages import ModelResponse, TextPart, ThinkingPart, ToolCall
 from agents.limits import attempt_trip
 from agents.models import ToolCall
 from agents.models.tasks import Choice, Rule
-from agents.runtime import checkpoints, ledger, prompting
+from agents.runtime import checkpoints, ledger, prompting, troubles
 from agents.runtime.contract import Interrupted, NeedsHuman, TryAgain
 from agents.runtime.database import in_db
 from agents.runtime.files import in_files
@@ -130,6 +130,8 @@ class StepGuard(AbstractCapability[None]):
         await in_db(checkpoints.save, self.work, self.progress, turn)
         self.last_answer = _handed_in(response, self.output_tool)
         self.spoke = True
+        if response.finish_reason == "length":  # another answer of that length would end alike
+            raise Halted(troubles.cut_answer("finish_reason: length", self.chosen.label))
         return response
 
     def _turn(self, messages: list[ModelMessage], response: ModelResponse) -> checkpoints.Turn:

@@ -15,6 +15,7 @@ from agents.lifecycle import ToolCallState
 from agents.models import Grant, Task, ToolCall
 from agents.models.tasks import Choice, Rule
 from agents.models.tools import Transport
+from agents.runtime import chains
 from agents.runtime.checkpoints import leased
 from agents.runtime.contract import NeedsHuman
 from agents.runtime.halting import Halted
@@ -130,7 +131,8 @@ def finish(work: Work, row: ToolCall, answer: Answer, *, seconds: float) -> None
         )
         facts = _facts(row) | {"summary": answer.summary[:300], "state": state.value}
         facts |= {"seconds": round(seconds, 2), "sandbox": answer.sandbox}
-        work.step.task.record(Kind.TOOL_FINISHED, facts, step=work.step)
+        event = work.step.task.record(Kind.TOOL_FINISHED, facts, step=work.step)
+        chains.remember(event, work.step.agent.slug)
 
 
 def shortened(text: str) -> str:

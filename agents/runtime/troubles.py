@@ -112,12 +112,13 @@ def _rejected(error: ModelAPIError, model: str) -> NeedsHuman:
     )
 
 
-def _cut_answer(error: Exception, model: str) -> NeedsHuman:
+def cut_answer(error: object, model: str) -> NeedsHuman:
+    """Return the escalation for an answer that ran into its own length limit."""
     return NeedsHuman(
         rule=Rule.BUDGET,
         detail=f"The answer of {model} was longer than its model profile's max_output_tokens allows. "
         "Raise that limit in the profile and try again; the work so far is kept.",
-        evidence={"error": _reason(error)},
+        evidence={"error": capped(clean(str(error)), 1_000)},
         options=_RETRY,
     )
 
@@ -177,5 +178,5 @@ _HANDLERS: tuple[tuple[type[Exception], Callable[[Any, str], Outcome]], ...] = (
     (ModelOverloadedError, _overloaded),
     (ModelRequestRejectedError, _rejected),
     (ModelAPIError, _unreachable),
-    (OutputTokenLimitExceeded, _cut_answer),
+    (OutputTokenLimitExceeded, cut_answer),
 )
