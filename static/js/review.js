@@ -65,12 +65,13 @@ function key(pressed) {
 
 function step(selector, way) {
   const all = [...document.querySelectorAll(selector)].filter((node) => node.getClientRects().length);
-  const top = 64;
+  const pane = document.querySelector(".review-main");
+  const top = Math.max(48, pane.getBoundingClientRect().top);
   const found = way > 0
     ? all.find((node) => node.getBoundingClientRect().top > top + 8)
     : all.findLast((node) => node.getBoundingClientRect().top < top - 8);
   if (!found) return;
-  scrollTo({ top: scrollY + found.getBoundingClientRect().top - top });
+  found.scrollIntoView({ block: "start" });
   (found.matches("[tabindex]") ? found : found.querySelector("summary"))?.focus({ preventScroll: true });
 }
 
@@ -120,5 +121,5 @@ function spy() {
     });
   };
   mark();
-  addEventListener("scroll", mark, { passive: true });
+  addEventListener("scroll", mark, { passive: true, capture: true });
 }

@@ -13,6 +13,7 @@ class Checks:
     """One run of the checks on the merged tree."""
 
     word: str
+    sentence: str
     tone: str
     icon: str
     command: str
@@ -32,6 +33,7 @@ def checks_of(report: dict[str, Any]) -> Checks:
     sandbox = str(report.get("sandbox") or "")
     return Checks(
         word=_word(report, ran=ran, good=good),
+        sentence=_sentence(report, ran=ran, good=good),
         tone="ok" if good else "bad" if ran else "warn",
         icon="check" if good else "x" if ran else "circle-help",
         command=str(report.get("command") or ""),
@@ -53,6 +55,15 @@ def _word(report: dict[str, Any], *, ran: bool, good: bool) -> str:
     if failed:
         return f"{failed} of {int(passed or 0) + int(failed)} failed"
     return "out of time" if report.get("timed_out") else "failed"
+
+
+def _sentence(report: dict[str, Any], *, ran: bool, good: bool) -> str:
+    word = _word(report, ran=ran, good=good)
+    if not ran:
+        return "checks not run"
+    if good:
+        return f"{report['passed']} tests pass" if report.get("passed") else "checks pass"
+    return word.replace("failed", "tests fail") if report.get("failed") else f"checks: {word}"
 
 
 def _number(value: Any) -> float:

@@ -50,7 +50,7 @@ class Edge:
 class Graph:
     """Columns of nodes from left to right, and the lines between them."""
 
-    columns: list[tuple[str, list[Node]]]
+    columns: list[tuple[str, list[Node | None]]]  # None keeps a lane free
     edges: list[Edge] = field(default_factory=list)
     rows: int = 1
 
@@ -69,10 +69,13 @@ def graph_of(
     route = [step for step in steps if step.kind == StepKind.ROUTE][-1:]
     work = [step for step in steps if step.kind == StepKind.WORK]
     assemble = [step for step in steps if step.kind == StepKind.ASSEMBLE][-1:]
-    columns = [("narrow", [_node(step, attempts) for step in route])]
-    columns += [("wide", [_node(step, attempts) for step in level]) for level in _levels(work)] or [
-        ("wide", [_unplanned()])
+    columns: list[tuple[str, list[Node | None]]] = [
+        ("narrow", [_node(step, attempts) for step in route])
     ]
+    columns += [
+        ("wide", [_node(step, attempts) if step else None for step in level])
+        for level in _levels(work)
+    ] or [("wide", [_unplanned()])]
     columns.append(("wide", [_node(step, attempts) for step in assemble] or [_assembly()]))
     columns.append(("narrow", [_sign_off(task, approval, signers)]))
     columns.append(("narrow", [_effect(task, effect, kind)]))
@@ -82,17 +85,32 @@ def graph_of(
     return graph
 
 
-def _levels(work: Sequence[Step]) -> list[list[Step]]:
+def _levels(work: Sequence[Step]) -> list[list[Step | None]]:
+    """Return the steps by dependency depth; a step lies in the lane of what it needs first."""
     ids = {step.pk for step in work}
+    needs = {
+        step.pk: [row.needs_id for row in step.dependencies.all() if row.needs_id in ids]
+        for step in work
+    }
     depth: dict[object, int] = {}
     for _ in work:
         for step in work:
-            needs = [row.needs_id for row in step.dependencies.all() if row.needs_id in ids]
-            depth[step.pk] = 1 + max((depth.get(need, 0) for need in needs), default=-1)
-    levels: dict[int, list[Step]] = {}
+            depth[step.pk] = 1 + max((depth.get(need, 0) for need in needs[step.pk]), default=-1)
+    lanes: dict[object, int] = {}
+    taken: set[tuple[int, int]] = set()
+    for step in sorted(work, key=lambda step: depth[step.pk]):
+        wanted = min((lanes[need] for need in needs[step.pk]), default=0)
+        while (depth[step.pk], wanted) in taken:
+            wanted += 1
+        lanes[step.pk] = wanted
+        taken.add((depth[step.pk], wanted))
+    rows = 1 + max(lanes.values(), default=0)
+    levels: list[list[Step | None]] = [
+        [None] * rows for _ in range(1 + max(depth.values(), default=-1))
+    ]
     for step in work:
-        levels.setdefault(depth[step.pk], []).append(step)
-    return [levels[key] for key in sorted(levels)]
+        levels[depth[step.pk]][lanes[step.pk]] = step
+    return levels
 
 
 def _node(step: Step, attempts: dict[object, Attempt]) -> Node:
@@ -121,9 +139,14 @@ def _step_word(step: Step, attempt: Attempt | None) -> str:
     if step.state == StepState.LEASED and attempt is not None:
         return f"turn {min(attempt.turns + 1, step.max_turns)} of {step.max_turns}"
     if step.state == StepState.WAITING:
-        needs = [row.needs.agent.name for row in step.dependencies.all()]
+        needs = [short_name(row.needs.agent.name) for row in step.dependencies.all()]
         return f"waits for {', '.join(dict.fromkeys(needs))}" if needs else "waits"
     return looks.of_step(step).word.lower()
+
+
+def short_name(name: str) -> str:
+    """Return an agent's name as the narrow boxes of the run show it."""
+    return name.removesuffix(" agent")
 
 
 def _unplanned() -> Node:
@@ -198,6 +221,8 @@ def _places(graph: Graph) -> dict[str, tuple[float, float, float]]:
         width = share * unit
         inset = width * _INSET
         for index, node in enumerate(nodes):
+            if node is None:
+                continue
             centre = ((graph.rows - len(nodes)) / 2 + index + 0.5) / graph.rows * 100
             places[node.key] = (left + inset, left + width - inset, centre)
         left += width
@@ -205,7 +230,7 @@ def _places(graph: Graph) -> dict[str, tuple[float, float, float]]:
 
 
 def _pairs(graph: Graph, steps: Sequence[Step]) -> list[tuple[Node, Node]]:
-    nodes = {node.key: node for _, column in graph.columns for node in column}
+    nodes = {node.key: node for _, column in graph.columns for node in column if node}
     work = {str(step.pk) for step in steps if step.kind == StepKind.WORK} or {"plan"}
     needed = {
         (str(row.needs_id), str(step.pk))
@@ -213,14 +238,15 @@ def _pairs(graph: Graph, steps: Sequence[Step]) -> list[tuple[Node, Node]]:
         for row in step.dependencies.all()
         if {str(row.needs_id), str(step.pk)} <= work
     }
-    routes = [node for node in nodes.values() if node.step and node.step.kind == StepKind.ROUTE]
+    routes = [key for key, node in nodes.items() if node.step and node.step.kind == StepKind.ROUTE]
     roots = work - {end for _, end in needed}
     leaves = work - {start for start, _ in needed}
-    (assembly,), (sign_off,), (effect,) = (nodes for _, nodes in graph.columns[-3:])
-    return [
-        *((route, nodes[root]) for route in routes for root in sorted(roots)),
-        *((nodes[start], nodes[end]) for start, end in sorted(needed)),
-        *((nodes[leaf], assembly) for leaf in sorted(leaves)),
-        (assembly, sign_off),
-        (sign_off, effect),
+    assembly = next(node.key for node in graph.columns[-3][1] if node)
+    pairs = [
+        *((route, root) for route in routes for root in sorted(roots)),
+        *sorted(needed),
+        *((leaf, assembly) for leaf in sorted(leaves)),
+        (assembly, "sign"),
+        ("sign", "effect"),
     ]
+    return [(nodes[start], nodes[end]) for start, end in pairs]

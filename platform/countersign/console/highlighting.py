@@ -59,4 +59,8 @@ def _lexer(path: str) -> Lexer | None:
 
 
 def _class_of(kind: _TokenType) -> str:
-    return next((name for parent, name in _CLASSES if kind in parent), "")
+    return next((name for parent, name in _CLASSES if _within(kind, parent)), "")
+
+
+def _within(kind: _TokenType, parent: _TokenType) -> bool:
+    return kind[: len(parent)] == parent

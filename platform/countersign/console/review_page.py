@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
@@ -19,15 +20,16 @@ from countersign.console.rendering import page, waiting_for
 from countersign.console.rounds import earlier_of, new_hunks
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpResponse
 
+    from countersign.console.requests import PersonRequest
     from projects.models import User
 
 _ORDER = {"contradicted": 0, "not_checkable": 1, "proven": 2}
 
 
 def show(
-    request: HttpRequest,
+    request: PersonRequest,
     approval: Approval,
     *,
     error: Exception | None = None,
@@ -87,6 +89,8 @@ def decision_of(approval: Approval, user: User) -> dict[str, Any]:
         "pending": pending,
         "refusal": refusal,
         "overdue": overdue,
+        "left": approval.expires_at - timezone.now(),
+        "hurry": approval.expires_at - timezone.now() < timedelta(hours=1),
         "may_decide": pending and not refusal and not mine and not overdue,
         "signatures": signatures,
         "signed_by_me": mine,
@@ -155,7 +159,7 @@ def _queue(approval: Approval, user: User) -> dict[str, Any]:
     }
 
 
-def _fill(files: list[Any], request: HttpRequest) -> None:
+def _fill(files: list[Any], request: PersonRequest) -> None:
     """Put what was typed back beside each hunk."""
     for file in files:
         for hunk in file.hunks:

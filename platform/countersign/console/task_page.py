@@ -49,7 +49,7 @@ def context_of(task: Task, user: User, query: Mapping[str, str]) -> dict[str, An
             attempts,
             approval=approval if approval and approval.proposal.round == shown_round else None,
             effect=effect if shown_round == task.round else None,
-            signers=signers_of(task),
+            signers=_one_signer(task),
             kind=proposal.kind if proposal else ProposalKind.CHANGE,
         ),
         "work": [step for step in shown if step.kind == StepKind.WORK],
@@ -86,6 +86,11 @@ def signers_of(task: Task) -> str:
         leads = leads.exclude(user=task.requester_id)
     names = [row.user.display_name for row in leads.order_by("pk")[:3]]
     return " or ".join(names) if names else "a tech lead (none yet)"
+
+
+def _one_signer(task: Task) -> str:
+    names = signers_of(task)
+    return "a tech lead" if " or " in names else names
 
 
 def may_sign(task: Task, user: User) -> bool:

@@ -14,7 +14,7 @@ from countersign.console import looks
 from countersign.console.eventwords import Said, say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from agents.models import Step, Task
@@ -101,26 +101,27 @@ def _axis(task: Task) -> Axis:
 
 
 def _step_row(step: Step, axis: Axis) -> Row:
+    begun = step.started_at or step.created_at
     ended = step.finished_at or timezone.now()
-    start, width = axis.place(step.started_at, ended)
+    start, width = axis.place(begun, ended)
     look = looks.of_step(step)
     tone = look.tone if step.state in {StepState.FAILED, StepState.BLOCKED} else ""
     text = step.title if step.kind != StepKind.ROUTE else "Plan the work"
     return Row(
         key=f"step-{step.pk}",
-        at=step.started_at,
+        at=begun,
         said=Said(text=text, tone=tone, detail=step.reason if tone else ""),
         agent=step.agent,
         step=step,
         look=look,
-        seconds=(ended - step.started_at).total_seconds(),
+        seconds=(ended - begun).total_seconds(),
         start=start,
         width=width,
         active=step.state == StepState.LEASED,
     )
 
 
-def _event_row(event: Event, steps: dict[object, Step]) -> Row:
+def _event_row(event: Event, steps: Mapping[Any, Step]) -> Row:
     step = steps.get(event.step_id)
     return Row(
         key=f"event-{event.seq}",

@@ -198,7 +198,7 @@ def duration(value: Any) -> str:
         return f"{seconds // 60} min {seconds % 60} s".replace(" 0 s", "")
     if seconds < 172_800:
         return f"{seconds // 3_600} h {seconds % 3_600 // 60} min".replace(" 0 min", "")
-    return f"{seconds // 86_400} days"
+    return f"{round(seconds / 86_400)} days"
 
 
 @register.filter

@@ -16,14 +16,14 @@ from countersign.console.rendering import page
 from projects.models import Membership
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest
+    from countersign.console.requests import PersonRequest
 
 _NEXT_THEME = {"light": "dark", "dark": "light"}
 
 
 @login_required
 @require_GET
-def settings_page(request: HttpRequest) -> HttpResponse:
+def settings_page(request: PersonRequest) -> HttpResponse:
     """Show a person's own settings and which model is in use."""
     context = {
         "here": "settings",
@@ -35,7 +35,7 @@ def settings_page(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def theme(request: HttpRequest) -> HttpResponse:
+def theme(request: PersonRequest) -> HttpResponse:
     """Set the theme, or switch to the other one."""
     chosen = request.POST.get("theme", "switch")
     if chosen == "switch":
@@ -50,7 +50,7 @@ def theme(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def single_keys(request: HttpRequest) -> HttpResponse:
+def single_keys(request: PersonRequest) -> HttpResponse:
     """Switch single-key shortcuts on or off."""
     request.user.single_keys = request.POST.get("single_keys") == "on"
     request.user.save(update_fields=["single_keys"])

@@ -19,12 +19,14 @@ from projects.exceptions import CountersignError
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpResponse
+
+    from countersign.console.requests import PersonRequest
 
 
 @login_required
 @require_POST
-def stop(request: HttpRequest, number: int) -> HttpResponse:
+def stop(request: PersonRequest, number: int) -> HttpResponse:
     """Stop a task; what was done is kept to look at."""
     task = task_or_404(request.user, number)
     try:
@@ -42,7 +44,7 @@ def stop(request: HttpRequest, number: int) -> HttpResponse:
 
 @login_required
 @require_POST
-def note(request: HttpRequest, number: int) -> HttpResponse:
+def note(request: PersonRequest, number: int) -> HttpResponse:
     """Send a note to the agents; it is read at the next turn."""
     task = task_or_404(request.user, number)
     try:
@@ -55,7 +57,7 @@ def note(request: HttpRequest, number: int) -> HttpResponse:
 
 @login_required
 @require_POST
-def resolve(request: HttpRequest, number: int, pk: UUID) -> HttpResponse:
+def resolve(request: PersonRequest, number: int, pk: UUID) -> HttpResponse:
     """Answer an escalation."""
     task = task_or_404(request.user, number)
     escalation = get_object_or_404(Escalation, task=task, pk=pk)
@@ -72,5 +74,5 @@ def resolve(request: HttpRequest, number: int, pk: UUID) -> HttpResponse:
     return redirect("console:task", number)
 
 
-def _text(request: HttpRequest, field: str) -> str:
+def _text(request: PersonRequest, field: str) -> str:
     return request.POST.get(field, "").replace("\r\n", "\n").strip()

@@ -21,7 +21,9 @@ from countersign.console.review_page import show
 from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpResponse
+
+    from countersign.console.requests import PersonRequest
 
 _SAID = {
     SignatureVerdict.APPROVE: "Approved. Your name is on the signature line.",
@@ -32,7 +34,7 @@ _SAID = {
 
 @login_required
 @require_POST
-def decide(request: HttpRequest, number: int, round_number: int) -> HttpResponse:
+def decide(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Sign: approve, request changes or reject; what was typed survives a refusal."""
     approval = _of_form(request, approval_or_404(request.user, number, round_number))
     verdict = request.POST.get("verdict", "")
@@ -57,7 +59,7 @@ def decide(request: HttpRequest, number: int, round_number: int) -> HttpResponse
 
 @login_required
 @require_POST
-def undo(request: HttpRequest, number: int, round_number: int) -> HttpResponse:
+def undo(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Take an approval back inside its window."""
     approval = _of_form(request, approval_or_404(request.user, number, round_number))
     try:
@@ -70,7 +72,7 @@ def undo(request: HttpRequest, number: int, round_number: int) -> HttpResponse:
 
 @login_required
 @require_POST
-def again(request: HttpRequest, number: int, round_number: int) -> HttpResponse:
+def again(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Put the work up again: on main as it is now, or after the time to decide ran out."""
     approval = approval_or_404(request.user, number, round_number)
     try:
@@ -85,7 +87,7 @@ def again(request: HttpRequest, number: int, round_number: int) -> HttpResponse:
     return redirect("console:task", number)
 
 
-def _of_form(request: HttpRequest, newest: Approval) -> Approval:
+def _of_form(request: PersonRequest, newest: Approval) -> Approval:
     """Return the approval the form was drawn for; a newer one may exist meanwhile."""
     wanted = request.POST.get("approval", "")
     if wanted in {"", str(newest.pk)}:
@@ -96,7 +98,7 @@ def _of_form(request: HttpRequest, newest: Approval) -> Approval:
     raise Http404
 
 
-def _hunks(request: HttpRequest, approval: Approval) -> list[HunkDecision]:
+def _hunks(request: PersonRequest, approval: Approval) -> list[HunkDecision]:
     ids = [hunk["id"] for file in approval.snapshot["files"] for hunk in file["hunks"]]
     said = (
         HunkDecision(
@@ -120,5 +122,5 @@ def _status_of(error: CountersignError) -> int:
     return 400
 
 
-def _text(request: HttpRequest, field: str) -> str:
+def _text(request: PersonRequest, field: str) -> str:
     return request.POST.get(field, "").replace("\r\n", "\n").strip()

@@ -11,26 +11,28 @@ from countersign.console import inbox_page
 from countersign.console.rendering import page
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpResponse
+
+    from countersign.console.requests import PersonRequest
 
 TABS = {"needs-you": "Needs you", "with-agents": "With agents", "decided": "Decided"}
 
 
 @login_required
 @require_GET
-def inbox(request: HttpRequest) -> HttpResponse:
+def inbox(request: PersonRequest) -> HttpResponse:
     """Show one tab of the inbox, with a look into one row beside it."""
     return page(request, "inbox/inbox.html", _context(request))
 
 
 @login_required
 @require_GET
-def live(request: HttpRequest) -> HttpResponse:
+def live(request: PersonRequest) -> HttpResponse:
     """Answer a doorbell: counters and a notice; the rows stay under the cursor."""
     return page(request, "inbox/live.html", _context(request))
 
 
-def _context(request: HttpRequest) -> dict[str, Any]:
+def _context(request: PersonRequest) -> dict[str, Any]:
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else "needs-you"
     groups = inbox_page.needs_you(request.user)

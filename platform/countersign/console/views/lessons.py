@@ -25,8 +25,9 @@ from projects.models import Project
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpResponse
 
+    from countersign.console.requests import PersonRequest
     from projects.models import User
 
 _AT_ONCE = 100
@@ -42,7 +43,7 @@ _SAID = {
 
 @login_required
 @require_GET
-def memory(request: HttpRequest) -> HttpResponse:
+def memory(request: PersonRequest) -> HttpResponse:
     """Show what is remembered in this person's projects."""
     state = request.GET.get("state", "")
     state = state if state in TABS else ""
@@ -72,7 +73,7 @@ def memory(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
-def act(request: HttpRequest, pk: UUID, act: str) -> HttpResponse:
+def act(request: PersonRequest, pk: UUID, act: str) -> HttpResponse:
     """Keep, edit, retire, release or forget one memory."""
     if act not in _SAID:
         raise Http404
@@ -87,7 +88,7 @@ def act(request: HttpRequest, pk: UUID, act: str) -> HttpResponse:
     return redirect(inside(request, request.POST.get("next") or reverse("console:memory")))
 
 
-def _do(memory: Memory, act: str, request: HttpRequest) -> None:
+def _do(memory: Memory, act: str, request: PersonRequest) -> None:
     if act == "edit":
         content = request.POST.get("content", "").replace("\r\n", "\n")
         lessons.edit(memory, by=request.user, content=content)
@@ -104,7 +105,7 @@ def _rows(memories: list[Memory], user: User) -> list[dict[str, object]]:
         {
             "memory": memory,
             "look": MEMORIES[memory.state],
-            "task": tasks.get(memory.source_task),
+            "task": tasks.get(memory.source_task) if memory.source_task else None,
             "agent": agents.get(memory.agent_slug),
             "lead": leads[memory.project],
         }

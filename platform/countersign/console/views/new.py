@@ -17,14 +17,15 @@ from projects.exceptions import CountersignError, InvalidInput
 from projects.models import Membership, Project, Role
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpResponse
 
+    from countersign.console.requests import PersonRequest
     from projects.models import User
 
 
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
-def new(request: HttpRequest) -> HttpResponse:
+def new(request: PersonRequest) -> HttpResponse:
     """Show the form; on POST submit the request and go to its task."""
     if request.method != "POST":
         given = {"request": request.GET.get("request", ""), "project": request.GET.get("project")}
@@ -39,7 +40,7 @@ def new(request: HttpRequest) -> HttpResponse:
     return _form(request, request.POST, errors)
 
 
-def _submitted(request: HttpRequest) -> Task:
+def _submitted(request: PersonRequest) -> Task:
     project = _projects(request.user).get(request.POST.get("project", ""))
     if project is None:
         raise InvalidInput("project", "Choose one of your projects.")
@@ -51,7 +52,7 @@ def _submitted(request: HttpRequest) -> Task:
     ).task
 
 
-def _limits(request: HttpRequest) -> dict[str, Any]:
+def _limits(request: PersonRequest) -> dict[str, Any]:
     units = {"minutes": ("seconds", 60), "usd": ("usd", 1), "rounds": ("rounds", 1)}
     limits: dict[str, Any] = {}
     for field, (name, factor) in units.items():
@@ -67,7 +68,7 @@ def _limits(request: HttpRequest) -> dict[str, Any]:
     return limits
 
 
-def _form(request: HttpRequest, given: Any, errors: dict[str, str]) -> HttpResponse:
+def _form(request: PersonRequest, given: Any, errors: dict[str, str]) -> HttpResponse:
     projects = _projects(request.user)
     chosen = projects.get(given.get("project") or "") or next(iter(projects.values()), None)
     context = {

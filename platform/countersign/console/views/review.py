@@ -12,19 +12,21 @@ from countersign.console.lookup import approval_or_404
 from countersign.console.rendering import page
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpResponse
+
+    from countersign.console.requests import PersonRequest
 
 
 @login_required
 @require_GET
-def review(request: HttpRequest, number: int, round_number: int) -> HttpResponse:
+def review(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Show what was sealed for a decision."""
     return review_page.show(request, approval_or_404(request.user, number, round_number))
 
 
 @login_required
 @require_GET
-def live(request: HttpRequest, number: int, round_number: int) -> HttpResponse:
+def live(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Answer a doorbell: state and notices; never the diff, and never a form under the hand."""
     newest = approval_or_404(request.user, number, round_number)
     shown = request.GET.get("shown", "")

@@ -16,8 +16,9 @@ from countersign.console.rendering import page
 from projects.models import Membership, Role
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpResponse
 
+    from countersign.console.requests import PersonRequest
     from projects.models import User
 
 _LABEL = re.compile(r"(?:T-)?(\d{1,12})", re.IGNORECASE)
@@ -42,7 +43,7 @@ class Jump(TypedDict):
 
 @login_required
 @require_GET
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: PersonRequest) -> HttpResponse:
     """Go where this person's work is: a lead to the inbox, others to their tasks."""
     leads = Membership.objects.filter(user=request.user, role=Role.LEAD).exists()
     return redirect("console:inbox" if leads else "console:tasks")
@@ -50,7 +51,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_GET
-def live(request: HttpRequest) -> HttpResponse:
+def live(request: PersonRequest) -> HttpResponse:
     """Answer a doorbell with what the shell shows now."""
     here = request.GET.get("here", "")
     return page(request, "shell/live.html", {"here": here if here in PLACES else ""})
@@ -58,7 +59,7 @@ def live(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_GET
-def jump(request: HttpRequest) -> HttpResponse:
+def jump(request: PersonRequest) -> HttpResponse:
     """Find pages and tasks."""
     words = request.GET.get("q", "").strip()[:200].replace("\0", "")
     found = _jumps(request.user, words)

@@ -12,12 +12,14 @@ from countersign.console.rendering import page
 from countersign.console.task_page import context_of
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpResponse
+
+    from countersign.console.requests import PersonRequest
 
 
 @login_required
 @require_GET
-def task(request: HttpRequest, number: int) -> HttpResponse:
+def task(request: PersonRequest, number: int) -> HttpResponse:
     """Show a task."""
     found = task_or_404(request.user, number)
     return page(request, "task/task.html", context_of(found, request.user, request.GET))
@@ -25,7 +27,7 @@ def task(request: HttpRequest, number: int) -> HttpResponse:
 
 @login_required
 @require_GET
-def live(request: HttpRequest, number: int) -> HttpResponse:
+def live(request: PersonRequest, number: int) -> HttpResponse:
     """Answer a doorbell with the fragments that may have changed."""
     found = task_or_404(request.user, number)
     return page(request, "task/live.html", context_of(found, request.user, request.GET))

@@ -18,7 +18,9 @@ from projects.models import Project
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpResponse
+
+    from countersign.console.requests import PersonRequest
 
 _AT_ONCE = 30
 TABS = {"active": "Active", "sign-off": "Waits for sign-off", "done": "Done"}
@@ -26,7 +28,7 @@ TABS = {"active": "Active", "sign-off": "Waits for sign-off", "done": "Done"}
 
 @login_required
 @require_GET
-def task_list(request: HttpRequest) -> HttpResponse:
+def task_list(request: PersonRequest) -> HttpResponse:
     """Show the tasks of a tab, newest first, from a keyset cursor on."""
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else "active"

@@ -1,0 +1,157 @@
+"""Takes a picture of each page with made-up rows: `python -m tests.acceptance.pages_shots`.
+
+Needs Chromium. Writes to tests/artifacts/pages; names on the command line choose pages.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tests.services  # noqa: F401  starts PostgreSQL and Redis before Django reads its settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+FOLDER = Path(__file__).resolve().parents[1] / "artifacts" / "pages"
+SIZES = {"wide": (1440, 900), "phone": (390, 844)}
+PASSWORD = "correct horse"
+
+
+def prepare() -> dict[str, str]:
+    """Migrate, make the people and the rows; return the pages by name."""
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    from projects.models import Membership, Project, Role, User
+    from tests import console_fixtures as fixtures
+
+    project = Project.objects.create(slug="acme", name="acme/billing", repository="/nowhere.git")
+    people = {}
+    for username, first, last, role in (
+        ("mira", "Mira", "Ode", Role.REQUESTER),
+        ("dana", "Dana", "Kim", Role.LEAD),
+        ("ravi", "Ravi", "Singh", Role.LEAD),
+    ):
+        user = User.objects.create_user(
+            username, password=PASSWORD, first_name=first, last_name=last
+        )
+        Membership.objects.create(user=user, project=project, role=role)
+        people[username] = user
+    mira, dana = people["mira"], people["dana"]
+    lesson = fixtures.make_lesson(project, dana)
+    fixtures.make_lesson(
+        project, dana, state="proposed", content="Do not touch refunds.", agent_slug="coder"
+    )
+    running = fixtures.running_task(project, mira)
+    fixtures.use_lesson(lesson, running)
+    stopped = fixtures.stopped_task(project, mira)
+    review = fixtures.reviewed_task(project, mira)
+    report = fixtures.reported_task(project, mira, report="# Found\n\nTax is rounded **twice**.")
+    sent_back = fixtures.reviewed_task(project, mira, title="Cache the price list per region")
+    round_2 = _send_back(sent_back, dana)
+    return {
+        "new": "/new",
+        "tasks": "/tasks",
+        "task": f"/tasks/T-{running.task.number}",
+        "task-list": f"/tasks/T-{running.task.number}?view=list&tab=events",
+        "task-stopped": f"/tasks/T-{stopped.task.number}",
+        "inbox": "/inbox",
+        "review": f"/review/T-{review.task.number}/r1",
+        "report": f"/review/T-{report.task.number}/r1",
+        "round-2": f"/review/T-{round_2.task.number}/r2",
+        "memory": "/memory",
+        "settings": "/settings",
+        "missing": "/tasks/T-999",
+    }
+
+
+def _send_back(made: Any, lead: Any) -> Any:
+    from django.utils import timezone
+
+    from approvals.models import Comment
+    from tests import console_fixtures as fixtures
+
+    hunk = made.proposal.files.get(path="docs/rounding.md").hunks.get()
+    made.approval.move(
+        "changes_requested", decided_at=timezone.now(), decided_by=lead, reason="See the docs hunk."
+    )
+    Comment.objects.create(
+        approval=made.approval,
+        hunk=hunk,
+        author=lead,
+        verdict="refuse",
+        note="There is a hidden character in this line.",
+        goes_to=made.steps["writer"].agent,
+    )
+    return fixtures.next_round(made)
+
+
+def serve() -> str:
+    """Start the ASGI application in a thread; return its address."""
+    import uvicorn
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = uvicorn.Config("countersign.asgi:application", port=port, log_level="warning")
+    server = uvicorn.Server(config)
+    threading.Thread(target=server.run, daemon=True).start()
+    while not server.started:
+        time.sleep(0.05)
+    return f"http://127.0.0.1:{port}"
+
+
+def shoot(browser: Browser, address: str, pages: dict[str, str]) -> None:
+    """Write one picture per page, theme and size."""
+    for theme in ("light", "dark"):
+        for size, (width, height) in SIZES.items():
+            context = browser.new_context(
+                viewport={"width": width, "height": height}, color_scheme=theme
+            )
+            tab = context.new_page()
+            tab.on(
+                "console", lambda said: said.type == "error" and sys.stderr.write(f"{said.text}\n")
+            )
+            tab.goto(f"{address}/sign-in")
+            tab.screenshot(path=FOLDER / f"sign-in-{theme}-{size}.png")
+            tab.fill("#username", "dana")
+            tab.fill("#password", PASSWORD)
+            tab.click("button")
+            for name, path in pages.items():
+                tab.goto(address + path)
+                tab.wait_for_timeout(350)
+                tab.screenshot(path=FOLDER / f"{name}-{theme}-{size}.png")
+            context.close()
+
+
+def main() -> None:
+    """Prepare, serve, shoot."""
+    from playwright.sync_api import sync_playwright
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countersign.settings")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    pages = prepare()
+    wanted = sys.argv[1:]
+    address = serve()
+    chosen = {name: path for name, path in pages.items() if not wanted or name in wanted}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        shoot(browser, address, chosen)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
