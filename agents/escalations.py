@@ -23,8 +23,8 @@ from agents.limits import Limits, task_trip
 from agents.models import Escalation, Step, Task
 from agents.models.tasks import Choice, Rule
 from projects import audit, transitions
-from projects.access import require_member
-from projects.exceptions import InvalidInput
+from projects.access import is_lead, require_member
+from projects.exceptions import InvalidInput, NotAllowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,7 +87,7 @@ def resolve(escalation: Escalation, *, choice: str, note: str = "", by: User) ->
 
     Raises TransitionRefused when it was answered before, InvalidInput, NotAllowed.
     """
-    require_member(by, escalation.task.project)
+    _check_right(escalation.task, by)
     _check(escalation, choice, note)
     with transaction.atomic():
         step = _locked_step(escalation)
@@ -135,6 +135,12 @@ def _open(
     return escalation
 
 
+def _check_right(task: Task, by: User) -> None:
+    require_member(by, task.project)
+    if by.pk != task.requester_id and not is_lead(by, task.project):
+        raise NotAllowed("Only who asked for it or a tech lead of the project can answer this.")
+
+
 def _check(escalation: Escalation, choice: str, note: str) -> None:
     if choice not in escalation.options:
         raise InvalidInput("choice", f"Choose one of: {', '.join(escalation.options)}.")
@@ -143,10 +149,10 @@ def _check(escalation: Escalation, choice: str, note: str) -> None:
 
 
 def _locked_step(escalation: Escalation) -> Step | None:
-    if escalation.step_id is None:
-        return None
-    steps = Step.objects.select_related("version", "agent")
-    return steps.select_for_update(no_key=True, of=("self",)).get(pk=escalation.step_id)
+    # All steps of the task: stopping and planning anew lock them, and steps come before tasks.
+    steps = Step.objects.select_related("version", "agent").filter(task=escalation.task_id)
+    locked = steps.select_for_update(no_key=True, of=("self",)).order_by("pk")
+    return next((step for step in list(locked) if step.pk == escalation.step_id), None)
 
 
 def _mark(escalation: Escalation, choice: str, note: str, by: User) -> None:

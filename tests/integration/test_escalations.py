@@ -18,7 +18,7 @@ from agents.runtime import lease
 from agents.runtime.claims import claim
 from agents.runtime.contract import Finished, NeedsHuman
 from projects.exceptions import InvalidInput, NotAllowed, TransitionRefused
-from projects.models import AuditEntry
+from projects.models import AuditEntry, Membership, Role
 from tests import runtime_fixtures
 from tests.runtime_fixtures import (
     claim_one,
@@ -153,6 +153,12 @@ def test_second_answer_is_refused(task, requester, lead):
 def test_stranger_cannot_answer(task, stranger):
     with pytest.raises(NotAllowed):
         escalations.resolve(trip(), choice=Choice.STOP, by=stranger)
+
+
+def test_another_requester_of_the_project_cannot_answer(task, project, stranger):
+    Membership.objects.create(user=stranger, project=project, role=Role.REQUESTER)
+    with pytest.raises(NotAllowed, match="tech lead"):
+        escalations.resolve(trip(), choice=Choice.RAISE_LIMIT_ONCE, by=stranger)
 
 
 @pytest.mark.parametrize("note", ["x" * 4_001, "\0", "\ud800"])
