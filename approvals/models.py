@@ -156,6 +156,8 @@ class Approval(models.Model):
             models.Index(
                 fields=["project", "-id"], name="approval_pending", condition=Q(state="pending")
             ),
+            # Read by the executor, twice a second, and by the inbox's order.
+            models.Index(fields=["expires_at"], name="approval_due", condition=Q(state="pending")),
         ]
 
     def __str__(self) -> str:

@@ -19,6 +19,7 @@ from agents.models import Proposal, Task
 from agents.models.tasks import Choice, Rule
 from approvals import policies, snapshots
 from approvals.exceptions import TooLarge
+from approvals.lifecycle import ApprovalState
 from approvals.models import Approval
 from projects import audit
 from projects.exceptions import TransitionRefused
@@ -134,9 +135,10 @@ def _next_unsealed(failed: set[uuid.UUID]) -> Proposal | None:
         task=OuterRef("pk"),
         pk=newest.values("pk")[:1],
     )
+    waiting = Approval.objects.filter(task=OuterRef("pk"), state=ApprovalState.PENDING)
     task = (
         Task.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-        .filter(Exists(unsealed), state=TaskState.REVIEW)
+        .filter(~Exists(waiting), Exists(unsealed), state=TaskState.REVIEW)
         .exclude(pk__in=failed)
         .order_by("id")
         .first()

@@ -75,7 +75,7 @@ def inbox(user: User, tab: str = "needs_you", *, limit: int = ROWS) -> list[Inbo
             return [_task_row(task) for task in tasks[:limit]]
         case "decided":
             rows = _decided(user).order_by("-decided_at", "-id")
-            return [approval_row(row) for row in _seen(rows)[:limit]]
+            return [approval_row(row) for row in _seen(rows, limit)]
         case _:
             return _needs_you(user, limit)
 
@@ -165,10 +165,10 @@ def evidence_lines(*, checks: dict[str, Any], claims: list[dict[str, Any]]) -> l
 
 def _needs_you(user: User, limit: int) -> list[InboxRow]:
     """Order by due, then risk; questions without a due time come first: work stands still."""
-    waiting = _seen(_waiting(user)).order_by("expires_at", "id")[:limit]
-    pending = [approval_row(row) for row in waiting]
+    waiting = _waiting(user).order_by("expires_at", "id")
+    pending = [approval_row(row) for row in _seen(waiting, limit)]
     pending.sort(key=lambda row: (row.due, _RANK[row.risk]))
-    again = [approval_row(row) for row in _seen(_unanswered(user)).order_by("-id")[:limit]]
+    again = [approval_row(row) for row in _seen(_unanswered(user).order_by("-id"), limit)]
     questions = _questions(user).select_related("task__project", "task__requester", "step__agent")
     asked = [_question_row(question) for question in questions.order_by("raised_at")[:limit]]
     return [*asked, *again, *pending][:limit]
@@ -218,10 +218,13 @@ def _led_by(user: User) -> QuerySet[Membership, uuid.UUID]:
     return leads.values_list("project_id", flat=True)
 
 
-def _seen(rows: QuerySet[Approval]) -> QuerySet[Approval]:
-    """Load what a row shows; the hunks of the snapshot stay in the database."""
-    return (
-        rows.select_related("task__project", "task__requester", "project", "decided_by")
+def _seen(rows: QuerySet[Approval], limit: int) -> list[Approval]:
+    """Load what the first rows show; the hunks of the snapshots stay in the database."""
+    # Two steps: in one, every snapshot would be unpacked before the sort.
+    keys = list(rows.values_list("pk", flat=True)[:limit])
+    found = (
+        Approval.objects.filter(pk__in=keys)
+        .select_related("task__project", "task__requester", "project", "decided_by")
         .defer("snapshot")
         .annotate(
             sealed_title=F("snapshot__proposal__title"),
@@ -233,6 +236,7 @@ def _seen(rows: QuerySet[Approval]) -> QuerySet[Approval]:
             sealed_needed=F("snapshot__policy__signatures_needed"),
         )
     )
+    return sorted(found, key=lambda approval: keys.index(approval.pk))
 
 
 def _parts(approval: Approval) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def test_a_row_says_effect_evidence_agents_and_due(project, requester, lead, tmp
 
 
 def test_rows_do_not_load_the_hunks(report, lead, django_assert_num_queries):
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         rows = inbox(lead)
     assert rows[0].approval.get_deferred_fields() == {"snapshot"}
 
