@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 # Letters and marks that are drawn as nothing, although their category says otherwise.
 _BLANK = {
@@ -51,7 +51,7 @@ class Hidden:
     name: str
 
 
-@cache
+@lru_cache(maxsize=4_096)
 def is_hidden(character: str) -> bool:
     """Tell whether a character shows as nothing, as a blank, or turns the text around."""
     if character in "\t\n\r ":

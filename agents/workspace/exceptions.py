@@ -38,8 +38,7 @@ class DangerousPath(CountersignError):
 
 
 class TooLarge(CountersignError):
-    """The repository is too large for a workspace: at most 200,000 files and 1 GiB. Nothing was
-    changed; point the project to a smaller repository."""
+    """The repository is too large for a workspace (200,000 files or 1 GiB). Nothing was changed."""
 
 
 class PathRefused(CountersignError):
@@ -47,5 +46,4 @@ class PathRefused(CountersignError):
 
 
 class SandboxUnavailable(CountersignError):
-    """No sandbox is usable here, so repository code is not run. Install bubblewrap, or let an admin
-    allow resource limits only for this project."""
+    """No sandbox is usable, so no repository code is run: install bubblewrap or ask an admin."""

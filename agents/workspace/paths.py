@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from agents.workspace.exceptions import DangerousPath
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_PATH = 4_000  # bytes; the system's own limit is 4,096 with the folder in front
 MAX_NAME = 255
@@ -58,22 +62,57 @@ def is_git_name(name: str) -> bool:
     return first in {".git", "git~1"}
 
 
-def matches(path: str, globs: tuple[str, ...] | list[str]) -> bool:
-    """Tell whether any glob matches, case-sensitively.
+def matches(path: str, globs: Sequence[str]) -> bool:
+    """Tell whether any glob matches, case-sensitively; never slow, whatever the glob.
 
-    `*` and `?` stay inside one folder, `**` crosses folders, a trailing `/` means all below.
-    A glob without a slash but with a wildcard (`*.md`) matches the file name in any folder.
+    `*` and `?` stay inside one folder, `**` as a whole part crosses folders (at the end: at least
+    one name), a trailing `/` means all below. A glob without a slash but with a wildcard (`*.md`)
+    matches the file name in any folder. Brackets are ordinary characters.
     """
-    return any(_pattern(glob).fullmatch(path) for glob in globs)
+    names = path.split("/")
+    return any(_matches(_parts(glob), names) for glob in globs)
 
 
 @lru_cache(maxsize=512)
-def _pattern(glob: str) -> re.Pattern[str]:
+def _parts(glob: str) -> tuple[str, ...]:
     glob = glob.removeprefix("./").lstrip("/")
     if glob.endswith("/"):
         glob += "**"
     if "/" not in glob and any(mark in glob for mark in "*?"):
-        glob = f"**/{glob}"
-    parts = re.split(r"(\*\*/|/\*\*$|\*\*|\*|\?)", glob)
-    meaning = {"**/": "(?:[^/]+/)*", "/**": "/.+", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(meaning.get(part) or re.escape(part) for part in parts), re.DOTALL)
+        glob = f"**/{glob}" if glob != "**" else glob
+    parts: list[str] = []
+    for part in glob.split("/"):
+        # docs/**.md means docs/**/*.md
+        parts += ["**", part[1:]] if part.startswith("**") and part != "**" else [part]
+    return tuple(parts)
+
+
+def _matches(parts: tuple[str, ...], names: list[str]) -> bool:
+    reached = {0}  # how many names the parts so far can have used up
+    for number, part in enumerate(parts, start=1):
+        if part == "**":
+            least = min(reached) + (number == len(parts))
+            reached = set(range(least, len(names) + 1))
+        else:
+            reached = {at + 1 for at in reached if at < len(names) and _same(part, names[at])}
+        if not reached:
+            return False
+    return len(names) in reached
+
+
+def _same(part: str, name: str) -> bool:
+    at = place = mark = 0
+    star = -1
+    while place < len(name):
+        if at < len(part) and part[at] == "*":
+            star, mark = at, place
+            at += 1
+        elif at < len(part) and part[at] in {"?", name[place]}:
+            at += 1
+            place += 1
+        elif star >= 0:  # let the last star take one more
+            at, mark = star + 1, mark + 1
+            place = mark
+        else:
+            return False
+    return not part[at:].strip("*")

@@ -50,21 +50,19 @@ class WorkspaceTools:
         ignore_case: bool = False,  # noqa: FBT001, FBT002 - a tool's argument is always named
     ) -> str:
         """Search files for a text. Gives `path:line: text` for every line that holds it."""
-        hits: list[str] = []
-        searched, passed_over = 0, 0
+        shown: list[str] = []
+        lines, searched, passed_over = 0, 0, 0
         for name, size in self._below(path):
             rows = self._hits(name, text, ignore_case=ignore_case) if size <= MAX_READ else None
             searched += rows is not None
             passed_over += rows is None
-            hits += rows or []
-        rest = [f"[{len(hits) - MAX_HITS} more lines; search in fewer files]"][
-            len(hits) <= MAX_HITS :
-        ]
+            lines += len(rows or [])
+            shown += (rows or [])[: MAX_HITS - len(shown)]
+        rest = [f"[{lines - MAX_HITS} more lines; search in fewer files]"][lines <= MAX_HITS :]
         if passed_over:
             rest.append(f"[not searched, because not text or too large: {passed_over:,}]")
-        count = "1 line" if len(hits) == 1 else f"{len(hits) or 'no'} lines"
+        count = "1 line" if lines == 1 else f"{lines or 'no'} lines"
         head = f"{count} in {'1 file' if searched == 1 else f'{searched:,} files'} searched"
-        shown = hits[:MAX_HITS]
         return texts.capped([head, *shown, *rest], more="[{n} more lines; search in fewer files]")
 
     def read_file(

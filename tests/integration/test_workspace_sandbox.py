@@ -200,7 +200,7 @@ def test_a_folder_can_be_read_only(run):
 
 def test_without_a_sandbox_nothing_runs_unless_limits_alone_are_allowed(run, monkeypatch):
     monkeypatch.setattr(sandbox, "available", lambda: "rlimits")
-    with pytest.raises(SandboxUnavailable, match="Install bubblewrap"):
+    with pytest.raises(SandboxUnavailable, match="install bubblewrap"):
         run("echo hi")
     done = run("echo hi; python -c 'x = bytearray(8 * 1024 ** 3)'", allow_rlimits_only=True)
     assert done.sandbox == "rlimits"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from agents.workspace.checks import CheckReport, count
@@ -74,10 +76,23 @@ def test_an_ordinary_name_is_allowed(path):
         ("a/**/b", "a/b", True),
         ("a/**/b", "a/x/y/b", True),
         ("a.md", "a-md", False),
+        ("docs/**.md", "docs/a/b.md", True),
+        ("docs/**.md", "docs/b.md", True),
+        ("a*c*e", "abcde", True),
+        ("a*c*e", "abcdf", False),
+        ("*/*", "a/b/c", False),
+        ("", "a", False),
     ],
 )
 def test_globs_match_as_documented(glob, path, expected):
     assert matches(path, [glob]) is expected
+
+
+def test_no_glob_takes_long():
+    started = time.monotonic()
+    assert not matches("a" * 250, ["*a" * 100 + "b"])
+    assert not matches("/".join(["a"] * 1_000), ["**/a/" * 60 + "b"])
+    assert time.monotonic() - started < 2
 
 
 def test_a_scope_allows_only_what_it_names():
