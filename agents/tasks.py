@@ -11,7 +11,7 @@ from agents.dispatch import BELL_SECONDS, QUEUE, TASK
 from agents.runtime import host
 
 
-@shared_task(name=TASK, queue=QUEUE, expires=BELL_SECONDS, acks_late=False, ignore_result=True)
+@shared_task(name=TASK, expires=BELL_SECONDS, acks_late=False, ignore_result=True)
 def bell() -> None:
     """Wake the runtime of this process; the rows say what there is to do."""
     host.wake()

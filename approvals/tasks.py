@@ -15,7 +15,7 @@ STOP_SECONDS = 8.0  # an effect in hand is finished; a longer one is probed afte
 _running: list[Executor] = []
 
 
-@shared_task(name=TASK, queue=QUEUE, expires=BELL_SECONDS, acks_late=False, ignore_result=True)
+@shared_task(name=TASK, expires=BELL_SECONDS, acks_late=False, ignore_result=True)
 def bell() -> None:
     """Wake the executor of this process; the rows say what there is to do."""
     for executor in _running:
