@@ -162,7 +162,7 @@ class AgentAdmin(AuditedAdmin):
         found = draft_of(agent) if agent.pk else None
         if found:
             return format_html("{} is being written", link_to(found))
-        return "None. Open a version below and choose New draft from this version."
+        return "None. New draft, at the top, copies the published version for you to edit."
 
 
 class VersionForm(ModelForm):

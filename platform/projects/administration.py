@@ -97,7 +97,8 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Every field there is."""
-        return list(self.fields or flatten_fieldsets(self.fieldsets or []))
+        shown: Any = self.fields or flatten_fieldsets(self.fieldsets or [])
+        return list(shown)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse."""
@@ -130,7 +131,8 @@ class ReadOnlyInline(TabularInline):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Every field there is."""
-        return list(self.fields or [])
+        shown: Any = self.fields or []
+        return list(shown)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse."""
