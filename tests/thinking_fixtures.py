@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import F
 from django.utils import timezone
@@ -19,6 +18,9 @@ from agents.runtime.contract import Work
 from agents.workspace.files import Workspace
 from agents.workspace.scope import Scope
 from tests.stub_model import Reply, StubModel, sequence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 OUTPUTS = {"route": Plan, "work": StepResult, "assemble": ProposalDraft}
 STATES = {"route": TaskState.PLANNING, "work": TaskState.WORKING, "assemble": TaskState.ASSEMBLING}

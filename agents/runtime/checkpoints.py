@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models import F, Sum
-from django.utils import timezone
 from pydantic_ai.conversation import Conversation, ConversationTypeAdapter
 from pydantic_ai.messages import (
     ModelMessage,
@@ -25,9 +24,10 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
+from agents import meters
 from agents.events import Kind
 from agents.lifecycle import AttemptState, StepState
-from agents.limits import Limits, Trip, task_trip, warns
+from agents.limits import warns
 from agents.models import Attempt, Event, Step, Task, ToolCall
 from agents.runtime import chains
 from agents.runtime.halting import superseded
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Iterator, Sequence
 
+    from agents.limits import Trip
     from agents.runtime.contract import Work
 
 _MESSAGE_CHARACTERS = 20_000
@@ -117,14 +118,7 @@ def look(work: Work, progress: Progress) -> Outlook:
     with leased(work):
         task = Task.objects.get(pk=work.step.task_id)
         notes, seen = _notes(work, progress.seen_seq)
-    begun = task.started_at or task.created_at
-    trip = task_trip(
-        Limits.of(task.limits),
-        tokens=task.input_tokens + task.output_tokens,
-        usd=task.usd,
-        seconds=(timezone.now() - begun).total_seconds(),
-    )
-    return Outlook(trip=trip, notes=notes, seen_seq=seen)
+    return Outlook(trip=meters.check(task), notes=notes, seen_seq=seen)
 
 
 def save(work: Work, progress: Progress, turn: Turn) -> None:

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -24,6 +24,9 @@ from agents.workspace import sandbox
 from agents.workspace.demo import create_demo_repository
 from tests.stub_model import Call, Reply, Request, StubModel
 from tests.thinking_fixtures import DONE, going_on, make_step, make_task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

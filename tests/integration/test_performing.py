@@ -131,7 +131,7 @@ async def test_a_plan_that_cannot_be_carried_out_is_shown(task, served, wrong, t
     assert outcome.rule == Rule.INVALID_PLAN
     assert outcome.evidence["plan"] == plan
     assert len(server.requests) == 3
-    assert told in " ".join(server.requests[1].results + [server.requests[1].prompt])
+    assert told in " ".join([*server.requests[1].results, server.requests[1].prompt])
 
 
 async def test_nine_steps_are_too_many(task, served) -> None:
