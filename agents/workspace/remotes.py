@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 REMOTE_SECONDS = 120
 FETCH_SECONDS = 900  # the first fetch of a big repository takes its time
+_REFUSED = re.compile(r"^!\t.*?\[.*?\] \((.*)\)$", re.MULTILINE)
 _DIRTY = re.compile(r"(?:unstaged|staged|uncommitted) changes|would be overwritten|not uptodate")
 
 
@@ -61,18 +62,30 @@ class Remote:
         raise NoSuchBranch(self._no_branch())
 
     def push(self, git_dir: Path, new: str, *, expected: str) -> None:
-        """Move the branch from `expected` to `new` or change nothing."""
+        """Move the branch from `expected` to `new` or change nothing.
+
+        Raises MainMoved and PushRefused when it surely did not move, RepositoryUnreachable when
+        nobody can tell: a push that was cut off may still land.
+        """
+        self._require_folder()
         self._refuse_programs(git_dir)
         try:
             self._push(git_dir, new, expected)
         except GitFailed as failure:
+            self._settle(git_dir, new, expected, failure)
+
+    def _settle(self, git_dir: Path, new: str, expected: str, failure: GitFailed) -> None:
+        try:
             actual = self.head(git_dir)
-            # A push whose answer was lost may have landed.
-            if actual == new:
-                return
-            if actual != expected:
-                raise MainMoved(actual) from failure
-            raise PushRefused(_refusal(str(failure))) from failure
+        except RepositoryUnreachable:
+            raise RepositoryUnreachable(self._uncertain(failure)) from failure
+        if actual == new:
+            return  # it landed, only the answer was lost
+        if actual != expected:
+            raise MainMoved(actual) from failure
+        if not _REFUSED.search(str(failure)):
+            raise RepositoryUnreachable(self._uncertain(failure)) from failure
+        raise PushRefused(_refusal(str(failure))) from failure
 
     def _push(self, git_dir: Path, new: str, expected: str) -> None:
         done = run_git(
@@ -95,8 +108,7 @@ class Remote:
             raise GitFailed((done.stdout + done.stderr).decode(errors="replace"))
 
     def _ask(self, git_dir: Path, *arguments: str) -> str:
-        if self.folder and not self.folder.is_dir():
-            raise RepositoryUnreachable(self._unreachable("there is no such folder"))
+        self._require_folder()
         try:
             seconds = FETCH_SECONDS if arguments[0] == "fetch" else REMOTE_SECONDS
             done = run_git(*arguments, git_dir=git_dir, seconds=seconds)
@@ -145,6 +157,17 @@ class Remote:
                 "Nothing was merged; name a bare repository instead."
             )
 
+    def _require_folder(self) -> None:
+        if self.folder and not self.folder.is_dir():
+            raise RepositoryUnreachable(self._unreachable("there is no such folder"))
+
+    def _uncertain(self, failure: GitFailed) -> str:
+        shown = without_secrets(self.address)
+        return (
+            f"The repository {shown} stopped answering while {self.main} was being moved "
+            f"({_printable(str(failure))}). Whether it moved is not known yet."
+        )
+
     def _unreachable(self, why: str) -> str:
         shown = without_secrets(self.address)
         return f"The repository {shown} cannot be reached: {why}. Nothing was changed."
@@ -160,6 +183,10 @@ def _refusal(said: str) -> str:
             "The working repository has changes that are not committed. Nothing was merged; "
             "commit or set them aside there, then approve again."
         )
-    reason = re.search(r"^!\t.*?\[.*?\] \((.*)\)$", said, re.MULTILINE)
-    detail = re.sub(r"[^\x20-\x7e]", "?", reason[1] if reason else said.strip())[-300:]
-    return f"The repository refused the change: {without_secrets(detail)}. Nothing was merged."
+    reason = _REFUSED.search(said)
+    detail = _printable(reason[1] if reason else said)
+    return f"The repository refused the change: {detail}. Nothing was merged."
+
+
+def _printable(said: str) -> str:
+    return re.sub(r"[^\x20-\x7e]", "?", without_secrets(said.strip()))[-300:]

@@ -153,6 +153,23 @@ def test_a_repository_that_is_gone_says_so(tmp_path, store, repository):
     store.push_main(new, expected=head)
 
 
+def test_a_push_nobody_answered_is_not_called_refused(store, repository, monkeypatch):
+    head = store.fetch()
+    new = grow(store, head, {"a.txt": "x\n"}, at=AT)
+    monkeypatch.setattr("agents.workspace.remotes.REMOTE_SECONDS", 0.000_1)
+    with pytest.raises(RepositoryUnreachable, match="is not known yet"):
+        store.push_main(new, expected=head)
+
+
+def test_a_refusal_of_the_repository_is_told(store, repository):
+    git(repository, "config", "receive.maxInputSize", "1")
+    head = store.fetch()
+    new = grow(store, head, {"a.txt": "x\n"}, at=AT)
+    with pytest.raises(PushRefused, match=r"refused the change: .*\. Nothing was merged"):
+        store.push_main(new, expected=head)
+    assert store.main_now() == head
+
+
 def test_a_missing_branch_is_named(tmp_path, repository):
     store = Store(tmp_path / "s.git", repository=str(repository), main="trunk")
     for call in (store.fetch, store.main_now):
