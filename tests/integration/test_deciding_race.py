@@ -5,15 +5,19 @@ from __future__ import annotations
 import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 
 from agents.events import Kind
 from agents.models import Event
-from approvals import policies, sealing
+from approvals import expiring, policies, sealing
 from approvals.deciding import decide
 from approvals.models import Approval, Effect, Signature
+from approvals.stopping import stop_task
 from projects.exceptions import TransitionRefused
 from projects.models import Membership, User
 from tests.approval_fixtures import make_report
@@ -121,3 +125,35 @@ def test_two_sealers_at_once_seal_each_task_once(project, requester, crowd):
 def test_the_first_policy_is_made_once_by_many(project, crowd):
     found = crowd([lambda: policies.active_policy(project).pk] * THREADS)
     assert len(set(found)) == 1
+
+
+def test_decision_stop_and_expiry_at_once_leave_one_outcome(project, requester, leads, crowd):
+    for number in range(40):
+        approval = sealing.seal(make_report(project, requester))
+        late = timedelta(milliseconds=10) if number % 2 else timedelta(hours=1)
+        Approval.objects.filter(pk=approval.pk).update(expires_at=Now() + late)
+        acts = [_attempt(approval, lead, "approve") for lead in leads[:3]]
+        acts += [_attempt(approval, lead, "reject") for lead in leads[3:5]]
+        acts += [_stop(approval, requester), expiring.expire_due, sealing.seal_ready]
+        crowd(acts)
+        approval.refresh_from_db()
+        ends = {
+            "approved": {"executing"},
+            "rejected": {"rejected"},
+            "withdrawn": {"cancelled"},
+            "expired": {"review", "cancelled"},
+            "pending": set(),
+        }
+        assert approval.task.state in ends[approval.state]
+        signatures = Signature.objects.filter(approval=approval).count()
+        assert signatures <= 1
+        if approval.state in {"approved", "rejected"}:
+            assert signatures == 1
+
+
+def _stop(approval: Approval, by: User):
+    def run() -> None:
+        with suppress(TransitionRefused):
+            stop_task(approval.task, by=by, reason="")
+
+    return run

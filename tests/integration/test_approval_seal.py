@@ -1,0 +1,161 @@
+"""What a seal holds: everything shown and done, nothing secret, and the same digest for ever."""
+
+from __future__ import annotations
+
+import pytest
+from django.db.models.functions import Now
+
+from agents.events import Kind
+from agents.models import Hunk, Step
+from approvals import sealing
+from approvals.deciding import HunkDecision, decide
+from approvals.models import Approval
+from approvals.snapshots import same_repository
+from memory.models import Memory, MemoryUse
+from projects.exceptions import TransitionRefused
+from tests.approval_fixtures import make_change, make_report, make_repository
+
+pytestmark = pytest.mark.django_db
+
+KEYS = {
+    "version",
+    "task",
+    "requester",
+    "round",
+    "proposal",
+    "effects",
+    "files",
+    "claims",
+    "checks",
+    "warnings",
+    "risk",
+    "policy",
+    "agents",
+    "memories",
+    "usage",
+    "single_person",
+    "nonce",
+    "expires_at",
+}
+
+
+@pytest.fixture
+def proposal(project, requester, lead, tmp_path):
+    make_repository(tmp_path, project)
+    return make_change(project, requester, tmp_path)
+
+
+def test_the_snapshot_holds_everything_the_page_shows(proposal, requester):
+    snapshot = sealing.seal(proposal).snapshot
+    assert set(snapshot) == KEYS
+    assert snapshot["requester"] == {"id": str(requester.pk), "name": "Mira Ode"}
+    assert snapshot["effects"] == [
+        {
+            "kind": "git.merge",
+            "repository": proposal.task.project.repository,
+            "project": "acme/billing",
+            "branch": "main",
+            "base": proposal.base_commit,
+            "head": proposal.head_commit,
+            "tree": proposal.tree,
+            "files": 2,
+            "added": 3,
+            "removed": 3,
+            "reversible": True,
+        }
+    ]
+    invoice, docs = snapshot["files"]
+    assert (invoice["path"], docs["path"]) == ("billing/invoice.py", "docs/rounding.md")
+    assert [len(file["hunks"]) for file in snapshot["files"]] == [2, 1]
+    author = docs["hunks"][0]["author"]
+    assert (author["agent"], author["name"]) == ("tech-writer", "Docs agent")
+    assert (author["attempt"], author["round"]) == (1, 1)
+    assert snapshot["claims"][0]["verdict"] == "proven"
+    assert [agent["version"] for agent in snapshot["agents"]] == [1, 1, 1]
+
+
+def test_the_stored_snapshot_still_has_its_digest(proposal):
+    approval = sealing.seal(proposal)
+    stored = Approval.objects.get()
+    assert sealing.digest_of(stored.snapshot) == stored.digest == approval.digest
+    assert stored.snapshot["checks"]["seconds"] == "1.25"
+    assert stored.snapshot["expires_at"] == stored.expires_at.isoformat()
+
+
+def test_two_seals_of_one_proposal_differ(proposal):
+    first = sealing.seal(proposal)
+    Approval.objects.update(state="expired", decided_at=Now())
+    assert sealing.seal(proposal).digest != first.digest
+
+
+def test_a_password_in_the_repository_address_is_not_sealed(project, requester):
+    project.repository = "https://robot:hunter2@git.example.org/acme/billing.git"
+    project.save()
+    proposal = make_report(project, requester)
+    type(proposal).objects.filter(pk=proposal.pk).update(
+        kind="change", base_commit="a" * 40, head_commit="b" * 40, tree="c" * 40
+    )
+    proposal.refresh_from_db()
+    approval = sealing.seal(proposal)
+    assert b"hunter2" not in sealing.canonical(approval.snapshot)
+    project.repository = "https://robot:hunter3@git.example.org/acme/billing.git"
+    assert same_repository(project, approval.snapshot["effects"][0])
+    project.repository = "https://robot:hunter3@git.example.org/acme/other.git"
+    assert not same_repository(project, approval.snapshot["effects"][0])
+
+
+def test_the_memories_used_are_sealed_once_each(proposal, project):
+    memory = Memory.objects.create(
+        project=project, content="Round once.", text_digest="d", source="user_stated"
+    )
+    for step in Step.objects.filter(task=proposal.task):
+        MemoryUse.objects.create(
+            memory=memory,
+            task=proposal.task_id,
+            step=step.pk,
+            attempt=1,
+            agent_slug="coder",
+            rank=1,
+            score=0.9,
+            shown_tokens=3,
+        )
+    snapshot = sealing.seal(proposal).snapshot
+    assert snapshot["memories"] == [{"id": str(memory.pk), "content": "Round once."}]
+
+
+def test_sealing_is_told_in_an_event(proposal):
+    approval = sealing.seal(proposal)
+    event = approval.task.events.get(kind=Kind.APPROVAL_REQUESTED)
+    assert event.data == {"approval": str(approval.pk), "risk": approval.risk}
+
+
+def test_only_a_task_in_review_is_sealed(proposal):
+    type(proposal.task).objects.update(state="working")
+    with pytest.raises(TransitionRefused):
+        sealing.seal(proposal)
+    assert sealing.seal_ready() == 0
+
+
+def test_only_the_newest_proposal_is_sealed(proposal, project, requester, tmp_path):
+    proposal.task.round = 2
+    newer = make_change(project, requester, tmp_path, task=proposal.task)
+    assert sealing.seal_ready() == 1
+    assert Approval.objects.get().proposal == newer
+    assert sealing.seal_ready() == 0
+
+
+def test_a_hunk_nobody_can_be_named_for_goes_back_to_everybody_who_worked(proposal, lead):
+    hunk = Hunk.objects.filter(file__proposal=proposal).first()
+    Hunk.objects.filter(pk=hunk.pk).update(author_step=None, author_attempt=None)
+    approval = sealing.seal(proposal)
+    decide(
+        approval.pk,
+        by=lead,
+        verdict="request_changes",
+        digest=approval.digest,
+        nonce=approval.nonce,
+        hunks=[HunkDecision(id=str(hunk.pk), verdict="refuse", note="Whose is this?")],
+    )
+    asked = Step.objects.filter(round=2, kind="work")
+    assert {step.agent.slug for step in asked} == {"coder", "tech-writer"}
+    assert all(step.feedback[0]["note"] == "Whose is this?" for step in asked)
