@@ -3,7 +3,9 @@
 
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
+# The certificates this machine trusts, where it keeps any: a company's proxy may need its own.
+CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem)
+UV := VIRTUAL_ENV=$(CURDIR)/.venv $(if $(CERTIFICATES),UV_SYSTEM_CERTS=1) $(BIN)/uv
 # The first Python that is new enough; name another with `make up PYTHON=/path/to/python3`.
 PYTHON := $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$each; break; }; done)

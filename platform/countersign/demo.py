@@ -79,8 +79,8 @@ def _seed_once() -> list[str]:
     """Make the project and its people on the first start; return the usernames made then."""
     done = AuditEntry.objects.filter(action=SEEDED).first()
     repository = settings.DATA_DIR / "repositories" / f"{SLUG}.git"
-    if not repository.exists():
-        create_demo_repository(repository)
+    repository.parent.mkdir(mode=0o700, exist_ok=True)
+    create_demo_repository(repository)
     if done:
         # The data directory may have moved since.
         Project.objects.filter(slug=SLUG, bundled=True).update(repository=str(repository))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -153,7 +152,18 @@ def test_unwritable_data_directory_is_refused(tmp_path):
     assert "COUNTERSIGN_DATA_DIR" in said
 
 
-def test_stop_leaves_no_process_and_a_second_start_has_the_data(data_dir):
+def test_lost_accounts_file_means_new_passwords(stack):
+    old = stack.accounts
+    (stack.data_dir / "demo-accounts.json").unlink()
+    assert stack.manage("seed").returncode == 0
+    renewed = stack.accounts
+    assert renewed.keys() == old.keys()
+    assert renewed["lead"]["password"] != old["lead"]["password"]
+    assert stack.manage("seed").returncode == 0
+    assert stack.accounts == renewed
+
+
+def test_stop_leaves_no_process_and_the_next_start_has_the_data(data_dir):
     with Stack(data_dir=data_dir) as first:
         accounts = first.accounts
         tree = process_tree(first.pids["supervisor"])
@@ -163,48 +173,36 @@ def test_stop_leaves_no_process_and_a_second_start_has_the_data(data_dir):
         assert first.process is not None
         assert first.process.returncode == 0
         assert not (data_dir / "runtime.json").exists()
-    with Stack(data_dir=data_dir, ready_within=20) as second:
+    with Stack(data_dir=data_dir) as second:
+        assert second.ready_after < 20 * crowded()
         assert second.accounts == accounts
-        assert second.stop(signal.SIGINT) < 10
+        killed = process_tree(second.pids["supervisor"])
+        second.kill("supervisor")
+        assert not gone_within(killed, 10)
+    through_make(data_dir)
 
 
-def test_killed_supervisor_takes_everything_along(data_dir):
-    with Stack(data_dir=data_dir) as stack:
-        tree = process_tree(stack.pids["supervisor"])
-        stack.kill("supervisor")
-        assert not gone_within(tree, 10)
-    with Stack(data_dir=data_dir) as again:
-        assert again.ready()
-
-
-def test_make_passes_the_signal_on(data_dir):
+def through_make(data_dir):
+    """Start after the crash with make, and stop make."""
     env = stack_environment(data_dir)
     make = subprocess.Popen(
         ["make", "up"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
-        deadline = time.monotonic() + 90
-        while "Ctrl-C stops everything" not in (line := make.stdout.readline()):
-            assert line, "make ended too early"
-            assert time.monotonic() < deadline
+        assert make.stdout is not None
+        lines = iter(make.stdout.readline, "")
+        assert any("Ctrl-C stops everything" in line for line in lines)
         tree = process_tree(make.pid)
         began = time.monotonic()
         make.terminate()
         make.communicate(timeout=20)
         assert time.monotonic() - began < 10
-        assert not alive(tree - {os.getpid()})
+        assert not alive(tree)
     finally:
         if make.poll() is None:
             make.kill()
 
 
-def test_lost_accounts_file_means_new_passwords(data_dir):
-    with Stack(data_dir=data_dir) as stack:
-        old = stack.accounts
-        (data_dir / "demo-accounts.json").unlink()
-        assert stack.manage("seed").returncode == 0
-        assert stack.accounts.keys() == old.keys()
-        assert stack.accounts != old
-        kept = json.dumps(stack.accounts)
-        assert stack.manage("seed").returncode == 0
-        assert json.dumps(stack.accounts) == kept
+def crowded() -> float:
+    """Return how many processes want each processor: what is promised is for a quiet machine."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))

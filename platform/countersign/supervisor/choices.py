@@ -76,8 +76,8 @@ def open_data_dir(choices: Choices) -> IO[str]:
     try:
         choices.logs.mkdir(parents=True, exist_ok=True)
         (folder / "static").mkdir(exist_ok=True)  # WhiteNoise warns when there is none
-        # Others may pass through (the database's own user, when we are root) but not look.
-        folder.chmod(0o711)
+        # As root, the database's own user must pass through; nobody but us may look.
+        folder.chmod(0o700 if os.geteuid() else 0o711)
         choices.logs.chmod(0o700)
         lock = (folder / "up.lock").open("a+", encoding="utf-8")
     except OSError as error:

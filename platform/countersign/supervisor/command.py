@@ -97,7 +97,11 @@ class Supervisor:
     def _start(self) -> dict[str, Any]:
         if self.parts.first_start():
             screen.say("First start: the database is being made.")
-        self.parts.create()
+        if opened := self.parts.create():
+            screen.say(
+                "PostgreSQL does not run as root, so its own user may now pass through (not look "
+                f"into) {', '.join(map(str, opened))}."
+            )
         preparing = self._prepare()
         try:
             for service in self.parts.services():

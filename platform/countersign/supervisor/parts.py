@@ -61,11 +61,12 @@ class Parts:
         """Tell whether an embedded database has to be made."""
         return self.postgres is not None and not self.postgres.exists()
 
-    def create(self) -> None:
-        """Make what the embedded services need on disk."""
-        if self.postgres:
-            self.postgres.end_leftover()
-            self.postgres.create()
+    def create(self) -> list[Path]:
+        """Make what the embedded services need on disk; return folders opened for passing."""
+        if self.postgres is None:
+            return []
+        self.postgres.end_leftover()
+        return self.postgres.create()
 
     def services(self) -> list[Child]:
         """Return the embedded services."""

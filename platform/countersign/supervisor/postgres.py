@@ -78,23 +78,34 @@ class Postgres:
         """Tell whether the data directory has been made."""
         return (self.data / "PG_VERSION").exists()
 
-    def create(self) -> None:
-        """Make the data directory on the first start; a start cut short leaves nothing half made."""
+    def create(self) -> list[Path]:
+        """Make the data directory on the first start; a start cut short leaves nothing half made.
+
+        Returns the folders that had to be opened for the server's user to pass through.
+        """
         socket = socket_folder(self.data)
         if socket != self.data:
             socket.mkdir(mode=0o700, exist_ok=True)
             _give(socket)
-        if _user():
-            _make_reachable(self.folder)
-            _make_reachable(_binary("postgres").parent.parent, inside=True)
+        opened = self._open_the_way() if _user() else []
         if self.exists():
-            return
+            return opened
         draft = self.folder / "postgres.new"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
         _give(draft)
         self._initdb(draft)
         draft.rename(self.data)
+        return opened
+
+    def _open_the_way(self) -> list[Path]:
+        programs = _binary("postgres").parent.parent
+        for entry in programs.rglob("*"):
+            executable = entry.is_dir() or entry.stat().st_mode & stat.S_IXUSR
+            _add_mode(entry, stat.S_IROTH | (stat.S_IXOTH if executable else 0))
+        above = {self.folder, *self.folder.parents, programs, *programs.parents}
+        # Passing through is all that is added: nothing can be listed that could not be before.
+        return sorted(folder for folder in above if _add_mode(folder, stat.S_IXOTH))
 
     def _initdb(self, draft: Path) -> None:
         secret = local_secret(self.folder / "postgres-password")
@@ -222,19 +233,10 @@ def _give(path: Path) -> None:
         shutil.chown(path, name, name)
 
 
-def _make_reachable(path: Path, *, inside: bool = False) -> None:
-    """Let the server's user pass through the folders above `path`, and read what is inside.
-
-    Passing through is all that is added: nothing above can be listed that could not be before.
-    """
-    for folder in (path, *path.parents):
-        _add_mode(folder, stat.S_IXOTH)
-    for entry in path.rglob("*") if inside else ():
-        executable = entry.is_dir() or entry.stat().st_mode & stat.S_IXUSR
-        _add_mode(entry, stat.S_IROTH | (stat.S_IXOTH if executable else 0))
-
-
-def _add_mode(path: Path, bits: int) -> None:
+def _add_mode(path: Path, bits: int) -> bool:
+    """Add permissions; tell whether any was missing."""
     mode = path.stat().st_mode
-    if mode & bits != bits:
-        path.chmod(stat.S_IMODE(mode) | bits)
+    if mode & bits == bits:
+        return False
+    path.chmod(stat.S_IMODE(mode) | bits)
+    return True
