@@ -18,7 +18,9 @@ _PATTERNS = {
     "OpenAI key": r"\bsk-(?:proj-|svcacct-)?[A-Za-z0-9_-]{0,80}T3BlbkFJ[A-Za-z0-9_-]{20,}",
     "PyPI token": r"\bpypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{50,}",
     "Countersign token": r"\bcs_[A-Za-z0-9]{8,16}_[A-Za-z0-9_-]{32,}",
-    "password in a URL": r"\b[a-z][a-z0-9+.-]*://[^\s/:@{}$<>]+:[^\s/:@{}$<>]{6,}@[^\s/@{}$<>]+",
+    # Not the words that documentation puts there.
+    "password in a URL": r"\b[a-z][a-z0-9+.-]{1,30}://[^\s/:@{}$<>]+:"
+    r"(?!(?i:password|passwd|secret|changeme|example|x+|\*+)@)[^\s/:@{}$<>]{6,}@[^\s/@{}$<>]+",
 }
 _SECRET = re.compile("|".join(f"({pattern})" for pattern in _PATTERNS.values()))
 _KINDS = tuple(_PATTERNS)
@@ -35,8 +37,10 @@ class Secret:
 
 def scan(text: str) -> list[Secret]:
     """Return the credentials in a text, in order; lines count from 1."""
-    return [
-        Secret(number, _KINDS[(match.lastindex or 1) - 1], f"{match[0][:4]}…")
-        for number, line in enumerate(text.split("\n"), start=1)
-        for match in _SECRET.finditer(line)
-    ]
+    found = []
+    line, seen = 1, 0
+    for match in _SECRET.finditer(text):
+        line += text.count("\n", seen, match.start())
+        seen = match.start()
+        found.append(Secret(line, _KINDS[(match.lastindex or 1) - 1], f"{match[0][:4]}…"))
+    return found

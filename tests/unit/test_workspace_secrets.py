@@ -36,9 +36,16 @@ def test_a_credential_is_found_and_not_repeated(kind, value):
         "-----BEGIN PUBLIC KEY-----",
         "https://example.org:8080/path@2",
         "postgres://user:${PASSWORD}@db/app",
+        "postgres://user:password@db/app",
+        "amqp://user:SECRET@rabbit//",
         "risk-adjusted sk-learn AKIA",
         "d41d8cd98f00b204e9800998ecf8427e",
     ],
 )
 def test_what_only_looks_like_one_is_left_alone(text):
     assert scan(text) == []
+
+
+def test_every_line_is_named():
+    key = EXAMPLES["AWS access key"]
+    assert [each.line for each in scan(f"{key} {key}\n\n{key}\n")] == [1, 1, 3]
