@@ -191,6 +191,7 @@ async def _workspace(step: Step, facts: _Facts, base: str) -> Workspace | None:
     # One folder per attempt: a worker that lost its lease unknowingly spoils nobody's files.
     name = f"{step.pk}.{step.attempt}"
     folder = settings.DATA_DIR / "workspaces" / str(step.task_id) / name
-    workspace = Workspace(Store.of(step.task.project), folder)
+    project = step.task.project
+    workspace = Workspace(Store.of(project), folder, project=project)
     await in_files(workspace.materialise, facts.tree or base)
     return workspace
