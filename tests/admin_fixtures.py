@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.utils import timezone
 
@@ -29,11 +29,9 @@ from agents.models import (
 from approvals.models import Approval, Effect, Policy, Signature
 from memory.recall import recall, record_uses
 from projects import audit
+from projects.models import Membership, Project, Role, User
 from projects.tokens import issue
 from tests.memory_fixtures import kept
-
-if TYPE_CHECKING:
-    from projects.models import Project, User
 
 
 def make_agent(slug: str = "house-coder", **facts: Any) -> Agent:
@@ -50,9 +48,9 @@ def make_agent(slug: str = "house-coder", **facts: Any) -> Agent:
     return agent
 
 
-def make_tools(agent: Agent) -> ToolServer:
+def make_tools(agent: Agent, slug: str = "house-tools") -> ToolServer:
     """A bundled server with a reading and a writing tool, both granted."""
-    server = ToolServer.objects.create(slug="house-tools", name="House tools", transport="bundled")
+    server = ToolServer.objects.create(slug=slug, name="House tools", transport="bundled")
     for name, read_only in (("look_at", True), ("change_it", False)):
         tool = Tool.objects.create(
             server=server, name=name, read_only=read_only, definition_digest="ab" * 32
@@ -138,7 +136,8 @@ def make_proposal(task: Task) -> Proposal:
 def make_approval(proposal: Proposal, signer: User) -> Approval:
     """A signed approval with its effect."""
     task = proposal.task
-    policy, _ = Policy.objects.get_or_create(project=task.project)
+    policy = Policy.objects.filter(project=task.project, active=True).first()
+    policy = policy or Policy.objects.create(project=task.project)
     approval = Approval.objects.create(
         project=task.project,
         task=task,
@@ -172,15 +171,26 @@ def make_approval(proposal: Proposal, signer: User) -> Approval:
     return approval
 
 
-def make_one_of_everything(project: Project, requester: User, lead: User) -> None:
-    """Rows in every table the admin registers."""
-    agent = make_agent()
-    make_tools(agent)
+def make_one_of_everything(project: Project, requester: User, lead: User, name: str = "") -> None:
+    """Rows in every table the admin registers; another set for another name."""
+    agent = make_agent(f"house-coder{name}")
+    make_tools(agent, f"house-tools{name}")
     task = make_task(project, requester, agent)
     make_escalation(task)
     make_approval(make_proposal(task), lead)
-    memory = kept(project, "Round tax once on the invoice total.", by=lead)
+    memory = kept(project, f"Round tax once on the invoice total{name}.", by=lead)
     recalled = recall(project, query="Round tax on the invoice total", agent_slug="coder")
     record_uses(recalled, task=task.pk, step=uuid.uuid4(), attempt=1, agent_slug="coder")
     issue(requester, name="ci")
     audit.record("memory.looked_at", subject=memory, actor=lead, project=project)
+
+
+def make_another_project(name: str) -> tuple[Project, User, User]:
+    """A project of other people, so that nothing a list names is loaded by chance."""
+    project = Project.objects.create(slug=f"other{name}", name="Other", repository="/other.git")
+    requester = User.objects.create(username=f"asker{name}")
+    lead = User.objects.create(username=f"lead{name}")
+    for person, role in ((requester, Role.REQUESTER), (lead, Role.LEAD)):
+        Membership.objects.create(user=person, project=project, role=role)
+    ModelProfile.objects.create(slug=f"other-model{name}")
+    return project, requester, lead

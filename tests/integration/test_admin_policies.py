@@ -1,0 +1,98 @@
+"""A changed policy is a new version in force; the old one stays as it was signed under."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+from approvals.models import Policy
+from approvals.policies import active_policy
+from projects.models import AuditEntry
+
+
+@pytest.fixture
+def as_admin(client, admin):
+    client.force_login(admin)
+    return client
+
+
+@pytest.fixture
+def policy(project):
+    return active_policy(project)
+
+
+def page(policy=None):
+    name = f"admin:approvals_policy_{'change' if policy else 'add'}"
+    return reverse(name, args=[policy.pk] if policy else [])
+
+
+def form(policy, **changes):
+    fields = {
+        "signatures_needed": policy.signatures_needed,
+        "undo_seconds": policy.undo_seconds,
+        "expires_hours": policy.expires_hours,
+        "money_paths": "\n".join(policy.money_paths),
+        "protected_paths": "\n".join(policy.protected_paths),
+    }
+    return {**fields, **changes}
+
+
+def test_change_puts_a_new_version_in_force_and_keeps_the_old(policy, project, as_admin, admin):
+    response = as_admin.post(page(policy), form(policy, undo_seconds=60))
+    new = Policy.objects.get(project=project, active=True)
+    assert response["Location"] == page(new)
+    assert (new.version, new.undo_seconds, new.created_by) == (2, 60, admin)
+    assert new.money_paths == policy.money_paths
+    policy.refresh_from_db()
+    assert (policy.version, policy.active, policy.undo_seconds) == (1, False, 10)
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.actor, entry.project) == ("policy.changed", admin, project)
+    assert entry.detail == {"version": 2, "undo_seconds": 60}
+
+
+def test_saving_without_a_change_makes_no_version(policy, as_admin):
+    as_admin.post(page(policy), form(policy))
+    assert Policy.objects.count() == 1
+    assert not AuditEntry.objects.exists()
+
+
+def test_version_no_longer_in_force_is_only_shown(policy, as_admin):
+    as_admin.post(page(policy), form(policy, undo_seconds=60))
+    assert as_admin.get(page(policy)).status_code == 200
+    assert as_admin.post(page(policy), form(policy, undo_seconds=0)).status_code == 403
+    assert Policy.objects.count() == 2
+
+
+def test_paths_are_one_per_line(policy, as_admin, project):
+    as_admin.post(page(policy), form(policy, money_paths="billing/**\r\n\r\n  pay/** "))
+    assert Policy.objects.get(active=True).money_paths == ["billing/**", "pay/**"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("signatures_needed", 0),
+        ("signatures_needed", 6),
+        ("undo_seconds", -1),
+        ("undo_seconds", 301),
+        ("expires_hours", 0),
+        ("expires_hours", "soon"),
+        ("money_paths", "x" * 301),
+    ],
+)
+def test_bad_value_names_its_field_and_changes_nothing(policy, as_admin, field, value):
+    response = as_admin.post(page(policy), form(policy, **{field: value}))
+    assert response.status_code == 200
+    assert field in response.context["adminform"].form.errors
+    assert Policy.objects.get().active
+
+
+def test_policy_added_for_a_project_that_has_one_follows_it(policy, project, as_admin):
+    as_admin.post(page(), form(policy, project=project.pk, signatures_needed=2))
+    new = Policy.objects.get(project=project, active=True)
+    assert (new.version, new.signatures_needed) == (2, 2)
+
+
+def test_policy_cannot_be_deleted(policy, as_admin):
+    delete = reverse("admin:approvals_policy_delete", args=[policy.pk])
+    assert as_admin.post(delete, {"post": "yes"}).status_code == 403
