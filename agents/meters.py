@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 # The clock runs while agents are at it, not while a person is awaited.
-_RUNNING = frozenset({TaskState.PLANNING, TaskState.WORKING, TaskState.ASSEMBLING})
+RUNNING = frozenset({TaskState.PLANNING, TaskState.WORKING, TaskState.ASSEMBLING})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ def running_seconds(changes: Iterable[tuple[datetime, str]], now: datetime) -> f
     for at, state in changes:
         if since is not None:
             total += (at - since).total_seconds()
-        since = at if state in _RUNNING else None
+        since = at if state in RUNNING else None
     return total + ((now - since).total_seconds() if since is not None else 0.0)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
 from agents.lifecycle import StepState
 from agents.limits import Limits, warns
+from agents.meters import RUNNING, used
 from countersign.templatetags.console import amount, clock, usd
 
 if TYPE_CHECKING:
@@ -101,14 +103,9 @@ def focus_of(steps: Sequence[Step]) -> Step | None:
     return found[0] if found else None
 
 
-def seconds_used(task: Task) -> float:
-    """Return how long the task has been at work, or was."""
-    begun = task.started_at or task.created_at
-    return max(0.0, ((task.finished_at or timezone.now()) - begun).total_seconds())
-
-
 def _time(task: Task, limits: Limits) -> Meter:
-    seconds = seconds_used(task)
+    seconds = used(task).seconds
+    begun = timezone.now() - timedelta(seconds=seconds)
     return Meter(
         key="time",
         label="Time",
@@ -116,7 +113,7 @@ def _time(task: Task, limits: Limits) -> Meter:
         limit=clock(limits.seconds),
         used=seconds,
         most=limits.seconds,
-        since=None if task.over else task.started_at or task.created_at,
+        since=begun if task.state in RUNNING else None,  # else it waits for a person
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -13,6 +12,7 @@ from agents.escalations import MAX_NOTE
 from agents.intake import MAX_CHARACTERS
 from agents.lifecycle import EscalationState, TaskState
 from agents.limits import Limits
+from agents.meters import used as used_of
 from agents.models.tasks import Choice
 from countersign.api import links
 from countersign.api.fields import Amount, Chosen, Input, Object, Query, Text, Whole
@@ -22,8 +22,6 @@ from memory import recall
 from memory.models import MemoryUse
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from rest_framework.request import Request
 
     from agents.models import Step, Task
@@ -296,7 +294,7 @@ class TaskDetailShape(TaskShape):
         """Return use against limits."""
         limits = Limits.of(task.limits)
         used = {
-            "seconds": _seconds(task.started_at, task.finished_at),
+            "seconds": round(used_of(task).seconds, 1),
             "tokens": task.input_tokens + task.output_tokens,
             "usd": float(task.usd),
             "rounds": task.round,
@@ -311,12 +309,6 @@ class TaskDetailShape(TaskShape):
         mine = recall.visible(cast("User", self._request().user)).values("pk")
         uses = MemoryUse.objects.filter(task=task.pk, memory__in=mine)
         return UsedMemoryShape(uses.select_related("memory").order_by("id"), many=True).data
-
-
-def _seconds(begun: datetime | None, ended: datetime | None) -> float:
-    if begun is None:
-        return 0.0
-    return round(((ended or timezone.now()) - begun).total_seconds(), 1)
 
 
 class EventShape(serializers.Serializer[Any]):
