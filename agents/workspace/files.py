@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -59,6 +60,8 @@ class Workspace:
         self.folder = folder
         self.project = project
         self._aside = aside or folder.parent
+        # A model may call tools side by side: one change or reading of the whole at a time.
+        self.lock = threading.RLock()
 
     @classmethod
     def for_step(cls, step: Step) -> Workspace:
@@ -91,6 +94,10 @@ class Workspace:
         Everything in the folder is in the tree: nothing is ignored, so nothing is hidden from
         the diff. Checks never run in here, so there is nothing of theirs to leave out.
         """
+        with self.lock:
+            return self._snapshot()
+
+    def _snapshot(self) -> str:
         entries = self._entries()
         found = dict(_files_below(self.folder))
         for path in [path for path, e in entries.items() if _materialised(e) and path not in found]:
@@ -146,6 +153,10 @@ class Workspace:
 
         Raises PathRefused. Killed half-way, the old file is still there.
         """
+        with self.lock:
+            return self._write(path, content)
+
+    def _write(self, path: str, content: bytes) -> bool:
         place = self._writable(path)
         fresh = not place.exists()
         mode = 0o644 if fresh else stat.S_IMODE(place.stat().st_mode)
@@ -162,14 +173,15 @@ class Workspace:
 
     def delete(self, path: str) -> None:
         """Delete one file, and the folders that are empty without it; raises PathRefused."""
-        place = self._writable(path)
-        if not place.is_file():
-            raise PathRefused(f"There is no file {path}.")
-        place.unlink()
-        for folder in place.parents:
-            if folder == self.folder or any(folder.iterdir()):
-                return
-            folder.rmdir()
+        with self.lock:
+            place = self._writable(path)
+            if not place.is_file():
+                raise PathRefused(f"There is no file {path}.")
+            place.unlink()
+            for folder in place.parents:
+                if folder == self.folder or any(folder.iterdir()):
+                    return
+                folder.rmdir()
 
     def _writable(self, path: str) -> Path:
         place = self.resolve(path)

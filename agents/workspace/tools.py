@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +31,6 @@ class WorkspaceTools:
     def __init__(self, workspace: Workspace, scope: Scope) -> None:
         self.workspace = workspace
         self.scope = scope
-        self._lock = threading.Lock()
 
     def list_files(self, path: Below = "") -> str:
         """List the files with their sizes in bytes."""
@@ -87,7 +85,7 @@ class WorkspaceTools:
         new: Annotated[str, Field(description="What stands there afterwards.")],
     ) -> str:
         """Replace one exact piece of text in a file. `old` must occur exactly once."""
-        with self._lock:
+        with self.workspace.lock:
             name = self._may_write("edit_file", path)
             text = self._text(name)
             if old == new:
@@ -110,7 +108,7 @@ class WorkspaceTools:
         text: Annotated[str, Field(description="The new lines; empty deletes them.")],
     ) -> str:
         """Replace whole lines by number, e.g. a line with hidden characters."""
-        with self._lock:
+        with self.workspace.lock:
             name = self._may_write("replace_lines", path)
             whole = self._text(name)
             rows = _rows(whole)
@@ -137,14 +135,13 @@ class WorkspaceTools:
         content: Annotated[str, Field(description="The whole file, with its last line break.")],
     ) -> str:
         """Write a whole file, new or replaced. To change a part, use edit_file."""
-        with self._lock:
-            name = self._may_write("write_file", path)
-            fresh = self._write(name, content)
+        name = self._may_write("write_file", path)
+        fresh = self._write(name, content)
         return f"Wrote {name} ({'new' if fresh else 'replaced'}, {len(texts.lines_of(content))} lines)."
 
     def delete_file(self, path: FilePath) -> str:
         """Delete one file."""
-        with self._lock:
+        with self.workspace.lock:
             name = self._may_write("delete_file", path)
             try:
                 self.workspace.delete(name)
@@ -156,8 +153,7 @@ class WorkspaceTools:
         """Run the project's own checks on a copy of the workspace, in the sandbox."""
         if self.workspace.project is None:
             return CheckReport(why_not="No checks command is set here.")
-        with self._lock:
-            tree = self.workspace.snapshot()
+        tree = self.workspace.snapshot()
         return checks.run_checks(self.workspace.project, self.workspace.store, tree)
 
     def _below(self, path: str) -> list[tuple[str, int]]:

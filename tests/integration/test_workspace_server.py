@@ -240,6 +240,23 @@ def test_definitions_say_what_each_tool_is():
     assert all(each.description.endswith(".") for each in found.values())
 
 
+async def test_tools_may_be_called_side_by_side(workspace):
+    async with talking(workspace) as call:
+        snapshots = [asyncio.to_thread(workspace.snapshot) for _ in range(10)]
+        writes = [call("write_file", path=f"new/{n}.txt", content=f"{n}\n") for n in range(20)]
+        edits = [
+            call("replace_lines", path="src/app.py", first=1, last=0, text=f"# {n}")
+            for n in range(20)
+        ]
+        removed = [call("delete_file", path="docs/a.md"), call("delete_file", path="bin.dat")]
+        answers = await asyncio.gather(*snapshots, *writes, *edits, *removed)
+    assert not any(answer.startswith("ERROR") for answer in answers)
+    files = dict(workspace.listing())
+    assert len([path for path in files if path.startswith("new/")]) == 20
+    assert len((workspace.folder / "src/app.py").read_text().splitlines()) == 22
+    assert "docs/a.md" not in files
+
+
 async def test_the_tools_work_over_http(workspace):
     app = build_server(workspace, Scope(frozenset({"read_file"}))).streamable_http_app()
     listener = socket.create_server(("127.0.0.1", 0))
