@@ -11,7 +11,7 @@ from memory import texts
 from memory.lifecycle import MOVES, MemoryState
 from memory.models import Kind, LinkKind, Memory, MemoryLink, Source
 from projects import audit, transitions
-from projects.access import is_lead, require_lead, require_member
+from projects.access import require_lead, require_member
 from projects.exceptions import InvalidInput, NotAllowed, TransitionRefused
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def propose(
 
 def release(memory: Memory, *, by: User) -> None:
     """Let a quarantined memory be judged like any proposal; only a lead."""
-    require_lead(by, memory.project)
+    _require_keeper(memory, by)
     with transaction.atomic():
         transitions.move(memory, MemoryState.PROPOSED, moves=MOVES)
         _audit("released", memory, by)
@@ -94,7 +94,7 @@ def release(memory: Memory, *, by: User) -> None:
 
 def keep(memory: Memory, *, by: User) -> Memory:
     """Make a proposed memory active; only a lead. Keeping an active one changes nothing."""
-    require_lead(by, memory.project)
+    _require_keeper(memory, by)
     if memory.state == MemoryState.ACTIVE:
         return memory
     if memory.state == MemoryState.RETIRED:
@@ -114,7 +114,7 @@ def retire(memory: Memory, *, by: User) -> None:
 
 def restore(memory: Memory, *, by: User) -> None:
     """Recall a retired memory again; only a lead, who answers for it from now on."""
-    require_lead(by, memory.project)
+    _require_keeper(memory, by)
     if memory.state != MemoryState.RETIRED:
         raise TransitionRefused(f"This memory is {memory.state}; only a retired one is restored.")
     _activate(memory, by=by, act="restored")
@@ -122,7 +122,7 @@ def restore(memory: Memory, *, by: User) -> None:
 
 def pin(memory: Memory, *, pinned: bool, by: User) -> None:
     """Put an active memory into every fitting prompt's first place, or not; only a lead."""
-    require_lead(by, memory.project)
+    _require_keeper(memory, by)
     with transaction.atomic():
         found = Memory.objects.filter(pk=memory.pk).exclude(state=MemoryState.ERASED)
         if found.exclude(pinned=pinned).update(pinned=pinned):
@@ -155,8 +155,7 @@ def forget(memory: Memory, *, by: User) -> None:
 
     Content, vectors, links and the details of its uses go in one transaction. Twice is refused.
     """
-    if memory.owner_id != by.pk:
-        _require_caretaker(memory, by)
+    _require_caretaker(memory, by)
     if memory.state == MemoryState.ERASED:
         raise TransitionRefused("This memory was already forgotten.")
     with transaction.atomic():
@@ -298,12 +297,22 @@ def _require_editor(memory: Memory, by: User) -> None:
     if mine:
         require_member(by, memory.project)
     else:
+        _require_keeper(memory, by)
+
+
+def _require_keeper(memory: Memory, by: User) -> None:
+    """A lead; but a private memory is its owner's alone."""
+    if memory.owner_id is None:
         require_lead(by, memory.project)
+        return
+    require_member(by, memory.project)
+    if memory.owner_id != by.pk:
+        raise NotAllowed("This memory is private; only its owner can change it.")
 
 
 def _require_caretaker(memory: Memory, by: User) -> None:
-    if not (is_lead(by, memory.project) or (by.is_active and by.is_superuser)):
-        raise NotAllowed("Only a tech lead of this project or an admin can do this.")
+    if not (by.is_active and by.is_superuser):
+        _require_keeper(memory, by)
 
 
 def _audit(act: str, memory: Memory, by: User | None, **detail: Any) -> None:

@@ -11,7 +11,7 @@ from memory import lessons
 from memory.lifecycle import MemoryState
 from memory.models import Kind, Memory, MemoryUse, Source
 from memory.recall import recall, record_uses, search, visible
-from projects.exceptions import InvalidInput
+from projects.exceptions import InvalidInput, NotAllowed
 from projects.models import Membership, Project, Role
 from tests.memory_fixtures import kept, proposed
 
@@ -61,6 +61,30 @@ def test_private_preference_is_seen_by_its_owner_alone_and_never_recalled(projec
     assert recall(project, **ASKED) == []
     assert found_by(requester) == [private]
     assert found_by(lead) == []
+
+
+@pytest.mark.parametrize("act", ["keep", "retire", "restore", "forget", "release"])
+def test_private_preference_is_its_owners_alone_even_for_leads(project, lead, requester, act):
+    memory = proposed(project, TEXT, by=requester, kind=Kind.PREFERENCE)
+    Memory.objects.update(owner=requester)
+    memory.refresh_from_db()
+    with pytest.raises(NotAllowed):
+        getattr(lessons, act)(memory, by=lead)
+    with pytest.raises(NotAllowed):
+        lessons.edit(memory, by=lead, content="Not mine.")
+    with pytest.raises(NotAllowed):
+        lessons.pin(memory, pinned=True, by=lead)
+
+
+def test_owner_keeps_edits_and_forgets_a_private_preference(project, requester):
+    memory = proposed(project, TEXT, by=requester, kind=Kind.PREFERENCE)
+    Memory.objects.update(owner=requester)
+    memory.refresh_from_db()
+    lessons.keep(memory, by=requester)
+    newer = lessons.edit(memory, by=requester, content="Round tax once, always.")
+    assert newer.owner == requester
+    lessons.forget(newer, by=requester)
+    assert set(Memory.objects.values_list("state", flat=True)) == {MemoryState.ERASED}
 
 
 def test_memory_of_one_agent_is_not_recalled_by_another(project, lead):
