@@ -1,0 +1,159 @@
+"""What a reviewer must see of a change is found in git objects, not taken from agents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agents import assembling, cautions
+from agents.finishing import settle
+from agents.messages import Check, ProposalDraft, StatedClaim, StepResult
+from agents.models import Claim, Proposal, Step
+from agents.runtime.claims import claim
+from agents.runtime.contract import Finished, NeedsHuman
+from agents.workspace.demo import create_demo_repository
+from agents.workspace.files import Workspace
+from agents.workspace.git import Store
+from projects.models import Project
+from tests import runtime_fixtures
+from tests.runtime_fixtures import claim_one, plan_step, planned, state_of
+
+if TYPE_CHECKING:
+    from agents.assembling import Assembly, Material
+
+agents = runtime_fixtures.agents
+task = runtime_fixtures.task
+DRAFT = ProposalDraft(title="Land it", summary="It.")
+CHANGED = StatedClaim(
+    text="README is untouched.", check=Check(kind="file_unchanged", path="README.md")
+)
+
+
+@pytest.fixture
+def store(project, tmp_path, settings) -> Store:
+    settings.DATA_DIR = tmp_path / "data"
+    create_demo_repository(tmp_path / "demo.git")
+    Project.objects.update(repository=str(tmp_path / "demo.git"))
+    project.refresh_from_db()
+    made = Store.of(project)
+    made.fetch()
+    return made
+
+
+def work(store: Store, step: Step, files: dict[str, bytes | None], *claims: StatedClaim) -> None:
+    """Finish a claimed work step that leaves these files (None: deleted)."""
+    base = store.main_now()
+    workspace = Workspace(store, store.git_dir.parent / f"w-{step.pk}")
+    workspace.materialise(base)
+    for path, content in files.items():
+        place = workspace.folder / path
+        if content is None:
+            place.unlink()
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+    commit = store.commit(workspace.snapshot(), parents=[base], message="x")
+    Step.objects.filter(pk=step.pk).update(base_commit=base)
+    said = StepResult(status="done", summary="Done.", claims=list(claims))
+    settle(step.attempts.get(), Finished(said), result_commit=commit)
+
+
+def assemble() -> tuple[Material, Assembly | NeedsHuman]:
+    step = claim_one().step
+    material = assembling.gather(step)
+    return material, assembling.prepare(material)
+
+
+@pytest.mark.parametrize(
+    ("files", "kinds"),
+    [
+        ({"a.txt": b"fine\n"}, set()),
+        ({"a.txt": b"half\xe2\x80\x8b up\n"}, {"hidden_character"}),
+        ({"a.py": b"key = 'AKIAIOSFODNN7EXAMPLQ'\n"}, {"secret"}),
+        ({"a.bin": b"\0\1\2"}, {"binary"}),
+        ({"tests/test_refunds.py": None}, {"deleted_test"}),
+        ({"a.txt": b"<<<<<<< ours\na\n=======\nb\n>>>>>>> theirs\n"}, {"conflict_mark"}),
+    ],
+)
+def test_change_carries_its_warnings(task, store, files, kinds):
+    planned(task, plan_step("a"))
+    work(store, claim_one().step, files)
+    _, made = assemble()
+    assert {warning["kind"] for warning in made.warnings} == kinds
+
+
+def test_file_outside_the_plan_is_pointed_out(task, store):
+    planned(task, plan_step("a").model_copy(update={"files": ["docs/**"]}))
+    work(store, claim_one().step, {"docs/new.md": b"x\n", "billing/new.py": b"x = 1\n"})
+    _, made = assemble()
+    assert [(w["kind"], w["path"]) for w in made.warnings] == [("outside_plan", "billing/new.py")]
+
+
+def test_warnings_of_a_flood_are_cut_and_counted(task, store):
+    planned(task, plan_step("a"))
+    work(store, claim_one().step, {f"f{n}.txt": b"a\xe2\x80\x8b\n" * 30 for n in range(20)})
+    _, made = assemble()
+    assert len(made.warnings) == cautions.MOST + 1
+    assert made.warnings[-1]["text"] == "200 more warnings are not listed."
+
+
+def test_claim_the_aggregator_left_out_is_checked_all_the_same(task, store):
+    planned(task, plan_step("a"))
+    work(store, claim_one().step, {"README.md": b"other\n"}, CHANGED)
+    material, made = assemble()
+    verified = assembling.verify(made, DRAFT)
+    assert [(one.claim.text, one.verdict, one.step.key) for one in verified] == [
+        ("README is untouched.", "contradicted", "a")
+    ]
+    in_draft = DRAFT.model_copy(update={"claims": [CHANGED]})
+    assert len(assembling.verify(made, in_draft)) == 1
+    assert material.latest[0].key == "a"
+
+
+def test_proposal_names_its_commits_and_its_versions(task, store):
+    planned(task, plan_step("a"))
+    work(store, claim_one().step, {"a.txt": b"x\n"}, CHANGED)
+    (one,) = claim("worker-a", limit=1)
+    made = assembling.prepare(assembling.gather(one.step))
+    verified = assembling.verify(made, DRAFT)
+    assert settle(
+        one.attempt,
+        Finished(DRAFT),
+        publish=lambda step: assembling.publish(step, made, DRAFT, verified),
+    )
+    proposal = Proposal.objects.get()
+    assert (proposal.base_commit, proposal.kind) == (store.main_now(), "change")
+    assert store.tree_of(proposal.head_commit) == proposal.tree
+    assert store.is_ancestor(proposal.base_commit, proposal.head_commit)
+    assert Claim.objects.get().verdict == "proven"
+    assert (state_of(task), proposal.model) == ("review", "rehearsal")
+    # A second delivery of the same end writes nothing.
+    assert not settle(one.attempt, Finished(DRAFT), publish=lambda _: pytest.fail("twice"))
+
+
+def test_main_that_moved_is_merged_in(task, store):
+    planned(task, plan_step("a"))
+    work(store, claim_one().step, {"a.txt": b"x\n"})
+    base = store.main_now()
+    tree = store.write_tree([e for e in store.paths(base) if e.path != "CHANGELOG.md"])
+    moved = store.commit(tree, parents=[base], message="Drop the changelog")
+    store.push_main(moved, expected=base)
+    _, made = assemble()
+    assert made.base == moved
+    assert [file.path for file in made.diffs] == ["a.txt"]
+
+
+def test_main_that_moved_onto_the_same_lines_is_a_conflict(task, store):
+    planned(task, plan_step("a"))
+    work(store, claim_one().step, {"README.md": b"ours\n"})
+    base = store.main_now()
+    (blob,) = store.write_blobs([store.git_dir / "HEAD"])
+    entries = [e for e in store.paths(base) if e.path != "README.md"]
+    entries.append(type(entries[0])("README.md", "100644", blob))
+    moved = store.commit(store.write_tree(entries), parents=[base], message="Rewrite")
+    store.push_main(moved, expected=base)
+    _, conflict = assemble()
+    assert isinstance(conflict, NeedsHuman)
+    assert (conflict.rule, conflict.evidence["files"]) == ("conflict", ["README.md"])
+    assert "main, which has moved since" in conflict.detail
