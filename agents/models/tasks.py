@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from agents.events import Kind, announce
 from agents.lifecycle import TASK_MOVES, TASK_TERMINAL, EscalationState, TaskState
+from memory import working
 from projects import transitions
 from projects.ids import uuid7
 from projects.models import Project
@@ -132,6 +133,8 @@ class Task(models.Model):
             facts.setdefault("finished_at", Now())
         with transaction.atomic():
             transitions.move(self, to, moves=TASK_MOVES, **facts)
+            if to in TASK_TERMINAL:
+                transaction.on_commit(lambda: working.end(self.pk), robust=True)
             return self.record(kind, {"from": came_from, "state": to, **(data or {})})
 
     def record(
