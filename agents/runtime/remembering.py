@@ -36,14 +36,8 @@ def recalled_for(work: Work) -> list[Recalled]:
                 attempt=work.attempt.number,
                 agent_slug=step.agent.slug,
             )
-            memories = [
-                {
-                    "id": str(item.memory.pk),
-                    "kind": item.memory.kind,
-                    "content": item.memory.content,
-                }
-                for item in found
-            ]
+            # Without their text: the event log cannot be erased, a memory can.
+            memories = [{"id": str(item.memory.pk), "kind": item.memory.kind} for item in found]
             said = {"agent": step.agent.slug, "memories": memories}
             task.record(Kind.MEMORY_RECALLED, said, step=step)
     return found

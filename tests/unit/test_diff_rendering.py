@@ -1,0 +1,149 @@
+"""The diff a person signs: every line, in order, escaped, with nothing hidden."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+
+from countersign.console import diff, hidden, highlighting, report
+
+HUNK = (
+    " def tax(self):\n"
+    "-    return sum(quantize(line.tax) for line in self.lines)\n"
+    "+    return sum(line.tax for line in self.lines)\n"
+    " \n"
+    "+    # new\n"
+)
+
+
+def text_of(html: str) -> str:
+    return unescape(re.sub(r"<[^>]+>", "", html))
+
+
+def lines_of(blocks, side: str) -> list[tuple[int, str]]:
+    rows = [getattr(row, side) for block in blocks for row in block.rows]
+    return [(line.number, text_of(line.html)) for line in rows if line]
+
+
+def test_both_sides_are_whole_and_numbered():
+    blocks = diff.blocks("a.py", HUNK, 81, 81)
+    assert lines_of(blocks, "old") == [
+        (81, "def tax(self):"),
+        (82, "    return sum(quantize(line.tax) for line in self.lines)"),
+        (83, ""),
+    ]
+    assert lines_of(blocks, "new") == [
+        (81, "def tax(self):"),
+        (82, "    return sum(line.tax for line in self.lines)"),
+        (83, ""),
+        (84, "    # new"),
+    ]
+
+
+def test_changed_words_are_marked_and_unchanged_ones_are_not():
+    change = diff.blocks("a.py", HUNK, 81, 81)[1].rows[0]
+    assert "<mark>quantize</mark>" in change.old.html.replace('<span class="tok-f">', "").replace(
+        "</span>", ""
+    )
+    assert "<mark>" not in change.new.html
+
+
+def test_lines_without_likeness_carry_no_word_marks():
+    blocks = diff.blocks("a.txt", "-alpha beta gamma\n+1234567890\n", 1, 1)
+    assert "<mark>" not in blocks[0].rows[0].old.html + blocks[0].rows[0].new.html
+
+
+def test_markup_in_the_code_stays_text():
+    blocks = diff.blocks("a.html", '+<script>alert("x")</script> & <img src=x onerror=y>\n', 0, 1)
+    html = blocks[0].rows[0].new.html
+    assert "<script" not in html
+    assert "<img" not in html
+    assert text_of(html) == '<script>alert("x")</script> & <img src=x onerror=y>'
+
+
+@pytest.mark.parametrize(
+    ("character", "code"),
+    [
+        ("\u200b", "U+200B"),
+        ("\u202e", "U+202E"),
+        ("\u00a0", "U+00A0"),
+        ("\ufeff", "U+FEFF"),
+        ("\u00ad", "U+00AD"),
+        ("\u2066", "U+2066"),
+        ("\U000e0041", "U+E0041"),
+        ("\x1b", "U+001B"),
+        ("\x0c", "U+000C"),
+        ("\u2028", "U+2028"),
+    ],
+)
+def test_a_hidden_character_is_shown_by_its_number(character, code):
+    blocks = diff.blocks("docs/a.md", f"+half{character} up\n", 0, 1)
+    html = blocks[0].rows[0].new.html
+    assert f">{code}</span>" in html
+    assert character not in html
+    assert len(blocks) == len(blocks[0].rows) == 1
+
+
+def test_a_letter_that_passes_for_another_is_shown_with_its_number():
+    shown = hidden.reveal("p\u0430yment")
+    assert "\u0430 U+0430" in shown
+
+
+def test_text_in_another_script_is_left_alone():
+    assert hidden.reveal("\u043f\u0440\u0438\u0432\u0435\u0442 \u4f60\u597d") == (
+        "\u043f\u0440\u0438\u0432\u0435\u0442 \u4f60\u597d"
+    )
+
+
+def test_carriage_returns_are_told_and_never_split_a_line():
+    blocks = diff.blocks("a.py", "+one\r\n+two\rthree\n", 0, 1)
+    first, second = blocks[0].rows
+    assert first.new.returns
+    assert "U+000D" in second.new.html
+    assert [row.new.number for row in blocks[0].rows] == [1, 2]
+
+
+def test_a_missing_last_newline_is_told_on_the_side_it_concerns():
+    text = "-old\n\\ No newline at end of file\n+new\n"
+    row = diff.blocks("a.txt", text, 1, 1)[0].rows[0]
+    assert row.old.ends_file
+    assert not row.new.ends_file
+
+
+def test_long_lines_and_many_lines_are_shown_whole():
+    long = "x" * 50_000
+    assert text_of(diff.blocks("a.txt", f"+{long}\n", 0, 1)[0].rows[0].new.html) == long
+    many = "".join(f"+line {number}\n" for number in range(3_000))
+    assert len(diff.blocks("a.txt", many, 0, 1)[0].rows) == 3_000
+
+
+def test_removed_lines_after_added_ones_begin_a_part_of_their_own():
+    blocks = diff.blocks("a.txt", "-a\n+b\n-c\n+d\n", 1, 1)
+    assert [len(block.rows) for block in blocks] == [1, 1]
+
+
+def test_an_added_line_with_plus_signs_keeps_them():
+    assert lines_of(diff.blocks("a.txt", "+++i;\n", 0, 1), "new") == [(1, "++i;")]
+
+
+@pytest.mark.parametrize("path", ["a.py", "a.html", "a.unknown", "Makefile", "a.json", "a.md"])
+def test_colours_never_change_the_text(path):
+    lines = ["", '\tdef f(): """', "{% if x %}", "# c\r", "<b>&amp;</b>", "  trailing  "]
+    rows = highlighting.colour(path, lines)
+    assert ["".join(run[1] for run in row) for row in rows] == lines
+
+
+def test_a_report_loads_nothing_and_runs_nothing():
+    html = report.render(
+        "# T\n[a](javascript:alert(1)) ![p](https://evil.example/p.png) <script>x</script>\n\n"
+        '<a href="https://evil.example" onclick="x">y</a> <https://evil.example>\n\n'
+        "| a | b |\n|---|---|\n| 1 | 2 |\n\nhalf\u200bup"
+    )
+    for bad in ("<script", "<img", "<a ", "href=", "src="):
+        assert bad not in html
+    assert "onclick" not in re.sub(r"&lt;.*?&gt;", "", html)
+    assert "<table>" in html
+    assert "https://evil.example/p.png" in html
+    assert "U+200B" in html
