@@ -18,6 +18,7 @@ from agents.models.tasks import Choice, Rule
 from agents.runtime import checkpoints, ledger, prompting, providers, remembering, troubles
 from agents.runtime.contract import Finished, NeedsHuman
 from agents.runtime.database import in_db
+from agents.runtime.exceptions import ModelMisnamed
 from agents.runtime.guard import StepGuard
 from agents.runtime.halting import Halted
 from agents.runtime.streaming import Voice
@@ -43,7 +44,7 @@ async def perform(work: Work) -> Outcome:
     """
     try:
         chosen = providers.choose(work)
-    except providers.ModelMisnamed as error:
+    except ModelMisnamed as error:
         options = (Choice.RETRY_WITH_NOTE, Choice.STOP)
         return NeedsHuman(rule=Rule.MODEL_REFUSED, detail=str(error), options=options)
     try:

@@ -8,8 +8,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-import anthropic
-import openai
 from django.conf import settings
 from pydantic_ai.exceptions import (
     ModelConnectionError,
@@ -19,21 +17,15 @@ from pydantic_ai.exceptions import (
     ModelServerError,
     ModelUnavailableError,
 )
-from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.fallback import FallbackModel
-from pydantic_ai.models.openai import OpenAIChatModel
-from pydantic_ai.profiles import merge_profile
-from pydantic_ai.profiles.openai import OpenAIModelProfile
-from pydantic_ai.providers.anthropic import AnthropicProvider
-from pydantic_ai.providers.ollama import OllamaProvider
-from pydantic_ai.providers.openai import OpenAIProvider
-from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from pydantic_ai.settings import ModelSettings
 
+from agents.runtime.exceptions import ModelMisnamed
 from agents.runtime.rehearsal import rehearsal_model
-from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic_ai.messages import ModelResponse
     from pydantic_ai.models import Model
 
@@ -51,10 +43,6 @@ _FALL_BACK_ON = (
     ModelUnavailableError,
     ModelOverloadedError,
 )
-
-
-class ModelMisnamed(CountersignError):
-    """The model choice cannot be used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,58 +131,18 @@ def _build(choice: str, base_url: str) -> Model:
             f"{choice!r} is not a model choice. Set COUNTERSIGN_MODEL, or the agent's model profile, "
             "to openai:NAME, anthropic:NAME, ollama:NAME or rehearsal."
         )
-    build = {"openai": _openai, "anthropic": _anthropic, "ollama": _ollama}[provider]
-    return build(name.strip(), base_url)
+    return _maker(provider)(name.strip(), base_url)
 
 
-def _openai(name: str, base_url: str) -> Model:
-    url = base_url or settings.OPENAI_BASE_URL
-    if not settings.OPENAI_API_KEY and not url:
-        raise ModelMisnamed(
-            f"OPENAI_API_KEY is not set, so openai:{name} cannot be used. Set it, or set "
-            "OPENAI_BASE_URL to a server that needs no key."
-        )
-    # Servers without a key still want the header.
-    client = _openai_client(url or None, settings.OPENAI_API_KEY or "none")
-    if not url or "api.openai.com" in url:
-        return _chat(name, OpenAIProvider(openai_client=client))
-    return _chat(name, OpenAICompatibleProvider("openai-compatible", openai_client=client))
+def _maker(provider: str) -> Callable[[str, str], Model]:
+    """Load a provider when it is first asked for: the two SDKs take 70 MB and seconds to import."""
+    if provider == "anthropic":
+        from agents.runtime.anthropic_models import from_anthropic
 
+        return from_anthropic
+    from agents.runtime.openai_models import from_ollama, from_openai
 
-def _ollama(name: str, base_url: str) -> Model:
-    client = _openai_client(base_url or settings.OLLAMA_BASE_URL, "ollama")
-    return _chat(name, OllamaProvider(openai_client=client))
-
-
-def _openai_client(url: str | None, key: str) -> openai.AsyncOpenAI:
-    # max_retries=0: hidden retries would neither be counted nor shown.
-    return openai.AsyncOpenAI(
-        base_url=url, api_key=key, max_retries=0, http_client=openai.DefaultAioHttpClient()
-    )
-
-
-def _chat(
-    name: str, provider: OpenAIProvider | OpenAICompatibleProvider | OllamaProvider
-) -> OpenAIChatModel:
-    # Without this a stream that was cut off is taken for an answer.
-    strict = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
-    profile = merge_profile(provider.model_profile(name), strict)
-    return OpenAIChatModel(name, provider=provider, profile=profile)
-
-
-def _anthropic(name: str, base_url: str) -> Model:
-    url = base_url or settings.ANTHROPIC_BASE_URL
-    if not settings.ANTHROPIC_API_KEY and not url:
-        raise ModelMisnamed(
-            f"ANTHROPIC_API_KEY is not set, so anthropic:{name} cannot be used. Set it."
-        )
-    client = anthropic.AsyncAnthropic(
-        base_url=url or None,
-        api_key=settings.ANTHROPIC_API_KEY or "none",
-        max_retries=0,
-        http_client=anthropic.DefaultAioHttpClient(),
-    )
-    return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=client))
+    return from_openai if provider == "openai" else from_ollama
 
 
 def _profile_price(profile: ModelProfile, response: ModelResponse) -> Decimal | None:
@@ -213,3 +161,8 @@ def _listed_price(response: ModelResponse) -> Decimal | None:
         return response.cost().total_price
     except (LookupError, ValueError, AssertionError):
         return None
+
+
+# The configured model is loaded with the runtime: later, the import would hold up its loop.
+if (_configured := settings.COUNTERSIGN_MODEL.partition(":")[0]) in _PROVIDERS:
+    _maker(_configured)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import prefetch_related_objects
+
 from agents.events import Kind
 from agents.runtime.checkpoints import leased
 from memory.recall import Recalled, recall, record_uses
@@ -28,6 +30,8 @@ def recalled_for(work: Work) -> list[Recalled]:
         paths=_paths(brief),
     )
     if found:
+        # The prompt is written on the event loop, where nothing can be fetched.
+        prefetch_related_objects([item.memory for item in found], "approved_by")
         with leased(work):
             record_uses(
                 found,

@@ -12,6 +12,8 @@ from agents.runtime.contract import Finished, Interrupted, NeedsHuman, TryAgain
 from agents.runtime.database import in_db
 from agents.runtime.performing import perform
 from agents.seeding import seed_agents
+from memory import lessons
+from memory.models import MemoryUse
 from tests.stub_model import Call, Reply
 from tests.thinking_fixtures import DONE, PLAN, make_step, make_task, make_work, serve
 
@@ -305,3 +307,25 @@ async def test_an_attempt_that_lost_its_step_writes_nothing(task, served) -> Non
     attempt = await in_db(Attempt.objects.get, pk=work.attempt.pk)
     assert attempt.turns == 0
     assert not await in_db(Event.objects.filter(task=task).exists)
+
+
+async def test_confirmed_memories_reach_the_prompt_with_a_receipt(task, served, lead) -> None:
+    def remember():
+        lesson = lessons.propose(
+            task.project,
+            content="Never mend the thing without running its tests first.",
+            source="review_reject",
+            by=lead,
+        )
+        return lessons.keep(lesson, by=lead) or lesson
+
+    lesson = await in_db(remember)
+    server = served(report(DONE))
+    work = await in_db(worked, task)
+    await perform(work)
+    assert "Never mend the thing without running its tests first." in server.requests[0].prompt
+    assert f"confirmed by {lead.display_name}" in server.requests[0].prompt
+    told = await in_db(lambda: Event.objects.get(task=task, kind="memory.recalled").data)
+    assert [item["id"] for item in told["memories"]] == [str(lesson.pk)]
+    use = await in_db(MemoryUse.objects.get)
+    assert (use.step, use.attempt, use.agent_slug) == (work.step.pk, 1, "coder")

@@ -39,7 +39,8 @@ def _look(scene: Scene) -> Move:
     run = scene.last("run_checks")
     found = checks_of(run) if run else None
     if found is None or not found.ran:
-        return blocked(scene, "The checks could not run, so nothing was changed.")
+        why = found.why_not if found else "run_checks gave no result"
+        return blocked(scene, f"The checks could not run, so nothing was changed. {why}")
     if found.green:
         return blocked(scene, f"The checks pass already ({found.told}); there is nothing to mend.")
     names = f": {', '.join(found.failing)}" if found.failing else ""

@@ -32,6 +32,7 @@ class Checks:
     told: str  # in words, e.g. "11 passed, 1 failed"
     failing: tuple[str, ...]
     ran: bool
+    why_not: str
 
 
 def lines_of(reading: Done) -> dict[int, str]:
@@ -75,6 +76,7 @@ def checks_of(run: Done) -> Checks:
         told=told or f"exit code {report.get('exit_code')}",
         failing=tuple(dict.fromkeys(re.findall(r"^(?:FAIL|ERROR): (\w+)", output, re.MULTILINE))),
         ran=bool(report.get("ran", False)) and not run.failed,
+        why_not=str(report.get("why_not") or run.text.strip())[:300],
     )
 
 

@@ -76,9 +76,10 @@ def _run(scene: Scene) -> Move:
 
 def _report(scene: Scene, edits: tuple[Edit, ...]) -> Move:
     run, reading = scene.last("run_checks"), scene.read(PATH)
-    if run is None or reading is None or not checks_of(run).ran:
-        return blocked(scene, f"The new test is in {PATH}, but the checks could not run.")
-    told = checks_of(run)
+    told = checks_of(run) if run else None
+    if told is None or reading is None or not told.ran:
+        why = told.why_not if told else ""
+        return blocked(scene, f"The new test is in {PATH}, but the checks could not run. {why}")
     if not told.green:
         return blocked(scene, f"With the new test the checks fail: {told.told}.")
     names = _names(edits)
