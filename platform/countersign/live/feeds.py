@@ -125,7 +125,7 @@ class TaskFeed:
         steps = await in_db(rows.running_steps, self._task_id)
         if not steps:
             return []
-        async with Redis.from_url(settings.REDIS_URL, protocol=2, socket_timeout=2) as redis:
+        async with Redis.from_url(settings.REDIS_URL, protocol=2, socket_timeout=None) as redis:
             deltas = [delta for step in steps for delta in await tails.tail(redis, step)]
         return [
             Sent(body=json.dumps(delta), kind="delta")

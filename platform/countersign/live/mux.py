@@ -26,6 +26,7 @@ ACK_SECONDS = 2.0  # a watcher waits so long for the subscription, then goes on 
 PING_SECONDS = 10.0  # silence after which the connection is tested, then given up
 HEAL_SECONDS = 5.0  # how late an announcement that was lost is made good
 RETRY_SECONDS = 0.5
+CONNECT_SECONDS = 5.0  # with the handshake
 SUBSCRIBE_AT_ONCE = 500
 
 
@@ -92,9 +93,15 @@ class Mux:
 
     def __init__(self, url: str, *, heads: Heads | None = None) -> None:
         # RESP2 keeps published messages plain replies; no hidden retry may reconnect
-        # behind our back, because every reconnect must make every watcher replay.
+        # behind our back, because every reconnect must make every watcher replay. No
+        # socket_timeout either: redis-py holds it by asyncio.wait_for, which in Python 3.11
+        # can swallow a cancellation; a dead server is found by the pings of `_read`.
         self._pool = ConnectionPool.from_url(
-            url, protocol=2, socket_connect_timeout=2, socket_timeout=5, health_check_interval=0
+            url,
+            protocol=2,
+            socket_timeout=None,
+            socket_connect_timeout=2,
+            health_check_interval=0,
         )
         self._heads = heads
         self._watchers: dict[str, set[Watcher]] = {}
@@ -176,7 +183,8 @@ class Mux:
     async def _serve(self) -> None:
         connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         try:
-            await connection.connect()
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await connection.connect()
             self._up = True
             self.connections += 1
             async with asyncio.TaskGroup() as group:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +14,17 @@ from countersign.live.frames import DeltaFrame
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+SECONDS = 2.0  # a watcher waits no longer for a Redis that does not answer
 logger = logging.getLogger(__name__)
 
 
 async def tail(redis: Redis, step: str) -> list[DeltaFrame]:
     """Return the kept deltas of one step, oldest first; nothing when Redis is away."""
     try:
-        entries: Any = await redis.xrange(tail_key(step))
-    except (RedisError, OSError) as error:
+        # Not by socket_timeout: see Mux, it can swallow the cancellation of a feed.
+        async with asyncio.timeout(SECONDS):
+            entries: Any = await redis.xrange(tail_key(step))
+    except (RedisError, OSError, TimeoutError) as error:
         logger.debug("no tail of step %s: %s", step, error)
         return []
     return [
