@@ -214,12 +214,18 @@ class WorkspaceTools:
             raise ToolError(str(refusal)) from None
         name = place.relative_to(self.workspace.folder).as_posix()
         if not self.scope.allows_write(tool, name):
-            allowed = ", ".join(self.scope.writes.get(tool, ())) or "nothing"
             raise ToolError(
-                f"You may not change {name}: your {tool} is limited to {allowed}. "
+                f"You may not change {name}: your {tool} is {self._limits(tool)}. "
                 "Leave it to another agent and say so in your result."
             )
         return name
+
+    def _limits(self, tool: str) -> str:
+        globs = self.scope.writes.get(tool, ())
+        only = ", ".join(glob for glob in globs if not glob.startswith("!"))
+        never = ", ".join(glob[1:] for glob in globs if glob.startswith("!"))
+        told = [f"limited to {only}"] * bool(only) + [f"refused for {never}"] * bool(never)
+        return " and ".join(told) or "not granted"
 
     def _write(self, name: str, text: str) -> bool:
         try:

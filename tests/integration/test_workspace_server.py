@@ -212,6 +212,7 @@ async def test_a_tool_outside_the_scope_does_not_exist(workspace):
 
 async def test_writes_stay_inside_the_granted_globs(workspace):
     writes = {"edit_file": ("docs/**",), "write_file": ("docs/**", "*.md")}
+    writes["delete_file"] = ("!docs/**", "!*.md")
     async with talking(workspace, writes=writes) as call:
         refused = await call("edit_file", path="src/app.py", old="x = 1", new="x = 2")
         assert "limited to docs/**" in refused
@@ -219,6 +220,8 @@ async def test_writes_stay_inside_the_granted_globs(workspace):
         await call("edit_file", path="./docs/a.md", old="two", new="2")
         assert (await call("write_file", path="README.md", content="x\n")).startswith("Wrote")
         assert "limited to" in await call("write_file", path="docs", content="x\n")
+        refused = await call("delete_file", path="docs/a.md")
+        assert "your delete_file is refused for docs/**, *.md" in refused
     assert (workspace.folder / "src/app.py").read_text() == "x = 1\ny = 1\n"
 
 

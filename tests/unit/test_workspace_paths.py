@@ -103,6 +103,13 @@ def test_a_scope_allows_only_what_it_names():
     assert not scope.allows_write("delete_file", "docs/a.txt")
 
 
+def test_a_glob_with_an_exclamation_mark_refuses():
+    scope = Scope(frozenset({"edit_file"}), {"edit_file": ("!docs/**", "!*.md")})
+    assert scope.allows_write("edit_file", "src/a.py")
+    assert not scope.allows_write("edit_file", "docs/a.txt")
+    assert not scope.allows_write("edit_file", "src/README.md")
+
+
 @pytest.mark.parametrize(
     ("output", "expected"),
     [
