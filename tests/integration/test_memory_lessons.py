@@ -316,3 +316,27 @@ def test_missing_vectors_are_built_once(project, lead):
     assert ensure_embeddings(project) == 1
     assert ensure_embeddings(project) == 0
     assert MemoryEmbedding.objects.get().dimensions == 256
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_build_vectors_at_once_do_not_disturb_each_other(project, lead):
+    for number in range(20):
+        kept(project, f"Lesson number {number} about tax.", by=lead)
+    start, failed = threading.Barrier(4), []
+
+    def run() -> None:
+        try:
+            start.wait(10)
+            ensure_embeddings(project)
+        except Exception as error:  # noqa: BLE001 - reported by the assertion below
+            failed.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert failed == []
+    assert MemoryEmbedding.objects.count() == 20

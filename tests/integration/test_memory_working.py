@@ -12,6 +12,7 @@ from django.conf import settings
 
 from memory import working
 from memory.working import MAX_BYTES, MAX_ENTRIES, TTL_SECONDS, WorkingMemory, end
+from tests.admin_fixtures import make_agent, make_task
 
 
 class Rows:
@@ -133,6 +134,19 @@ def test_keys_live_a_day_and_fade_an_hour_after_the_end(rows, client):
     assert all(TTL_SECONDS - 60 < client.ttl(key) <= TTL_SECONDS for key in keys)
     end(task)
     assert all(3_500 < client.ttl(key) <= 3_600 for key in keys)
+
+
+def test_end_of_a_task_lets_its_memory_fade(
+    project, requester, client, django_capture_on_commit_callbacks
+):
+    task = make_task(project, requester, make_agent(), state="working")
+    WorkingMemory(task.pk, "coder").set_vars(branch="main")
+    with django_capture_on_commit_callbacks(execute=True):
+        task.move("assembling")
+    assert client.ttl(f"cs:wm:{task.pk}:coder:vars") > 3_600
+    with django_capture_on_commit_callbacks(execute=True):
+        task.move("cancelled")
+    assert 3_500 < client.ttl(f"cs:wm:{task.pk}:coder:vars") <= 3_600
 
 
 def test_write_refreshes_the_time_to_live(memory, rows, client):
