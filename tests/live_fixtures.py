@@ -32,11 +32,11 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving() -> AsyncIterator[str]:
+async def serving(port: int = 0) -> AsyncIterator[str]:
     """Serve the application; yield host:port."""
     config = uvicorn.Config(
         application,
-        port=0,
+        port=port,
         log_level="warning",
         ws="websockets-sansio",
         lifespan="on",
@@ -45,7 +45,7 @@ async def serving() -> AsyncIterator[str]:
     server = _Server(config)
     task = asyncio.create_task(server.serve())
     async with asyncio.timeout(SECONDS):
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
             await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
@@ -132,5 +132,5 @@ def seqs(frames: list[dict[str, Any]]) -> list[int]:
 async def until(condition: Any) -> None:
     """Wait until a condition holds."""
     async with asyncio.timeout(SECONDS):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - any condition, whoever changes it
             await asyncio.sleep(0.01)

@@ -1,0 +1,156 @@
+"""`manage.py submit` against a real server: live progress, exit codes, one sentence per error."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from agents.lifecycle import TaskState
+from agents.models import Task
+from agents.runtime.database import in_db
+from projects import tokens
+from tests.api_fixtures import make_crew
+from tests.live_fixtures import SECONDS, serving
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def token(requester):
+    make_crew()
+    _, text = tokens.issue(requester, name="terminal")
+    return text
+
+
+async def start(*arguments, host="127.0.0.1:1", token="", data=None, project="acme-billing"):
+    environment = {**os.environ, "COUNTERSIGN_TOKEN": token, "PYTHONUNBUFFERED": "1"}
+    if data:
+        environment["COUNTERSIGN_DATA_DIR"] = str(data)
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(ROOT / "manage.py"),
+        "submit",
+        "Fix the billing bug",
+        *("--project", project, "--url", f"http://{host}"),
+        *arguments,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def ended(process):
+    async with asyncio.timeout(SECONDS * 2):
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def submitted_task():
+    async with asyncio.timeout(SECONDS * 2):
+        while not (task := await in_db(Task.objects.select_related("project").first)):  # noqa: ASYNC110 - another process makes it
+            await asyncio.sleep(0.05)
+    return task
+
+
+def _run_to(task, *states):
+    for state in states[:-1]:
+        task.move(state)
+    task.move(states[-1], kind="task.finished")
+
+
+WHOLE_WAY = ("planning", "working", "assembling", "review", "executing", "done")
+
+
+async def test_without_watch_it_prints_where_to_look(token):
+    async with serving() as host:
+        code, out, err = await ended(await start(host=host, token=token))
+    task = await submitted_task()
+    assert (code, err) == (0, "")
+    assert f"T-{task.number} accepted" in out
+    for word in (str(task.pk), "/events", "/stream", "ws://"):
+        assert word in out
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [(WHOLE_WAY, 0), (("cancelled",), 1), (("failed",), 1), ((*WHOLE_WAY[:4], "rejected"), 1)],
+)
+async def test_watching_ends_with_the_outcome(token, states, code):
+    async with serving() as host:
+        process = await start("--watch", host=host, token=token)
+        task = await submitted_task()
+        await in_db(_run_to, task, *map(TaskState, states))
+        found, out, err = await ended(process)
+    assert (found, err) == (code, "")
+    assert f"T-{task.number} {states[-1]}" in out
+
+
+async def test_it_says_that_it_waits_for_a_signature(token):
+    async with serving() as host:
+        process = await start("--watch", host=host, token=token)
+        task = await submitted_task()
+        await in_db(task.record, "approval.requested", {})
+        await in_db(_run_to, task, TaskState.CANCELLED)
+        _, out, _ = await ended(process)
+    review = f"http://{host}/review/T-{task.number}/r1"
+    assert f"Waits for a signature: {review}" in out
+
+
+async def test_ctrl_c_leaves_the_task_running(token):
+    async with serving() as host:
+        process = await start("--watch", host=host, token=token)
+        task = await submitted_task()
+        await process.stdout.readline()
+        await asyncio.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        code, out, err = await ended(process)
+    assert (code, err) == (130, "")
+    assert f"T-{task.number} goes on without you" in out
+    await in_db(task.refresh_from_db)
+    assert task.state == "queued"
+
+
+async def test_a_server_that_is_restarted_is_waited_for(token):
+    async with serving() as host:
+        process = await start("--watch", host=host, token=token)
+        task = await submitted_task()
+    port = int(host.partition(":")[2])
+    async with serving(port):
+        await in_db(_run_to, task, *map(TaskState, WHOLE_WAY))
+        code, out, _ = await ended(process)
+    assert code == 0
+    assert f"T-{task.number} done" in out
+
+
+async def test_no_server_is_one_sentence(token):
+    code, out, err = await ended(await start(token=token))
+    assert (code, out) == (1, "")
+    assert err.strip().startswith("CommandError: No Countersign server answers at")
+    assert "Traceback" not in err
+
+
+async def test_a_wrong_token_and_a_foreign_project_are_one_sentence(token):
+    async with serving() as host:
+        wrong = await ended(await start(host=host, token="cs_x_y"))
+        foreign = await ended(await start(host=host, token=token, project="nowhere"))
+    assert (wrong[0], foreign[0]) == (1, 1)
+    assert "unknown, expired or revoked" in wrong[2]
+    assert "no such project" in foreign[2]
+    assert "Traceback" not in wrong[2] + foreign[2]
+
+
+async def test_the_demo_account_is_used_when_no_token_is_given(token, tmp_path):
+    accounts = {"requester": {"token": token}}
+    (tmp_path / "demo-accounts.json").write_text(json.dumps(accounts))
+    async with serving() as host:
+        assert (await ended(await start(host=host, data=tmp_path)))[0] == 0
+        code, _, err = await ended(await start("--as", "nobody", host=host, data=tmp_path))
+    assert code == 1
+    assert "has none for 'nobody'" in err
