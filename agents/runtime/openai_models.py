@@ -1,0 +1,56 @@
+"""Models behind OpenAI's protocol: OpenAI itself, any compatible server, Ollama."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import openai
+from django.conf import settings
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.profiles import merge_profile
+from pydantic_ai.profiles.openai import OpenAIModelProfile
+from pydantic_ai.providers.ollama import OllamaProvider
+from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
+from agents.runtime.exceptions import ModelMisnamed
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
+
+def from_openai(name: str, base_url: str) -> Model:
+    """Return a model of OpenAI or of a compatible server; raises ModelMisnamed without a key."""
+    url = base_url or settings.OPENAI_BASE_URL
+    if not settings.OPENAI_API_KEY and not url:
+        raise ModelMisnamed(
+            f"OPENAI_API_KEY is not set, so openai:{name} cannot be used. Set it, or set "
+            "OPENAI_BASE_URL to a server that needs no key."
+        )
+    # Servers without a key still want the header.
+    client = _client(url or None, settings.OPENAI_API_KEY or "none")
+    if not url or "api.openai.com" in url:
+        return _chat(name, OpenAIProvider(openai_client=client))
+    return _chat(name, OpenAICompatibleProvider("openai-compatible", openai_client=client))
+
+
+def from_ollama(name: str, base_url: str) -> Model:
+    """Return a model of an Ollama server."""
+    client = _client(base_url or settings.OLLAMA_BASE_URL, "ollama")
+    return _chat(name, OllamaProvider(openai_client=client))
+
+
+def _client(url: str | None, key: str) -> openai.AsyncOpenAI:
+    # max_retries=0: hidden retries would neither be counted nor shown.
+    return openai.AsyncOpenAI(
+        base_url=url, api_key=key, max_retries=0, http_client=openai.DefaultAioHttpClient()
+    )
+
+
+def _chat(
+    name: str, provider: OpenAIProvider | OpenAICompatibleProvider | OllamaProvider
+) -> OpenAIChatModel:
+    # Without this a stream that was cut off is taken for an answer.
+    strict = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
+    profile = merge_profile(provider.model_profile(name), strict)
+    return OpenAIChatModel(name, provider=provider, profile=profile)
