@@ -23,22 +23,21 @@ GOAL_MS = 300.0
 GOAL_MB = 600.0
 
 
+SHORTEST: dict[str, dict[str, Any]] = {
+    "submit_plan": {
+        "title": "Answer",
+        "outcome": "report",
+        "steps": [{"id": "answer", "agent": "coder", "title": "Answer", "instructions": "Answer."}],
+    },
+    "report_result": {"status": "done", "summary": "Answered.", "report": "Yes."},
+    "submit_proposal": {"title": "Answer", "summary": "Answered.", "report": "Yes."},
+}
+
+
 def zero_latency(request: Request) -> Reply:
     """Answer at once with the shortest valid message of the kind that is asked for."""
-    output = next(
-        tool for tool in request.body["tools"] if tool["function"]["name"] == "final_result"
-    )
-    asked_for = output["function"]["parameters"]["properties"]
-    return Reply(calls=[Call("final_result", _shortest(set(asked_for)))])
-
-
-def _shortest(fields: set[str]) -> dict[str, Any]:
-    if "steps" in fields:
-        step = {"id": "answer", "agent": "coder", "title": "Answer", "instructions": "Answer."}
-        return {"title": "Answer", "outcome": "report", "steps": [step]}
-    if "status" in fields:
-        return {"status": "done", "summary": "Answered.", "report": "Yes."}
-    return {"title": "Answer", "summary": "Answered.", "report": "Yes."}
+    name = next(name for name in request.tools if name in SHORTEST)
+    return Reply(calls=[Call(name, SHORTEST[name])])
 
 
 @dataclass
