@@ -1,10 +1,10 @@
 // The review page: which way the diff lies, where the next file or change is, who gets the note.
 
-const modes = ["auto", "split", "unified"];
+const modes = ["split", "unified"];
 
 export function startReview() {
   if (!document.querySelector("[data-diff], form#decision")) return;
-  showMode(new URLSearchParams(location.search).get("diff") || stored() || "auto");
+  showMode(new URLSearchParams(location.search).get("diff") || stored() || "split");
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-diff-mode]");
     if (!button) return;
@@ -42,12 +42,13 @@ function chooseMode(mode) {
 
 function splitNow() {
   const diff = document.querySelector("[data-diff]");
-  return diff ? !diff.classList.contains("diff-unified") && (diff.classList.contains("diff-split") || diff.clientWidth >= 760) : false;
+  return diff ? !diff.classList.contains("diff-unified") && diff.clientWidth >= 760 : false;
 }
 
 function showMode(mode) {
+  const known = modes.includes(mode) ? mode : "split";
   for (const diff of document.querySelectorAll("[data-diff]")) {
-    for (const name of modes) diff.classList.toggle(`diff-${name}`, name === mode);
+    for (const name of modes) diff.classList.toggle(`diff-${name}`, name === known);
   }
   const now = splitNow() ? "split" : "unified";
   for (const button of document.querySelectorAll("[data-diff-mode]")) {

@@ -61,7 +61,11 @@ def test_a_stranger_gets_the_same_404_as_for_a_task_that_is_not_there(client, re
     absent = client.get("/tasks/T-999999")
     assert foreign.status_code == absent.status_code == 404
     assert foreign.content == absent.content
-    for path in (f"/tasks/T-{number}/live", f"/review/T-{number}/r1", f"/review/T-{number}/r1/live"):
+    for path in (
+        f"/tasks/T-{number}/live",
+        f"/review/T-{number}/r1",
+        f"/review/T-{number}/r1/live",
+    ):
         assert client.get(path).status_code == 404, path
     for path in ("/tasks?tab=sign-off", "/inbox", "/jump?q=billing", "/memory", "/live"):
         assert review.task.title not in client.get(path).content.decode(), path

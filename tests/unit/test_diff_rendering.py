@@ -141,9 +141,9 @@ def test_a_report_loads_nothing_and_runs_nothing():
         '<a href="https://evil.example" onclick="x">y</a> <https://evil.example>\n\n'
         "| a | b |\n|---|---|\n| 1 | 2 |\n\nhalf\u200bup"
     )
-    for bad in ("<script", "<img", "<a ", "href=", "src="):
-        assert bad not in html
-    assert "onclick" not in re.sub(r"&lt;.*?&gt;", "", html)
+    elements = re.findall(r"<([a-z0-9]+)([^>]*)>", html)
+    assert not {name for name, _ in elements} & {"script", "img", "a", "iframe", "style"}
+    assert all(not attributes.strip(" /") for _, attributes in elements)
     assert "<table>" in html
     assert "https://evil.example/p.png" in html
     assert "U+200B" in html

@@ -82,7 +82,8 @@ def _message(data: dict[str, Any]) -> Said:
 
 
 def _tool_started(data: dict[str, Any]) -> Said:
-    return Said(text=_text(data, "tool", "a tool"), code=argument(data), icon="wrench")
+    tool = _text(data, "tool", "a tool")
+    return Said(text=f"Began {tool}", code=argument(data), icon="wrench")
 
 
 def _tool_finished(data: dict[str, Any]) -> Said:

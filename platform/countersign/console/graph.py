@@ -37,6 +37,13 @@ class Node:
     done: bool = False
     active: bool = False
 
+    @property
+    def css(self) -> str:
+        """The classes that say how it stands."""
+        stands = "node-active" if self.active else "" if self.began else "node-idle"
+        work = "node-work" if self.step and self.step.kind == StepKind.WORK else ""
+        return " ".join(filter(None, [work, stands, f"node-{self.look.tone}"]))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:

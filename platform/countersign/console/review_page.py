@@ -18,6 +18,7 @@ from countersign.console.checks import checks_of
 from countersign.console.hunks import files_of
 from countersign.console.rendering import page, waiting_for
 from countersign.console.rounds import earlier_of, new_hunks
+from countersign.console.task_page import signers_of
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -38,9 +39,7 @@ def show(
     """Render the page; after a refused decision with what was typed and why."""
     context = context_of(approval, request.user)
     context |= {"typed": request.POST, "error": error}
-    context["diff_mode"] = {"split": "split", "unified": "unified"}.get(
-        request.GET.get("diff", ""), "auto"
-    )
+    context["diff_mode"] = "unified" if request.GET.get("diff") == "unified" else "split"
     _fill(context["files"], request)
     return page(request, "review/review.html", context, status=status)
 
@@ -87,7 +86,7 @@ def decision_of(approval: Approval, user: User) -> dict[str, Any]:
     return {
         "look": _look(approval, may_sign=pending and not refusal and not mine),
         "pending": pending,
-        "refusal": refusal,
+        "refusal": _in_words(refusal, approval, user),
         "overdue": overdue,
         "left": approval.expires_at - timezone.now(),
         "hurry": approval.expires_at - timezone.now() < timedelta(hours=1),
@@ -106,6 +105,12 @@ def decision_of(approval: Approval, user: User) -> dict[str, Any]:
         and approval.task.state == TaskState.REVIEW
         and (not refusal or approval.requester_id == user.pk),
     }
+
+
+def _in_words(refusal: str, approval: Approval, user: User) -> str:
+    if not refusal or user.pk != approval.requester_id:
+        return refusal
+    return f"You asked for this work, so somebody else signs it: {signers_of(approval.task)}."
 
 
 def _look(approval: Approval, *, may_sign: bool) -> looks.Look:

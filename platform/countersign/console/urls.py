@@ -40,6 +40,7 @@ urlpatterns = [
     path("inbox/live", inbox.live, name="inbox_live"),
     path("review/T-<int:number>/r<int:round_number>", review.review, name="review"),
     path("review/T-<int:number>/r<int:round_number>/live", review.live, name="review_live"),
+    path("review/T-<int:number>/r<int:round_number>/main", review.main_moved, name="main_moved"),
     path("review/T-<int:number>/r<int:round_number>/decide", decisions.decide, name="decide"),
     path("review/T-<int:number>/r<int:round_number>/undo", decisions.undo, name="undo"),
     path("review/T-<int:number>/r<int:round_number>/again", decisions.again, name="again"),

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from agents.workspace import characters
 from countersign.console import eventwords, hidden
 from countersign.console import report as reports
 from countersign.console.looks import VERDICTS, Look
@@ -143,6 +144,12 @@ def _of(thing: Any, key: str) -> str:
 def reveal(text: Any) -> SafeString:
     """Escape a text nobody vouches for and make its hidden characters visible."""
     return hidden.reveal(str(text if text is not None else ""))
+
+
+@register.filter
+def plain(text: Any) -> str:
+    """Make hidden characters visible where no element can stand: titles and attributes."""
+    return characters.reveal(str(text if text is not None else ""))
 
 
 @register.filter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from django.contrib import messages
@@ -10,9 +11,9 @@ from django.http import Http404
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
-from approvals import deciding, reproposing, undoing
+from approvals import deciding, freshness, reproposing, undoing
 from approvals.decisions import HunkDecision
-from approvals.exceptions import DecisionConflict, DigestMismatch, NotAllowed
+from approvals.exceptions import DecisionConflict, DigestMismatch, NotAllowed, StaleApproval
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.models import Approval
 from countersign.console.addresses import address_of
@@ -76,6 +77,8 @@ def again(request: PersonRequest, number: int, round_number: int) -> HttpRespons
     """Put the work up again: on main as it is now, or after the time to decide ran out."""
     approval = approval_or_404(request.user, number, round_number)
     try:
+        if approval.state == ApprovalState.PENDING:
+            _mark_if_stale(approval)
         if approval.state == ApprovalState.EXPIRED:
             reproposing.request_again(approval, by=request.user)
             messages.success(request, "It waits for a signature again.")
@@ -85,6 +88,12 @@ def again(request: PersonRequest, number: int, round_number: int) -> HttpRespons
     except CountersignError as error:
         messages.error(request, str(error))
     return redirect("console:task", number)
+
+
+def _mark_if_stale(approval: Approval) -> None:
+    with suppress(StaleApproval):
+        freshness.require_unmoved_main(approval)
+    approval.refresh_from_db()
 
 
 def _of_form(request: PersonRequest, newest: Approval) -> Approval:

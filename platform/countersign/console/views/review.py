@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.contrib.auth.decorators import login_required
 from django.views.decorators.http import require_GET
 
+from approvals import freshness, rights
 from countersign.console import review_page
 from countersign.console.lookup import approval_or_404
 from countersign.console.rendering import page
@@ -22,6 +23,21 @@ if TYPE_CHECKING:
 def review(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Show what was sealed for a decision."""
     return review_page.show(request, approval_or_404(request.user, number, round_number))
+
+
+@login_required
+@require_GET
+def main_moved(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
+    """Answer whether main is still where it was sealed; asked beside the page, for git may be slow."""
+    approval = approval_or_404(request.user, number, round_number)
+    context = {
+        "approval": approval,
+        "task": approval.task,
+        "moved_to": freshness.main_moved(approval),
+        "may_put_up_again": not rights.why_not(approval, request.user)
+        or approval.requester_id == request.user.pk,
+    }
+    return page(request, "review/main_moved.html", context)
 
 
 @login_required
