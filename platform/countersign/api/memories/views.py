@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.db import transaction
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.response import Response
 
@@ -133,7 +134,9 @@ def _memory(view: Endpoint, pk: uuid.UUID) -> Memory:
     return view.find(_memories(view), pk, what="memory")
 
 
+@transaction.atomic
 def _changed(memory: Memory, changes: dict[str, Any], *, by: User) -> Memory:
+    """Make all changes or none: each is a right of its own."""
     state, pinned = changes.pop("state", None), changes.pop("pinned", None)
     if changes:
         memory = lessons.edit(memory, by=by, **changes)
