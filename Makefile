@@ -32,8 +32,9 @@ test: .venv/.dev ## Run all tests; ARGS goes to pytest.
 check: .venv/.dev ## Check format, lint, types, import contracts, migrations and house rules.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/djlint --quiet --check --lint templates
-	@$(BIN)/mypy
+	@$(BIN)/djlint --quiet --check templates
+	@$(BIN)/djlint --quiet --lint templates
+	@$(BIN)/mypy platform/countersign platform/projects agents approvals memory
 	@$(BIN)/lint-imports
 	@$(BIN)/python -W error -m tests.house_rules
 

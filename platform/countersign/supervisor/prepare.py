@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import django
 import redis
@@ -165,7 +165,8 @@ def _shown(url: str) -> str:
     """Return a URL as it may be printed: without its password."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
+    folder = dict(parse_qsl(parts.query)).get("host", "")
+    return f"{parts.scheme}://{host or folder}{parts.path}"
 
 
 def _first_line(error: BaseException) -> str:
