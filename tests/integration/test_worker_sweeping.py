@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from datetime import timedelta
 
@@ -76,16 +77,16 @@ async def test_only_folders_of_running_attempts_stay(task, settings, tmp_path):
 async def test_database_thread_heals_a_connection_the_server_dropped(task):
     def number() -> int:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_backend_pid()")
+            cursor.execute("SELECT pg_backend_pid(), pg_sleep(0.05)")
             return int(cursor.fetchone()[0])
 
-    pids = {await database.in_db(number) for _ in range(8)}
-    assert len(pids) <= database.THREADS
+    pids = set(await asyncio.gather(*(database.in_db(number) for _ in range(16))))
+    assert len(pids) == database.THREADS
 
     def end_all() -> None:
         with connections["default"].cursor() as cursor:
             others = [pid for pid in pids if pid != number()]
-            cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) pid", [others])
+            cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid", [others])
 
     await database.in_db(end_all)
     failed = 0
