@@ -21,8 +21,8 @@ function tick() {
   }
   for (const node of document.querySelectorAll("[data-until]")) {
     const seconds = (Date.parse(node.dataset.until) - now) / 1000;
-    const word = node.dataset.untilWord ? `, ${node.dataset.untilWord} ` : "";
-    node.textContent = seconds > 0 ? word + left(seconds) : ", too late";
+    const word = node.dataset.untilWord ? `${node.dataset.untilWord} ` : "";
+    node.textContent = seconds > 0 ? word + left(seconds) : word ? "the time is over" : "a moment";
     if (seconds <= -1.5 && !node.dataset.over) {
       node.dataset.over = "1";
       document.dispatchEvent(new CustomEvent("countersign:due"));

@@ -115,7 +115,7 @@ function watch() {
   const node = document.querySelector("[data-last-event]");
   if (node && state.event) {
     const seconds = (Date.now() - state.event) / 1000;
-    node.textContent = seconds < 60 ? `last event ${seconds.toFixed(seconds < 10 ? 1 : 0)} s ago` : "";
+    node.textContent = seconds < 60 && !state.over ? `last event ${seconds.toFixed(seconds < 10 ? 1 : 0)} s ago` : "";
   }
 }
 
@@ -127,15 +127,27 @@ function show(name, word) {
   const bar = document.querySelector("[data-offline]");
   if (!bar) return;
   bar.hidden = name !== "offline";
+  // A decision on a page that may be old would be refused anyway; what was typed stays.
+  for (const button of document.querySelectorAll("[data-decide]")) button.disabled = name === "offline";
   const since = new Date(state.last || Date.now()).toTimeString().slice(0, 8);
   if (name === "offline") bar.textContent = `${word}. This page shows the state of ${since}; reload it before you decide.`;
 }
 
+// One sentence per ten seconds for screen readers; the last one is never lost.
 let spoken = 0;
+let speaking = 0;
 function said() {
+  const wait = 10000 - (Date.now() - spoken);
+  if (wait > 0) {
+    speaking ||= setTimeout(() => {
+      speaking = 0;
+      said();
+    }, wait);
+    return;
+  }
   const word = document.querySelector("[data-word]")?.dataset.word;
   const line = document.getElementById("status-line");
-  if (!word || !line || line.textContent === word || Date.now() - spoken < 10000) return;
+  if (!word || !line || line.textContent === word) return;
   spoken = Date.now();
   line.textContent = word;
 }

@@ -147,6 +147,8 @@ def _step_word(step: Step, attempt: Attempt | None) -> str:
         return f"turn {min(attempt.turns + 1, step.max_turns)} of {step.max_turns}"
     if step.state == StepState.WAITING:
         needs = [short_name(row.needs.agent.name) for row in step.dependencies.all()]
+        if len(needs) > 2:
+            return f"waits for {len(needs)} steps"
         return f"waits for {', '.join(dict.fromkeys(needs))}" if needs else "waits"
     return looks.of_step(step).word.lower()
 
@@ -172,12 +174,11 @@ def _sign_off(task: Task, approval: Approval | None, signers: str) -> Node:
         return Node(key="sign", name="Sign-off", title="", look=look, icon="pen-line")
     look = looks.of_approval(approval)
     if approval.decided_by:
-        word = f"{look.word.lower()} by {approval.decided_by.display_name}"
-        look = looks.of_approval(approval, word=word)
+        look = looks.of_approval(approval, word=look.word.lower())
     return Node(
         key="sign",
         name="Sign-off",
-        title="",
+        title=f"by {approval.decided_by.display_name}" if approval.decided_by else "",
         look=look,
         icon="pen-line",
         person=approval.decided_by.display_name if approval.decided_by else "",

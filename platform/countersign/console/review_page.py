@@ -11,7 +11,7 @@ from django.utils.dateparse import parse_datetime
 from agents import rounds as agent_rounds
 from agents.lifecycle import TaskState
 from approvals import rights, undoing
-from approvals.lifecycle import ApprovalState, SignatureVerdict
+from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
 from approvals.models import Approval, Effect, Signature
 from countersign.console import looks, report, sentences
 from countersign.console.checks import checks_of
@@ -84,7 +84,7 @@ def decision_of(approval: Approval, user: User) -> dict[str, Any]:
     overdue = pending and approval.expires_at <= timezone.now()
     effects = list(Effect.objects.filter(approval=approval).order_by("position"))
     return {
-        "look": _look(approval, may_sign=pending and not refusal and not mine),
+        "look": _look(approval, effects, may_sign=pending and not refusal and not mine),
         "pending": pending,
         "refusal": _in_words(refusal, approval, user),
         "overdue": overdue,
@@ -113,7 +113,12 @@ def _in_words(refusal: str, approval: Approval, user: User) -> str:
     return f"You asked for this work, so somebody else signs it: {signers_of(approval.task)}."
 
 
-def _look(approval: Approval, *, may_sign: bool) -> looks.Look:
+def _look(approval: Approval, effects: list[Effect], *, may_sign: bool) -> looks.Look:
+    done = effects and all(effect.state == EffectState.DONE for effect in effects)
+    if done and approval.state == ApprovalState.APPROVED:
+        commit = sentences.merged_as(effects[0])
+        word = f"Merged as {commit[:7]}" if commit else "Delivered"
+        return looks.Look(word=word, icon="check-check", tone="ok")
     return looks.of_approval(approval, word="Waits for your signature" if may_sign else "")
 
 

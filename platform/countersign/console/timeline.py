@@ -110,7 +110,9 @@ def _step_row(step: Step, axis: Axis) -> Row:
     return Row(
         key=f"step-{step.pk}",
         at=begun,
-        said=Said(text=text, tone=tone, detail=step.reason if tone else ""),
+        said=Said(
+            text=text, tone=tone, detail=step.reason if step.state == StepState.FAILED else ""
+        ),
         agent=step.agent,
         step=step,
         look=look,

@@ -1,0 +1,66 @@
+"""What a browser loads stays small, and what is vendored is what its package holds."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+STATIC = Path(__file__).resolve().parents[2] / "static"
+TEMPLATES = STATIC.parent / "templates"
+
+
+def zipped(*patterns: str) -> int:
+    files = [path for pattern in patterns for path in sorted(STATIC.glob(pattern))]
+    assert files
+    return sum(len(gzip.compress(path.read_bytes(), 9)) for path in files)
+
+
+COMMON = re.findall(r"css/([a-z]+)\.css", (TEMPLATES / "shell/_head.html").read_text())
+
+
+def test_scripts_stay_below_60_kb():
+    assert zipped("js/*.js", "vendor/*.js") < 60_000
+
+
+@pytest.mark.parametrize(
+    "page", ["task/task", "review/review", "inbox/inbox", "memory/memory", "tasks/tasks", "new/new"]
+)
+def test_the_styles_of_a_page_stay_below_14_kb(page):
+    own = re.findall(r"css/([a-z]+)\.css", (TEMPLATES / f"{page}.html").read_text())
+    assert zipped(*(f"css/{name}.css" for name in (*COMMON, *own))) < 14_000
+
+
+def test_fonts_preloaded_stay_below_60_kb():
+    sizes = [path.stat().st_size for path in STATIC.glob("fonts/*latin-wght*")]
+    assert sum(sizes) < 60_000
+
+
+def test_vendored_files_have_the_digests_on_record():
+    recorded = re.findall(
+        r"^([0-9a-f]{64})  (\S+)$", (STATIC / "vendor/VERSIONS").read_text(), re.M
+    )
+    assert len(recorded) == 6
+    for digest, name in recorded:
+        content = (STATIC / "vendor" / name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == digest, name
+
+
+def test_every_icon_a_template_names_is_in_the_sprite():
+    symbols = set(re.findall(r'<symbol id="([^"]+)"', (STATIC / "icons.svg").read_text()))
+    named = {
+        name
+        for path in TEMPLATES.rglob("*.html")
+        for name in re.findall(r'{% icon "([^"]+)"', path.read_text())
+    }
+    assert named - symbols == set()
+
+
+def test_no_style_file_is_longer_than_400_lines():
+    long = [
+        path.name for path in STATIC.glob("css/*.css") if len(path.read_text().splitlines()) > 400
+    ]
+    assert long == []
