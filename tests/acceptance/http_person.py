@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
@@ -23,6 +23,12 @@ class HttpPerson:
         form = {"username": account["username"], "password": account["password"]}
         answer = self.client.post("/sign-in", data=form | self._csrf_field())
         assert answer.status_code == 302, answer.text[:500]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
 
     def get(self, path: str) -> dict[str, Any]:
         """Read something; it must be there."""

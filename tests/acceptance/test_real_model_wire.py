@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from tests.acceptance.http_person import HttpPerson
@@ -166,9 +167,15 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def test_the_same_story_with_a_model_and_a_repository_of_ones_own(stack, model, repository):
+@pytest.fixture(scope="module")
+def people(stack: Stack) -> Iterator[tuple[HttpPerson, HttpPerson]]:
+    with HttpPerson(stack, "requester") as requester, HttpPerson(stack, "lead") as lead:
+        yield requester, lead
+
+
+def test_the_same_story_with_a_model_and_a_repository_of_ones_own(stack, model, people, repository):
     add_project(stack, repository)
-    requester, lead = HttpPerson(stack, "requester"), HttpPerson(stack, "lead")
+    requester, lead = people
     task = submit(requester)
     lead.wait_for(task, {"review"})
     first = lead.wait_for_approval(task)
@@ -245,7 +252,8 @@ def look_at_the_merge(repository: Path, before: str, number: int) -> None:
 def look_at_the_wire(model: StubModel, task: dict[str, Any]) -> None:
     """Streamed, with the key, the tester never asked, and every token counted once."""
     assert all(request.body["stream"] for request in model.requests)
-    assert {request.headers["Authorization"] for request in model.requests} == {f"Bearer {KEY}"}
+    keys = {httpx.Headers(request.headers)["authorization"] for request in model.requests}
+    assert keys == {f"Bearer {KEY}"}
     agents = [step["agent"] for step in task["plan"]["steps"] if step["round"] == 2]
     assert sorted(agents) == ["aggregator", "coder"]
     assert task["usage"]["tokens"]["used"] == 120 * len(model.requests)
