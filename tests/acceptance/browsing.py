@@ -66,7 +66,7 @@ class Person:
             for size, width, height in (("wide", 1440, 900), ("phone", 390, 844)):
                 self.page.set_viewport_size({"width": width, "height": height})
                 target = PICTURES / f"{name}-{size}-{scheme}.png"
-                self.page.screenshot(path=target, full_page=size == "phone")
+                self.page.screenshot(path=target)
         self.page.emulate_media(color_scheme="light")
         self.page.set_viewport_size({"width": 1440, "height": 900})
 

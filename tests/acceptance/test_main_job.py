@@ -69,7 +69,9 @@ def test_the_lesson_is_recalled_by_the_next_task(people):
     lead.picture("memory")
     requester.hand_over("Where do the docs state the rounding rule? Search for hidden characters.")
     page = requester.page
-    expect(page.get_by_text("No language model is configured").first).to_be_visible(timeout=SLOW)
+    expect(page.locator("#task-head")).to_contain_text("the agent is blocked", timeout=SLOW)
+    card = page.get_by_role("region", name="A person is needed").or_(page.locator("#attention"))
+    expect(card.first).to_contain_text("No language model is configured")
     expect(page.get_by_role("heading", name="Lessons used")).to_be_visible()
     expect(page.get_by_text(LESSON).first).to_be_visible()
     requester.picture("task-blocked")

@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.bench.figures import Report, options, percentile
+from tests.bench._figures import Report, options, percentile
 from tests.stack import Stack
 from tests.stub_model import Call, Reply, Request, StubModel
 
