@@ -1,0 +1,78 @@
+"""Where settings come from: the environment, a file it names, or a running `up`."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from countersign.connections import database_settings, local_secret, running_services
+from countersign.env import env_bool, env_int, env_text
+
+
+def test_file_wins_over_plain_text(monkeypatch, tmp_path):
+    (tmp_path / "secret").write_text("from the file\n")
+    monkeypatch.setenv("THING", "plain")
+    monkeypatch.setenv("THING_FILE", str(tmp_path / "secret"))
+    assert env_text("THING") == "from the file"
+
+
+def test_empty_means_absent(monkeypatch):
+    monkeypatch.setenv("THING", "")
+    assert env_text("THING", "default") == "default"
+    assert env_int("THING", 7) == 7
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "wanted"),
+    [
+        (lambda: env_int("THING", 1), "many", "whole number"),
+        (lambda: env_bool("THING", default=True), "maybe", "1 or 0"),
+    ],
+)
+def test_unreadable_value_is_named(monkeypatch, read, value, wanted):
+    monkeypatch.setenv("THING", value)
+    with pytest.raises(ImproperlyConfigured, match=f"THING must be {wanted}"):
+        read()
+
+
+def test_binary_file_is_refused_by_name(monkeypatch, tmp_path):
+    (tmp_path / "secret").write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("THING_FILE", str(tmp_path / "secret"))
+    with pytest.raises(ImproperlyConfigured, match="it is not UTF-8 text"):
+        env_text("THING")
+
+
+def test_socket_folder_and_escaped_password_are_read():
+    settings = database_settings("postgresql://me:a%40b@/mine?host=%2Frun%2Fpg&sslmode=require")
+    assert settings["HOST"] == "/run/pg"
+    assert settings["PASSWORD"] == "a@b"
+    assert settings["NAME"] == "mine"
+    assert settings["OPTIONS"] == {"sslmode": "require"}
+
+
+@pytest.mark.parametrize("url", ["mysql://here/db", "postgresql://here:port/db"])
+def test_unusable_database_url_is_refused(url):
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL"):
+        database_settings(url)
+
+
+def test_running_up_is_found_and_a_dead_one_is_not(tmp_path):
+    runtime = tmp_path / "runtime.json"
+    assert running_services(tmp_path) == {}
+    runtime.write_text(json.dumps({"pid": os.getpid(), "REDIS_URL": "redis://here"}))
+    assert running_services(tmp_path) == {"REDIS_URL": "redis://here"}
+    runtime.write_text(json.dumps({"pid": 2**22 + 1, "REDIS_URL": "redis://here"}))
+    assert running_services(tmp_path) == {}
+    runtime.write_text("{half")
+    assert running_services(tmp_path) == {}
+
+
+def test_secret_is_made_once_and_private(tmp_path):
+    path = tmp_path / "folder" / "key"
+    secret = local_secret(path)
+    assert local_secret(path) == secret
+    assert len(secret) > 40
+    assert path.stat().st_mode & 0o777 == 0o600
