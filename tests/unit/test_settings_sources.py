@@ -28,7 +28,7 @@ def test_empty_means_absent(monkeypatch):
 @pytest.mark.parametrize(
     ("read", "value", "wanted"),
     [
-        (lambda: env_int("THING", 1), "many", "whole number"),
+        (lambda: env_int("THING", 1), "many", "a whole number"),
         (lambda: env_bool("THING", default=True), "maybe", "1 or 0"),
     ],
 )
