@@ -4,11 +4,12 @@
 import { append, end, finished } from "./stream.js";
 
 const together = 120;
+const apart = 300; // at most about three answers a second, however much happens
 const first = 500;
 const longest = 20000;
 const silent = 35000;
 
-const state = { seq: 0, tries: 0, socket: null, timer: 0, busy: false, again: false, last: 0, over: false };
+const state = { seq: 0, tries: 0, socket: null, timer: 0, busy: false, again: false, last: 0, over: false, fetched: 0 };
 const settled = new Set();
 
 export function startLive() {
@@ -80,7 +81,7 @@ function heard(frame) {
 
 function ring() {
   if (state.timer) return;
-  state.timer = setTimeout(fetchFragments, together);
+  state.timer = setTimeout(fetchFragments, Math.max(together, apart - (Date.now() - state.fetched)));
 }
 
 async function fetchFragments() {
@@ -90,6 +91,7 @@ async function fetchFragments() {
     return;
   }
   state.busy = true;
+  state.fetched = Date.now();
   const done = [...settled];
   settled.clear();
   try {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from tests import console_fixtures as fixtures
 
@@ -69,3 +70,90 @@ def test_a_stranger_gets_the_same_404_as_for_a_task_that_is_not_there(client, re
         assert client.get(path).status_code == 404, path
     for path in ("/tasks?tab=sign-off", "/inbox", "/jump?q=billing", "/memory", "/live"):
         assert review.task.title not in client.get(path).content.decode(), path
+
+
+def test_the_inbox_groups_what_a_person_is_asked(client, project, requester, lead):
+    review = fixtures.reviewed_task(project, requester)
+    stopped = fixtures.stopped_task(project, requester)
+    stale = fixtures.reviewed_task(project, requester, title="Cache prices")
+    stale.approval.move("stale", decided_at=timezone.now(), reason="Main moved.")
+    client.force_login(lead)
+    page = client.get("/inbox").content.decode()
+    for words in ("Stopped, needs an answer", "Ended undecided", "Later", "Cache prices"):
+        assert words in page, words
+    assert f"/review/T-{review.task.number}/r1" in page
+    assert f"/tasks/T-{stopped.task.number}" in page
+    assert 'data-inbox="3"' in page
+
+
+def test_a_requester_sees_their_own_review_nowhere_in_the_inbox(client, review, requester):
+    client.force_login(requester)
+    page = client.get("/inbox").content.decode()
+    assert "Nothing waits for you." in page
+    assert f"/review/T-{review.task.number}" not in page
+
+
+def test_a_chosen_row_is_looked_at_beside_the_list(client, project, requester, lead):
+    first = fixtures.reviewed_task(project, requester)
+    second = fixtures.reviewed_task(project, requester, title="Cache prices")
+    client.force_login(lead)
+    page = client.get("/inbox", {"at": str(second.approval.pk)}).content.decode()
+    peek = page[page.index('id="peek"') :]
+    assert "Cache prices" in peek
+    assert f"T-{second.task.number}" in peek
+    for nonsense in ("x", str(first.task.pk), "' or 1=1"):
+        assert client.get("/inbox", {"at": nonsense}).status_code == 200
+
+
+def test_a_long_list_of_tasks_goes_on_from_a_cursor(client, project, requester):
+    tasks = [fixtures.make_task(project, requester, title=f"Task {n:02}") for n in range(32)]
+    client.force_login(requester)
+    page = client.get("/tasks").content.decode()
+    assert "Task 31" in page
+    assert "Task 01" not in page
+    cursor = str(tasks[2].pk)
+    assert f"after={cursor}" in page
+    rest = client.get("/tasks", {"after": cursor}, headers={"HX-Request": "true"})
+    assert "Task 01" in rest.content.decode()
+    assert "<html" not in rest.content.decode()
+    assert client.get("/tasks", {"after": "nonsense"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["?round=0", "?round=99", "?round=x", "?agent=x", "?tab=x&view=x", "?tab=events&before=-1"],
+)
+def test_nonsense_in_the_address_of_a_task_is_ignored(client, review, requester, query):
+    client.force_login(requester)
+    assert client.get(f"/tasks/T-{review.task.number}{query}").status_code == 200
+
+
+@pytest.mark.parametrize("number", ["0", "99999999999999999999", "9223372036854775808"])
+def test_numbers_no_task_can_have_are_not_found(client, review, requester, number):
+    client.force_login(requester)
+    assert client.get(f"/tasks/T-{number}").status_code == 404
+    assert client.get(f"/review/T-{number}/r1").status_code == 404
+    assert client.get(f"/review/T-{review.task.number}/r{number}").status_code == 404
+
+
+def test_a_task_in_each_state_has_a_page(client, project, requester, lead):
+    client.force_login(requester)
+    ends = {"done": "Done", "rejected": "Rejected", "cancelled": "Stopped", "failed": "Failed"}
+    for state, word in ends.items():
+        made = fixtures.reviewed_task(project, requester)
+        type(made.task).objects.filter(pk=made.task.pk).update(
+            state=state, finished_at=timezone.now(), reason="For the record."
+        )
+        page = client.get(f"/tasks/T-{made.task.number}").content.decode()
+        assert word in page, state
+    queued = fixtures.make_task(project, requester)
+    page = client.get(f"/tasks/T-{queued.number}").content.decode()
+    assert "no plan yet" in page
+
+
+def test_each_check_page_answers_whether_main_moved(client, review, lead, stranger):
+    client.force_login(lead)
+    address = f"/review/T-{review.task.number}/r1/main"
+    assert "not seen" in client.get(address).content.decode()
+    client.force_login(stranger)
+    assert client.get(address).status_code == 404

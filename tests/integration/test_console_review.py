@@ -12,6 +12,7 @@ from agents.models import Hunk
 from approvals import deciding
 from approvals.models import Approval, Comment, Effect, Signature
 from tests import console_fixtures as fixtures
+from tests import console_texts as texts
 
 pytestmark = pytest.mark.django_db
 
@@ -203,9 +204,7 @@ def test_live_answers_never_carry_the_diff_or_the_form(client, review, lead):
 def test_checks_without_a_sandbox_are_named_wherever_they_are_shown(
     client, project, requester, lead
 ):
-    made = fixtures.reviewed_task(
-        project, requester, checks={**fixtures.CHECKS, "sandbox": "rlimits"}
-    )
+    made = fixtures.reviewed_task(project, requester, checks={**texts.CHECKS, "sandbox": "rlimits"})
     client.force_login(lead)
     for path in (address_of(made), "/inbox", f"/tasks/T-{made.task.number}"):
         assert "resource limits only" in say_of(client.get(path)), path
@@ -222,7 +221,7 @@ def test_checks_that_did_not_run_are_not_shown_as_passed(client, project, reques
 
 
 def test_hostile_text_stays_text_everywhere(client, project, requester, lead):
-    hostile = fixtures.HOSTILE
+    hostile = texts.HOSTILE
     made = fixtures.reviewed_task(project, requester, title=hostile[:200], request=hostile)
     running = fixtures.running_task(project, requester, title=hostile[:200])
     fixtures.say(running.steps["coder"], hostile)

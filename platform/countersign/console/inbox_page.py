@@ -1,4 +1,4 @@
-"""What waits for a person, what is with agents, and what was decided."""
+"""What waits for a person, what is with agents, and what was decided, as the inbox shows it."""
 
 from __future__ import annotations
 
@@ -8,74 +8,67 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from agents.lifecycle import EscalationState, TaskState
-from agents.models import Escalation, Task
-from approvals.lifecycle import ApprovalState
+from agents.models import Task
+from approvals import selectors
 from approvals.models import Approval
 from countersign.console import looks, sentences
 from countersign.console.checks import Checks, checks_of
-from countersign.console.rendering import waiting_for
-from projects.models import Membership, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
+    import uuid
 
+    from agents.models import Escalation
     from projects.models import User
-
-_AT_ONCE = 100
-_WITH_AGENTS = (
-    TaskState.QUEUED,
-    TaskState.PLANNING,
-    TaskState.WORKING,
-    TaskState.ASSEMBLING,
-    TaskState.EXECUTING,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
-class InboxRow:
+class Row:
     """One approval in the inbox, from its seal."""
 
     approval: Approval
     title: str
+    round: int
     effect: dict[str, Any]
     checks: Checks | None
     proven: int
     claims: int
     contradicted: int
-    warnings: int
-    hidden: int
     agents: list[dict[str, Any]]
     look: looks.Look
-    due: datetime
     urgency: str
     left: timedelta
     whole: timedelta
 
 
-def needs_you(user: User) -> list[tuple[str, str, list[InboxRow]]]:
-    """Return groups by due date: icon, title and rows."""
-    rows = [row_of(approval) for approval in _loaded(waiting_for(user)).order_by("expires_at")]
-    back = [row for row in rows if row.approval.proposal.round > 1]
-    first = [row for row in rows if row.approval.proposal.round == 1]
+@dataclass(frozen=True, kw_only=True)
+class NeedsYou:
+    """The first tab: questions of limits, what must be asked again, then groups by due time."""
+
+    questions: list[Escalation]
+    again: list[Row]
+    groups: list[tuple[str, str, list[Row]]]
+
+    @property
+    def rows(self) -> list[Row]:
+        """Every row with a review page, in order."""
+        return [*self.again, *(row for _, _, rows in self.groups for row in rows)]
+
+
+def needs_you(user: User) -> NeedsYou:
+    """Return what this person is asked, most urgent first."""
+    found = selectors.inbox(user, "needs_you")
+    pending = [_row(row.approval) for row in found if row.kind == "approval" and row.approval]
+    first = [row for row in pending if row.round == 1]
     groups = (
         ("timer", "Due within 1 hour", [row for row in first if row.urgency == "now"]),
         ("clock", "Today", [row for row in first if row.urgency == "today"]),
         ("inbox", "Later", [row for row in first if row.urgency == "later"]),
-        ("undo-2", "Sent back, new round ready", back),
+        ("undo-2", "Sent back, new round ready", [row for row in pending if row.round > 1]),
     )
-    return [group for group in groups if group[2]]
-
-
-def questions_for(user: User) -> list[Escalation]:
-    """Return the open escalations of projects this person leads."""
-    led = Membership.objects.filter(user=user, role=Role.LEAD).values("project_id")
-    return list(
-        Escalation.objects.visible_to(user)
-        .filter(state=EscalationState.OPEN, task__project_id__in=led)
-        .select_related("task__project", "step__agent")
-        .order_by("raised_at")[:_AT_ONCE]
+    return NeedsYou(
+        questions=[row.escalation for row in found if row.escalation],
+        again=[_row(row.approval) for row in found if row.kind == "ask_again" and row.approval],
+        groups=[group for group in groups if group[2]],
     )
 
 
@@ -83,18 +76,18 @@ def with_agents(user: User) -> list[sentences.TaskRow]:
     """Return the tasks agents are at, in the projects of this person."""
     tasks = (
         Task.objects.visible_to(user)
-        .filter(state__in=_WITH_AGENTS)
+        .filter(state__in=selectors.WITH_AGENTS)
         .select_related("project", "requester")
         .prefetch_related("steps__agent")
-        .order_by("-id")[:_AT_ONCE]
+        .order_by("-id")[: selectors.ROWS]
     )
     return [sentences.task_row(task) for task in tasks]
 
 
-def decided(user: User) -> list[InboxRow]:
+def decided(user: User) -> list[Row]:
     """Return what was decided, or ended undecided, newest first."""
-    over = Approval.objects.visible_to(user).exclude(state=ApprovalState.PENDING)
-    return [row_of(approval) for approval in _loaded(over).order_by("-decided_at")[:_AT_ONCE]]
+    found = selectors.inbox(user, "decided")
+    return [_row(row.approval) for row in found if row.approval]
 
 
 def decided_today(user: User) -> int:
@@ -103,39 +96,48 @@ def decided_today(user: User) -> int:
     return Approval.objects.filter(decided_by=user, decided_at__gte=midnight).count()
 
 
-def row_of(approval: Approval) -> InboxRow:
-    """Return an approval as the inbox shows it; only sealed facts."""
+def closer_look(user: User, key: uuid.UUID) -> dict[str, Any]:
+    """Return one approval with its whole seal, for the pane beside the list."""
+    approval = (
+        Approval.objects.visible_to(user)
+        .select_related("task__project", "proposal", "requester", "decided_by")
+        .get(pk=key)
+    )
     sealed = approval.snapshot
-    verdicts = [claim["verdict"] for claim in sealed["claims"]]
+    return {
+        "approval": approval,
+        "sealed": sealed,
+        "effect": sealed["effects"][0] if sealed["effects"] else {},
+        "checks": checks_of(sealed["checks"]) if sealed["checks"] else None,
+        "hidden": sum(one.get("kind") == "hidden_character" for one in sealed["warnings"]),
+    }
+
+
+def _row(approval: Approval) -> Row:
+    line = selectors.approval_row(approval)
+    checks, claims, effects = (
+        getattr(approval, f"sealed_{name}") for name in ("checks", "claims", "effects")
+    )
+    verdicts = [claim["verdict"] for claim in claims]
     left = approval.expires_at - timezone.now()
-    return InboxRow(
+    return Row(
         approval=approval,
-        title=sealed["proposal"]["title"],
-        effect=sealed["effects"][0] if sealed["effects"] else {},
-        checks=checks_of(sealed["checks"]) if sealed["checks"] else None,
+        title=line.title,
+        round=line.round,
+        effect=effects[0] if effects else {},
+        checks=checks_of(checks) if checks else None,
         proven=verdicts.count("proven"),
         claims=len(verdicts),
         contradicted=verdicts.count("contradicted"),
-        warnings=len(sealed["warnings"]),
-        hidden=_count(sealed["warnings"], "hidden_character"),
-        agents=sealed["agents"],
+        agents=line.agents,
         look=looks.of_approval(approval),
-        due=approval.expires_at,
         urgency=_urgency(left),
         left=max(left, timedelta()),
         whole=approval.expires_at - approval.requested_at,
     )
 
 
-def _loaded(approvals: Any) -> Any:
-    return approvals.select_related("task__project", "proposal", "requester", "decided_by")
-
-
 def _urgency(left: timedelta) -> str:
     if left < timedelta(hours=1):
         return "now"
     return "today" if left < timedelta(hours=24) else "later"
-
-
-def _count(warnings: Iterable[dict[str, Any]], kind: str) -> int:
-    return sum(one.get("kind") == kind for one in warnings)

@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db.models import Q
 from django.shortcuts import render
 
 from agents.lifecycle import TaskState
 from agents.models import Task
-from approvals.lifecycle import ApprovalState
-from approvals.models import Approval
+from approvals import selectors
 from projects.models import Membership, Role
 
 if TYPE_CHECKING:
-    from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
 
     from projects.models import User
@@ -34,7 +31,7 @@ def page(
 
 def shell_of(user: User) -> dict[str, Any]:
     """Return what the navigation shows this person."""
-    inbox = waiting_for(user)[:_COUNT_AT_MOST].count()
+    inbox = selectors.counts(user, cap=_COUNT_AT_MOST)["needs_you"]
     return {
         "shell": {
             "inbox": inbox,
@@ -45,14 +42,3 @@ def shell_of(user: User) -> dict[str, Any]:
             "is_lead": Membership.objects.filter(user=user, role=Role.LEAD).exists(),
         }
     }
-
-
-def waiting_for(user: User) -> QuerySet[Approval]:
-    """Return the pending approvals this person may sign and has not signed."""
-    led = Membership.objects.filter(user=user, role=Role.LEAD).values("project_id")
-    return (
-        Approval.objects.visible_to(user)
-        .filter(Q(single_person=True) | ~Q(requester=user))
-        .filter(state=ApprovalState.PENDING, project_id__in=led)
-        .exclude(signatures__signer=user)
-    )

@@ -10,13 +10,13 @@ from django.utils.dateparse import parse_datetime
 
 from agents import rounds as agent_rounds
 from agents.lifecycle import TaskState
-from approvals import rights, undoing
+from approvals import rights, selectors, undoing
 from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
 from approvals.models import Approval, Effect, Signature
 from countersign.console import looks, report, sentences
 from countersign.console.checks import checks_of
 from countersign.console.hunks import files_of
-from countersign.console.rendering import page, waiting_for
+from countersign.console.rendering import page
 from countersign.console.rounds import earlier_of, new_hunks
 from countersign.console.task_page import signers_of
 
@@ -153,11 +153,11 @@ def _newer(approval: Approval) -> Approval | None:
 
 def _queue(approval: Approval, user: User) -> dict[str, Any]:
     """Return the place among what waits for this person, with the neighbours."""
-    waiting = list(
-        waiting_for(user)
-        .order_by("expires_at", "pk")
-        .values_list("pk", "task__number", "proposal__round")[:200]
-    )
+    waiting = [
+        (row.approval.pk, row.task.number, row.round)
+        for row in selectors.inbox(user, "needs_you")
+        if row.kind == "approval" and row.approval
+    ]
     place = next((index for index, row in enumerate(waiting) if row[0] == approval.pk), None)
     if place is None:
         return {}

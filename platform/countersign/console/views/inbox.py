@@ -35,25 +35,23 @@ def live(request: PersonRequest) -> HttpResponse:
 def _context(request: PersonRequest) -> dict[str, Any]:
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else "needs-you"
-    groups = inbox_page.needs_you(request.user)
-    rows = [row for _, _, rows in groups for row in rows]
+    asked = inbox_page.needs_you(request.user)
     agents = inbox_page.with_agents(request.user)
     done = inbox_page.decided(request.user) if tab == "decided" else []
-    questions = inbox_page.questions_for(request.user)
-    at = request.GET.get("at", "")
-    shown = done if tab == "decided" else rows if tab == "needs-you" else []
-    counts = {"needs-you": len(rows) + len(questions), "with-agents": len(agents), "decided": ""}
-    peek = next((row for row in shown if str(row.approval.pk) == at), None)
+    shown = {"decided": done, "needs-you": asked.rows}.get(tab, [])
+    keys = [row.approval.pk for row in shown]
+    at = next((key for key in keys if str(key) == request.GET.get("at")), next(iter(keys), None))
+    waiting = len(asked.rows) + len(asked.questions)
+    counts = {"needs-you": waiting, "with-agents": len(agents), "decided": ""}
     return {
         "here": "inbox",
         "tab": tab,
         "tabs": [(key, word, key == tab, counts[key]) for key, word in TABS.items()],
-        "groups": groups,
-        "rows": rows,
-        "questions": questions,
+        "asked": asked,
         "with_agents": agents,
         "decided": done,
         "decided_today": inbox_page.decided_today(request.user),
-        "peek": peek or (shown[0] if shown else None),
-        "fingerprint": ",".join(str(row.approval.pk)[-6:] for row in rows),
+        "at": at,
+        "peek": inbox_page.closer_look(request.user, at) if at else None,
+        "fingerprint": ",".join(str(row.approval.pk)[-6:] for row in asked.rows),
     }
