@@ -7,6 +7,7 @@ import pytest
 from agents.lifecycle import TaskState
 from agents.models import Event, Task
 from approvals.models import Approval, Signature
+from projects.models import Membership, Role, User
 from tests import console_fixtures as fixtures
 
 pytestmark = pytest.mark.django_db
@@ -237,3 +238,19 @@ def test_a_requester_sees_lessons_but_no_buttons(client, project, lead, requeste
     client.post(f"/memory/{lesson.pk}/keep")
     lesson.refresh_from_db()
     assert lesson.state == "proposed"
+
+
+def test_only_the_requester_and_leads_are_offered_to_stop_or_answer(
+    client, project, requester, lead
+):
+    colleague = User.objects.create_user("kit", password="correct horse")
+    Membership.objects.create(user=colleague, project=project, role=Role.REQUESTER)
+    made = fixtures.stopped_task(project, requester)
+    for person, offered in ((requester, True), (lead, True), (colleague, False)):
+        client.force_login(person)
+        page = say_of(client.get(f"/tasks/T-{made.task.number}"))
+        assert ('id="stop-pop"' in page) is offered, person
+        assert ('value="retry_with_note"' in page) is offered, person
+    client.post(f"/tasks/T-{made.task.number}/stop")
+    made.task.refresh_from_db()
+    assert made.task.state == TaskState.NEEDS_HUMAN

@@ -60,7 +60,7 @@ class Segment:
 
 def meters_of(task: Task, steps: Sequence[Step], attempts: dict[object, Attempt]) -> list[Meter]:
     """Return the five meters of a task; turns and calls are those of the agent in focus."""
-    limits = Limits.of(task.limits)
+    limits = Limits.frozen(task.limits)
     meters = [_time(task, limits), _cost(task, limits), _tokens(task, limits)]
     step = focus_of(steps)
     if step is not None:

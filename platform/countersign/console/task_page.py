@@ -73,6 +73,7 @@ def context_of(task: Task, user: User, query: Mapping[str, str]) -> dict[str, An
         "no_model": bool(escalation) and settings.COUNTERSIGN_MODEL == "rehearsal",
         "signers": signers_of(task),
         "may_sign": may_sign(task, user),
+        "may_act": user.pk == task.requester_id or is_lead(user, task.project),
         "now": timezone.now(),
     }
 

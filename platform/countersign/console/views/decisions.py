@@ -78,7 +78,7 @@ def again(request: PersonRequest, number: int, round_number: int) -> HttpRespons
     approval = approval_or_404(request.user, number, round_number)
     try:
         if approval.state == ApprovalState.PENDING:
-            _mark_if_stale(approval)
+            _mark_if_stale(request, approval)
         if approval.state == ApprovalState.EXPIRED:
             reproposing.request_again(approval, by=request.user)
             messages.success(request, "It waits for a signature again.")
@@ -90,9 +90,9 @@ def again(request: PersonRequest, number: int, round_number: int) -> HttpRespons
     return redirect("console:task", number)
 
 
-def _mark_if_stale(approval: Approval) -> None:
+def _mark_if_stale(request: PersonRequest, approval: Approval) -> None:
     with suppress(StaleApproval):
-        freshness.require_unmoved_main(approval)
+        freshness.require_unmoved_main(approval, by=request.user, address=address_of(request))
     approval.refresh_from_db()
 
 
