@@ -198,7 +198,7 @@ def _told(step: Step, escalation: Escalation) -> dict[str, Any]:
 
 def _raise_limit(rule: Rule, task: Task, step: Step | None) -> None:
     """Give once more what the task was given or, when the task has enough, what the step was."""
-    limits, now = Limits.of(task.limits), meters.used(task)
+    limits, now = Limits.frozen(task.limits), meters.used(task)
     trip = task_trip(limits, tokens=now.tokens, usd=now.usd, seconds=now.seconds)
     if trip is not None and rule != Rule.MAX_TURNS:
         more = trip.limit + trip.used

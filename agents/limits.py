@@ -47,9 +47,19 @@ class Limits:
             merged[name] = _number(name, value)
         return cls(**merged)
 
+    @classmethod
+    def frozen(cls, stored: dict[str, Any]) -> Limits:
+        """Return what was frozen on a task; a person may have raised it above what `of` takes."""
+        return cls(**stored)
+
     def as_json(self) -> dict[str, Any]:
         """Return the form that is frozen on the task."""
         return asdict(self)
+
+    def above(self, ceiling: Limits) -> list[str]:
+        """Return the names of the limits that are higher than those of `ceiling`."""
+        names = [field.name for field in fields(self)]
+        return [name for name in names if getattr(self, name) > getattr(ceiling, name)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +103,15 @@ def _number(name: str, value: Any) -> float | int:
     return float(value) if name == "usd" else int(value)
 
 
-def figure(value: float) -> str:
-    """Return a number as people read it: thousands apart, at most two decimals."""
+def share(name: str, *, used: float, limit: float) -> str:
+    """Return how much of a limit is used, as people read it."""
+    return f"{_figure(used)} of {_figure(limit)} {'USD' if name == 'usd' else name} used"
+
+
+def _figure(value: float) -> str:
     return f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
 def _trip(rule: str, limit: float, used: float, name: str) -> Trip:
-    unit = "USD" if name == "usd" else name
-    detail = f"{figure(used)} of {figure(limit)} {unit} used"
+    detail = share(name, used=used, limit=limit)
     return Trip(rule=rule, name=name, limit=limit, used=used, detail=detail)

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from agents.events import Kind
 from agents.lifecycle import TaskState
-from agents.limits import Limits, Trip, figure, task_trip, warns
+from agents.limits import Limits, Trip, share, task_trip, warns
 from agents.models import Event, Task
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def running_seconds(changes: Iterable[tuple[datetime, str]], now: datetime) -> f
 
 def check(task: Task) -> Trip | None:
     """Return the task limit that is used up, if any; write `limit.warned` once per limit at 80 %."""
-    limits, now = Limits.of(task.limits), used(task)
+    limits, now = Limits.frozen(task.limits), used(task)
     if trip := task_trip(limits, tokens=now.tokens, usd=now.usd, seconds=now.seconds):
         return trip
     for name, value in (("seconds", now.seconds), ("tokens", now.tokens), ("usd", now.usd)):
@@ -73,8 +73,7 @@ def _warn_once(task: Task, name: str, value: float, limit: float) -> None:
     about = {"name": name, "limit": limit}
     warned = Event.objects.filter(task=task, kind=Kind.LIMIT_WARNED, data__contains=about)
     if not warned.exists():
-        unit = "USD" if name == "usd" else name
-        detail = f"{figure(value)} of {figure(limit)} {unit} used"
+        detail = share(name, used=value, limit=limit)
         rule = "wall_clock" if name == "seconds" else "budget"
         task.record(
             Kind.LIMIT_WARNED, {**about, "used": round(value, 4), "rule": rule, "detail": detail}

@@ -150,7 +150,7 @@ def _aggregator() -> AgentVersion:
 
 
 def _of_size(plan: Plan, task: Task) -> Iterator[str]:
-    most = Limits.of(task.limits).steps
+    most = Limits.frozen(task.limits).steps
     if len(plan.steps) > most:
         yield f"The plan has {len(plan.steps)} steps; this task allows at most {most}."
 

@@ -39,7 +39,7 @@ class Feedback:
 
 def may_open_next(task: Task) -> bool:
     """Tell whether the frozen limits leave another round."""
-    return task.round < Limits.of(task.limits).rounds
+    return task.round < Limits.frozen(task.limits).rounds
 
 
 def open_next(task: Task, *, feedback: list[Feedback], by: User) -> None:
@@ -93,7 +93,7 @@ def plan_again(task: Task, *, by: User) -> None:
     if old is None:
         raise CountersignError("This task was never routed, so it cannot be planned again.")
     version = old.agent.published() or old.version
-    limits = {**task.limits, "rounds": Limits.of(task.limits).rounds + 1}
+    limits = {**task.limits, "rounds": Limits.frozen(task.limits).rounds + 1}
     task.move(
         TaskState.QUEUED,
         data={"round": task.round + 1},

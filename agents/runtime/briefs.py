@@ -34,7 +34,7 @@ def route(step: Step, paths: list[str]) -> RouteBrief:
         "files": sorted(sorted(paths, key=lambda path: (path.count("/"), path))[:_PATHS]),
         "files_total": len(paths),
         "checks_command": project.checks_command,
-        "max_steps": Limits.of(task.limits).steps,
+        "max_steps": Limits.frozen(task.limits).steps,
         "bundled": project.bundled,
     }
 

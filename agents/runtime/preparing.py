@@ -104,7 +104,7 @@ def scope_of(step: Step) -> Scope:
 
 
 def _facts(step: Step, attempt: Attempt) -> _Facts:
-    left = Limits.of(step.task.limits).seconds - meters.used(step.task).seconds
+    left = Limits.frozen(step.task.limits).seconds - meters.used(step.task).seconds
     own = step.version.max_seconds + step.extra_seconds
     return _Facts(scope=scope_of(step), seconds=max(1.0, min(own, left)), tree=_tree_of(attempt))
 

@@ -93,3 +93,12 @@ def test_clock_stands_while_people_are_waited_for():
     assert running_seconds(at, noon + timedelta(hours=9)) == 50.0
     assert running_seconds(at[:3], noon + timedelta(seconds=25)) == 15.0
     assert running_seconds([], noon) == 0.0
+
+
+def test_limit_that_a_person_raised_above_the_most_is_still_read():
+    assert Limits.frozen({**Limits().as_json(), "rounds": 21}).rounds == 21
+
+
+def test_limits_above_a_ceiling_are_named():
+    assert Limits(usd=5.0, rounds=3, tokens=1).above(Limits()) == []
+    assert Limits(usd=5.01, rounds=4).above(Limits()) == ["usd", "rounds"]

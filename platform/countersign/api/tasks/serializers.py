@@ -292,7 +292,7 @@ class TaskDetailShape(TaskShape):
     @extend_schema_field(UsageShape)
     def get_usage(self, task: Task) -> dict[str, Any]:
         """Return use against limits."""
-        limits = Limits.of(task.limits)
+        limits = Limits.frozen(task.limits)
         used = {
             "seconds": round(used_of(task).seconds, 1),
             "tokens": task.input_tokens + task.output_tokens,
