@@ -17,7 +17,7 @@ from agents.lifecycle import StepKind, StepState
 from agents.limits import Limits
 from agents.models import Agent, AgentRole, Step, Task
 from projects import audit
-from projects.access import require_member
+from projects.access import is_lead, require_member
 from projects.exceptions import CountersignError, InvalidInput
 
 if TYPE_CHECKING:
@@ -56,11 +56,12 @@ def submit(
 ) -> Submission:
     """Accept a request and ring the bell.
 
+    The project's limits are ceilings: anybody may ask for less, only a tech lead for more.
     Twice with one key: the same task. Raises InvalidInput by field, IdempotencyMismatch, NotAllowed.
     """
     require_member(requester, project)
     _check(project, request, context or {}, idempotency_key)
-    frozen = Limits.of(project.limits, _mapping("limits", limits))
+    frozen = _limits(project, requester, limits)
     slugs = _specialists(agents)
     task = Task(
         project=project,
@@ -152,6 +153,20 @@ def _mapping(field: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidInput(field, f"{field} must be an object.")
     return value
+
+
+def _limits(project: Project, requester: User, given: Any) -> Limits:
+    ceiling = Limits.of(project.limits)
+    wanted = Limits.of(project.limits, _mapping("limits", given))
+    above = wanted.above(ceiling)
+    if above and not is_lead(requester, project):
+        most = getattr(ceiling, above[0])
+        raise InvalidInput(
+            "limits",
+            f"The limit {above[0]} is at most {most:,} in this project; "
+            "only a tech lead of it may ask for more.",
+        )
+    return wanted
 
 
 def _specialists(slugs: Any) -> list[str]:

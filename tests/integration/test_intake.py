@@ -51,6 +51,17 @@ def test_limits_of_project_and_request_are_frozen_on_the_task(project, requester
     assert task.limits == {"seconds": 50, "tokens": 600_000, "usd": 1.0, "rounds": 2, "steps": 8}
 
 
+def test_only_a_lead_may_ask_for_more_than_the_project_gives(project, requester, lead):
+    project.limits = {"usd": 2}
+    project.save()
+    with pytest.raises(InvalidInput, match=r"usd is at most 2\.0 in this project") as refusal:
+        submit(project=project, requester=requester, request="x", limits={"usd": 2.01})
+    assert (refusal.value.field, Task.objects.count()) == ("limits", 0)
+    submit(project=project, requester=requester, request="x", limits={"usd": 2})
+    more = submit(project=project, requester=lead, request="x", limits={"usd": 3, "rounds": 4})
+    assert (more.task.limits["usd"], more.task.limits["rounds"]) == (3.0, 4)
+
+
 @pytest.mark.parametrize(
     ("field", "bad"),
     [
