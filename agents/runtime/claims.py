@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from agents import escalations, meters
@@ -17,7 +18,8 @@ from agents.models.tasks import Choice, Rule
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable
+
+logger = logging.getLogger(__name__)
 
 # Steps before tasks is the lock order of the whole floor; nobody waits for a step while it holds
 # a task, and SKIP LOCKED never waits.
@@ -63,7 +65,7 @@ class Claimed:
 def claim(owner: str, *, limit: int) -> list[Claimed]:
     """Lease up to `limit` ready steps and open an attempt for each, in one transaction.
 
-    A step whose task has used up a limit goes to a person instead.
+    A step whose task has used up a limit, or that cannot begin, goes to a person instead.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -71,12 +73,31 @@ def claim(owner: str, *, limit: int) -> list[Claimed]:
             ids = [row[0] for row in cursor.fetchall()]
         if not ids:
             return []
-        claimed = [Claimed(step=step, attempt=_open(step, owner)) for step in _load(ids)]
-        return [one for one in claimed if _begin(one)]
+        return [one for step in _load(ids) if (one := _taken(step, owner))]
 
 
-def _load(ids: Iterable[uuid.UUID]) -> list[Step]:
-    steps = Step.objects.filter(pk__in=list(ids)).order_by("task_id", "id")
+def _taken(step: Step, owner: str) -> Claimed | None:
+    try:
+        with transaction.atomic():
+            one = Claimed(step=step, attempt=_open(step, owner))
+            return one if _begin(one) else None
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        # One step that cannot begin must not keep every other step from being claimed.
+        logger.exception("step %s cannot begin", step.pk)
+    step.refresh_from_db(fields=["state"])
+    step.task.refresh_from_db()
+    detail = f"“{step.title}” could not begin by a fault in Countersign. What was done is kept."
+    escalations.raise_for(step, rule=Rule.FAULT, detail=detail)
+    return None
+
+
+def _load(ids: list[uuid.UUID]) -> list[Step]:
+    # Locked before they are read: a task that a sibling step hands to a person is seen as it is.
+    held = Task.objects.select_for_update(no_key=True, of=("self",)).filter(steps__in=ids)
+    list(held.order_by("pk"))
+    steps = Step.objects.filter(pk__in=ids).order_by("task_id", "id")
     found = list(steps.select_related("task__project", "agent", "version__model_profile"))
     tasks: dict[uuid.UUID, Task] = {}
     for step in found:  # one object per task: a move made for one step is seen by the next

@@ -11,7 +11,8 @@ from django.db.models.functions import Now
 
 from agents import escalations
 from agents.finishing import settle
-from agents.models import Attempt, Escalation, Event, Step
+from agents.intake import submit
+from agents.models import Attempt, Escalation, Event, Step, Task
 from agents.models.tasks import Rule
 from agents.runtime import lease
 from agents.runtime.claims import claim
@@ -174,3 +175,12 @@ def test_limit_is_warned_of_once_at_eighty_percent(task):
     warned = Event.objects.get(kind="limit.warned")
     assert (warned.data["name"], warned.data["used"]) == ("tokens", 480_000)
     assert warned.data["detail"] == "480,000 of 600,000 tokens used"
+
+
+def test_step_that_cannot_begin_goes_to_a_person_and_holds_up_no_other(task, project, requester):
+    other = submit(project=project, requester=requester, request="Another").task
+    Task.objects.filter(pk=task.pk).update(limits={"no such limit": 1})
+    claimed = claim("worker-a", limit=9)
+    assert [one.step.task_id for one in claimed] == [other.pk]
+    assert (Escalation.objects.get().rule, state_of(task)) == ("fault", "needs_human")
+    assert Attempt.objects.filter(step__task=task).count() == 0
