@@ -23,6 +23,7 @@ from projects import audit, transitions
 from projects.access import require_member
 
 if TYPE_CHECKING:
+    from agents.models import Step
     from projects.models import User
 
 
@@ -52,13 +53,17 @@ def stop(task: Task, *, by: User | None, reason: str = "") -> None:
 
 def cancel_steps(task: Task) -> None:
     """Cancel every step that is not settled; locks all steps of the task, in order."""
-    steps = task.steps.select_for_update(no_key=True).order_by("pk")
-    for step in list(steps):
+    _lock_steps(task)  # waits for a plan that is being written; only a second look sees its steps
+    for step in _lock_steps(task):
         if step.state in STEP_SETTLED - {StepState.BLOCKED, StepState.FAILED}:
             continue
         step.task = task
         step.move(StepState.CANCELLED)
         attempts.close(step, AttemptState.CANCELLED)
+
+
+def _lock_steps(task: Task) -> list[Step]:
+    return list(task.steps.select_for_update(no_key=True).order_by("pk"))
 
 
 def close_escalations(task: Task, *, by: User | None, reason: str) -> None:

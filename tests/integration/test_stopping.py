@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 
 from agents import notes, stopping
 from agents.finishing import settle
@@ -17,7 +18,15 @@ from agents.runtime.contract import Finished, NeedsHuman
 from projects.exceptions import InvalidInput, NotAllowed, TransitionRefused
 from projects.models import AuditEntry
 from tests import runtime_fixtures
-from tests.runtime_fixtures import claim_one, plan_step, planned, result, state_of, states
+from tests.runtime_fixtures import (
+    claim_one,
+    make_plan,
+    plan_step,
+    planned,
+    result,
+    state_of,
+    states,
+)
 
 agents = runtime_fixtures.agents
 task = runtime_fixtures.task
@@ -129,3 +138,33 @@ def test_stop_against_claims_and_finishes_never_deadlocks_or_leaves_a_step(task,
         assert not Attempt.objects.filter(step__task=made, state="running").exists()
         seqs = list(Event.objects.filter(task=made).order_by("seq").values_list("seq", flat=True))
         assert seqs == list(range(1, len(seqs) + 1))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_stop_during_planning_also_cancels_the_steps_just_planned(task, lead):
+    routing = claim_one().attempt
+    stopper = threading.Thread(target=_stop_and_close, args=(task.pk, lead))
+    with transaction.atomic():
+        assert settle(routing, Finished(make_plan(plan_step("a"))))
+        stopper.start()
+        _until_somebody_waits_for_a_lock()
+    stopper.join(10)
+    assert state_of(task) == "cancelled"
+    assert states(task) == {"route": "done", "a": "cancelled", "assemble": "cancelled"}
+
+
+def _stop_and_close(task_id, by) -> None:
+    try:
+        stopping.stop(Task.objects.get(pk=task_id), by=by)
+    finally:
+        connection.close()
+
+
+def _until_somebody_waits_for_a_lock() -> None:
+    deadline = time.monotonic() + 10
+    with connection.cursor() as cursor:
+        waiting = 0
+        while not waiting:
+            assert time.monotonic() < deadline, "nobody waits"
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            waiting = cursor.fetchone()[0]
