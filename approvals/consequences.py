@@ -16,6 +16,7 @@ from approvals.lifecycle import SignatureVerdict
 from approvals.models import Approval, Comment, Effect
 from memory import lessons
 from memory.models import Source
+from memory.texts import MAX_CHARACTERS
 from projects.exceptions import InvalidInput
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ SOURCES = {
     SignatureVerdict.REQUEST_CHANGES: (Source.REVIEW_CHANGES, "your request for changes on"),
     SignatureVerdict.REJECT: (Source.REVIEW_REJECT, "your reject of"),
 }
-MAX_LESSON = 600
-MAX_PATHS = 20
 
 
 def follow(approval: Approval, decision: Decision, *, by: User, settles: bool) -> None:
@@ -151,9 +150,13 @@ def _propose_lesson(approval: Approval, decision: Decision, *, by: User) -> None
     try:
         lesson = lessons.propose(
             approval.project,
-            content=content if len(content) <= MAX_LESSON else content[: MAX_LESSON - 1] + "…",
+            content=content
+            if len(content) <= MAX_CHARACTERS
+            else content[: MAX_CHARACTERS - 1] + "…",
             source=source,
-            paths=sorted({hunk.path for hunk in hunks if hunk.id in sent_back})[:MAX_PATHS],
+            paths=sorted({hunk.path for hunk in hunks if hunk.id in sent_back})[
+                : lessons.MAX_PATHS
+            ],
             source_task=approval.task_id,
             source_approval=approval.pk,
             source_label=f"{label} {approval.task.label}",

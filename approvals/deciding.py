@@ -90,7 +90,7 @@ def decide(
         raise NotAllowed(refusal)
     _require_undecided(approval, by, digest=digest, nonce=nonce)
     if verdict == SignatureVerdict.APPROVE:
-        freshness.require_unmoved_main(approval)
+        freshness.require_unmoved_main(approval, by=by, address=address)
     guard = {"digest": digest, "nonce": nonce, "expires_at__gt": Now()}
     with transaction.atomic():
         return _sign(approval, decision, by=by, guard=guard)
@@ -137,22 +137,20 @@ def _find(approval_id: uuid.UUID | str, by: User) -> Approval:
 
 def _require_undecided(approval: Approval, by: User, *, digest: str, nonce: str) -> None:
     """Refuse early and in words; the conditional UPDATE is what counts."""
-    fits = Approval.objects.filter(
-        pk=approval.pk,
-        state=ApprovalState.PENDING,
-        digest=digest,
-        nonce=nonce,
-        expires_at__gt=Now(),
+    # What was sent may hold what PostgreSQL cannot: it is compared here first.
+    seen = (digest, nonce) == (approval.digest, approval.nonce)
+    waits = Approval.objects.filter(
+        pk=approval.pk, state=ApprovalState.PENDING, expires_at__gt=Now()
     )
-    if not fits.exists():
+    if not seen or not waits.exists():
         raise explain(approval, digest=digest, nonce=nonce)
     if approval.signatures.filter(signer=by).exists():
         raise AlreadyDecided(SIGNED)
 
 
 def _mismatch(approval: Approval, digest: str) -> TransitionRefused | DigestMismatch:
-    earlier = Approval.objects.filter(task=approval.task_id, digest=digest).exclude(pk=approval.pk)
-    if earlier.exists():
+    others = Approval.objects.filter(task=approval.task_id).exclude(pk=approval.pk)
+    if digest in others.values_list("digest", flat=True):
         return StaleApproval(
             "You looked at an earlier version of this proposal. Nothing changed; open the new one."
         )

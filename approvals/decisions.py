@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from approvals.lifecycle import SignatureVerdict
 from approvals.models import HunkVerdict
+from memory.texts import MAX_CHARACTERS
 from projects.exceptions import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MAX_NOTE = 5_000
-MAX_LESSON = 600
+MAX_LESSON = MAX_CHARACTERS
 
 
 @dataclass(frozen=True, kw_only=True)

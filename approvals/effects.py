@@ -15,22 +15,18 @@ from agents.events import Kind
 from agents.lifecycle import EscalationState, TaskState
 from agents.models import Escalation, Task
 from agents.models.tasks import Choice, Rule
-from agents.workspace.exceptions import MainMoved
+from agents.workspace.exceptions import MainMoved, PushRefused
 from approvals import merging, verifying
-from approvals.dispatch import ring_effects
-from approvals.exceptions import Refused, UnknownApproval
+from approvals.exceptions import Refused
 from approvals.freshness import moved_sentence
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import Approval, Effect, EffectKind
 from projects import audit
-from projects.access import require_lead
 from projects.exceptions import TransitionRefused
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Iterator
-
-    from projects.models import User
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +73,8 @@ def carry_out(effect_id: uuid.UUID, *, worker: str) -> bool:
 def begin(effect: Effect, *, worker: str) -> None:
     """Put the intent on record; raises TransitionRefused when it is no longer to be done."""
     with transaction.atomic():
-        effect.move(EffectState.DOING, worker=worker, started_at=Now(), error="")
+        window_over = {"not_before__lte": Now()}
+        effect.move(EffectState.DOING, guard=window_over, worker=worker, started_at=Now(), error="")
         wanted = Task.objects.select_for_update(no_key=True).filter(
             pk=effect.approval.task_id, state=TaskState.EXECUTING
         )
@@ -94,15 +91,15 @@ def act(effect: Effect) -> None:
         _fall_stale(effect, moved_sentence(effect.approval, moved.actual))
     except Refused as refused:
         _fall_stale(effect, str(refused))
-    except merging.Unclear as unclear:
-        _hand_over(effect, EffectState.UNKNOWN, f"{unclear} It may have landed; look at main.")
+    except PushRefused as refused:  # main was at the base just before, so nothing had landed
+        _hand_over(effect, EffectState.FAILED, str(refused))
     except merging.NOT_MERGED as failure:
-        _hand_over(effect, EffectState.FAILED, str(failure))
+        _hand_over_unless_sure(effect, str(failure))
     except DatabaseError:
         raise  # it stays in `doing`; the next turn probes
     except Exception as fault:
         logger.exception("effect %s met a fault", effect.pk)
-        _hand_over(effect, EffectState.UNKNOWN, f"A fault in Countersign: {type(fault).__name__}.")
+        _hand_over_unless_sure(effect, f"A fault in Countersign: {type(fault).__name__}.")
     else:
         finish(effect, result)
 
@@ -117,27 +114,7 @@ def finish(effect: Effect, result: dict[str, Any]) -> None:
         left = effect.approval.effects.exclude(state=EffectState.DONE).exists()
         if not left and task.state == TaskState.EXECUTING:
             _end_task(task, effect.approval)
-        _audit("done", effect, None, result=result)
-
-
-def retry(effect_id: uuid.UUID | str, by: User) -> Effect:
-    """Try a failed or unclear effect again: the same row, planned anew; only a lead.
-
-    Raises UnknownApproval (404), NotAllowed, or TransitionRefused when there is nothing to retry.
-    """
-    effect = Effect.objects.visible_to(by).filter(pk=effect_id).first()
-    if effect is None:
-        raise UnknownApproval("There is no such effect.")
-    effect = _load(effect.pk)
-    require_lead(by, effect.approval.project)
-    task = effect.approval.task
-    with transaction.atomic():
-        _plan_again(effect)
-        for escalation in _open_escalations(task, effect):
-            escalations.resolve(escalation, choice=Choice.RETRY_WITH_NOTE, by=by)
-        _audit("retried", effect, by)
-    ring_effects()
-    return effect
+        _audit("done", effect, result=result)
 
 
 def _do(effect: Effect) -> dict[str, Any]:
@@ -166,7 +143,15 @@ def _fall_stale(effect: Effect, reason: str) -> None:
         task.refresh_from_db()
         if task.state == TaskState.EXECUTING:
             task.move(TaskState.REVIEW, data={"approval": str(approval.pk), "reason": reason})
-        _audit("stale", effect, None, reason=reason)
+        _audit("stale", effect, reason=reason)
+
+
+def _hand_over_unless_sure(effect: Effect, reason: str) -> None:
+    """Say "failed" only when nothing was ever sent; what was sent may have landed."""
+    if effect.sent_at is None:
+        _hand_over(effect, EffectState.FAILED, reason)
+    else:
+        _hand_over(effect, EffectState.UNKNOWN, f"{reason} It may have landed; look at main.")
 
 
 def _hand_over(effect: Effect, state: str, reason: str) -> None:
@@ -185,7 +170,7 @@ def _hand_over(effect: Effect, state: str, reason: str) -> None:
                 evidence=evidence,
                 options=(Choice.RETRY_WITH_NOTE, Choice.STOP),
             )
-        _audit(state, effect, None, reason=reason)
+        _audit(state, effect, reason=reason)
 
 
 def _take_up_answered() -> None:
@@ -284,12 +269,6 @@ def _release(key: int) -> None:
         connection.close()  # the lock falls with the session
 
 
-def _open_escalations(task: Task, effect: Effect) -> QuerySet[Escalation]:
-    return task.escalations.filter(
-        state=EscalationState.OPEN, rule=Rule.EFFECT_FAILED, evidence__effect=str(effect.pk)
-    )
-
-
 def _facts(effect: Effect) -> dict[str, Any]:
     return {
         "effect": str(effect.pk),
@@ -299,11 +278,11 @@ def _facts(effect: Effect) -> dict[str, Any]:
     }
 
 
-def _audit(act: str, effect: Effect, by: User | None, **detail: Any) -> None:
+def _audit(act: str, effect: Effect, **detail: Any) -> None:
     audit.record(
         f"effect.{act}",
         subject=effect,
-        actor=by,
+        actor=None,
         project=effect.approval.project,
         kind=effect.kind,
         task=effect.approval.task.label,

@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from agents.events import Kind
 from agents.lifecycle import TASK_TERMINAL
-from approvals.lifecycle import ApprovalState
-from approvals.models import Approval
+from approvals.lifecycle import ApprovalState, EffectState
+from approvals.models import Approval, Effect
+from projects import audit
 from projects.exceptions import TransitionRefused
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 EXPIRED = "Nobody decided in time. Nothing was merged; ask for the decision again."
-OVER = "The task ended before anybody decided."
+OVER = "The task ended before anything was carried out."
 
 
 def expire_due(limit: int = 50) -> int:
@@ -27,11 +29,17 @@ def expire_due(limit: int = 50) -> int:
 
 
 def withdraw_orphans(limit: int = 50) -> int:
-    """Withdraw pending approvals of tasks that are over; return how many."""
-    orphans = Approval.objects.filter(
-        state=ApprovalState.PENDING, task__state__in=sorted(TASK_TERMINAL)
+    """Withdraw what still stands of tasks that are over; return how many approvals.
+
+    An approval whose effect was done, or may have been, stays as it is: it says what happened.
+    """
+    over = Approval.objects.filter(task__state__in=sorted(TASK_TERMINAL))
+    pending = _some(over.filter(state=ApprovalState.PENDING), limit)
+    touched = Effect.objects.filter(approval=OuterRef("pk")).exclude(
+        state__in=[EffectState.PLANNED, EffectState.FAILED, EffectState.WITHDRAWN]
     )
-    return sum(_end(row, ApprovalState.WITHDRAWN, OVER) for row in _some(orphans, limit))
+    approved = _some(over.filter(~Exists(touched), state=ApprovalState.APPROVED), limit)
+    return sum(_end(row, ApprovalState.WITHDRAWN, OVER) for row in (*pending, *approved))
 
 
 def _some(rows: QuerySet[Approval], limit: int) -> list[Approval]:
@@ -40,13 +48,23 @@ def _some(rows: QuerySet[Approval], limit: int) -> list[Approval]:
 
 def _end(approval: Approval, state: str, reason: str) -> bool:
     guard = {"expires_at__lte": Now()} if state == ApprovalState.EXPIRED else None
+    undecided = {"decided_at": Now()} if approval.state == ApprovalState.PENDING else {}
     try:
         with transaction.atomic():
-            approval.move(state, guard=guard, decided_at=Now(), reason=reason)
+            approval.move(state, guard=guard, reason=reason, **undecided)
+            for effect in approval.effects.filter(state=EffectState.PLANNED).order_by("id"):
+                effect.move(EffectState.WITHDRAWN, finished_at=Now())
             approval.task.record(
                 Kind.APPROVAL_DECIDED,
                 {"approval": str(approval.pk), "state": state, "reason": reason},
             )
+            audit.record(
+                f"approval.{state}",
+                subject=approval,
+                actor=None,
+                project=approval.task.project,
+                task=approval.task.label,
+            )
     except TransitionRefused:
-        return False  # somebody decided in the last moment
+        return False  # somebody decided, or an effect began, in the last moment
     return True

@@ -15,11 +15,12 @@ from agents.workspace.git import Store
 from approvals.exceptions import StaleApproval
 from approvals.lifecycle import ApprovalState
 from approvals.models import EffectKind
+from projects import audit
 from projects.exceptions import TransitionRefused
 
 if TYPE_CHECKING:
     from approvals.models import Approval
-    from projects.models import Project
+    from projects.models import Project, User
 
 ANSWER_SECONDS = 3.0  # a slow repository must not block a decision; the executor looks again
 
@@ -52,8 +53,11 @@ def _ask(project: Project) -> str:
     return answers[0] if answers else ""
 
 
-def require_unmoved_main(approval: Approval) -> None:
-    """Make the approval stale and raise StaleApproval when main has moved since the seal."""
+def require_unmoved_main(approval: Approval, *, by: User, address: str | None = None) -> None:
+    """Make the approval stale and raise StaleApproval when main has moved since the seal.
+
+    `by` is whose act led to the look; the audit log names them.
+    """
     actual = main_moved(approval)
     if not actual:
         return
@@ -64,6 +68,15 @@ def require_unmoved_main(approval: Approval) -> None:
             approval.task.record(
                 Kind.APPROVAL_DECIDED,
                 {"approval": str(approval.pk), "state": ApprovalState.STALE, "reason": reason},
+            )
+            audit.record(
+                "approval.stale",
+                subject=approval,
+                actor=by,
+                project=approval.project,
+                address=address,
+                task=approval.task.label,
+                main=actual,
             )
     except TransitionRefused:
         return  # somebody decided meanwhile; the caller's own update says who

@@ -23,16 +23,13 @@ TRAILER = "Countersign-Approval"
 _FORGED = re.compile(r"^(?=(?:countersign-[\w-]+|approved-by)\s*:)", re.IGNORECASE | re.MULTILINE)
 
 
-class Unclear(Exception):
-    """The push was sent and nobody answered: it may have landed."""
-
-
 def merge(effect: Effect) -> dict[str, Any]:
     """Put the sealed change on main exactly once and return what was done.
 
     Safe to call again after a crash at any point: it looks for its own trailer first, the commit
-    is the same each time, and main moves only from the sealed base. Raises MainMoved, Refused,
-    RepositoryUnreachable, NoSuchBranch, PushRefused or GitFailed (surely not merged), or Unclear.
+    is the same each time, and main moves only from the sealed base. Raises MainMoved or Refused
+    (surely not merged), or one of NOT_MERGED: then `effect.sent_at` tells whether it may have
+    landed all the same.
     """
     approval, sealed = effect.approval, effect.arguments
     store = Store.of(approval.project)
@@ -42,12 +39,11 @@ def merge(effect: Effect) -> dict[str, Any]:
     verifying.require_signed(effect)
     verifying.require_same_objects(store, approval, sealed)
     commit = build_commit(store, approval, sealed)
+    effect.note_sent()
     try:
         store.push_main(commit, expected=sealed["base"])
     except MainMoved as moved:
         return _landed_before(store, approval, sealed, moved.actual)
-    except RepositoryUnreachable as error:
-        raise Unclear(str(error)) from error
     return _result(commit, sealed)
 
 

@@ -9,6 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from agents.models import Agent, Hunk, Proposal, Task
 from approvals.lifecycle import (
@@ -253,6 +254,9 @@ class Effect(models.Model):
     not_before = models.DateTimeField(help_text="The undo window's end.")
     worker = models.CharField(max_length=80, blank=True)
     started_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(
+        null=True, help_text="From then on it may have landed; only a look outside can tell."
+    )
     finished_at = models.DateTimeField(null=True)
     result = models.JSONField(default=dict)
     error = models.TextField(blank=True)
@@ -281,6 +285,11 @@ class Effect(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} of {self.approval_id}"
 
-    def move(self, to: str, **facts: Any) -> None:
+    def move(self, to: str, *, guard: dict[str, Any] | None = None, **facts: Any) -> None:
         """Change the state by conditional UPDATE; raises TransitionRefused when too late."""
-        transitions.move(self, to, moves=EFFECT_MOVES, **facts)
+        transitions.move(self, to, moves=EFFECT_MOVES, guard=guard, **facts)
+
+    def note_sent(self) -> None:
+        """Put on record that the outside world is about to be touched."""
+        self.sent_at = timezone.now()
+        Effect.objects.filter(pk=self.pk).update(sent_at=self.sent_at)

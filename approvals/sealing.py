@@ -9,7 +9,7 @@ import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef
 
 from agents import escalations
@@ -25,7 +25,6 @@ from projects import audit
 from projects.exceptions import TransitionRefused
 
 if TYPE_CHECKING:
-    import uuid
     from datetime import datetime
 
 logger = logging.getLogger(__name__)
@@ -48,8 +47,8 @@ def digest_of(snapshot: dict[str, Any]) -> str:
 def seal(proposal: Proposal) -> Approval:
     """Put a proposal up for decision: the approval, its event and its audit entry.
 
-    Locks the task; raises TransitionRefused when it does not wait for sign-off, TooLarge when
-    the change cannot be shown whole.
+    Locks the task; raises TransitionRefused when it does not wait for sign-off or an approval of
+    it does already, TooLarge when the change cannot be shown whole.
     """
     with transaction.atomic():
         task = (
@@ -61,6 +60,8 @@ def seal(proposal: Proposal) -> Approval:
             raise TransitionRefused(
                 f"{task.label} is {task.state}; only a task in review is sealed."
             )
+        if task.approvals.filter(state=ApprovalState.PENDING).exists():
+            raise TransitionRefused(f"{task.label} waits for a signature already. Open its review.")
         proposal.task = task
         policy = policies.active_policy(task.project)
         nonce = secrets.token_urlsafe(24)
@@ -84,50 +85,45 @@ def seal(proposal: Proposal) -> Approval:
 
 
 def seal_ready(limit: int = 20) -> int:
-    """Seal the newest proposal of every task in review that has none; return how many.
+    """Seal the newest proposal of every task in review that has none; return how many it took up.
 
-    Two processes may do this at once: each task is sealed by one of them.
+    What cannot be sealed is a person's question and holds up no other. Two processes may do this
+    at once: each task is sealed by one of them.
     """
-    failed: set[uuid.UUID] = set()
-    sealed = 0
-    while sealed + len(failed) < limit:
-        try:
-            if not _seal_next(failed):
-                break
-            sealed += 1
-        except _Unsealable as error:  # one bad proposal must not hold up the others
-            logger.exception("task %s cannot be sealed", error.task_id)
-            failed.add(error.task_id)
-    return sealed
+    taken = 0
+    while taken < limit and _seal_next():
+        taken += 1
+    return taken
 
 
-class _Unsealable(Exception):
-    def __init__(self, task_id: uuid.UUID) -> None:
-        super().__init__(task_id)
-        self.task_id = task_id
-
-
-def _seal_next(failed: set[uuid.UUID]) -> bool:
+def _seal_next() -> bool:
     with transaction.atomic():
-        proposal = _next_unsealed(failed)
+        proposal = _next_unsealed()
         if proposal is None:
             return False
         try:
             seal(proposal)
         except TooLarge as error:
-            escalations.raise_on(
-                proposal.task,
-                rule=Rule.BLOCKED,
-                detail=str(error),
-                evidence={"proposal": str(proposal.pk)},
-                options=[Choice.STOP],
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise _Unsealable(proposal.task_id) from error
+            _ask(proposal, Rule.BLOCKED, str(error), Choice.STOP)
+        except TransitionRefused:
+            return False  # somebody else put it up meanwhile
+        except (OperationalError, InterfaceError):
+            raise  # the database is away, not the proposal wrong
+        except Exception as fault:
+            logger.exception("task %s cannot be sealed", proposal.task_id)
+            said = f"The proposal could not be put up for sign-off: {type(fault).__name__}."
+            _ask(proposal, Rule.FAULT, said, Choice.RETRY_WITH_NOTE, Choice.STOP)
     return True
 
 
-def _next_unsealed(failed: set[uuid.UUID]) -> Proposal | None:
+def _ask(proposal: Proposal, rule: Rule, detail: str, *options: Choice) -> None:
+    evidence = {"proposal": str(proposal.pk)}
+    escalations.raise_on(
+        proposal.task, rule=rule, detail=detail, evidence=evidence, options=options
+    )
+
+
+def _next_unsealed() -> Proposal | None:
     """Lock one task in review whose newest proposal has no approval; skip what others hold."""
     newest = Proposal.objects.filter(task=OuterRef("task")).order_by("-round", "-version")
     unsealed = Proposal.objects.filter(
@@ -139,7 +135,6 @@ def _next_unsealed(failed: set[uuid.UUID]) -> Proposal | None:
     task = (
         Task.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
         .filter(~Exists(waiting), Exists(unsealed), state=TaskState.REVIEW)
-        .exclude(pk__in=failed)
         .order_by("id")
         .first()
     )

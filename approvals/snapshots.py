@@ -230,9 +230,9 @@ def _agents(proposal: Proposal) -> list[dict[str, Any]]:
 
 
 def _memories(task: Task) -> list[dict[str, Any]]:
-    uses = MemoryUse.objects.filter(task=task.pk).select_related("memory").order_by("id")
-    seen = {use.memory_id: use.memory.content for use in uses}
-    return [{"id": str(key), "content": content} for key, content in seen.items()]
+    """List what was recalled by id: its text never changes, and can still be forgotten."""
+    used = MemoryUse.objects.filter(task=task.pk).order_by("id")
+    return [{"id": str(key)} for key in dict.fromkeys(used.values_list("memory_id", flat=True))]
 
 
 def _usage(proposal: Proposal) -> dict[str, Any]:

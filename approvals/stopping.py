@@ -7,24 +7,29 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models.functions import Now
 
-from agents import stopping
+from agents import stopping, storable
 from agents.models import Task
 from approvals.exceptions import UnknownApproval
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import Approval, Effect
 from projects import access, audit
-from projects.exceptions import NotAllowed, TransitionRefused
+from projects.exceptions import InvalidInput, NotAllowed, TransitionRefused
 
 if TYPE_CHECKING:
     from projects.models import User
+
+MAX_REASON = 4_000  # characters
 
 
 def stop_task(task: Task, *, by: User, reason: str = "", address: str | None = None) -> None:
     """Stop a task and withdraw what waits in it, in one transaction.
 
     The requester or a lead may. Raises TransitionRefused once an effect has begun: it cannot be
-    called back.
+    called back. Raises InvalidInput for a reason that is too long.
     """
+    reason = storable.text(reason.strip())
+    if len(reason) > MAX_REASON:
+        raise InvalidInput("reason", f"A reason has at most {MAX_REASON:,} characters.")
     found = Task.objects.visible_to(by).select_related("project").filter(pk=task.pk).first()
     if found is None:
         raise UnknownApproval("There is no such task.")
@@ -61,7 +66,13 @@ def _withdraw_effects(approval: Approval, *, why: str) -> None:
     effects = list(
         Effect.objects.select_for_update(no_key=True).filter(approval=approval).order_by("id")
     )
-    if any(effect.state in {EffectState.DOING, EffectState.DONE} for effect in effects):
+    states = {effect.state for effect in effects}
+    if EffectState.UNKNOWN in states:
+        raise TransitionRefused(
+            "Nobody knows yet whether the approved effect landed. "
+            "Answer the open question first: trying again looks at the outside world before it acts."
+        )
+    if states & {EffectState.DOING, EffectState.DONE}:
         raise TransitionRefused(
             "The approved effect has begun, so the task can no longer be stopped. "
             "Wait for it to end; a revert is a new task."

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from projects.models import Project, User
 
 _LOCK = 0x0C5A0D18  # with the project: one writer of new memories at a time
-_MAX_PATHS = 20
+MAX_PATHS = 20
 _SHARED_FACTS = (
     "project_id",
     "owner_id",
@@ -92,9 +92,15 @@ def release(memory: Memory, *, by: User) -> None:
         _audit("released", memory, by)
 
 
-def keep(memory: Memory, *, by: User) -> Memory:
-    """Make a proposed memory active; only a lead. Keeping an active one changes nothing."""
+def keep(memory: Memory, *, by: User, read: str = "") -> Memory:
+    """Make a proposed memory active; only a lead. Keeping an active one changes nothing.
+
+    `read` is the digest of the text the person had before them; raises TransitionRefused when the
+    memory says something else by now.
+    """
     _require_keeper(memory, by)
+    if read and read != memory.text_digest:
+        raise TransitionRefused("This memory was changed since you read it. Read it again.")
     if memory.state == MemoryState.ACTIVE:
         return memory
     if memory.state == MemoryState.RETIRED:
@@ -170,8 +176,8 @@ def _checked(
 ) -> dict[str, Any]:
     if kind not in Kind.values:
         raise InvalidInput("kind", f"There is no kind {kind!r}; use {', '.join(Kind.values)}.")
-    if isinstance(paths, str) or len(globs := list(paths)) > _MAX_PATHS:
-        raise InvalidInput("paths", f"Give a list of at most {_MAX_PATHS} globs.")
+    if isinstance(paths, str) or len(globs := list(paths)) > MAX_PATHS:
+        raise InvalidInput("paths", f"Give a list of at most {MAX_PATHS} globs.")
     lines = (texts.clean_line(glob, field="paths", longest=300) for glob in globs)
     text = texts.clean(content)
     return {
@@ -221,10 +227,12 @@ def _equal(
 
 def _activate(memory: Memory, *, by: User, act: str) -> None:
     with transaction.atomic():
+        # Of the text that was read: who proposed it may have changed it in the meantime.
         transitions.move(
             memory,
             MemoryState.ACTIVE,
             moves=MOVES,
+            guard={"content": memory.content},
             approved_by=by,
             approved_at=timezone.now(),
             valid_to=None,

@@ -6,6 +6,7 @@ import subprocess
 import uuid
 from typing import TYPE_CHECKING
 
+from django.db import connection
 from django.db.models.functions import Now
 
 from agents.lifecycle import AttemptState, StepKind, StepState, TaskState
@@ -27,6 +28,7 @@ from agents.workspace.git import Store
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from approvals.models import Approval
     from projects.models import Project, User
 
 FILES = {
@@ -81,6 +83,23 @@ def move_main(bare: Path, path: str = "README.md", text: str = "Another service.
     git(work, "commit", "-qam", "Move on")
     git(work, "push", "-q", "origin", "main")
     return git(work, "rev-parse", "HEAD")
+
+
+def past_triggers(statement: str, *arguments: object) -> None:
+    """Change rows as an attacker with SQL would, past the triggers."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(statement, arguments)
+        cursor.execute("SET session_replication_role = DEFAULT")
+
+
+def end_time(approval: Approval, *, in_seconds: float = 0) -> None:
+    """Let the time to decide end now, or soon: nobody can wait for it, and the seal holds it."""
+    past_triggers(
+        "UPDATE approvals_approval SET expires_at = now() + %s * interval '1 second' WHERE id = %s",
+        in_seconds,
+        approval.pk,
+    )
 
 
 def make_agent(slug: str, name: str, role: str = "specialist") -> Agent:

@@ -9,10 +9,16 @@ from django.db.models.functions import Now
 from approvals import policies, sealing
 from approvals.deciding import decide
 from approvals.models import Approval, Effect, Signature
+from projects.exceptions import TransitionRefused
 from projects.models import AuditEntry, Membership
 from tests.approval_fixtures import make_report
 
 pytestmark = pytest.mark.django_db
+
+COPY = (
+    "INSERT INTO approvals_approval SELECT gen_random_uuid(), (a).* FROM (SELECT a FROM"
+    " (SELECT single_person,"
+)
 
 
 @pytest.fixture
@@ -88,14 +94,19 @@ def test_a_decision_has_its_time_and_what_waits_has_none(approval, lead):
 
 
 def test_a_task_has_one_pending_approval(approval):
-    with pytest.raises(IntegrityError, match="one_pending_approval_per_task"), transaction.atomic():
+    with pytest.raises(TransitionRefused, match="waits for a signature already"):
         sealing.seal(approval.proposal)
+    _refused(
+        f"{COPY} 'pending' AS state, risk, snapshot, digest, 'another' AS nonce, requested_at,"
+        " expires_at, NULL::timestamptz AS decided_at, reason, NULL::uuid AS decided_by_id,"
+        " project_id, proposal_id, requester_id, task_id, policy_id FROM approvals_approval) a) b",
+        by="one_pending_approval_per_task",
+    )
 
 
 def test_a_nonce_is_used_once(approval):
     _refused(
-        "INSERT INTO approvals_approval SELECT gen_random_uuid(), (a).* FROM (SELECT a FROM"
-        " (SELECT single_person, 'expired' AS state, risk, snapshot, digest, nonce, requested_at,"
+        f"{COPY} 'expired' AS state, risk, snapshot, digest, nonce, requested_at,"
         " expires_at, now() AS decided_at, reason, decided_by_id, project_id, proposal_id,"
         " requester_id, task_id, policy_id FROM approvals_approval) a) b",
         by="nonce",
@@ -109,6 +120,12 @@ def test_a_nonce_is_used_once(approval):
         "UPDATE approvals_approval SET digest = repeat('0', 64)",
         "UPDATE approvals_approval SET nonce = 'another'",
         "UPDATE approvals_approval SET single_person = true",
+        "UPDATE approvals_approval SET expires_at = expires_at + interval '1 day'",
+        "UPDATE approvals_approval SET risk = 'high'",
+        "UPDATE approvals_approval SET policy_id = gen_random_uuid()",
+        "UPDATE approvals_approval SET task_id = gen_random_uuid()",
+        "UPDATE approvals_approval SET project_id = gen_random_uuid()",
+        "DELETE FROM approvals_approval",
         "UPDATE approvals_approval SET requester_id = (SELECT id FROM projects_user WHERE username = 'dana')",
     ],
 )

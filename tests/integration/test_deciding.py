@@ -24,7 +24,7 @@ from approvals.models import Approval, Effect, Signature
 from memory.models import Memory
 from projects.exceptions import InvalidInput, TransitionRefused
 from projects.models import AuditEntry, Membership
-from tests.approval_fixtures import make_change, make_report, make_repository
+from tests.approval_fixtures import end_time, make_change, make_report, make_repository
 
 pytestmark = pytest.mark.django_db
 
@@ -102,6 +102,17 @@ def test_the_requester_signs_where_the_project_was_sealed_as_single_person(
     assert _decide(approval, requester).single_person
 
 
+def test_a_seal_as_single_person_ends_with_the_project_being_one(project, requester, lead):
+    Membership.objects.filter(user=requester).update(role="lead")
+    type(project).objects.update(single_person=True)
+    project.refresh_from_db()
+    approval = sealing.seal(make_report(project, requester))
+    type(project).objects.update(single_person=False)
+    with pytest.raises(NotAllowed, match="You asked for this work"):
+        _decide(approval, requester)
+    _nothing_changed(approval)
+
+
 def test_a_superuser_who_asked_does_not_sign_either(change, requester):
     requester.is_superuser = requester.is_staff = True
     requester.save()
@@ -138,7 +149,16 @@ def test_a_token_never_decides(change, lead):
     _nothing_changed(change)
 
 
-@pytest.mark.parametrize("facts", [{"digest": "0" * 64}, {"nonce": "another"}, {"digest": ""}])
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"digest": "0" * 64},
+        {"nonce": "another"},
+        {"digest": ""},
+        {"digest": "\x00"},
+        {"nonce": "\ud800"},
+    ],
+)
 @pytest.mark.parametrize("verdict", ["approve", "request_changes", "reject"])
 def test_another_digest_or_nonce_is_refused(change, lead, facts, verdict):
     with pytest.raises(DigestMismatch):
@@ -161,7 +181,7 @@ def test_digest_and_nonce_of_another_task_are_refused(change, lead, project, req
 
 
 def test_an_expired_approval_is_not_decided(change, lead):
-    Approval.objects.filter(pk=change.pk).update(expires_at=Now())
+    end_time(change)
     with pytest.raises(ApprovalExpired, match="Nothing was merged"):
         _decide(change, lead)
     _nothing_changed(change)

@@ -6,11 +6,9 @@ import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import timedelta
 
 import pytest
 from django.db import connection
-from django.db.models.functions import Now
 
 from agents.events import Kind
 from agents.models import Event
@@ -20,7 +18,7 @@ from approvals.models import Approval, Effect, Signature
 from approvals.stopping import stop_task
 from projects.exceptions import TransitionRefused
 from projects.models import Membership, User
-from tests.approval_fixtures import make_report
+from tests.approval_fixtures import end_time, make_report
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -130,8 +128,7 @@ def test_the_first_policy_is_made_once_by_many(project, crowd):
 def test_decision_stop_and_expiry_at_once_leave_one_outcome(project, requester, leads, crowd):
     for number in range(40):
         approval = sealing.seal(make_report(project, requester))
-        late = timedelta(milliseconds=10) if number % 2 else timedelta(hours=1)
-        Approval.objects.filter(pk=approval.pk).update(expires_at=Now() + late)
+        end_time(approval, in_seconds=0.01 if number % 2 else 3_600)
         acts = [_attempt(approval, lead, "approve") for lead in leads[:3]]
         acts += [_attempt(approval, lead, "reject") for lead in leads[3:5]]
         acts += [_stop(approval, requester), expiring.expire_due, sealing.seal_ready]

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from django.db import connection
 from django.db.models.functions import Now
 
-from agents import escalations
 from agents.events import Kind
 from agents.lifecycle import TaskState
-from agents.workspace.exceptions import RepositoryUnreachable
 from agents.workspace.git import Store
 from approvals import effects, policies, sealing
 from approvals.deciding import decide
 from approvals.models import Approval, Effect
-from projects.exceptions import NotAllowed, TransitionRefused
 from projects.models import Membership
-from tests.approval_fixtures import git, make_change, make_report, make_repository, move_main
+from tests.approval_fixtures import (
+    git,
+    make_change,
+    make_report,
+    make_repository,
+    move_main,
+    past_triggers,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -40,14 +43,6 @@ def approved(approval, lead) -> Effect:
 def _approve(approval: Approval, by) -> Effect:
     decide(approval.pk, by=by, verdict="approve", digest=approval.digest, nonce=approval.nonce)
     return Effect.objects.get(approval=approval)
-
-
-def _raw(statement: str, *arguments: object) -> None:
-    """Change rows as an attacker with SQL would, past the triggers."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET session_replication_role = replica")
-        cursor.execute(statement, arguments)
-        cursor.execute("SET session_replication_role = DEFAULT")
 
 
 def _log(bare) -> list[str]:
@@ -170,7 +165,7 @@ def test_a_title_cannot_forge_a_trailer(project, requester, lead, bare, tmp_path
 
 
 def test_a_changed_snapshot_is_refused(approved, bare):
-    _raw(
+    past_triggers(
         "UPDATE approvals_approval SET snapshot = jsonb_set(snapshot, '{proposal,title}', %s)",
         '"Something else"',
     )
@@ -180,7 +175,7 @@ def test_a_changed_snapshot_is_refused(approved, bare):
 def test_a_changed_snapshot_with_a_new_digest_is_refused_by_its_signature(approved, bare):
     approval = approved.approval
     snapshot = {**approval.snapshot, "round": 7}
-    _raw(
+    past_triggers(
         "UPDATE approvals_approval SET snapshot = %s, digest = %s",
         _json(snapshot),
         sealing.digest_of(snapshot),
@@ -194,7 +189,9 @@ def test_changed_hunks_are_refused_hunk_for_hunk(approval, lead, bare):
     shown = snapshot["files"][0]["hunks"][0]
     shown["text"] = shown["text"].replace("line three", "line 3.0")
     digest = sealing.digest_of(snapshot)
-    _raw("UPDATE approvals_approval SET snapshot = %s, digest = %s", _json(snapshot), digest)
+    past_triggers(
+        "UPDATE approvals_approval SET snapshot = %s, digest = %s", _json(snapshot), digest
+    )
     approval.refresh_from_db()
     _refused(_approve(approval, lead), bare, "the hunks of billing/invoice.py")
 
@@ -212,7 +209,7 @@ def test_changed_hunks_are_refused_hunk_for_hunk(approval, lead, bare):
 def test_a_page_that_showed_less_than_git_has_is_refused(approval, lead, bare, change, word):
     snapshot = approval.snapshot
     change(snapshot["files"])
-    _raw(
+    past_triggers(
         "UPDATE approvals_approval SET snapshot = %s, digest = %s",
         _json(snapshot),
         sealing.digest_of(snapshot),
@@ -224,7 +221,7 @@ def test_a_page_that_showed_less_than_git_has_is_refused(approval, lead, bare, c
 def test_another_tree_than_the_sealed_one_is_refused(approval, lead, bare):
     snapshot = approval.snapshot
     snapshot["effects"][0]["tree"] = git(bare, "rev-parse", "main^{tree}")
-    _raw(
+    past_triggers(
         "UPDATE approvals_approval SET snapshot = %s, digest = %s",
         _json(snapshot),
         sealing.digest_of(snapshot),
@@ -264,13 +261,15 @@ def test_a_disabled_signer_is_refused(approved, bare, lead):
 
 
 def test_an_effect_without_a_signature_is_refused(approved, bare):
-    _raw("DELETE FROM approvals_signature")
+    past_triggers("DELETE FROM approvals_signature")
     _refused(approved, bare, "1 signatures are needed and 0 are there")
 
 
 def test_a_signature_of_the_requester_is_refused(approved, bare, requester):
     Membership.objects.filter(user=requester).update(role="lead")
-    _raw("UPDATE approvals_signature SET requester_id = signer_id, signer_id = %s", requester.pk)
+    past_triggers(
+        "UPDATE approvals_signature SET requester_id = signer_id, signer_id = %s", requester.pk
+    )
     _refused(approved, bare, "Mira Ode signed this but may no longer sign")
 
 
@@ -319,80 +318,16 @@ def test_one_effect_that_cannot_be_looked_after_does_not_hold_up_the_others(
     assert other.state == "done"
 
 
-def test_an_unreachable_repository_asks_a_person_and_a_retry_merges_once(
-    approved, bare, lead, requester
+def test_a_requester_whose_project_is_no_longer_single_person_is_refused(
+    project, requester, lead, bare, tmp_path
 ):
-    away = bare.with_name("away.git")
-    bare.rename(away)
-    effects.carry_out_due("worker-1")
-    approved.refresh_from_db()
-    task = approved.approval.task
-    task.refresh_from_db()
-    assert (approved.state, task.state) == ("failed", TaskState.NEEDS_HUMAN)
-    question = task.escalations.get()
-    assert question.rule == "effect_failed"
-    assert "cannot be reached" in question.detail
-    away.rename(bare)
-    with pytest.raises(NotAllowed):
-        effects.retry(approved.pk, requester)
-    effects.retry(approved.pk, lead)
-    task.refresh_from_db()
-    assert task.state == TaskState.EXECUTING
-    effects.carry_out_due("worker-1")
-    approved.refresh_from_db()
-    task.refresh_from_db()
-    assert (approved.state, task.state, len(_log(bare))) == ("done", TaskState.DONE, 2)
-    with pytest.raises(TransitionRefused):
-        effects.retry(approved.pk, lead)
-
-
-def test_try_again_on_the_task_page_is_taken_up_by_the_executor(approved, bare, lead):
-    away = bare.with_name("away.git")
-    bare.rename(away)
-    effects.carry_out_due("worker-1")
-    away.rename(bare)
-    question = approved.approval.task.escalations.get()
-    escalations.resolve(question, choice="retry_with_note", by=lead)
-    effects.carry_out_due("worker-1")
-    approved.refresh_from_db()
-    assert (approved.state, len(_log(bare))) == ("done", 2)
-
-
-def test_a_push_nobody_answered_is_unclear_and_a_retry_finds_it_landed(
-    approved, bare, lead, monkeypatch
-):
-    push = Store.push_main
-
-    def lands_but_the_answer_is_lost(self, new, *, expected):
-        push(self, new, expected=expected)
-        raise RepositoryUnreachable
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "push_main", lands_but_the_answer_is_lost)
-        effects.carry_out_due("worker-1")
-    approved.refresh_from_db()
-    assert approved.state == "unknown"
-    assert "may have landed" in approved.error
-    landed = _log(bare)
-    assert len(landed) == 2
-    effects.retry(approved.pk, lead)
-    effects.carry_out_due("worker-1")
-    approved.refresh_from_db()
-    assert (approved.state, approved.result["commit"]) == ("done", landed[0])
-    assert _log(bare) == landed
-
-
-def test_a_fault_in_our_own_code_asks_a_person_and_does_not_loop(approved, bare, monkeypatch):
-    def broken(self, base, head):
-        raise KeyError("hunks")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "diff", broken)
-        effects.carry_out_due("worker-1")
-        assert effects.carry_out_due("worker-1") == 0
-    approved.refresh_from_db()
-    assert (approved.state, len(_log(bare))) == ("unknown", 1)
-    assert approved.approval.task.escalations.get().detail.startswith("A fault in Countersign")
+    Membership.objects.filter(user=requester).update(role="lead")
+    type(project).objects.update(single_person=True)
+    project.refresh_from_db()
+    approval = sealing.seal(make_change(project, requester, tmp_path))
+    effect = _approve(approval, requester)
+    type(project).objects.update(single_person=False)
+    _refused(effect, bare, "Mira Ode signed this but may no longer sign")
 
 
 def _json(value: object) -> str:

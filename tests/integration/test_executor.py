@@ -14,7 +14,6 @@ import pytest
 import redis
 from django.conf import settings
 from django.db import connection
-from django.db.models.functions import Now
 
 from agents.lifecycle import TaskState
 from agents.models import Hunk
@@ -22,7 +21,7 @@ from approvals import policies, sealing
 from approvals.deciding import decide
 from approvals.executor import Executor
 from approvals.models import Approval, Effect
-from tests.approval_fixtures import git, make_change, make_report, make_repository
+from tests.approval_fixtures import end_time, git, make_change, make_report, make_repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +69,7 @@ def test_a_proposal_is_sealed_and_carried_out_without_a_bell(
 
 def test_an_approval_expires_by_the_clock_of_the_database(executor, project, requester):
     approval = sealing.seal(make_report(project, requester))
-    Approval.objects.filter(pk=approval.pk).update(expires_at=Now())
+    end_time(approval)
     _until(lambda: Approval.objects.filter(pk=approval.pk, state="expired").exists())
 
 
@@ -118,8 +117,11 @@ def test_one_proposal_that_cannot_be_sealed_does_not_hold_up_the_others(project,
     bad = make_report(project, requester)
     type(bad).objects.filter(pk=bad.pk).update(warnings=[{"kind": "x"}])
     good = make_report(project, requester)
-    assert sealing.seal_ready() == 1
+    sealing.seal_ready()
     assert Approval.objects.get().proposal == good
+    question = bad.task.escalations.get()
+    assert (question.rule, question.options) == ("fault", ["retry_with_note", "stop"])
+    assert sealing.seal_ready() == 0
 
 
 _DIES = """

@@ -17,7 +17,7 @@ from approvals.reproposing import propose_again, request_again
 from approvals.selectors import counts, inbox
 from projects.exceptions import NotAllowed, TransitionRefused
 from projects.models import Membership
-from tests.approval_fixtures import make_change, make_report, make_repository, move_main
+from tests.approval_fixtures import end_time, make_change, make_report, make_repository, move_main
 
 pytestmark = pytest.mark.django_db
 
@@ -141,7 +141,7 @@ def test_what_waits_for_a_signature_is_not_proposed_again(approval, lead):
 @pytest.fixture
 def expired(project, requester, lead) -> Approval:
     approval = sealing.seal(make_report(project, requester))
-    Approval.objects.filter(pk=approval.pk).update(expires_at=Now())
+    end_time(approval)
     assert expiring.expire_due() == 1
     approval.refresh_from_db()
     return approval

@@ -89,6 +89,7 @@ def test_undoing_after_the_window_is_refused_with_what_to_do(approved, lead):
 
 
 def test_undoing_once_the_effect_has_begun_is_refused_and_changes_nothing(approved, lead):
+    _end_window()
     effects.begin(effects._load(Effect.objects.get().pk), worker="worker-1")
     with pytest.raises(UndoRefused):
         undo(approved, by=lead)
@@ -133,6 +134,7 @@ def test_stopping_inside_the_window_withdraws_the_effects(approved, lead):
 @pytest.mark.parametrize("finished", [False, True])
 def test_stopping_is_refused_once_an_effect_has_begun(approved, lead, finished):
     effect = effects._load(Effect.objects.get().pk)
+    _end_window()
     effects.begin(effect, worker="worker-1")
     if finished:
         effects.finish(effect, {})

@@ -19,6 +19,7 @@ from countersign.console.hunks import files_of
 from countersign.console.rendering import page
 from countersign.console.rounds import earlier_of, new_hunks
 from countersign.console.task_page import signers_of
+from memory.models import Memory
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -69,6 +70,7 @@ def context_of(approval: Approval, user: User) -> dict[str, Any]:
         "summary": report.render(sealed["proposal"]["summary"]),
         "rehearsal": sealed["proposal"]["model"] == "rehearsal",
         "expires_at": parse_datetime(sealed["expires_at"]),
+        "lessons": _lessons(sealed),
         "earlier": earlier_of(approval, files),
         "new_count": sum(file.new_count for file in files),
         **decision_of(approval, user),
@@ -120,6 +122,12 @@ def _look(approval: Approval, effects: list[Effect], *, may_sign: bool) -> looks
         word = f"Merged as {commit[:7]}" if commit else "Delivered"
         return looks.Look(word=word, icon="check-check", tone="ok")
     return looks.of_approval(approval, word="Waits for your signature" if may_sign else "")
+
+
+def _lessons(sealed: dict[str, Any]) -> list[Memory]:
+    """Return what the agents were given; the seal names it, so that it can still be forgotten."""
+    found = Memory.objects.in_bulk([memory["id"] for memory in sealed["memories"]])
+    return [memory for memory in found.values() if memory.content]
 
 
 def _claims(sealed: dict[str, Any]) -> list[dict[str, Any]]:
