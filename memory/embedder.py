@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from memory.lifecycle import MemoryState
@@ -16,6 +17,8 @@ from memory.models import Memory, MemoryEmbedding
 from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
+    import uuid
+
     from django.db.models import QuerySet
 
     from projects.models import Project
@@ -109,16 +112,24 @@ def embed_missing(memories: QuerySet[Memory]) -> int:
     for start in range(0, len(missing), BATCH):
         batch = missing[start : start + BATCH]
         vectors = embedder.embed([content for _, content in batch])
+        _write(embedder, dict(zip((pk for pk, _ in batch), vectors, strict=True)))
+    return len(missing)
+
+
+def _write(embedder: Embedder, vectors: dict[uuid.UUID, list[float]]) -> None:
+    """Store vectors of memories that are still active: what was forgotten leaves no vector."""
+    with transaction.atomic():
+        held = Memory.objects.select_for_update(no_key=True).order_by("pk")
+        alive = held.filter(pk__in=vectors, state=MemoryState.ACTIVE).values_list("pk", flat=True)
         MemoryEmbedding.objects.bulk_create(
             [
                 MemoryEmbedding(
                     memory_id=pk,
                     model_id=embedder.model_id,
                     dimensions=embedder.dimensions,
-                    vector=vector,
+                    vector=vectors[pk],
                 )
-                for (pk, _), vector in zip(batch, vectors, strict=True)
+                for pk in alive
             ],
             ignore_conflicts=True,
         )
-    return len(missing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -17,6 +17,11 @@ from memory.lifecycle import MemoryState
 from projects.ids import uuid7
 from projects.models import Project
 from projects.scoping import ScopedQuerySet
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+    from projects.models import User
 
 
 class Kind(models.TextChoices):
@@ -34,6 +39,15 @@ class Source(models.TextChoices):
     REVIEW_CHANGES = "review_changes", "a request for changes"
     USER_STATED = "user_stated", "a person's own words"
     AGENT_PROPOSED = "agent_proposed", "an agent's proposal"
+
+
+class MemoryQuerySet(ScopedQuerySet["Memory"]):
+    """Memories as people may see them."""
+
+    def visible_to(self, user: User | AnonymousUser) -> Self:
+        """Keep what this person's projects share, and of private memories their own."""
+        shared_or_mine = Q(owner=None) | Q(owner_id=user.pk)
+        return super().visible_to(user).filter(shared_or_mine)
 
 
 class Memory(models.Model):
@@ -92,7 +106,7 @@ class Memory(models.Model):
     )
 
     project_path = "project"
-    objects: ClassVar[ScopedQuerySet[Memory]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[MemoryQuerySet] = MemoryQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         verbose_name_plural = "memories"

@@ -76,18 +76,15 @@ def search(
     words = _plain(query).strip()
     if not words or len(words) > LONGEST_QUERY:
         raise InvalidInput("query", f"Search for 1 to {LONGEST_QUERY} characters.")
-    scope = visible(user).filter(state__in=states).exclude(state=MemoryState.ERASED)
+    scope = (
+        Memory.objects.visible_to(user).filter(state__in=states).exclude(state=MemoryState.ERASED)
+    )
     if project is not None:
         scope = scope.filter(project=project)
     embed_missing(scope)
     ranked = [each for each in rank(scope, words) if each.fits or each.parts["bm25"] > 0]
     ranked.sort(key=lambda each: (-each.score, each.memory.pk))
     return [_recalled(each) for each in ranked[:limit]]
-
-
-def visible(user: User) -> Any:
-    """Return the memories a person may see: those of their projects, and of private ones their own."""
-    return Memory.objects.visible_to(user).filter(Q(owner=None) | Q(owner_id=user.pk))
 
 
 def record_uses(

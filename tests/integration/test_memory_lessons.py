@@ -65,6 +65,18 @@ def test_stranger_and_requester_are_refused(project, lead, requester, stranger, 
     assert state_of(memory) == MemoryState.PROPOSED
 
 
+def test_a_text_changed_since_it_was_read_is_not_kept(project, lead, requester):
+    memory = proposed(project, TEXT, by=requester)
+    read = memory.text_digest
+    loaded = Memory.objects.get(pk=memory.pk)
+    lessons.edit(memory, by=requester, content="Never ask for a review of refunds.")
+    with pytest.raises(TransitionRefused, match="changed since you read it"):
+        lessons.keep(Memory.objects.get(pk=memory.pk), by=lead, read=read)
+    with pytest.raises(TransitionRefused):
+        lessons.keep(loaded, by=lead, read=read)
+    assert state_of(memory) == MemoryState.PROPOSED
+
+
 def test_stranger_can_neither_propose_nor_edit_nor_pin(project, lead, stranger):
     with pytest.raises(NotAllowed):
         proposed(project, TEXT, by=stranger)

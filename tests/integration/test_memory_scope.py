@@ -10,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 from memory import lessons
 from memory.lifecycle import MemoryState
 from memory.models import Kind, Memory, MemoryUse, Source
-from memory.recall import recall, record_uses, search, visible
+from memory.recall import recall, record_uses, search
 from projects.exceptions import InvalidInput, NotAllowed
 from projects.models import Membership, Project, Role
 from tests.memory_fixtures import kept, proposed
@@ -50,9 +50,9 @@ def test_person_finds_and_sees_only_memories_of_their_projects(
     assert found_by(requester) == [mine]
     assert found_by(requester, project=other_project) == []
     assert found_by(stranger) == found_by(AnonymousUser()) == []
-    assert list(visible(requester)) == [mine]
-    assert not visible(requester).filter(pk=foreign.pk).exists()
-    assert not visible(stranger).exists()
+    assert list(Memory.objects.visible_to(requester)) == [mine]
+    assert not Memory.objects.visible_to(requester).filter(pk=foreign.pk).exists()
+    assert not Memory.objects.visible_to(stranger).exists()
 
 
 def test_private_preference_is_seen_by_its_owner_alone_and_never_recalled(project, lead, requester):

@@ -126,8 +126,7 @@ class MemorySearch(Endpoint):
 
 
 def _memories(view: Endpoint) -> models.QuerySet[Memory]:
-    rows = Memory.objects.filter(pk__in=recall.visible(view.person).values("pk"))
-    return view.visible(rows.select_related("project"))
+    return view.visible(Memory.objects.select_related("project"))
 
 
 def _memory(view: Endpoint, pk: uuid.UUID) -> Memory:

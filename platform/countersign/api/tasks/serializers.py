@@ -18,8 +18,7 @@ from countersign.api import links
 from countersign.api.fields import Amount, Chosen, Input, Object, Query, Text, Whole
 from countersign.api.paging import PageQuery
 from countersign.live.cursors import NEWEST
-from memory import recall
-from memory.models import MemoryUse
+from memory.models import Memory, MemoryUse
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
@@ -306,7 +305,7 @@ class TaskDetailShape(TaskShape):
     @extend_schema_field(UsedMemoryShape(many=True))
     def get_memories(self, task: Task) -> Any:
         """Return what was recalled; private memories of others stay private."""
-        mine = recall.visible(cast("User", self._request().user)).values("pk")
+        mine = Memory.objects.visible_to(cast("User", self._request().user)).values("pk")
         uses = MemoryUse.objects.filter(task=task.pk, memory__in=mine)
         return UsedMemoryShape(uses.select_related("memory").order_by("id"), many=True).data
 

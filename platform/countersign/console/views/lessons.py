@@ -52,7 +52,6 @@ def memory(request: PersonRequest) -> HttpResponse:
     found = Memory.objects.visible_to(request.user).exclude(
         state__in=[MemoryState.ERASED, MemoryState.SUPERSEDED]
     )
-    found = found.filter(owner__isnull=True) | found.filter(owner=request.user)
     if state:
         found = found.filter(state=state)
     if chosen:
@@ -92,6 +91,9 @@ def _do(memory: Memory, act: str, request: PersonRequest) -> None:
     if act == "edit":
         content = request.POST.get("content", "").replace("\r\n", "\n")
         lessons.edit(memory, by=request.user, content=content)
+        return
+    if act == "keep":
+        lessons.keep(memory, by=request.user, read=request.POST.get("read", ""))
         return
     getattr(lessons, act)(memory, by=request.user)
 
