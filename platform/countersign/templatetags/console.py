@@ -93,14 +93,15 @@ def verdict(name: str, evidence: str = "") -> SafeString:
     """Draw our verdict on a claim: icon and what our check found."""
     look = VERDICTS.get(name, VERDICTS["not_checkable"])
     # Good news may be brief; bad news is never told by icon and colour alone.
-    word = "sr-only" if name == "proven" else "verdict-word"
+    word = "sr-only" if name == "proven" and evidence else "verdict-word"
     return format_html(
-        '<span class="verdict tone-{}">{}<span><span class="{}">{}: </span>{}</span></span>',
+        '<span class="verdict tone-{}">{}<span><span class="{}">{}{}</span>{}</span></span>',
         look.tone,
         icon(look.icon, 14),
         word,
         look.word,
-        hidden.reveal(evidence or look.word),
+        ": " if evidence else "",
+        hidden.reveal(evidence),
     )
 
 
