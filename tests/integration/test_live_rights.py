@@ -144,7 +144,17 @@ async def test_a_browser_watches_by_its_session(task, session):
 
 
 @pytest.mark.parametrize(
-    "origin", [None, "http://evil.example", "null", "http://[", "https://localhost.evil.example"]
+    "origin",
+    [
+        None,
+        "http://evil.example",
+        "null",
+        "http://[",
+        "https://localhost.evil.example",
+        "http://127.0.0.1:9",
+        "http://127.0.0.1",
+        "http://evil.example\\@127.0.0.1",
+    ],
 )
 async def test_another_origin_is_refused_before_the_handshake(task, session, origin):
     async with serving() as host:
@@ -154,6 +164,14 @@ async def test_another_origin_is_refused_before_the_handshake(task, session, ori
         with pytest.raises(websockets.InvalidStatus) as refused:
             await client.ws(f"/ws/tasks/{task.pk}", headers=headers)
         assert refused.value.response.status_code == 403
+
+
+async def test_a_session_without_an_origin_needs_a_bearer_token(task, session):
+    async with serving() as host:
+        client = Watching(host, "")
+        client.headers = {"Cookie": f"sessionid={session}", "Authorization": "Basic eDp5"}
+        with pytest.raises(websockets.InvalidStatus):
+            await client.ws(f"/ws/tasks/{task.pk}")
 
 
 def _leave(user):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 from channels.routing import URLRouter
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.http.request import validate_host
+from django.http.request import split_domain_port, validate_host
 from django.urls import path, re_path
 
 from agents.runtime.database import in_db
@@ -46,16 +45,16 @@ async def websocket(scope: dict[str, Any], receive: Receive, send: Send) -> None
 
 
 def _origin_allowed(headers: Mapping[bytes, bytes]) -> bool:
-    """A browser always names the page's origin; only a bearer token may come without."""
-    origin = headers.get(b"origin", b"").decode("latin-1")
+    """A browser always names the page's origin; only a bearer token may come without.
+
+    The port counts: cookies do not tell ports apart, so another site on this host has ours.
+    """
+    origin = headers.get(b"origin", b"").decode("latin-1").lower()
     if not origin:
-        return b"authorization" in headers
+        return headers.get(b"authorization", b"").lower().startswith(b"bearer ")
     if origin in settings.CSRF_TRUSTED_ORIGINS:
         return True
-    try:
-        host = urlsplit(origin).hostname
-    except ValueError:
-        return False
-    allowed = settings.ALLOWED_HOSTS or ["localhost", "127.0.0.1", "::1"]
-    # urlsplit drops the brackets of an IPv6 address, ALLOWED_HOSTS keeps them.
-    return host is not None and validate_host(host, [name.strip("[]") for name in allowed])
+    host = headers.get(b"host", b"").decode("latin-1").lower()
+    allowed = settings.ALLOWED_HOSTS or ["localhost", "127.0.0.1", "[::1]"]
+    mine = origin in {f"http://{host}", f"https://{host}"}
+    return mine and validate_host(split_domain_port(host)[0], allowed)
