@@ -110,6 +110,7 @@ def brief_of(step: Step, **facts: Any) -> dict[str, Any]:
         return {**base, **more, "checks_command": "", "max_steps": 8, **facts}
     if step.kind == StepKind.ASSEMBLE:
         more = {"outcome": "change", "round": 1, "steps": [], "feedback": [], "files": []}
+        more["title"] = step.task.title
         return {**base, **more, "added": 0, "removed": 0, "checks": {}, "warnings": [], **facts}
     more = {"key": step.key, "title": step.title, "instructions": step.instructions}
     more |= {"acceptance": "", "files": [], "outcome": "change", "needs": [], "round": step.round}

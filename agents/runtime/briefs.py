@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         WorkBrief,
     )
 
-_PATHS = 400  # of a large repository; shallow ones first
+_PATHS = 200  # of a large repository; shallow ones first
 
 
 def route(step: Step, paths: list[str]) -> RouteBrief:
@@ -65,6 +65,7 @@ def assemble(step: Step, assembly: Assembly) -> AssembleBrief:
     """Return what the aggregator is told."""
     task, changes = step.task, assembly.changes
     return {
+        "title": task.title,
         "request": task.request,
         "project": task.project.slug,
         "outcome": assembly.material.outcome if changes else "report",

@@ -81,6 +81,7 @@ class WorkBrief(TypedDict):
 class AssembleBrief(TypedDict):
     """Data for the aggregator's prompt."""
 
+    title: str  # of the task, as the plan gave it
     request: str
     project: str
     outcome: str

@@ -130,12 +130,13 @@ async def test_a_note_is_not_pretended_to_be_understood(task) -> None:
 
 async def test_the_aggregator_says_only_what_it_was_given(task) -> None:
     coder, _, _ = await _play(task, "coder", key="fix-rounding")
-    step = {"key": "fix-rounding", "agent": "coder", "title": "Round tax once", "round": 1}
+    step = {"key": "fix-rounding", "agent": "coder", "title": "Mend the code", "round": 1}
     draft, _, _ = await _play(
         task,
         "aggregator",
         kind="assemble",
         key="assemble",
+        title="Round tax once",
         steps=[{**step, "result": coder.model_dump(mode="json")}],
         files=[{"path": "billing/invoice.py", "status": "modified", "added": 2, "removed": 2}],
         added=2,

@@ -16,20 +16,13 @@ def assemble(scene: Scene) -> Move:
     """Hand in a proposal made only of what stands in the brief."""
     brief = scene.brief
     answer = {
-        "title": _title(brief),
+        "title": brief["title"],
         "summary": "\n\n".join(_paragraphs(brief))[:3_000],
         "claims": _claims(brief.get("steps", [])),
     }
     if brief.get("outcome") == "report":
         answer["report"] = _report(brief)
     return Move(say="I put the agents' results together.", answer=answer)
-
-
-def _title(brief: Mapping[str, Any]) -> str:
-    titles = [step["title"] for step in brief.get("steps", [])]
-    changed = [file["path"] for file in brief.get("files", [])]
-    joined = "; ".join(dict.fromkeys(titles)) or f"Change {len(changed)} files"
-    return joined[:200]
 
 
 def _paragraphs(brief: Mapping[str, Any]) -> Iterator[str]:
