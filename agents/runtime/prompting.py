@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from agents.runtime.contract import Work
     from memory.recall import Recalled
 
-BRIEF_CHARACTERS = 60_000
+BRIEF_CHARACTERS = 100_000
 _FIELD_CHARACTERS = 16_000
+_END = "\n</data>"
+_RESULTS_CHARACTERS = 36_000  # of what other agents handed in, shared by all of them
 _LONGEST_LIST = 200
 
 _PREAMBLE = """\
@@ -73,12 +75,15 @@ def note(text: str) -> str:
 
 
 def prompt(work: Work, recalled: Sequence[Recalled]) -> str:
-    """Return the first message: the brief as readable markdown, then what memory holds."""
+    """Return the first message: the brief as readable markdown, then what memory holds.
+
+    What a brief cannot do without comes first in it: the end of one that is too long is cut.
+    """
     brief = dict(work.brief)
-    parts = [write(brief) for fits, write in _BRIEFS if fits(brief)][:1] or [_generic(brief)]
-    parts.append(memories(recalled))
-    told = "\n\n".join(part for part in parts if part)
-    return capped(clean(told), BRIEF_CHARACTERS)
+    write = next(write for fits, write in _BRIEFS if fits(brief))
+    remembered = clean(memories(recalled))
+    told = _fitted(clean(write(brief)), BRIEF_CHARACTERS - len(remembered) - 2)
+    return f"{told}\n\n{remembered}" if remembered else told
 
 
 def memories(recalled: Sequence[Recalled]) -> str:
@@ -96,7 +101,12 @@ def memories(recalled: Sequence[Recalled]) -> str:
 def data(label: str, text: str) -> str:
     """Frame untrusted text; a marker inside it cannot close the frame."""
     inside = re.sub(r"<(/?)data\b", r"<\1 data", str(text), flags=re.IGNORECASE)
-    return f'<data label="{label}">\n{capped(inside, _FIELD_CHARACTERS)}\n</data>'
+    return f'<data label="{label}">\n{capped(inside, _FIELD_CHARACTERS)}{_END}'
+
+
+def _fitted(text: str, most: int) -> str:
+    cut = capped(text, most - len(_END))
+    return cut + _END if cut.count("<data ") > cut.count("</data>") else cut
 
 
 def _memory(item: Recalled) -> str:
@@ -129,11 +139,11 @@ def _work(brief: Mapping[str, Any]) -> str:
         ("Done when", _maybe("acceptance", brief.get("acceptance"))),
         ("Files the plan expects you to touch", _paths(brief.get("files", []))),
         ("What people asked for in this round", _feedback(brief)),
-        ("Your result of the round before", _json(brief.get("earlier"))),
-        ("Results of the steps before yours", _needs(brief.get("needs", []))),
-        ("The whole request, for orientation", data("request", brief["request"])),
-        ("Project", _project(brief)),
         ("Outcome", _OUTCOMES.get(brief.get("outcome", ""), "")),
+        ("Project", _project(brief)),
+        ("Results of the steps before yours", _needs(brief.get("needs", []))),
+        ("Your result of the round before", _json(brief.get("earlier"))),
+        ("The whole request, for orientation", data("request", brief["request"])),
     )
 
 
@@ -144,22 +154,18 @@ def _assemble(brief: Mapping[str, Any]) -> str:
         for file in brief.get("files", [])[:_LONGEST_LIST]
     )
     return _sections(
-        ("The request", data("request", brief["request"])),
+        (f"The request: {_line(brief['title'])}", data("request", brief["request"])),
+        ("Outcome", _OUTCOMES.get(brief.get("outcome", ""), "")),
         ("Project", _project(brief)),
         (f"Round {brief.get('round', 1)}", _feedback(brief)),
-        ("What the agents report", _needs(brief.get("steps", []))),
+        ("The platform's own run of the checks", _json(brief.get("checks"))),
+        ("Warnings the platform will show", _json(brief.get("warnings"), most=8_000)),
         (
             f"What changed: +{brief.get('added', 0)} -{brief.get('removed', 0)}",
-            data("diff", changed),
+            _maybe("diff", changed),
         ),
-        ("The platform's own run of the checks", _json(brief.get("checks"))),
-        ("Warnings the platform will show", _json(brief.get("warnings"))),
-        ("Outcome", _OUTCOMES.get(brief.get("outcome", ""), "")),
+        ("What the agents report", _needs(brief.get("steps", []))),
     )
-
-
-def _generic(brief: Mapping[str, Any]) -> str:
-    return _sections(*((key, _json(value)) for key, value in brief.items()))
 
 
 _BRIEFS: tuple[tuple[Callable[[Mapping[str, Any]], bool], Callable[[Mapping[str, Any]], str]], ...]
@@ -195,9 +201,10 @@ def _feedback(brief: Mapping[str, Any]) -> str:
 
 
 def _needs(needs: Sequence[Mapping[str, Any]]) -> str:
+    each = min(_FIELD_CHARACTERS, _RESULTS_CHARACTERS // max(1, len(needs)))
     return "\n\n".join(
         f"### {_line(need['key'])} ({_line(need['agent'])}): {_line(need['title'])}\n"
-        + _json(need.get("result"))
+        + _json(need.get("result"), most=each)
         for need in needs
     )
 
@@ -213,13 +220,14 @@ def _paths(paths: Sequence[str]) -> str:
 def _counted(brief: Mapping[str, Any]) -> str:
     files, total = brief.get("files", []), brief.get("files_total", 0)
     shown = min(len(files), _LONGEST_LIST)
-    return f"{total} in all" if total <= shown else f"the first {shown} of {total}"
+    return f"{total} in all" if total <= shown else f"{shown} of {total}, top folders first"
 
 
-def _json(value: Any) -> str:
+def _json(value: Any, *, most: int = _FIELD_CHARACTERS) -> str:
     if value in (None, "", [], {}):
         return ""
-    return data("json", json.dumps(value, ensure_ascii=False, indent=1, default=str))
+    told = json.dumps(value, ensure_ascii=False, indent=1, default=str)
+    return data("json", capped(told, most))
 
 
 def _maybe(label: str, text: str | None) -> str:

@@ -50,6 +50,7 @@ WORK = {
     "bundled": False,
 }
 ASSEMBLE = {
+    "title": "Round once",
     "request": "Fix the rounding",
     "project": "acme",
     "outcome": "change",
@@ -90,7 +91,7 @@ def _memory(content: str):
                 "`coder`",
                 "Codes.",
                 "a.py",
-                "the first 1 of 9",
+                "1 of 9, top folders first",
                 "at most 8 steps",
             ],
         ),
@@ -140,6 +141,24 @@ def test_a_long_brief_is_cut_and_says_so() -> None:
     prompt = _prompt({**WORK, "instructions": "x" * 500_000, "request": "y" * 500_000})
     assert len(prompt) <= prompting.BRIEF_CHARACTERS
     assert "characters left out" in prompt
+
+
+def test_reports_of_any_length_crowd_nothing_out_of_a_brief() -> None:
+    long = {**WORK["needs"][0], "result": {"summary": "Seen.", "report": "x" * 20_000}}
+    brief = {**ASSEMBLE, "steps": [long] * 8, "request": "y" * 20_000}
+    brief["warnings"] = [{"kind": "secret", "path": f"file-{n}", "line": 1} for n in range(200)]
+    prompt = _prompt(brief, [_memory("Round once.")])
+    told = ["Files of the repository change.", '"passed": 3', "file-0", "a.py: modified"]
+    assert [part for part in told if part not in prompt] == []
+    assert prompt.count("Seen.") == 8
+    assert "on 2026-03-04: Round once." in prompt
+
+
+def test_a_brief_that_is_cut_still_closes_its_frames() -> None:
+    feedback = [{**WORK["feedback"][0], "hunk": "+" * 16_000}] * 9
+    prompt = _prompt({**WORK, "feedback": feedback}, [_memory("Round once.")])
+    assert len(prompt) <= prompting.BRIEF_CHARACTERS
+    assert prompt.count("<data ") == prompt.count("</data>")
 
 
 def test_memories_come_with_id_date_and_approver() -> None:
