@@ -43,8 +43,7 @@ def capped(text: str, limit: int) -> str:
     return text[: max(0, limit - len(note))] + note
 
 
-@cache
-def _secrets() -> tuple[tuple[str, str], ...]:
+def _secrets() -> list[tuple[str, str]]:
     known = {
         "OPENAI_API_KEY": settings.OPENAI_API_KEY,
         "ANTHROPIC_API_KEY": settings.ANTHROPIC_API_KEY,
@@ -55,9 +54,10 @@ def _secrets() -> tuple[tuple[str, str], ...]:
     }
     # The longest first: a secret may contain another.
     found = [(name, value) for name, value in known.items() if len(value) >= _SHORTEST_SECRET]
-    return tuple(sorted(found, key=lambda item: -len(item[1])))
+    return sorted(found, key=lambda item: -len(item[1]))
 
 
+@cache
 def _password_in(url: str) -> str:
     try:
         return unquote(urlsplit(url).password or "")
