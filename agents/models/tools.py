@@ -79,7 +79,8 @@ class Grant(models.Model):
         models.CharField(max_length=300),
         default=list,
         blank=True,
-        help_text="Globs a write must match, e.g. docs/** or *.md. Empty: any path of the workspace.",
+        help_text="Globs a write must match, e.g. docs/** or *.md; one that begins with ! refuses what it "
+        "matches, e.g. !tests/**. Empty: any path of the workspace.",
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
