@@ -114,15 +114,16 @@ def prepare(material: Material) -> Assembly | NeedsHuman:
 def verify(assembly: Assembly, draft: ProposalDraft) -> list[Verified]:
     """Check every claim of the draft, and those of agents it left out. Blocks: git.
 
-    A claim an aggregator drops would otherwise be a claim nobody checks.
+    A claim an aggregator drops would otherwise be a claim nobody checks, and one it words anew
+    would be shown as the agent's: what an agent claimed is taken from the agent's own result.
     """
     stated: dict[tuple[str, str], tuple[StatedClaim, Step | None]] = {}
     theirs = [
         (claim, step) for step in assembly.material.latest for claim in planning.claims_of(step)
     ]
-    for claim, step in ((claim, None) for claim in draft.claims):
-        author = next((s for c, s in theirs if _same(c, claim)), step)
-        stated.setdefault(_signature(claim), (claim, author))
+    for claim in draft.claims:
+        own, author = next(((c, s) for c, s in theirs if _same(c, claim)), (claim, None))
+        stated.setdefault(_signature(own), (own, author))
     for claim, author in theirs:
         stated.setdefault(_signature(claim), (claim, author))
     return [_verified(assembly, claim, author) for claim, author in stated.values()]

@@ -111,6 +111,17 @@ def test_claim_the_aggregator_left_out_is_checked_all_the_same(task, store):
     assert material.latest[0].key == "a"
 
 
+def test_claim_keeps_the_words_and_the_check_of_the_agent(task, store):
+    planned(task, plan_step("a"))
+    work(store, claim_one().step, {"README.md": b"other\n"}, CHANGED)
+    _, made = assemble()
+    softer = CHANGED.model_copy(update={"text": "README is nearly untouched."})
+    weaker = CHANGED.model_copy(update={"check": Check(kind="none")})
+    draft = DRAFT.model_copy(update={"claims": [softer, weaker]})
+    verified = assembling.verify(made, draft)
+    assert [(one.claim, one.verdict) for one in verified] == [(CHANGED, "contradicted")]
+
+
 def test_proposal_names_its_commits_and_its_versions(task, store):
     planned(task, plan_step("a"))
     work(store, claim_one().step, {"a.txt": b"x\n"}, CHANGED)
