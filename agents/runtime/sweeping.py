@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -39,14 +41,13 @@ def help_stuck_tasks() -> int:
 
 
 async def remove_leftovers() -> None:
-    """Remove the workspaces of attempts that no longer hold their step."""
-    folders = await in_files(_folders)
-    if not folders:
-        return
-    wanted = await in_db(_wanted, list(folders))
-    for name, found in folders.items():
-        if name not in wanted:
-            await in_files(_remove, found)
+    """Remove the workspaces of attempts that no longer hold their step, and then empty folders."""
+    if folders := await in_files(_folders):
+        wanted = await in_db(_wanted, list(folders))
+        for name, found in folders.items():
+            if name not in wanted:
+                await in_files(_remove, found)
+    await in_files(_remove_empty)
 
 
 def _help(task: Task) -> None:
@@ -73,7 +74,7 @@ def _folders() -> dict[tuple[uuid.UUID, int], list[Path]]:
     found: dict[tuple[uuid.UUID, int], list[Path]] = {}
     for path in _root().glob("*/*"):
         step, _, rest = path.name.partition(".")
-        attempt = rest.removesuffix(".json")
+        attempt = rest.partition(".")[0]  # what lies beside the folder ends in .json or .draft
         try:
             key = uuid.UUID(step), int(attempt)
         except ValueError:
@@ -93,6 +94,12 @@ def _remove(paths: list[Path]) -> None:
             remove_folder(path)
         else:
             path.unlink(missing_ok=True)
-    for path in paths:
-        if path.parent.is_dir() and not any(path.parent.iterdir()):
-            path.parent.rmdir()
+
+
+def _remove_empty() -> None:
+    """Remove task folders that have held nothing for a while: a new one is about to be filled."""
+    before = time.time() - _QUIET.total_seconds()
+    for folder in _root().glob("*"):
+        with contextlib.suppress(OSError):  # not empty, or gone already
+            if folder.stat().st_mtime < before:
+                folder.rmdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from datetime import timedelta
 
@@ -69,8 +70,14 @@ async def test_only_folders_of_running_attempts_stay(task, settings, tmp_path):
     for name in (f"{step.pk}.1", f"{step.pk}.0", f"{uuid.uuid4()}.1", "notes-of-an-admin"):
         (root / name).mkdir(parents=True)
     (root / f"{step.pk}.0.json").write_text("[]")
+    (root / f"{step.pk}.0.draft").write_text("half a file")
+    over, fresh = root.with_name(str(uuid.uuid4())), root.with_name(str(uuid.uuid4()))
+    over.mkdir()
+    os.utime(over, (0, 0))
+    fresh.mkdir()
     await sweeping.remove_leftovers()
     assert sorted(path.name for path in root.iterdir()) == [f"{step.pk}.1", "notes-of-an-admin"]
+    assert (over.exists(), fresh.exists()) == (False, True)
 
 
 @pytest.mark.django_db(transaction=True)
