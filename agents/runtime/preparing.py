@@ -6,8 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
-
 from agents import assembling, cautions, meters, reconciling, storable
 from agents.lifecycle import StepKind, StepState
 from agents.limits import Limits
@@ -188,10 +186,6 @@ def _keep_base(step: Step, base: str) -> None:
 async def _workspace(step: Step, facts: _Facts, base: str) -> Workspace | None:
     if not facts.scope.tools and step.kind != StepKind.WORK:
         return None
-    # One folder per attempt: a worker that lost its lease unknowingly spoils nobody's files.
-    name = f"{step.pk}.{step.attempt}"
-    folder = settings.DATA_DIR / "workspaces" / str(step.task_id) / name
-    project = step.task.project
-    workspace = Workspace(Store.of(project), folder, project=project)
+    workspace = Workspace.for_step(step)
     await in_files(workspace.materialise, facts.tree or base)
     return workspace

@@ -65,8 +65,12 @@ class Workspace:
 
     @classmethod
     def for_step(cls, step: Step) -> Workspace:
-        """Return the workspace of a step; nothing is written yet."""
-        folder = settings.DATA_DIR / "workspaces" / str(step.task_id) / str(step.pk)
+        """Return the workspace of a step's attempt; nothing is written yet.
+
+        One folder per attempt: a worker that lost its lease unknowingly spoils nobody's files.
+        """
+        name = f"{step.pk}.{step.attempt}"
+        folder = settings.DATA_DIR / "workspaces" / str(step.task_id) / name
         project = step.task.project
         return cls(Store.of(project), folder, project=project)
 
@@ -82,11 +86,6 @@ class Workspace:
         self.folder.mkdir(parents=True, mode=0o755)
         write_files(self.store, entries, self.folder)
         self._manifest.write_text(json.dumps([[e.path, e.mode, e.blob, e.size] for e in entries]))
-
-    @property
-    def ready(self) -> bool:
-        """Tell whether the folder is there and whole."""
-        return self.folder.is_dir() and self._manifest.is_file()
 
     def snapshot(self) -> str:
         """Store the folder as a tree and return it.

@@ -85,7 +85,7 @@ def test_every_change_is_in_the_snapshot(workspace):
 def test_a_restarted_worker_goes_on_with_the_same_folder(workspace):
     workspace.write("a.txt", b"changed")
     again = Workspace(workspace.store, workspace.folder)
-    assert again.ready
+    assert again.folder.is_dir()
     assert again.snapshot() == workspace.snapshot()
 
 
@@ -101,7 +101,7 @@ def test_removing_leaves_nothing_and_may_be_repeated(workspace):
     workspace.remove()
     workspace.remove()
     assert list(workspace.folder.parent.iterdir()) == []
-    assert not workspace.ready
+    assert not workspace.folder.is_dir()
 
 
 def test_links_and_submodules_of_the_repository_stay_as_they_are(workspace):
@@ -149,7 +149,7 @@ def test_a_hostile_tree_is_refused_before_anything_is_written(workspace, path):
     tree = _hostile_tree(workspace.store, path)
     with pytest.raises((DangerousPath, GitFailed)):
         workspace.materialise(tree)
-    assert workspace.ready  # what was there before is still there
+    assert workspace.folder.is_dir()  # what was there before is still there
 
 
 def test_a_tree_with_a_link_in_the_way_of_a_file_is_refused(workspace, tmp_path):
@@ -180,7 +180,7 @@ def test_a_tree_too_large_is_refused_before_anything_is_written(workspace, monke
     monkeypatch.setattr("agents.workspace.files.MAX_FILES", 3)
     with pytest.raises(TooLarge):
         workspace.materialise(base)
-    assert workspace.ready
+    assert workspace.folder.is_dir()
 
 
 def test_a_name_that_is_no_text_stays_in_the_tree(tmp_path, repository):
