@@ -15,7 +15,7 @@ from agents import dispatch
 from agents.events import Kind
 from agents.lifecycle import StepKind, StepState
 from agents.limits import Limits
-from agents.models import Agent, AgentRole, Step, Task
+from agents.models import AgentRole, AgentVersion, Step, Task
 from projects import audit
 from projects.access import is_lead, require_member
 from projects.exceptions import CountersignError, InvalidInput
@@ -23,7 +23,6 @@ from projects.exceptions import CountersignError, InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agents.models import AgentVersion
     from projects.models import Project, User
 
 MAX_CHARACTERS = 20_000
@@ -174,14 +173,8 @@ def _specialists(slugs: Any) -> list[str]:
         return []
     if not isinstance(slugs, list) or not all(isinstance(slug, str) for slug in slugs):
         raise InvalidInput("agents", "agents must be a list of agent names.")
-    known = set(
-        Agent.objects.filter(
-            slug__in=[slug for slug in slugs if slug.isascii() and "\0" not in slug],
-            role=AgentRole.SPECIALIST,
-            enabled=True,
-            versions__published_at__isnull=False,
-        ).values_list("slug", flat=True)
-    )
+    versions = AgentVersion.objects.in_use(AgentRole.SPECIALIST)
+    known = {version.agent.slug for version in versions} & set(slugs)
     if unknown := [slug for slug in slugs if slug not in known]:
         raise InvalidInput("agents", f"There is no enabled agent {unknown[0]!a} that does steps.")
     return sorted(known)
@@ -228,8 +221,7 @@ def _create(task: Task) -> None:
 
 
 def _router() -> AgentVersion:
-    agent = Agent.objects.filter(role=AgentRole.ROUTER, enabled=True).first()
-    version = agent.published() if agent else None
+    version = AgentVersion.objects.in_use(AgentRole.ROUTER).first()
     if version is None:
         raise CountersignError(
             "No router agent is enabled, so nothing can be planned and nothing was submitted. "

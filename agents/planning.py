@@ -12,14 +12,14 @@ from agents.events import Kind
 from agents.lifecycle import StepKind, StepState, TaskState
 from agents.limits import Limits
 from agents.messages import StatedClaim
-from agents.models import Agent, AgentRole, Step, StepDependency
+from agents.models import AgentRole, AgentVersion, Step, StepDependency
 from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agents.messages import Plan, PlanStep
-    from agents.models import AgentVersion, Task
+    from agents.models import Task
 
 ROUTE = "route"
 ASSEMBLE = "assemble"
@@ -28,11 +28,10 @@ _OURS = (ASSEMBLE, "reconcile")  # keys of steps that no plan makes
 
 def specialists(task: Task) -> dict[str, AgentVersion]:
     """Return the published versions of the agents this task may use, by slug."""
-    agents = Agent.objects.filter(enabled=True, role=AgentRole.SPECIALIST)
+    versions = AgentVersion.objects.in_use(AgentRole.SPECIALIST)
     if task.requested_agents:
-        agents = agents.filter(slug__in=task.requested_agents)
-    published = ((agent.slug, agent.published()) for agent in agents)
-    return {slug: version for slug, version in published if version is not None}
+        versions = versions.filter(agent__slug__in=task.requested_agents)
+    return {version.agent.slug: version for version in versions}
 
 
 def problems(plan: Plan, task: Task) -> list[str]:
@@ -140,8 +139,7 @@ def _listed(each: PlanStep) -> dict[str, Any]:
 
 
 def _aggregator() -> AgentVersion:
-    agent = Agent.objects.filter(role=AgentRole.AGGREGATOR, enabled=True).first()
-    version = agent.published() if agent else None
+    version = AgentVersion.objects.in_use(AgentRole.AGGREGATOR).first()
     if version is None:
         raise CountersignError(
             "No aggregator agent is enabled, so no proposal can be made. Ask an admin to enable one."

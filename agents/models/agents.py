@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
@@ -89,6 +91,16 @@ class Agent(models.Model):
         return self.versions.filter(published_at__isnull=False).order_by("-number").first()
 
 
+class AgentVersionQuerySet(models.QuerySet["AgentVersion"]):
+    """Versions as new steps get them."""
+
+    def in_use(self, role: str) -> AgentVersionQuerySet:
+        """Keep the newest published version of each enabled agent of a role, with its agent."""
+        found = self.filter(published_at__isnull=False, agent__enabled=True, agent__role=role)
+        newest = found.select_related("agent").order_by("agent__slug", "-number")
+        return newest.distinct("agent__slug")
+
+
 class AgentVersion(models.Model):
     """Instructions, model and limits of an agent; immutable once published (a trigger holds it)."""
 
@@ -106,6 +118,8 @@ class AgentVersion(models.Model):
     published_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False
     )
+
+    objects: ClassVar[AgentVersionQuerySet] = AgentVersionQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         ordering = ["agent", "-number"]
