@@ -94,9 +94,16 @@ class Check(Message):
             "text_present / text_absent: `text` is / is not in the files matching `paths`."
         )
     )
-    path: str = Field(default="", max_length=300)
-    paths: list[Path] = Field(default_factory=list, max_length=20)
-    text: str = Field(default="", max_length=300)
+    path: str = Field(default="", max_length=300, description="One file, for file_unchanged.")
+    paths: list[Path] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Files or globs: `docs/**` is all below docs, `docs/*` only what lies in it, "
+        "`*.md` that name in any folder. Empty, for a text: every file.",
+    )
+    text: str = Field(
+        default="", max_length=300, description="Exact text, with capitals; no pattern."
+    )
 
 
 class StatedClaim(Message):

@@ -22,7 +22,8 @@ KEY = "reconcile"
 _WHAT = (
     "Work that was done side by side changes the same lines. Both versions are in the files, between "
     "lines that begin with <<<<<<<, ======= and >>>>>>>. Make of each place one version that keeps "
-    "what both wanted, remove every such line, and change nothing else. Files: {files}."
+    "what both wanted, remove every such line, and change nothing else. Where no such "
+    "line is left, do only what people ask for. Files: {files}."
 )
 
 
