@@ -14,7 +14,7 @@ from approvals.deciding import ApprovalExpired, StaleApproval, decide
 from approvals.exceptions import UnknownApproval
 from approvals.models import Approval, Effect, Signature
 from approvals.reproposing import propose_again, request_again
-from approvals.selectors import counts, inbox
+from approvals.selectors import count_needs_you, needs_you
 from projects.exceptions import NotAllowed, TransitionRefused
 from projects.models import Membership
 from tests.approval_fixtures import end_time, make_change, make_report, make_repository, move_main
@@ -182,10 +182,9 @@ def test_proposing_again_what_expired_asks_again(expired, lead):
 
 def test_an_approval_that_ended_undecided_needs_somebody_in_the_inbox(expired, lead, requester):
     for person in (lead, requester):
-        rows = inbox(person)
-        assert [(row.kind, row.approval) for row in rows] == [("ask_again", expired)]
-        assert rows[0].reason == expiring.EXPIRED
-        assert counts(person)["needs_you"] == 1
+        (row,) = needs_you(person).again
+        assert (row, row.reason) == (expired, expiring.EXPIRED)
+        assert count_needs_you(person, cap=100) == 1
 
 
 def test_the_approval_of_a_task_stopped_from_below_is_withdrawn(approval):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from agents.models import Task
 from approvals import selectors
 from approvals.models import Approval
 from countersign.console import looks, sentences
@@ -56,8 +55,8 @@ class NeedsYou:
 
 def needs_you(user: User) -> NeedsYou:
     """Return what this person is asked, most urgent first."""
-    found = selectors.inbox(user, "needs_you")
-    pending = [_row(row.approval) for row in found if row.kind == "approval" and row.approval]
+    asked = selectors.needs_you(user)
+    pending = [_row(approval) for approval in asked.pending]
     first = [row for row in pending if row.round == 1]
     groups = (
         ("timer", "Due within 1 hour", [row for row in first if row.urgency == "now"]),
@@ -66,8 +65,8 @@ def needs_you(user: User) -> NeedsYou:
         ("undo-2", "Sent back, new round ready", [row for row in pending if row.round > 1]),
     )
     return NeedsYou(
-        questions=[row.escalation for row in found if row.escalation],
-        again=[_row(row.approval) for row in found if row.kind == "ask_again" and row.approval],
+        questions=asked.questions,
+        again=[_row(approval) for approval in asked.again],
         groups=[group for group in groups if group[2]],
     )
 
@@ -75,8 +74,7 @@ def needs_you(user: User) -> NeedsYou:
 def with_agents(user: User) -> list[sentences.TaskRow]:
     """Return the tasks agents are at, in the projects of this person."""
     tasks = (
-        Task.objects.visible_to(user)
-        .filter(state__in=selectors.WITH_AGENTS)
+        selectors.with_agents(user)
         .select_related("project", "requester")
         .prefetch_related("steps__agent")
         .order_by("-id")[: selectors.ROWS]
@@ -86,8 +84,7 @@ def with_agents(user: User) -> list[sentences.TaskRow]:
 
 def decided(user: User) -> list[Row]:
     """Return what was decided, or ended undecided, newest first."""
-    found = selectors.inbox(user, "decided")
-    return [_row(row.approval) for row in found if row.approval]
+    return [_row(approval) for approval in selectors.decided(user)]
 
 
 def decided_today(user: User) -> int:
@@ -113,23 +110,20 @@ def closer_look(user: User, key: uuid.UUID) -> dict[str, Any]:
     }
 
 
-def _row(approval: Approval) -> Row:
-    line = selectors.approval_row(approval)
-    checks, claims, effects = (
-        getattr(approval, f"sealed_{name}") for name in ("checks", "claims", "effects")
-    )
-    verdicts = [claim["verdict"] for claim in claims]
+def _row(approval: Any) -> Row:  # with the sealed facts selectors load beside it
+    checks, effects = approval.sealed_checks, approval.sealed_effects
+    verdicts = [claim["verdict"] for claim in approval.sealed_claims]
     left = approval.expires_at - timezone.now()
     return Row(
         approval=approval,
-        title=line.title,
-        round=line.round,
+        title=approval.sealed_title,
+        round=approval.sealed_round,
         effect=effects[0] if effects else {},
         checks=checks_of(checks) if checks else None,
         proven=verdicts.count("proven"),
         claims=len(verdicts),
         contradicted=verdicts.count("contradicted"),
-        agents=line.agents,
+        agents=approval.sealed_agents,
         look=looks.of_approval(approval),
         urgency=_urgency(left),
         left=max(left, timedelta()),

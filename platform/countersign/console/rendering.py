@@ -31,7 +31,7 @@ def page(
 
 def shell_of(user: User) -> dict[str, Any]:
     """Return what the navigation shows this person."""
-    inbox = selectors.counts(user, cap=_COUNT_AT_MOST)["needs_you"]
+    inbox = selectors.count_needs_you(user, cap=_COUNT_AT_MOST)
     return {
         "shell": {
             "inbox": inbox,

@@ -161,11 +161,8 @@ def _newer(approval: Approval) -> Approval | None:
 
 def _queue(approval: Approval, user: User) -> dict[str, Any]:
     """Return the place among what waits for this person, with the neighbours."""
-    waiting = [
-        (row.approval.pk, row.task.number, row.round)
-        for row in selectors.inbox(user, "needs_you")
-        if row.kind == "approval" and row.approval
-    ]
+    pending: list[Any] = selectors.needs_you(user).pending
+    waiting = [(row.pk, row.task.number, row.sealed_round) for row in pending]
     place = next((index for index, row in enumerate(waiting) if row[0] == approval.pk), None)
     if place is None:
         return {}
