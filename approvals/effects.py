@@ -123,6 +123,7 @@ def _do(effect: Effect) -> dict[str, Any]:
             return merging.merge(effect)
         case EffectKind.DELIVER:
             verifying.require_signed(effect)
+            verifying.require_same_report(effect)
             return {"to": effect.arguments["to"], "proposal": str(effect.approval.proposal_id)}
         case _:
             raise Refused(f"This version cannot carry out {effect.kind}. Nothing was done.")

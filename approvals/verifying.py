@@ -91,6 +91,15 @@ def _require_signers(approval: Approval) -> None:
         raise Refused(f"{needed} signatures are needed and {good} are there. Nothing was done.")
 
 
+def require_same_report(effect: Effect) -> None:
+    """Raise Refused unless the stored report is the sealed one, to the letter."""
+    approval = effect.approval
+    sealed, stored = approval.snapshot["proposal"], approval.proposal
+    for name in ("kind", "title", "summary", "report"):
+        if sealed[name] != getattr(stored, name):
+            raise _drift(f"the {name} of what was to be delivered")
+
+
 def require_same_objects(store: Store, approval: Approval, sealed: dict[str, Any]) -> None:
     """Raise Refused unless git's own objects are the sealed ones, hunk for hunk."""
     if not snapshots.same_repository(approval.project, sealed):

@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from agents.events import Kind
 from agents.lifecycle import TaskState
+from agents.models import Proposal
 from agents.workspace.git import Store
 from approvals import effects, policies, sealing
 from approvals.deciding import decide
@@ -118,6 +119,12 @@ def test_a_report_is_delivered(project, requester, lead, bare):
     assert effect.result["to"] == "Mira Ode"
     effect.approval.task.refresh_from_db()
     assert effect.approval.task.state == TaskState.DONE
+
+
+def test_another_report_than_the_sealed_one_is_not_delivered(project, requester, lead, bare):
+    effect = _approve(sealing.seal(make_report(project, requester)), lead)
+    Proposal.objects.update(report="Something else.")
+    _refused(effect, bare, "the report of what was to be delivered")
 
 
 def test_main_moved_between_decision_and_merge_merges_nothing(approved, bare):
