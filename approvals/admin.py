@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from approvals import policies
 from approvals.models import Approval, Comment, Effect, Policy, Signature
+from approvals.policies import RULES
 from projects.administration import (
     AuditedAdmin,
     LinesField,
@@ -39,7 +40,6 @@ _TONES = {
     "planned": "ink",
     "doing": "run",
 }
-RULES = ["signatures_needed", "undo_seconds", "expires_hours", "money_paths", "protected_paths"]
 
 
 class Stateful:
@@ -116,7 +116,8 @@ class PolicyAdmin(AuditedAdmin):
         if change and not names:
             return
         fields = {name: form.cleaned_data[name] for name in names}
-        new = policies.change(obj.project, by=request.user, **fields)
+        address = request.META.get("REMOTE_ADDR") or None
+        new = policies.change(obj.project, by=request.user, address=address, **fields)
         obj.pk = new.pk
         obj.refresh_from_db()
 

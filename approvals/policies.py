@@ -20,7 +20,7 @@ PROTECTED_PATHS = [
     "**/Jenkinsfile",
     "**/CODEOWNERS",
 ]
-SEALED_FIELDS = ("signatures_needed", "undo_seconds", "expires_hours", "money_paths")
+RULES = ("signatures_needed", "undo_seconds", "expires_hours", "money_paths", "protected_paths")
 
 
 def active_policy(project: Project) -> Policy:
@@ -40,7 +40,7 @@ def active_policy(project: Project) -> Policy:
         return Policy.objects.get(project=project, active=True)
 
 
-def change(project: Project, *, by: User, **fields: Any) -> Policy:
+def change(project: Project, *, by: User, address: str | None = None, **fields: Any) -> Policy:
     """Put a new version in force with these fields changed; the old version stays on record.
 
     Locks the active version, so two changes at once become two versions.
@@ -48,7 +48,7 @@ def change(project: Project, *, by: User, **fields: Any) -> Policy:
     old = active_policy(project)
     with transaction.atomic():
         old = Policy.objects.select_for_update().filter(project=project, active=True).get()
-        kept = {name: getattr(old, name) for name in (*SEALED_FIELDS, "protected_paths")}
+        kept = {name: getattr(old, name) for name in RULES}
         Policy.objects.filter(pk=old.pk).update(active=False)
         new = Policy(
             project=project, version=_next_version(project), created_by=by, **{**kept, **fields}
@@ -60,6 +60,7 @@ def change(project: Project, *, by: User, **fields: Any) -> Policy:
             subject=new,
             actor=by,
             project=project,
+            address=address,
             version=new.version,
             **{name: getattr(new, name) for name in fields},
         )

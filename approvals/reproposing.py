@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from projects.models import User
 
 
-def propose_again(approval: Approval, *, by: User) -> None:
+def propose_again(approval: Approval, *, by: User, address: str | None = None) -> None:
     """Rebuild a stale proposal on main as it is now; ask again for an expired decision.
 
     The requester or a lead may. Nobody's signature is carried over: what comes is sealed anew.
     """
     found = _latest(approval, by)
     if found.state == ApprovalState.EXPIRED:
-        request_again(found, by=by)
+        request_again(found, by=by, address=address)
         return
     if found.state != ApprovalState.STALE:
         raise TransitionRefused(
@@ -33,10 +33,10 @@ def propose_again(approval: Approval, *, by: User) -> None:
         )
     with transaction.atomic():
         rounds.propose_again(found.task, by=by)
-        _audit("approval.proposed_again", found, by)
+        _audit("approval.proposed_again", found, by, address)
 
 
-def request_again(approval: Approval, *, by: User) -> Approval:
+def request_again(approval: Approval, *, by: User, address: str | None = None) -> Approval:
     """Seal the same proposal anew after nobody decided in time; return the new approval.
 
     The requester or a lead may. The task stays in review meanwhile: time alone decides nothing.
@@ -48,7 +48,7 @@ def request_again(approval: Approval, *, by: User) -> Approval:
         )
     with transaction.atomic():
         sealed = sealing.seal(found.proposal)
-        _audit("approval.requested_again", found, by, sealed_anew=str(sealed.pk))
+        _audit("approval.requested_again", found, by, address, sealed_anew=str(sealed.pk))
     return sealed
 
 
@@ -68,12 +68,13 @@ def _latest(approval: Approval, by: User) -> Approval:
     return found
 
 
-def _audit(act: str, approval: Approval, by: User, **detail: str) -> None:
+def _audit(act: str, approval: Approval, by: User, address: str | None, **detail: str) -> None:
     audit.record(
         act,
         subject=approval,
         actor=by,
         project=approval.project,
+        address=address,
         task=approval.task.label,
         **detail,
     )

@@ -170,6 +170,10 @@ def changes_in(form: Any, formsets: Iterable[Any]) -> dict[str, Any]:
     detail: dict[str, Any] = {}
     if form.changed_data:
         detail["fields"] = list(form.changed_data)
+        # Switches and numbers with their new value; texts may hold a password.
+        now = {name: form.cleaned_data.get(name) for name in form.changed_data}
+        if plain := {name: value for name, value in now.items() if isinstance(value, int)}:
+            detail["now"] = plain
     for formset in formsets:
         changed = {
             "added": [str(row) for row in formset.new_objects],

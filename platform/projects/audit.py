@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
@@ -39,7 +40,7 @@ def record(
             at=timezone.now(),
             actor=actor,
             actor_label=actor.username if actor else "system",
-            address=address,
+            address=_plain(address),
             project=project,
             action=action,
             object_type=subject._meta.model_name,
@@ -50,6 +51,17 @@ def record(
         entry.digest = digest_of(entry)
         entry.save(force_insert=True)
     return entry
+
+
+def _plain(address: str | None) -> str | None:
+    """Return the address as the database gives it back, or nothing for what is none."""
+    try:
+        plain = str(ip_address((address or "").partition("%")[0]))
+    except ValueError:  # a socket's path, a test client's name
+        return None
+    field = AuditEntry._meta.get_field("address")
+    stored: str = field.to_python(plain)
+    return stored
 
 
 def digest_of(entry: AuditEntry) -> str:

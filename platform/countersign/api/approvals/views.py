@@ -88,8 +88,10 @@ class Signatures(Endpoint):
         """Approve, request changes or reject; in person only, and once."""
         approval, body = _approval(self, pk), self.body(SignatureInput)
         hunks = [HunkDecision(**hunk) for hunk in body.pop("hunks", [])]
-        address = request.META.get("REMOTE_ADDR") or None
-        signature = decide(approval.pk, by=self.person, hunks=hunks, address=address, **body)
+        via = "token" if self.token else "session"
+        signature = decide(
+            approval.pk, by=self.person, hunks=hunks, address=_address(request), via=via, **body
+        )
         return Response(SignedShape(signature).data, status=201)
 
 
@@ -109,7 +111,7 @@ class Undo(Endpoint):
         """Withdraw the effects before they begin: inside the undo window only."""
         approval = _approval(self, pk)
         self.body(EmptyInput)
-        undoing.undo(approval, by=self.person)
+        undoing.undo(approval, by=self.person, address=_address(request))
         return _shown(_approval(self, pk), request)
 
 
@@ -129,7 +131,7 @@ class ProposeAgain(Endpoint):
         """Put the same work up on main as it is now."""
         approval = _approval(self, pk)
         self.body(EmptyInput)
-        reproposing.propose_again(approval, by=self.person)
+        reproposing.propose_again(approval, by=self.person, address=_address(request))
         return _shown(_approval(self, pk), request)
 
 
@@ -141,6 +143,10 @@ def _approvals() -> models.QuerySet[Approval]:
 
 def _approval(view: Endpoint, pk: uuid.UUID) -> Approval:
     return view.find(_approvals(), pk, what="approval")
+
+
+def _address(request: Request) -> str | None:
+    return request.META.get("REMOTE_ADDR") or None
 
 
 def _shown(approval: Approval, request: Request) -> Response:

@@ -80,10 +80,10 @@ def again(request: PersonRequest, number: int, round_number: int) -> HttpRespons
         if approval.state == ApprovalState.PENDING:
             _mark_if_stale(request, approval)
         if approval.state == ApprovalState.EXPIRED:
-            reproposing.request_again(approval, by=request.user)
+            reproposing.request_again(approval, by=request.user, address=address_of(request))
             messages.success(request, "It waits for a signature again.")
             return redirect("console:review", number, round_number)
-        reproposing.propose_again(approval, by=request.user)
+        reproposing.propose_again(approval, by=request.user, address=address_of(request))
         messages.success(request, "The work is merged onto main as it is now and checked again.")
     except CountersignError as error:
         messages.error(request, str(error))
