@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -206,6 +207,10 @@ class StepGuard(AbstractCapability[None]):
         except (ToolFailedError, ToolRetryError) as refusal:
             return _failure(str(refusal))
         except Halted:
+            raise
+        except asyncio.CancelledError:
+            if self.work.workspace is not None:
+                self.work.workspace.abandoned.set()  # a thread cannot be cancelled: it is told
             raise
         except Exception:
             # What broke is ours, not the model's: the log has it, the model learns that it failed.

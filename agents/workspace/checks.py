@@ -16,6 +16,8 @@ from agents.workspace.exceptions import DangerousPath, SandboxUnavailable, TooLa
 from agents.workspace.files import remove_folder, write_files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agents.workspace.files import Checked
     from agents.workspace.git import Store
     from agents.workspace.running import Run
@@ -69,8 +71,13 @@ class CheckReport(BaseModel):
         return f"{self.passed} pass"
 
 
-def run_checks(project: Checked, store: Store, tree: str) -> CheckReport:
-    """Run the checks on a copy of a tree that is thrown away; blocks, so use a thread."""
+def run_checks(
+    project: Checked, store: Store, tree: str, *, stopped: Callable[[], bool] = lambda: False
+) -> CheckReport:
+    """Run the checks on a copy of a tree that is thrown away; blocks, so use a thread.
+
+    `stopped` is asked all the while: the run ends at once when nobody waits for it any more.
+    """
     command = project.checks_command.strip()
     if not command:
         return CheckReport(why_not="The project has no checks command.")
@@ -85,6 +92,7 @@ def run_checks(project: Checked, store: Store, tree: str) -> CheckReport:
                     folder=folder,
                     seconds=CHECK_SECONDS,
                     allow_rlimits_only=project.allow_rlimits_only,
+                    stopped=stopped,
                 )
         except (SandboxUnavailable, DangerousPath, TooLarge) as refusal:
             return CheckReport(command=command, why_not=str(refusal))

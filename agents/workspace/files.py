@@ -62,6 +62,8 @@ class Workspace:
         self._aside = aside or folder.parent
         # A model may call tools side by side: one change or reading of the whole at a time.
         self.lock = threading.RLock()
+        # Set when its step was taken away: what still runs for it ends.
+        self.abandoned = threading.Event()
 
     @classmethod
     def for_step(cls, step: Step) -> Workspace:

@@ -9,6 +9,10 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HEAD_BYTES = 64 * 1024
 TAIL_BYTES = 192 * 1024
@@ -56,9 +60,18 @@ class _Output:
 
 
 def run_bounded(
-    arguments: list[str], *, seconds: float, sandbox: str, cwd: str, env: dict[str, str]
+    arguments: list[str],
+    *,
+    seconds: float,
+    sandbox: str,
+    cwd: str,
+    env: dict[str, str],
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Run:
-    """Run a program with exactly this environment; its whole group is killed at the end."""
+    """Run a program with exactly this environment; its whole group is killed at the end.
+
+    The end is its own, the time limit, or when `stopped` says that nobody waits for it any more.
+    """
     started = time.monotonic()
     process = subprocess.Popen(  # noqa: S603 - the caller's program, no shell
         arguments,
@@ -71,7 +84,7 @@ def run_bounded(
     )
     output = _Output()
     try:
-        finished = _read(process, output, started + seconds)
+        finished = _read(process, output, started + seconds, stopped)
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -88,8 +101,10 @@ def run_bounded(
     )
 
 
-def _read(process: subprocess.Popen[bytes], output: _Output, until: float) -> bool:
-    """Collect output until the program ends; False when the time is up first.
+def _read(
+    process: subprocess.Popen[bytes], output: _Output, until: float, stopped: Callable[[], bool]
+) -> bool:
+    """Collect output until the program ends; False when the time is up or it is stopped first.
 
     The end is the program's own, not the end of its pipe: a child left behind may hold that open.
     """
@@ -100,7 +115,7 @@ def _read(process: subprocess.Popen[bytes], output: _Output, until: float) -> bo
     with selectors.DefaultSelector() as selector:
         selector.register(handle, selectors.EVENT_READ)
         open_ = True
-        while (left := until - time.monotonic()) > 0:
+        while (left := until - time.monotonic()) > 0 and not stopped():
             ended = process.poll() is not None
             if open_ and selector.select(0 if ended else min(left, 0.05)):
                 data = os.read(handle, 65_536)

@@ -11,12 +11,15 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from django.conf import settings
 
 from agents.workspace.exceptions import SandboxUnavailable
 from agents.workspace.running import Run, run_bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Mode = Literal["bubblewrap", "rlimits"]
 
@@ -67,6 +70,7 @@ def run(
     seconds: float,
     allow_rlimits_only: bool,
     read_only: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Run:
     """Run a shell command in a copy of a folder; blocks, so use a thread.
 
@@ -86,6 +90,7 @@ def run(
             sandbox="bubblewrap",
             cwd="/",
             env={},
+            stopped=stopped,
         )
     if available() is None or not allow_rlimits_only:
         raise SandboxUnavailable
@@ -96,6 +101,7 @@ def run(
             sandbox="rlimits",
             cwd=str(folder),
             env=_environment(home),
+            stopped=stopped,
         )
 
 

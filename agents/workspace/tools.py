@@ -154,7 +154,10 @@ class WorkspaceTools:
         if self.workspace.project is None:
             return CheckReport(why_not="No checks command is set here.")
         tree = self.workspace.snapshot()
-        return checks.run_checks(self.workspace.project, self.workspace.store, tree)
+        stopped = self.workspace.abandoned.is_set
+        return checks.run_checks(
+            self.workspace.project, self.workspace.store, tree, stopped=stopped
+        )
 
     def _below(self, path: str) -> list[tuple[str, int]]:
         wanted = path.removeprefix("./").strip("/")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import pytest
 
 from agents.models import Attempt, Event, ToolCall
@@ -15,7 +18,7 @@ from agents.workspace.demo import CHECKS_COMMAND, SCENARIO, create_demo_reposito
 from agents.workspace.files import Workspace
 from agents.workspace.git import Store
 from projects.models import Project
-from tests.thinking_fixtures import brief_of, make_step, make_task, make_work
+from tests.thinking_fixtures import brief_of, make_step, make_task, make_work, on_files
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -124,3 +127,22 @@ async def test_the_docs_claim_is_contradicted_then_proven_in_round_two(task) -> 
     assert again.status == "done", again.summary
     verdict, _ = verify(again.claims[0], store=store, base=base, head=final, checks=unrun)
     assert verdict == "proven"
+
+
+async def test_checks_end_with_the_attempt_they_run_for(task) -> None:
+    task.project.checks_command = "sleep 100"
+
+    def prepare():
+        step = make_step(task, "coder", key="fix-rounding")
+        step.task = task
+        return on_files(step, brief=brief_of(step, bundled=True))
+
+    acting = asyncio.create_task(perform(await in_db(prepare)))
+    while not await in_db(ToolCall.objects.filter(tool="run_checks").exists):
+        assert not acting.done(), acting.result()
+        await asyncio.sleep(0.02)
+    acting.cancel()
+    began = time.monotonic()
+    with pytest.raises(asyncio.CancelledError):
+        await acting
+    assert time.monotonic() - began < 10

@@ -257,3 +257,11 @@ def test_a_project_without_checks_says_so(tmp_path):
 
     report = run_checks(Bare(), Store(tmp_path, repository="/x", main="main"), "0" * 40)
     assert (report.ran, report.why_not) == (False, "The project has no checks command.")
+
+
+def test_run_ends_when_nobody_waits_for_it_any_more():
+    asked = iter([False, False, True])
+    done = run_bounded(
+        ["sleep", "60"], seconds=60, sandbox="", cwd="/", env={}, stopped=lambda: next(asked)
+    )
+    assert (done.exit_code, done.seconds < 10) == (None, True)
