@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.db import transaction
+from django.db.models import Q
 from django.template.response import TemplateResponse
 
 from memory import lessons
@@ -62,8 +63,9 @@ class MemoryAdmin(ReadOnlyAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Memory]:
-        """Load what every page names."""
-        return super().get_queryset(request).select_related("project", "superseded_by")
+        """Load what every page names; a private memory is its owner's alone, admins included."""
+        rows = super().get_queryset(request).select_related("project", "superseded_by")
+        return rows.filter(Q(owner=None) | Q(owner_id=request.user.pk))
 
     def has_remove_permission(self, request: HttpRequest) -> bool:
         """Let admins take memories away."""

@@ -79,3 +79,12 @@ def test_forgotten_memory_still_opens(as_admin, memories):
     page = reverse("admin:memory_memory_change", args=[memories[0].pk])
     assert as_admin.get(page).status_code == 200
     assert "(forgotten)" in as_admin.get(reverse(LIST)).content.decode()
+
+
+def test_a_private_memory_is_not_shown_to_admins(as_admin, memories, lead):
+    Memory.objects.filter(pk=memories[0].pk).update(owner=lead)
+    page = as_admin.get(reverse(LIST)).content.decode()
+    assert "Round tax once." not in page
+    assert "Use &lt;b&gt;Decimal&lt;/b&gt;." in page
+    act(as_admin, "forget", memories, confirmed="yes")
+    assert states() == [MemoryState.ACTIVE, MemoryState.ERASED]

@@ -8,7 +8,7 @@ import uuid
 import pytest
 from django.db import connection
 
-from memory import lessons
+from memory import embedder, lessons
 from memory.embedder import ensure_embeddings
 from memory.lifecycle import MemoryState
 from memory.models import LinkKind, Memory, MemoryEmbedding, MemoryLink, MemoryUse, Source
@@ -328,6 +328,14 @@ def test_missing_vectors_are_built_once(project, lead):
     assert ensure_embeddings(project) == 1
     assert ensure_embeddings(project) == 0
     assert MemoryEmbedding.objects.get().dimensions == 256
+
+
+def test_a_memory_forgotten_while_its_vector_was_built_gets_none(project, lead):
+    memory = kept(project, TEXT, by=lead)
+    built = embedder.current().embed([TEXT])[0]
+    lessons.forget(memory, by=lead)
+    embedder._write(embedder.current(), {memory.pk: built})
+    assert not MemoryEmbedding.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
