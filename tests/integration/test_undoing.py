@@ -18,7 +18,7 @@ from approvals.exceptions import UndoRefused, UnknownApproval
 from approvals.models import Approval, Effect
 from approvals.stopping import stop_task
 from approvals.undoing import may_undo, undo
-from projects.exceptions import NotAllowed, TransitionRefused
+from projects.exceptions import InvalidInput, NotAllowed, TransitionRefused
 from projects.models import AuditEntry, Membership
 from tests.approval_fixtures import make_report
 
@@ -143,6 +143,15 @@ def test_stopping_is_refused_once_an_effect_has_begun(approved, lead, finished):
     approved.refresh_from_db()
     assert approved.state == "approved"
     assert approved.task.state != TaskState.CANCELLED
+
+
+def test_a_reason_is_text_of_bounded_length(approval, requester):
+    with pytest.raises(InvalidInput, match="at most 4,000 characters"):
+        stop_task(approval.task, by=requester, reason="x" * 4_001)
+    stop_task(approval.task, by=requester, reason="Not\x00now \ud800")
+    approval.refresh_from_db()
+    assert approval.state == "withdrawn"
+    assert "\x00" not in approval.reason
 
 
 def test_a_member_who_neither_asked_nor_leads_cannot_stop(approval, stranger, project):
