@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 REPAIRS = 2  # how often a model may correct an answer that fits no schema
 _TOOL_REPAIRS = 50  # bounded by the turns; a limit per tool would end a run that is getting on
 _NO_LIMITS = UsageLimits(request_limit=None)  # ours live in rows, so that they survive a crash
+# Characters of one answer. Each piece is added by copying all before it: an answer without an
+# end would take the time and memory of every other step.
+MAX_ANSWER = 500_000
 
 
 async def perform(work: Work) -> Outcome:
@@ -82,6 +85,8 @@ async def _think(guard: StepGuard, messages: list[ModelMessage]) -> Outcome:
         output = await _run(guard, prompt, messages)
     except UnexpectedModelBehavior as error:
         return _gave_up(guard, error)
+    except RecursionError:
+        return _gave_up(guard, UnexpectedModelBehavior("the answer's JSON nests too deep"))
     except (AgentRunError, ExceptionGroup) as error:
         return _trouble(guard, error)
     return _finished(guard, output)
@@ -95,7 +100,13 @@ async def _run(guard: StepGuard, prompt: str | None, messages: Sequence[ModelMes
         async with agent.run_stream_events(
             prompt, message_history=messages, usage_limits=_NO_LIMITS
         ) as events:
+            length = 0
             async for event in events:
+                length += _length_of(event)
+                if length > MAX_ANSWER:
+                    raise UnexpectedModelBehavior(
+                        f"one answer had more than {MAX_ANSWER:,} characters; it was cut off"
+                    )
                 match event:
                     case PartStartEvent(index=index, part=TextPart(content=text)):
                         voice.say(text if index == 0 else f"\n\n{text}")
@@ -105,8 +116,19 @@ async def _run(guard: StepGuard, prompt: str | None, messages: Sequence[ModelMes
                         return result.output
                 if guard.spoke:
                     guard.spoke = False
+                    length = 0
                     voice.finish()
     raise UnexpectedModelBehavior("the run ended without a result")
+
+
+def _length_of(event: object) -> int:
+    """Return how many characters of an answer the event brings: text, thoughts or arguments."""
+    match event:
+        case PartStartEvent(part=new) | PartDeltaEvent(delta=new):
+            names = ("content", "args", "content_delta", "args_delta")
+            texts = (getattr(new, name, None) for name in names)
+            return sum(len(text) for text in texts if isinstance(text, str))
+    return 0
 
 
 def _agent(guard: StepGuard) -> Agent[None, Any]:

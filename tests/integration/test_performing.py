@@ -8,6 +8,7 @@ import pytest
 
 from agents.models import Attempt, Event, ModelProfile, Task
 from agents.models.tasks import Rule
+from agents.runtime import performing
 from agents.runtime.contract import Finished, Interrupted, NeedsHuman, TryAgain
 from agents.runtime.database import in_db
 from agents.runtime.performing import perform
@@ -96,6 +97,26 @@ async def test_an_invalid_answer_is_repaired_twice_at_most(task, served) -> None
     outcome = await perform(await in_db(worked, task))
     assert isinstance(outcome, Finished)
     assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Reply(calls=[Call("report_result", "[" * 20_000 + "]" * 20_000)]),
+        Reply(text="word " * 5_000),
+        Reply(calls=[Call("report_result", '{"summary": "' + "x" * 21_000 + '"}')]),
+    ],
+    ids=["too deep", "too long", "too long a call"],
+)
+async def test_an_answer_without_end_or_bottom_needs_a_person(
+    task, served, answer, monkeypatch
+) -> None:
+    monkeypatch.setattr(performing, "MAX_ANSWER", 20_000)
+    server = served(answer)
+    outcome = await perform(await in_db(worked, task))
+    assert isinstance(outcome, NeedsHuman)
+    assert outcome.rule == Rule.INVALID_OUTPUT
+    assert len(server.requests) == 1
 
 
 async def test_a_third_invalid_answer_needs_a_person(task, served) -> None:
