@@ -20,7 +20,7 @@ from countersign.live.feeds import TaskFeed, mux
 from countersign.live.frames import Sent, Signal
 from countersign.live.identity import Viewer
 from tests.api_fixtures import submitted
-from tests.live_fixtures import finish, say, seqs, serving, until, watching
+from tests.live_fixtures import SECONDS, finish, say, seqs, serving, until, watching
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -98,7 +98,7 @@ async def test_a_cursor_from_the_future_hides_nothing(task, requester):
         await in_db(say, task, "a")
         await in_db(finish, task)
         _, frames = await reading
-    assert [each["id"] for each in frames if "id" in each] == ["2", "3"]
+    assert [each["id"] for each in frames if "id" in each] == ["1", "2", "3"]
 
 
 async def collect(feed, *, pause=0.0):
@@ -200,6 +200,19 @@ def _running_step(task):
 
 def _last_seq(task):
     return Task.objects.values_list("last_seq", flat=True).get(pk=task.pk)
+
+
+async def test_a_task_that_ends_while_replays_read_ends_every_stream(project, requester, viewer):
+    for _ in range(8):
+        task = await in_db(submitted, project, requester)
+        feeds = [TaskFeed(task.pk, after=0, viewer=viewer) for _ in range(12)]
+        reading = [asyncio.create_task(collect(feed)) for feed in feeds]
+        await in_db(finish, task)
+        async with asyncio.timeout(SECONDS):
+            found = await asyncio.gather(*reading)
+        for items in found:
+            assert [item.seq for item in items[:-1]] == [1, 2]
+            assert items[-1] is Signal.END
 
 
 async def test_silence_is_broken_by_pings(task, viewer, monkeypatch):

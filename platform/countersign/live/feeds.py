@@ -108,12 +108,16 @@ class TaskFeed:
     async def _replay(self) -> AsyncGenerator[Sent | Signal, None]:
         while True:
             page = await in_db(rows.page_after, self._task_id, self._cursor)
-            # A cursor from the future would hide every event to come.
-            self._advance(min(self._cursor, page.last_seq))
+            if self._cursor > page.last_seq:
+                # No client of this log has that seq; believing it would hide events to come.
+                self._advance(0)
+                continue
             for frame in page.frames:
                 self._advance(frame["seq"])
                 yield Sent(body=json.dumps(frame), kind=frame["kind"], seq=frame["seq"])
-            if self._cursor >= page.last_seq:
+            # Events may be newer than the state read before them: the last one could be among
+            # them, and nothing would come after it to say that the task is over.
+            if self._cursor == page.last_seq:
                 break
         if page.over:
             yield Signal.END

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from redis.asyncio import ConnectionPool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 
     from redis.asyncio.connection import AbstractConnection
 
@@ -175,7 +175,7 @@ class Mux:
                 await self._serve()
             except Exception as error:  # noqa: BLE001 - one bad byte must not end every stream
                 level = logging.WARNING if self._up else logging.DEBUG
-                logger.log(level, "live updates lost Redis, trying again: %s", _cause(error))
+                logger.log(level, "live updates lost Redis, trying again: %s", error)
             self._up = False
             self._forget()
             await asyncio.sleep(RETRY_SECONDS)
@@ -187,11 +187,9 @@ class Mux:
                 await connection.connect()
             self._up = True
             self.connections += 1
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._write(connection))
-                group.create_task(self._read(connection))
-                if self._heads is not None:
-                    group.create_task(self._heal(self._heads))
+            await _until_one_ends(
+                self._write(connection), self._read(connection), self._heal(self._heads)
+            )
         finally:
             await connection.disconnect(nowait=True)
 
@@ -258,10 +256,12 @@ class Mux:
         for watcher in self._watchers[channel]:
             watcher.resync()
 
-    async def _heal(self, heads: Heads) -> None:
+    async def _heal(self, heads: Heads | None) -> None:
         """Find announcements that were lost: one query for all watched tasks."""
         while True:
             await asyncio.sleep(HEAL_SECONDS)
+            if heads is None or not self._watchers:
+                continue
             try:
                 newest = await heads(list(self._watchers))
             except Exception as error:  # noqa: BLE001 - the database may be away for a while
@@ -278,7 +278,17 @@ def _portions(channels: list[str]) -> Iterable[list[str]]:
         yield channels[start : start + SUBSCRIBE_AT_ONCE]
 
 
-def _cause(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+async def _until_one_ends(*works: Coroutine[Any, Any, None]) -> None:
+    """Run works side by side until one fails, and raise what it raised.
+
+    No TaskGroup: in Python 3.11 it loses a cancellation that meets a failing child.
+    """
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
