@@ -22,6 +22,7 @@ from agents.runtime.performing import perform
 from agents.seeding import seed_agents
 from agents.workspace import sandbox
 from agents.workspace.demo import create_demo_repository
+from agents.workspace.files import Workspace
 from tests.stub_model import Call, Reply, Request, StubModel
 from tests.thinking_fixtures import DONE, going_on, make_step, make_task
 
@@ -113,7 +114,7 @@ POINTS = {
 @pytest.mark.parametrize("point", POINTS)
 async def test_killed_anywhere_nothing_is_done_or_paid_twice(task, settings, point) -> None:
     step = await in_db(make_step, task, "coder")
-    folder = django_settings.DATA_DIR / "workspaces" / str(task.pk) / str(step.pk)
+    folder = (await in_db(Workspace.for_step, step)).folder
     with StubModel(script) as server:
         settings.OPENAI_BASE_URL = server.base_url
         settings.OPENAI_API_KEY = "sk-test-0123456789"
@@ -126,8 +127,9 @@ async def test_killed_anywhere_nothing_is_done_or_paid_twice(task, settings, poi
         assert isinstance(await perform(work), Finished)
     assert asked - stored <= 1  # at most one unfinished turn was lost
     assert len(server.requests) - asked == 3 - stored  # finished turns were not asked for again
-    assert (folder / "billing/money.py").read_text().count('"EUR"') == 2
-    assert (folder / "new.txt").read_text() == "new\n"
+    files = work.workspace.folder
+    assert (files / "billing/money.py").read_text().count('"EUR"') == 2
+    assert (files / "new.txt").read_text() == "new\n"
     done = await in_db(lambda: list(ToolCall.objects.filter(state="done").values_list("tool")))
     assert sorted(tool for (tool,) in done) == [
         "edit_file", "read_file", "run_checks", "write_file",
