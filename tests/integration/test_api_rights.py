@@ -142,6 +142,19 @@ def test_a_token_with_the_one_scope_passes(rows, lead, method, name, kind, scope
         assert answer.status_code != 403
 
 
+def test_a_token_may_ask_for_the_head_of_what_it_may_get(rows, lead):
+    path = path_of("task", rows["task"])
+    for scope, status in (("tasks:read", 200), ("memory:read", 403)):
+        call = by_token(lead, scope)
+        assert call.client.head(path, headers=call.headers).status_code == status
+
+
+@pytest.mark.parametrize(("method", "name"), [("GET", "task_cancel"), ("PUT", "task")])
+def test_a_token_is_told_when_there_is_no_such_method(rows, lead, method, name):
+    answer = by_token(lead)(method, path_of(name, rows["task"]))
+    assert answer.status_code == 405
+
+
 @pytest.mark.parametrize(("method", "name", "kind", "scope"), [r for r in OF_ONE_ROW if r[3]])
 def test_a_token_of_another_project_sees_nothing_here(
     rows, lead, other_project, method, name, kind, scope

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.exceptions import (
+    AuthenticationFailed,
+    MethodNotAllowed,
+    PermissionDenied,
+)
 from rest_framework.permissions import BasePermission
 
 from projects import tokens
@@ -48,7 +52,10 @@ class TokenScope(BasePermission):
         """Refuse with the missing scope; sessions pass."""
         if not isinstance(request.auth, ApiToken):
             return True
-        scope = view.scopes.get(str(request.method), NEVER)  # type: ignore[attr-defined]
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        if not hasattr(view, method.lower()):
+            raise MethodNotAllowed(str(request.method))
+        scope = view.scopes.get(method, NEVER)  # type: ignore[attr-defined]
         if scope == NEVER:
             raise PermissionDenied("A token never decides. Sign in to the console and do it there.")
         if scope not in request.auth.scopes:
