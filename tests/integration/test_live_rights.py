@@ -204,6 +204,10 @@ async def test_a_lost_right_closes_what_is_open(task, requester, monkeypatch, lo
     assert mux().watchers == 0
 
 
+def test_a_lost_right_is_noticed_within_five_seconds():
+    assert feeds.CHECK_SECONDS <= 5
+
+
 async def test_signing_out_closes_what_is_open(task, session, monkeypatch):
     from django.contrib.sessions.models import Session
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from countersign.live.mux import Message, Watcher
 
 PING_SECONDS = 15.0
-CHECK_SECONDS = 30.0  # how late a lost right closes a stream
+CHECK_SECONDS = 5.0  # how late, at most, a lost right closes a stream
 
 _muxes: WeakKeyDictionary[asyncio.AbstractEventLoop, Mux] = WeakKeyDictionary()
 
