@@ -40,7 +40,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
         "database": _database_answers(),
         "redis": _redis_answers(),
         "broker": _broker_answers(),
-        **_workers(),
+        **{f"{kind} worker": here for kind, here in workers_alive().items()},
     }
     ready = all(parts.values())
     status = 200 if ready else 503
@@ -80,13 +80,12 @@ def _broker_answers() -> bool:
     return True
 
 
-def _workers() -> dict[str, bool]:
+def workers_alive() -> dict[str, bool]:
     """Tell of each kind of worker whether at least one was heard of lately."""
     try:
-        found = {kind: _heard_of(kind) for kind in WORKER_KINDS}
+        return {kind: _heard_of(kind) for kind in WORKER_KINDS}
     except (redis.RedisError, OSError):
-        found = dict.fromkeys(WORKER_KINDS, False)
-    return {f"{kind} worker": here for kind, here in found.items()}
+        return dict.fromkeys(WORKER_KINDS, False)
 
 
 def _heard_of(kind: str) -> bool:

@@ -3,11 +3,12 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from countersign import health
+from countersign import health, metrics
 
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("metrics", metrics.metrics),
     path("admin/", admin.site.urls),
     path("api/", include("countersign.api.urls")),
     path("", include("countersign.console.urls")),
