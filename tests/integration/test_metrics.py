@@ -6,6 +6,7 @@ import redis
 from django.conf import settings
 
 from agents import intake
+from agents.seeding import seed_agents
 
 
 def value(text: str, sample: str) -> float:
@@ -13,6 +14,7 @@ def value(text: str, sample: str) -> float:
 
 
 def test_tasks_are_counted_by_state(client, project, requester) -> None:
+    seed_agents()
     before = client.get("/metrics")
     assert before.status_code == 200
     assert before["Content-Type"].startswith("text/plain")
