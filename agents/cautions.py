@@ -48,6 +48,7 @@ def shown(path: str) -> str:
 
 def _of_file(store: Store, file: FileDiff, planned: list[str]) -> Iterator[Caution]:
     path = shown(file.path)
+    yield from _of_name(path)
     yield from _of_kind(file, path)
     if file.status == "deleted" and matches(path, _TESTS):
         yield warning("deleted_test", path, 0, "A test file is deleted.")
@@ -57,6 +58,16 @@ def _of_file(store: Store, file: FileDiff, planned: list[str]) -> Iterator[Cauti
         yield warning("outside_plan", path, 0, "The plan did not mention this file.")
     if not file.binary and file.new_blob and file.new_mode not in _KINDS:
         yield from islice(_in_text(store, file, path), _MOST_OF_ONE_FILE)
+
+
+def _of_name(path: str) -> Iterator[Caution]:
+    where = "in the file's name"
+    for hidden in characters.scan(path):
+        text = f"{hidden.codepoint} {hidden.name}, {where}"
+        yield warning("hidden_character", path, 0, text)
+    for alike in characters.scan_confusables(path):
+        text = f"{alike.codepoint} {alike.name}, {where}, looks like another letter"
+        yield warning("lookalike_character", path, 0, text)
 
 
 def _of_kind(file: FileDiff, path: str) -> Iterator[Caution]:
