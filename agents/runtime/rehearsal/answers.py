@@ -25,9 +25,10 @@ def done(
     *,
     claims: Sequence[dict[str, Any]] = (),
     evidence: Iterable[dict[str, Any]] = (),
+    report: str = "",
 ) -> Move:
     """Hand in a finished step."""
-    return _hand_in(scene, "done", summary, claims, evidence)
+    return _hand_in(scene, "done", summary, claims, evidence, report)
 
 
 def blocked(scene: Scene, reason: str, *, evidence: Iterable[dict[str, Any]] = ()) -> Move:
@@ -57,6 +58,7 @@ def _hand_in(
     summary: str,
     claims: Sequence[dict[str, Any]],
     found: Iterable[dict[str, Any]],
+    report: str = "",
 ) -> Move:
     told = summary + (_NOTE if scene.notes else "")
     answer = {
@@ -64,5 +66,6 @@ def _hand_in(
         "summary": told[:2_000],
         "claims": list(claims)[:10],
         "evidence": list(found)[:20],
+        "report": report[:20_000],
     }
     return Move(say="I hand in my result.", answer=answer)

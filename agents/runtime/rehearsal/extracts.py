@@ -6,35 +6,44 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from agents.intake import title_of
 from agents.runtime.rehearsal.answers import NO_MODEL, blocked, evidence
 from agents.runtime.rehearsal.assembly import assemble
-from agents.runtime.rehearsal.readings import hits_of, lines_of
+from agents.runtime.rehearsal.readings import hits_of, lines_of, paths_of
 from agents.runtime.rehearsal.scene import Call, Move
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agents.runtime.rehearsal.readings import Hit
     from agents.runtime.rehearsal.scene import Done, Scene
 
 LOOK = "find-passages"
 _WORDS = 5
-_FILES = 3
-_QUOTES = 12
+_FILES = 4
+_QUOTES = 10
+_PER_FILE = 3
 _AROUND = 1  # lines before and after a hit
 _COMMON = frozenset(
     [
         "about",
+        "add",
         "after",
         "again",
+        "all",
         "also",
+        "and",
+        "any",
+        "are",
         "because",
         "been",
         "before",
         "being",
+        "but",
+        "can",
         "change",
         "code",
         "could",
+        "did",
         "does",
         "done",
         "each",
@@ -42,30 +51,59 @@ _COMMON = frozenset(
         "file",
         "files",
         "find",
+        "fix",
+        "for",
         "from",
+        "get",
         "give",
+        "got",
+        "had",
+        "has",
         "have",
+        "her",
         "here",
+        "him",
+        "his",
+        "how",
         "into",
+        "its",
         "just",
+        "let",
         "like",
         "line",
         "look",
         "make",
+        "may",
         "more",
         "must",
         "need",
         "needs",
+        "new",
+        "not",
+        "now",
+        "off",
+        "old",
+        "one",
         "only",
         "other",
+        "our",
+        "out",
+        "own",
         "please",
         "project",
+        "put",
         "repository",
+        "run",
+        "say",
+        "says",
+        "see",
+        "she",
         "should",
         "show",
         "some",
         "than",
         "that",
+        "the",
         "their",
         "them",
         "then",
@@ -74,22 +112,36 @@ _COMMON = frozenset(
         "they",
         "this",
         "those",
+        "too",
+        "try",
+        "two",
         "update",
+        "use",
         "using",
         "want",
+        "was",
+        "way",
         "were",
         "what",
         "when",
         "where",
         "which",
         "while",
+        "who",
+        "why",
         "will",
         "with",
         "would",
         "write",
+        "yes",
+        "you",
         "your",
     ]
 )
+_ENDINGS = "ings", "ing", "edly", "ed", "es", "s"
+_PROSE = ".md", ".rst", ".txt", ".adoc"
+_STEM = 3  # letters that must stay
+_NAMED = 150  # what a file name or folder that says a word counts, shared by all that say it
 
 
 def extract(scene: Scene) -> Move:
@@ -118,7 +170,8 @@ def plan_to_look(scene: Scene) -> Move:
         "quote the passages with path and line. Change nothing.",
         "acceptance": "The passages are quoted.",
     }
-    answer = {"title": "Look for what the request is about", "outcome": "report", "steps": [step]}
+    title = title_of(scene.brief["request"])
+    answer = {"title": title, "outcome": "report", "steps": [step]}
     return Move(
         say="No language model is configured, so I plan one step that only looks and quotes.",
         answer=answer,
@@ -130,22 +183,32 @@ def words_of(request: str) -> list[str]:
     found = re.findall(r"[\w./-]{3,}", request)
     plain = [word.strip("./-") for word in found if word.strip("./-")]
     names = [w for w in plain if re.search(r"[_./\d]|[a-z][A-Z]", w)]
-    longer = [w for w in plain if len(w) >= 4 and w.casefold() not in _COMMON]
+    longer = [w for w in plain if w.casefold() not in _COMMON]
     ordered = [*names, *sorted(longer, key=len, reverse=True)]
     return list({word.casefold(): word for word in reversed(ordered)}.values())[::-1][:_WORDS]
 
 
+def stem_of(word: str) -> str:
+    """Return what the forms of a plain English word share; a name is left as it is."""
+    if not word.isalpha() or not word[1:].islower():
+        return word
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= _STEM:
+            return word.removesuffix(ending)
+    return word
+
+
 def _search(scene: Scene) -> Move:
-    words = words_of(scene.brief.get("request", ""))
-    calls = tuple(Call("search_text", {"text": word}) for word in words)
+    words = list(dict.fromkeys(map(stem_of, words_of(scene.brief.get("request", "")))))
+    calls = tuple(Call("search_text", {"text": word, "ignore_case": True}) for word in words)
     return Move(
         say=f"I search for {', '.join(words)}." if words else "I list the files.",
-        calls=calls or (Call("list_files", {}),),
+        calls=(Call("list_files", {}), *calls),
     )
 
 
 def _read(scene: Scene) -> Move:
-    best = [path for path, _ in _ranked(scene)[:_FILES]]
+    best = _best(scene)
     if not best:
         return _quote(scene)
     return Move(
@@ -154,10 +217,20 @@ def _read(scene: Scene) -> Move:
     )
 
 
+def _best(scene: Scene) -> list[str]:
+    """Return the files to read: the best of the prose and of the code, then what ranks next."""
+    ranked = [path for path, _ in _ranked(scene)]
+    prose = [path for path in ranked if path.endswith(_PROSE)]
+    code = [path for path in ranked if path not in prose]
+    first = {*prose[: _FILES // 2], *code[: _FILES // 2]}
+    chosen = sorted(ranked, key=lambda path: path not in first)[:_FILES]
+    return sorted(chosen, key=ranked.index)
+
+
 def _quote(scene: Scene) -> Move:
     quotes = list(_quotes(scene))[:_QUOTES]
     searched = ", ".join(each.arguments.get("text", "") for each in _searches(scene))
-    found = "\n".join(f"{q['path']}:{q['line']}: {q['quote']}" for q in quotes[:6])
+    found = "\n".join(f"{q['path']}:{q['line']}: {q['quote']}" for q in quotes)
     told = f"Passages found for {searched}:\n{found}" if quotes else "No file holds these words."
     summary = f"{NO_MODEL}\n\nNothing was changed. {told if searched else ''}".strip()
     return blocked(scene, summary, evidence=quotes)
@@ -170,30 +243,34 @@ def _searches(scene: Scene) -> list[Done]:
 def _ranked(scene: Scene) -> list[tuple[str, int]]:
     """Return files by how many different words they hold; a word found everywhere says little."""
     count: Counter[str] = Counter()
+    listed = scene.last("list_files")
+    files = paths_of(listed) if listed and not listed.failed else []
     for searched in _searches(scene):
-        paths = {hit.path for hit in hits_of(searched)}
-        for path in paths:
-            count[path] += 1 + (100 // len(paths))
+        word = str(searched.arguments.get("text", "")).casefold()
+        holding = {hit.path for hit in hits_of(searched)}
+        named = {path for path in files if word in path.casefold()}
+        count.update(dict.fromkeys(holding, 1 + 100 // max(1, len(holding))))
+        count.update(dict.fromkeys(named, 1 + _NAMED // max(1, len(named))))
     return sorted(count.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _quotes(scene: Scene) -> Iterator[dict[str, Any]]:
-    readings = {
-        each.arguments.get("path"): lines_of(each)
-        for each in scene.done
-        if each.tool == "read_file" and not each.failed
-    }
-    seen: set[tuple[str, int]] = set()
-    for hit in _hits(scene):
-        lines = readings.get(hit.path, {})
-        if hit.line in lines and (hit.path, hit.line) not in seen:
-            around = range(hit.line - _AROUND, hit.line + _AROUND + 1)
-            seen.update((hit.path, number) for number in around)
-            quote = "\n".join(lines[number] for number in around if number in lines)
-            yield evidence(hit.path, hit.line, quote)
+    """Yield the passages, the best file first and none crowding out the others."""
+    for reading in (each for each in scene.done if each.tool == "read_file" and not each.failed):
+        path, lines = str(reading.arguments.get("path")), lines_of(reading)
+        seen: set[int] = set()
+        quoted = 0
+        for number in _telling(scene, path):
+            if number in lines and number not in seen and quoted < _PER_FILE:
+                around = range(number - _AROUND, number + _AROUND + 1)
+                seen.update(around)
+                quoted += 1
+                yield evidence(path, number, "\n".join(lines[n] for n in around if n in lines))
 
 
-def _hits(scene: Scene) -> list[Hit]:
-    order = {path: place for place, (path, _) in enumerate(_ranked(scene))}
-    hits = [hit for searched in _searches(scene) for hit in hits_of(searched)]
-    return sorted(hits, key=lambda hit: (order.get(hit.path, 0), hit.line))
+def _telling(scene: Scene, path: str) -> list[int]:
+    """Return the lines of a file that were found, those with the most words first."""
+    hits = (hit for searched in _searches(scene) for hit in hits_of(searched))
+    lines = Counter(hit.line for hit in hits if hit.path == path)
+    # A file found by its name alone is quoted from its beginning.
+    return sorted(lines, key=lambda line: (-lines[line], line)) or [1]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _NUMBERED = re.compile(r"^\s*(\d+)[\t|:] ?(.*)$")
 _HIT = re.compile(r"^(?P<path>[^\s:][^:]*):(?P<line>\d+):\s?(?P<text>.*)$")
+_LISTED = re.compile(r"^(?P<path>.+) \([\d,]+\)$")
 _MARK = re.compile(r"⟨U\+[0-9A-F]{4,6}⟩")
 
 
@@ -50,6 +51,12 @@ def hits_of(searched: Done) -> list[Hit]:
     """Return what a search found."""
     found = (_HIT.match(line) for line in searched.text.splitlines())
     return [Hit(match["path"], int(match["line"]), match["text"]) for match in found if match]
+
+
+def paths_of(listed: Done) -> list[str]:
+    """Return the files a listing names."""
+    found = (_LISTED.match(line) for line in listed.text.splitlines())
+    return [match["path"] for match in found if match]
 
 
 def where(reading: Done, part: str) -> tuple[int, str]:

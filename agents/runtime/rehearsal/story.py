@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agents.runtime.rehearsal import merged
 from agents.runtime.rehearsal.assembly import assemble
 from agents.runtime.rehearsal.coding import play_code
 from agents.runtime.rehearsal.extracts import extract, plan_to_look
@@ -28,6 +29,8 @@ def play(scene: Scene) -> Move:
         return _look(scene) if scene.turn == 0 else _plan(scene)
     if scene.kind == "assemble":
         return assemble(scene)
+    if scene.brief.get("key") == merged.LOOK:
+        return merged.say_so(scene)
     part = _AGENTS.get(scene.brief.get("key", ""))
     return _PARTS[part](scene) if part else extract(scene)
 
@@ -36,7 +39,11 @@ def _look(scene: Scene) -> Move:
     asked = scene.brief["request"].strip().splitlines()[0][:120]
     return Move(
         say=f"The request: “{asked}”. I look at where the code and the docs speak of rounding.",
-        calls=(Call("list_files", {}), Call("search_text", {"text": SCENARIO.search})),
+        calls=(
+            Call("list_files", {}),
+            Call("search_text", {"text": SCENARIO.search}),
+            *merged.reads(set(scene.brief.get("files", []))),
+        ),
     )
 
 
@@ -48,10 +55,14 @@ def _plan(scene: Scene) -> Move:
     if not all(path in there or path in shown for path in needed):
         return plan_to_look(scene)
     granted = {agent["slug"] for agent in scene.brief.get("agents", [])}
-    steps = [step for agent, step in _steps().items() if agent in granted]
+    there_already = merged.parts_on_main(scene) & granted
+    wanted = granted & _KEYS.keys() - there_already
+    if there_already and not wanted:
+        return merged.plan_to_say_so(scene, min(there_already))
+    steps = [step for agent, step in _steps().items() if agent in wanted]
     if not steps:
         return plan_to_look(scene)
-    if "coder" not in granted:
+    if "coder" not in wanted:
         steps = [{**step, "depends_on": []} for step in steps]
     answer = {"title": "Round tax once and correct the docs", "outcome": "change", "steps": steps}
     count = f"{len(steps)} steps" if len(steps) > 1 else "one step"
