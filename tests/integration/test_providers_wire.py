@@ -6,13 +6,14 @@ import httpx
 import pytest
 
 from agents.models import Attempt
+from agents.notes import add_note
 from agents.runtime.contract import Finished
 from agents.runtime.database import in_db
 from agents.runtime.performing import perform
 from agents.seeding import seed_agents
 from tests.stub_anthropic import StubAnthropic
 from tests.stub_model import Call, Reply, StubModel, sequence
-from tests.thinking_fixtures import DONE, PLAN, make_step, make_task, make_work
+from tests.thinking_fixtures import DONE, PLAN, limited, make_step, make_task, make_work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KEY = "sk-ant-test-0123456789"
@@ -53,3 +54,35 @@ async def test_ollama_is_reached_at_its_own_address_without_a_key(
         outcome = await perform(work)
     assert isinstance(outcome, Finished), outcome
     assert [request.body["model"] for request in server.requests] == ["qwen3"]
+
+
+@pytest.mark.parametrize("model", ["openai:stub", "ollama:qwen3"])
+async def test_nothing_is_said_as_the_system_once_the_conversation_runs(
+    model, project, requester, settings
+) -> None:
+    replies = (Reply(text="I am done, I think."), Reply(text="Done."), _handed_in())
+    with StubModel(sequence(*replies)) as server:
+        settings.OPENAI_BASE_URL = settings.OLLAMA_BASE_URL = server.base_url
+
+        def prepare():
+            seed_agents()
+            limited("coder", max_turns=3)
+            work = work_of(project, requester, model, "coder", "work")
+            add_note(work.step.task, text="Mind the README.", by=requester)
+            return work
+
+        work = await in_db(prepare)
+        outcome = await perform(work)
+    assert isinstance(outcome, Finished), outcome
+    assert len(server.requests) == 3
+    for request in server.requests:
+        roles = [message["role"] for message in request.messages]
+        assert roles[0] == "system"
+        assert {"system", "developer"}.isdisjoint(roles[1:]), roles
+    last = server.requests[-1].prompt
+    assert "tool call" in last
+    assert "Mind the README." in last
+
+
+def _handed_in() -> Reply:
+    return Reply(calls=[Call("report_result", DONE)])
