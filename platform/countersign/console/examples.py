@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.conf import settings
+
+from agents.workspace.demo import SCENARIO
+
 if TYPE_CHECKING:
     from projects.models import Project
 
 _DEMO = (
-    "Fix the billing bug & update docs",
+    SCENARIO.example,
     "Where is tax rounded, and what do the docs say about it?",
 )
 _ANY = (
@@ -19,5 +23,8 @@ _ANY = (
 
 
 def for_project(project: Project | None) -> tuple[str, ...]:
-    """Return example requests that fit the project."""
-    return _DEMO if project is not None and project.bundled else _ANY
+    """Return example requests that fit the project, and that the model set can carry out."""
+    bundled = project is not None and project.bundled
+    if settings.COUNTERSIGN_MODEL == "rehearsal":
+        return (SCENARIO.example,) if bundled else ()
+    return _DEMO if bundled else _ANY
