@@ -16,6 +16,7 @@ from agents.events import Kind
 from agents.lifecycle import StepKind, StepState
 from agents.limits import Limits
 from agents.models import AgentRole, AgentVersion, Step, Task
+from agents.workspace import characters
 from projects import audit
 from projects.access import is_lead, require_member
 from projects.exceptions import CountersignError, InvalidInput
@@ -95,7 +96,8 @@ def title_of(request: str) -> str:
 def _check(project: Project, request: Any, context: Any, key: Any) -> None:
     if project.archived_at is not None:
         raise InvalidInput("project", "This project is archived. Nothing was submitted.")
-    if not isinstance(request, str) or not request.strip():
+    # What nobody can see asks for nothing.
+    if not isinstance(request, str) or not characters.strip(request).strip():
         raise InvalidInput("request", "Say what you want done; the request is empty.")
     if len(request) > MAX_CHARACTERS:
         raise InvalidInput(
