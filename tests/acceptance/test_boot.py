@@ -185,22 +185,26 @@ def test_stop_leaves_no_process_and_the_next_start_has_the_data(data_dir):
 def through_make(data_dir):
     """Start after the crash with make, and stop make."""
     env = stack_environment(data_dir)
-    make = subprocess.Popen(
+    with subprocess.Popen(
         ["make", "up"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        assert make.stdout is not None
-        lines = iter(make.stdout.readline, "")
-        assert any("Ctrl-C stops everything" in line for line in lines)
-        tree = process_tree(make.pid)
-        began = time.monotonic()
-        make.terminate()
-        make.communicate(timeout=20)
-        assert time.monotonic() - began < 10
-        assert not alive(tree)
-    finally:
-        if make.poll() is None:
-            make.kill()
+    ) as make:
+        try:
+            assert make.stdout is not None
+            said = []
+            for line in iter(make.stdout.readline, ""):
+                said.append(line)
+                if "Ctrl-C stops everything" in line:
+                    break
+            assert "Ctrl-C stops everything" in said[-1], "".join(said)
+            tree = process_tree(make.pid)
+            began = time.monotonic()
+            make.terminate()
+            make.communicate(timeout=20)
+            assert time.monotonic() - began < 10
+            assert not alive(tree)
+        finally:
+            if make.poll() is None:
+                make.kill()
 
 
 def crowded() -> float:
