@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from agents.workspace.git import Store, TreeEntry
 
 CONTENT = Path(__file__).with_name("demo_repository")
 CHECKS_COMMAND = "python -m unittest discover -s tests -t . -v"
+_BRANCH = "refs/heads/main"
 _WRITTEN_AT = datetime(2026, 1, 17, 9, 30, tzinfo=UTC)
 
 
@@ -109,6 +111,27 @@ def create_demo_repository(path: Path) -> Path:
     if (path / "HEAD").exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
+    _draft(path).git_dir.rename(path)
+    return path
+
+
+def reset_demo_repository(path: Path) -> tuple[str, str]:
+    """Set main back to the first commit, whatever was merged; return where it was and is.
+
+    Raises MainMoved when something is merged meanwhile, RepositoryUnreachable, NoSuchBranch.
+    """
+    draft = _draft(path)
+    try:
+        before, first = draft.main_now(), (draft.git_dir / _BRANCH).read_text().strip()
+        if before != first:
+            draft.remote.push(draft.git_dir, first, expected=before)
+    finally:
+        shutil.rmtree(draft.git_dir)
+    return before, first
+
+
+def _draft(path: Path) -> Store:
+    """Make the repository beside `path`, with the same commit every time."""
     draft = Store(path.with_name(f".{uuid.uuid4().hex}"), repository=str(path), main="main")
     draft.create()
     files = sorted(
@@ -126,7 +149,6 @@ def create_demo_repository(path: Path) -> Path:
         author="Billing team",
         at=_WRITTEN_AT,
     )
-    (draft.git_dir / "refs" / "heads" / "main").write_text(f"{commit}\n")
+    (draft.git_dir / _BRANCH).write_text(f"{commit}\n")
     (draft.git_dir / "HEAD").write_text("ref: refs/heads/main\n")
-    draft.git_dir.rename(path)
-    return path
+    return draft

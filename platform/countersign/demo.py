@@ -10,11 +10,17 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from agents.models import Task
 from agents.seeding import seed_agents
-from agents.workspace.demo import CHECKS_COMMAND, create_demo_repository
+from agents.workspace.demo import (
+    CHECKS_COMMAND,
+    create_demo_repository,
+    reset_demo_repository,
+)
 from approvals.policies import active_policy
 from countersign.supervisor.records import write_private
 from projects import audit, tokens
+from projects.exceptions import CountersignError
 from projects.models import AuditEntry, Membership, Project, Role, User
 
 if TYPE_CHECKING:
@@ -39,6 +45,14 @@ SEEDED = "demo.seeded"
 _LOCK = 0x0C5A5EED
 
 Accounts = dict[str, dict[str, str]]
+
+
+class DemoBusy(CountersignError):
+    """A task of the demo is still open. Nothing was changed; finish or stop it first."""
+
+
+class DemoMissing(CountersignError):
+    """There is no bundled demo project here. Make it with `manage.py seed`."""
 
 
 def accounts_file() -> Path:
@@ -75,10 +89,38 @@ def seed() -> None:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
+def reset() -> tuple[str, str]:
+    """Set main of the bundled repository back to its first commit; return where it was and is.
+
+    Raises DemoBusy while a task of the project is open, DemoMissing, and what git raises.
+    """
+    with transaction.atomic():
+        project = Project.objects.select_for_update().filter(slug=SLUG, bundled=True).first()
+        if project is None:
+            raise DemoMissing
+        if task := Task.objects.filter(project=project).open().order_by("number").first():
+            raise DemoBusy(
+                f"{task.label} of {SLUG} is still open ({task.get_state_display()}). Nothing was "
+                "changed; finish or stop its tasks first."
+            )
+        # The bundled one in our own data directory, whatever address the project was given since.
+        before, first = reset_demo_repository(_repository())
+        if before != first:
+            audit.record(
+                "demo.reset", subject=project, actor=None, project=project, before=before, now=first
+            )
+    return before, first
+
+
+def _repository() -> Path:
+    path: Path = settings.DATA_DIR / "repositories" / f"{SLUG}.git"
+    return path
+
+
 def _seed_once() -> list[str]:
     """Make the project and its people on the first start; return the usernames made then."""
     done = AuditEntry.objects.filter(action=SEEDED).first()
-    repository = settings.DATA_DIR / "repositories" / f"{SLUG}.git"
+    repository = _repository()
     repository.parent.mkdir(mode=0o700, exist_ok=True)
     create_demo_repository(repository)
     if done:
