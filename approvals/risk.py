@@ -23,6 +23,10 @@ CI = (
     ".pre-commit-config.yaml",
 )
 BUILD = (
+    "**/.gitattributes",
+    "**/.gitmodules",
+    "**/.envrc",
+    ".vscode/**",
     "**/Makefile",
     "**/Dockerfile*",
     "**/docker-compose*",

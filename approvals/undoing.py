@@ -49,14 +49,20 @@ def undo(approval: Approval, *, by: User, address: str | None = None) -> Approva
     if found.state != ApprovalState.APPROVED:
         raise UndoRefused(f"This approval is {found.get_state_display().lower()}; nothing to undo.")
     if not may_undo(found):
-        raise UndoRefused(TOO_LATE)
+        raise UndoRefused(_why_too_late(found))
     try:
         with transaction.atomic():
             return _withdraw(found, by=by, address=address)
     except UndoRefused:
         raise
     except TransitionRefused as error:
-        raise UndoRefused(TOO_LATE) from error
+        raise UndoRefused(_why_too_late(found)) from error
+
+
+def _why_too_late(approval: Approval) -> str:
+    approval.refresh_from_db(fields=["state"])
+    undone = approval.state == ApprovalState.WITHDRAWN
+    return "Somebody undid it already; it waits for a signature again." if undone else TOO_LATE
 
 
 def _withdraw(approval: Approval, *, by: User, address: str | None) -> Approval:
