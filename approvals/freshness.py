@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 3.0  # a slow repository must not block a decision; the executor looks again
 
 
-def main_moved(approval: Approval) -> str:
-    """Return where main is now if it is not the sealed base; empty if it is or nobody can tell."""
+def main_moved(approval: Approval) -> str | None:
+    """Return where main is now if it is not the sealed base, empty if it is; None: nobody can tell."""
     bases = [
         effect["base"]
         for effect in approval.snapshot["effects"]
@@ -35,7 +35,9 @@ def main_moved(approval: Approval) -> str:
     if not bases:
         return ""
     actual = _ask(approval.project)
-    return actual if actual and actual != bases[0] else ""
+    if not actual:
+        return None
+    return actual if actual != bases[0] else ""
 
 
 def _ask(project: Project) -> str:

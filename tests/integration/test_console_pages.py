@@ -154,6 +154,6 @@ def test_a_task_in_each_state_has_a_page(client, project, requester, lead):
 def test_each_check_page_answers_whether_main_moved(client, review, lead, stranger):
     client.force_login(lead)
     address = f"/review/T-{review.task.number}/r1/main"
-    assert "not seen" in client.get(address).content.decode()
+    assert "could not ask" in client.get(address).content.decode()
     client.force_login(stranger)
     assert client.get(address).status_code == 404

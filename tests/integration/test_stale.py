@@ -80,7 +80,7 @@ def test_an_unreachable_repository_does_not_block_the_decision(approval, bare, l
 def test_a_slow_repository_does_not_block_the_decision(approval, lead, monkeypatch):
     monkeypatch.setattr(freshness, "ANSWER_SECONDS", 0.05)
     monkeypatch.setattr("agents.workspace.git.Store.main_now", lambda self: time.sleep(1) or "x")
-    assert freshness.main_moved(approval) == ""
+    assert freshness.main_moved(approval) is None
 
 
 def test_proposing_again_opens_an_assemble_step_in_the_same_round(approval, bare, lead):
