@@ -6,6 +6,7 @@ import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from agents import meters
 from agents.lifecycle import StepKind
 from agents.models import Claim, FileChange, Hunk, Step
 from agents.models.proposals import ProposalKind
@@ -237,9 +238,8 @@ def _memories(task: Task) -> list[dict[str, Any]]:
 
 def _usage(proposal: Proposal) -> dict[str, Any]:
     task = proposal.task
-    began = task.started_at or task.created_at
     return {
-        "seconds": max(0, int((proposal.created_at - began).total_seconds())),
+        "seconds": int(meters.used(task).seconds),  # of the agents; waiting for people is no work
         "usd": f"{task.usd:f}",
         "tokens": task.input_tokens + task.output_tokens,
         "turns": task.model_calls,
