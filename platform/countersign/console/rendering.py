@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from projects.models import User
 
 _RUNNING = [TaskState.QUEUED, TaskState.PLANNING, TaskState.WORKING, TaskState.ASSEMBLING]
-_COUNT_AT_MOST = 100  # an exact count of a large inbox costs more than it tells
+COUNT_AT_MOST = 100  # an exact count of a large inbox costs more than it tells
 
 
 def page(
@@ -31,14 +31,16 @@ def page(
 
 def shell_of(user: User) -> dict[str, Any]:
     """Return what the navigation shows this person."""
-    inbox = selectors.count_needs_you(user, cap=_COUNT_AT_MOST)
+    inbox = selectors.count_needs_you(user, cap=COUNT_AT_MOST)
+    roles = set(Membership.objects.filter(user=user).values_list("role", flat=True))
     return {
         "shell": {
             "inbox": inbox,
-            "inbox_word": "99+" if inbox >= _COUNT_AT_MOST else str(inbox),
-            "tasks": Task.objects.visible_to(user).open()[:_COUNT_AT_MOST].count(),
+            "inbox_word": "99+" if inbox >= COUNT_AT_MOST else str(inbox),
+            "tasks": Task.objects.visible_to(user).open()[:COUNT_AT_MOST].count(),
             "running": Task.objects.visible_to(user).filter(state__in=_RUNNING).order_by("-id")[:5],
             "rehearsal": settings.COUNTERSIGN_MODEL == "rehearsal",
-            "is_lead": Membership.objects.filter(user=user, role=Role.LEAD).exists(),
+            "is_lead": Role.LEAD in roles,
+            "has_project": bool(roles),
         }
     }

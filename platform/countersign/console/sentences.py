@@ -17,6 +17,8 @@ from countersign.templatetags.console import duration
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from django.db.models import QuerySet
+
     from agents.models import Agent, Step, Task
 
 
@@ -37,11 +39,16 @@ def task_row(task: Task) -> TaskRow:
     agents = list({step.agent_id: step.agent for step in steps}.values())
     return TaskRow(
         task=task,
-        look=looks.of_task(task, word=word_of(task)),
+        look=looks.of_task(task, word=_list_word(task)),
         sentence=sentence_of(task, list(task.steps.all())),
         agents=agents,
         running=not task.over,
     )
+
+
+def _list_word(task: Task) -> str:
+    """Return a word short enough for a list; the sentence beside it says why a task stopped."""
+    return "" if task.state == TaskState.NEEDS_HUMAN else word_of(task)
 
 
 def word_of(task: Task) -> str:
@@ -84,13 +91,14 @@ def sentence_of(task: Task, steps: Sequence[Step]) -> str:
 
 
 def open_escalation(task: Task) -> Escalation | None:
-    """Return the question this task waits on."""
-    return (
-        Escalation.objects.filter(task=task, state=EscalationState.OPEN)
-        .select_related("step__agent")
-        .order_by("raised_at")
-        .first()
-    )
+    """Return the first question this task waits on."""
+    return open_escalations(task).first()
+
+
+def open_escalations(task: Task) -> QuerySet[Escalation]:
+    """Return every question this task waits on, oldest first."""
+    found = Escalation.objects.filter(task=task, state=EscalationState.OPEN)
+    return found.select_related("step__agent").order_by("raised_at")
 
 
 def last_effect(task: Task) -> Effect | None:

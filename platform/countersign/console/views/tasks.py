@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 from agents.lifecycle import TASK_TERMINAL, TaskState
 from agents.models import Step, Task
 from countersign.console import examples
-from countersign.console.rendering import page
+from countersign.console.rendering import COUNT_AT_MOST, page
 from countersign.console.sentences import task_row
 from projects.models import Project
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from countersign.console.requests import PersonRequest
 
 _AT_ONCE = 30
+_FOR_PEOPLE = (TaskState.REVIEW, TaskState.NEEDS_HUMAN)
 TABS = {"active": "Active", "sign-off": "Waits for sign-off", "done": "Done"}
 
 
@@ -34,16 +35,21 @@ def task_list(request: PersonRequest) -> HttpResponse:
     tab = tab if tab in TABS else "active"
     projects = Project.objects.visible_to(request.user)
     chosen = next((row for row in projects if row.slug == request.GET.get("project")), None)
-    tasks = _of_tab(Task.objects.visible_to(request.user), tab)
+    tasks = Task.objects.visible_to(request.user)
     if chosen:
         tasks = tasks.filter(project=chosen)
     if request.GET.get("mine"):
         tasks = tasks.filter(requester=request.user)
-    rows, following = _slice(tasks, request.GET.get("after"))
+    after = request.GET.get("after")
+    waiting = _slice(tasks.filter(state__in=_FOR_PEOPLE), None) if tab == "active" else ([], "")
+    rows, following = _slice(_of_tab(tasks, tab), after)
+    counts = _counts(tasks)
     context = {
         "here": "tasks",
         "tab": tab,
-        "tabs": [(key, word, tab == key) for key, word in TABS.items()],
+        "tabs": [(key, word, tab == key, counts.get(key)) for key, word in TABS.items()],
+        "waiting": [] if after else waiting[0],
+        "more_waiting": bool(waiting[1]),
         "rows": rows,
         "following": following,
         "projects": projects,
@@ -60,7 +66,14 @@ def _of_tab(tasks: QuerySet[Task], tab: str) -> QuerySet[Task]:
         return tasks.filter(state__in=TASK_TERMINAL)
     if tab == "sign-off":
         return tasks.filter(state=TaskState.REVIEW)
-    return tasks.exclude(state__in=[*TASK_TERMINAL, TaskState.REVIEW])
+    return tasks.exclude(state__in=[*TASK_TERMINAL, *_FOR_PEOPLE])
+
+
+def _counts(tasks: QuerySet[Task]) -> dict[str, int]:
+    """Count the open tasks, and those of them that wait for a signature; "active" is all open."""
+    states = tasks.exclude(state__in=TASK_TERMINAL).order_by()
+    found = list(states.values_list("state", flat=True)[:COUNT_AT_MOST])
+    return {"active": len(found), "sign-off": found.count(TaskState.REVIEW)}
 
 
 def _slice(tasks: QuerySet[Task], after: str | None) -> tuple[list[object], str]:
