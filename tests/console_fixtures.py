@@ -108,7 +108,8 @@ def make_step(
             worker="w",
             turns=2,
             state=AttemptState.FINISHED if over else AttemptState.RUNNING,
-            finished_at=now if over else None,
+            started_at=step.started_at,
+            finished_at=(step.finished_at or now) if over else None,
         )
     return step
 

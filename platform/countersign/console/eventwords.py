@@ -117,8 +117,11 @@ def _raised(data: dict[str, Any]) -> Said:
 
 def _resolved(data: dict[str, Any]) -> Said:
     choice = _text(data, "choice")
+    note = _text(data, "note")
     label = Choice(choice).label if choice in Choice.values else "Decided how to go on"
-    return Said(who=_text(data, "by"), text=f"chose: {label.lower()}", detail=_text(data, "note"))
+    if choice == Choice.RETRY_WITH_NOTE and not note:
+        label = "Try again"
+    return Said(who=_text(data, "by"), text=f"chose: {label.lower()}", detail=note)
 
 
 def _proposal(data: dict[str, Any]) -> Said:
@@ -183,7 +186,7 @@ def argument(data: dict[str, Any]) -> str:
 
 def sandbox_word(sandbox: str) -> str:
     """Say what repository code ran under."""
-    return {"bubblewrap": "a sandbox", "rlimits": "resource limits only, no sandbox"}.get(
+    return {"bubblewrap": "bubblewrap sandbox", "rlimits": "resource limits only"}.get(
         sandbox, sandbox or "nothing known"
     )
 

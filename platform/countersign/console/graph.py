@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 _NARROW, _WIDE = 5, 6  # shares of the width; the CSS classes graph-narrow and graph-wide
 _INSET = 0.065  # of a column's width on each side; the CSS padding of a node's cell
 
+# Words that fit a narrow box.
+_SIGN_OFF = {
+    ApprovalState.PENDING: "waits",
+    ApprovalState.APPROVED: "approved",
+    ApprovalState.CHANGES_REQUESTED: "sent back",
+    ApprovalState.REJECTED: "rejected",
+    ApprovalState.STALE: "main moved",
+    ApprovalState.EXPIRED: "expired",
+    ApprovalState.WITHDRAWN: "withdrawn",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
@@ -67,6 +78,7 @@ def graph_of(
     steps: Sequence[Step],
     attempts: dict[object, Attempt],
     *,
+    seconds: dict[object, float],
     approval: Approval | None,
     effect: Effect | None,
     signers: str,
@@ -77,13 +89,13 @@ def graph_of(
     work = [step for step in steps if step.kind == StepKind.WORK]
     assemble = [step for step in steps if step.kind == StepKind.ASSEMBLE][-1:]
     columns: list[tuple[str, list[Node | None]]] = [
-        ("narrow", [_node(step, attempts) for step in route])
+        ("narrow", [_node(step, attempts, seconds) for step in route])
     ]
     columns += [
-        ("wide", [_node(step, attempts) if step else None for step in level])
+        ("wide", [_node(step, attempts, seconds) if step else None for step in level])
         for level in _levels(work)
     ] or [("wide", [_unplanned()])]
-    columns.append(("wide", [_node(step, attempts) for step in assemble] or [_assembly()]))
+    columns.append(("wide", [_node(step, attempts, seconds) for step in assemble] or [_assembly()]))
     columns.append(("narrow", [_sign_off(task, approval, signers)]))
     columns.append(("narrow", [_effect(task, effect, kind)]))
     graph = Graph(columns=[column for column in columns if column[1]])
@@ -120,12 +132,12 @@ def _levels(work: Sequence[Step]) -> list[list[Step | None]]:
     return levels
 
 
-def _node(step: Step, attempts: dict[object, Attempt]) -> Node:
+def _node(step: Step, attempts: dict[object, Attempt], seconds: dict[object, float]) -> Node:
     attempt = attempts.get(step.pk)
     look = looks.of_step(step, word=_step_word(step, attempt))
     notes = []
-    if step.started_at and step.finished_at:
-        notes.append(str(duration(step.finished_at - step.started_at)))
+    if step.finished_at and step.pk in seconds:
+        notes.append(str(duration(seconds[step.pk])))
     if attempt and attempt.usd:
         notes.append(str(usd(attempt.usd)))
     return Node(
@@ -172,9 +184,7 @@ def _sign_off(task: Task, approval: Approval | None, signers: str) -> Node:
     if approval is None:
         look = looks.Look(word=f"by {signers}", icon="pen-line", tone="ink")
         return Node(key="sign", name="Sign-off", title="", look=look, icon="pen-line")
-    look = looks.of_approval(approval)
-    if approval.decided_by:
-        look = looks.of_approval(approval, word=look.word.lower())
+    look = looks.of_approval(approval, word=_SIGN_OFF[ApprovalState(approval.state)])
     return Node(
         key="sign",
         name="Sign-off",

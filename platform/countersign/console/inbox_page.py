@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from approvals import selectors
+from approvals.lifecycle import ApprovalState
 from approvals.models import Approval
 from countersign.console import looks, sentences
 from countersign.console.checks import Checks, checks_of
+from countersign.console.meters import price_unknown
 
 if TYPE_CHECKING:
     import uuid
@@ -88,9 +90,10 @@ def decided(user: User) -> list[Row]:
 
 
 def decided_today(user: User) -> int:
-    """Count this person's decisions of today."""
+    """Count this person's decisions of today; one taken back is none."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    return Approval.objects.filter(decided_by=user, decided_at__gte=midnight).count()
+    mine = Approval.objects.filter(decided_by=user, decided_at__gte=midnight)
+    return mine.exclude(state=ApprovalState.WITHDRAWN).count()
 
 
 def closer_look(user: User, key: uuid.UUID) -> dict[str, Any]:
@@ -105,6 +108,7 @@ def closer_look(user: User, key: uuid.UUID) -> dict[str, Any]:
         "approval": approval,
         "sealed": sealed,
         "effect": sealed["effects"][0] if sealed["effects"] else {},
+        "price_unknown": price_unknown(approval.task),
         "checks": checks_of(sealed["checks"]) if sealed["checks"] else None,
         "hidden": sum(one.get("kind") == "hidden_character" for one in sealed["warnings"]),
     }

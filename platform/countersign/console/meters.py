@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
+from agents.events import Kind
 from agents.lifecycle import StepState
 from agents.limits import Limits, warns
 from agents.meters import RUNNING, used
-from countersign.templatetags.console import amount, clock, usd
+from agents.models import Event
+from countersign.templatetags.console import amount, clock, count_of, usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +89,7 @@ def meters_of(task: Task, steps: Sequence[Step], attempts: dict[object, Attempt]
             limit=str(limits.rounds),
             used=task.round - 1,
             most=limits.rounds,
-            note=f"{task.tool_calls} tool calls",
+            note=count_of(task.tool_calls, "tool call,tool calls"),
             segments=_segments(task.round, limits.rounds),
         )
     )
@@ -118,15 +120,24 @@ def _time(task: Task, limits: Limits) -> Meter:
 
 
 def _cost(task: Task, limits: Limits) -> Meter:
+    unpriced = price_unknown(task)
+    known = usd(task.usd) if task.usd else "unknown"
     return Meter(
         key="cost",
         label="Cost",
-        value=usd(task.usd),
+        value=known if unpriced else usd(task.usd),
         limit=usd(limits.usd),
         used=float(task.usd),
         most=limits.usd,
-        note="no model, no cost" if task.rehearsal else "",
+        note="no model, no cost" if task.rehearsal else "price unknown" if unpriced else "",
     )
+
+
+def price_unknown(task: Task) -> bool:
+    """Tell whether a model without a known price answered, so that its cost counts as 0."""
+    return Event.objects.filter(
+        task=task, kind=Kind.LIMIT_WARNED, data__contains={"rule": "price"}
+    ).exists()
 
 
 def _tokens(task: Task, limits: Limits) -> Meter:

@@ -16,9 +16,10 @@ from approvals.models import Approval, Effect, Signature
 from countersign.console import looks, report, sentences
 from countersign.console.checks import checks_of
 from countersign.console.hunks import files_of
+from countersign.console.meters import price_unknown
 from countersign.console.rendering import page
 from countersign.console.rounds import earlier_of, new_hunks
-from countersign.console.task_page import signers_of
+from countersign.console.task_page import price_url, signers_of
 from memory.models import Memory
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def context_of(approval: Approval, user: User) -> dict[str, Any]:
         "report": report.render(sealed["proposal"]["report"]),
         "summary": report.render(sealed["proposal"]["summary"]),
         "rehearsal": sealed["proposal"]["model"] == "rehearsal",
+        "price_unknown": price_unknown(approval.task),
+        "price_url": price_url(user),
         "expires_at": parse_datetime(sealed["expires_at"]),
         "lessons": _lessons(sealed),
         "earlier": earlier_of(approval, files),

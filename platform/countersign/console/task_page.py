@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.urls import reverse
 from django.utils import timezone
 
 from agents.lifecycle import StepKind, StepState, TaskState
@@ -13,7 +14,9 @@ from agents.models.proposals import ProposalKind
 from approvals.models import Approval
 from countersign.console import graph, looks, meters, sentences, streams, timeline
 from countersign.console.checks import checks_of
-from memory.models import MemoryUse
+from countersign.console.timeline import worked
+from memory.lifecycle import MemoryState
+from memory.models import Memory, MemoryUse
 from projects.access import is_lead
 from projects.models import Membership, Role
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agents.models import Task
+    from approvals.models import Effect
     from projects.models import User
 
 TABS = {"steps": "Steps", "events": "All events", "errors": "Errors"}
@@ -31,27 +35,21 @@ def context_of(task: Task, user: User, query: Mapping[str, str]) -> dict[str, An
     steps = _steps(task)
     shown_round = _round(task, query.get("round"))
     shown = [step for step in steps if step.round == shown_round or step.kind == StepKind.ROUTE]
-    attempts = _attempts(steps)
+    tries = _tries(steps)
+    attempts = {key: rows[-1] for key, rows in tries.items()}
     approval = Approval.objects.filter(task=task).select_related("decided_by", "proposal").last()
     proposal = Proposal.objects.filter(task=task).order_by("round", "version").last()
     effect = sentences.last_effect(task)
     focus = _focus(shown, query.get("agent"))
-    escalation = sentences.open_escalation(task)
+    escalations = list(sentences.open_escalations(task))
     return {
         "here": "tasks",
         "task": task,
         "look": looks.of_task(task, word=_word(task, user)),
         "seq": task.last_seq,
         "meters": meters.meters_of(task, shown, attempts),
-        "graph": graph.graph_of(
-            task,
-            shown,
-            attempts,
-            approval=approval if approval and approval.proposal.round == shown_round else None,
-            effect=effect if shown_round == task.round else None,
-            signers=_one_signer(task),
-            kind=proposal.kind if proposal else ProposalKind.CHANGE,
-        ),
+        "price_url": price_url(user) if not task.rehearsal else "",
+        "graph": _graph(task, shown, tries, approval, effect, proposal, shown_round),
         "work": [step for step in shown if step.kind == StepKind.WORK],
         "done_steps": sum(
             step.kind == StepKind.WORK and step.state == StepState.DONE for step in shown
@@ -59,7 +57,7 @@ def context_of(task: Task, user: User, query: Mapping[str, str]) -> dict[str, An
         "shown_round": shown_round,
         "rounds": range(1, task.round + 1) if task.round > 1 else (),
         "view": "list" if query.get("view") == "list" else "graph",
-        **_activity(task, steps, query),
+        **_activity(task, steps, tries, query),
         "focus": focus,
         "watched": [step for step in shown if step.attempt or step.started_at],
         "stream": streams.stream_of(focus) if focus else [],
@@ -69,13 +67,41 @@ def context_of(task: Task, user: User, query: Mapping[str, str]) -> dict[str, An
         "commit": sentences.merged_as(effect) if effect else "",
         "checks": checks_of(proposal.checks) if proposal and proposal.checks else None,
         "lessons": lessons_of(task),
-        "escalation": escalation,
-        "no_model": bool(escalation) and settings.COUNTERSIGN_MODEL == "rehearsal",
+        "lesson_from_here": _lesson_from(task),
+        "escalations": escalations,
+        "no_model": bool(escalations) and settings.COUNTERSIGN_MODEL == "rehearsal",
         "signers": signers_of(task),
         "may_sign": may_sign(task, user),
         "may_act": user.pk == task.requester_id or is_lead(user, task.project),
         "now": timezone.now(),
     }
+
+
+def _graph(
+    task: Task,
+    shown: list[Step],
+    tries: dict[object, list[Attempt]],
+    approval: Approval | None,
+    effect: Effect | None,
+    proposal: Proposal | None,
+    shown_round: int,
+) -> graph.Graph:
+    return graph.graph_of(
+        task,
+        shown,
+        {key: rows[-1] for key, rows in tries.items()},
+        seconds={key: worked(rows) for key, rows in tries.items()},
+        approval=approval if approval and approval.proposal.round == shown_round else None,
+        effect=effect if shown_round == task.round else None,
+        signers=_one_signer(task),
+        kind=proposal.kind if proposal else ProposalKind.CHANGE,
+    )
+
+
+def price_url(user: User) -> str:
+    """Return where somebody who may sets the price of a model."""
+    may = user.is_staff and user.has_perm("agents.change_modelprofile")
+    return reverse("admin:agents_modelprofile_changelist") if may else ""
 
 
 def signers_of(task: Task) -> str:
@@ -107,6 +133,12 @@ def lessons_of(task: Task) -> list[MemoryUse]:
     return list(reversed(seen.values()))
 
 
+def _lesson_from(task: Task) -> Memory | None:
+    """Return what people remembered of this task, if they did."""
+    found = Memory.objects.filter(project=task.project_id, source_task=task.pk)
+    return found.exclude(state=MemoryState.ERASED).last()
+
+
 def _steps(task: Task) -> list[Step]:
     return list(
         Step.objects.filter(task=task)
@@ -116,9 +148,11 @@ def _steps(task: Task) -> list[Step]:
     )
 
 
-def _attempts(steps: list[Step]) -> dict[object, Attempt]:
-    rows = Attempt.objects.filter(step__in=steps).defer("checkpoint").order_by("number")
-    return {attempt.step_id: attempt for attempt in rows}
+def _tries(steps: list[Step]) -> dict[object, list[Attempt]]:
+    tries: dict[object, list[Attempt]] = {}
+    for row in Attempt.objects.filter(step__in=steps).defer("checkpoint").order_by("number"):
+        tries.setdefault(row.step_id, []).append(row)
+    return tries
 
 
 def _round(task: Task, wanted: str | None) -> int:
@@ -137,7 +171,9 @@ def _word(task: Task, user: User) -> str:
     return sentences.word_of(task)
 
 
-def _activity(task: Task, steps: list[Step], query: Mapping[str, str]) -> dict[str, Any]:
+def _activity(
+    task: Task, steps: list[Step], tries: dict[object, list[Attempt]], query: Mapping[str, str]
+) -> dict[str, Any]:
     tab = query.get("tab", "")
     tab = tab if tab in TABS else "steps"
     before = query.get("before", "")
@@ -148,7 +184,11 @@ def _activity(task: Task, steps: list[Step], query: Mapping[str, str]) -> dict[s
         first = int(rows[0].key.removeprefix("event-")) if rows else 0
         earlier = first if first > 1 else 0
     else:
-        rows = timeline.errors(task, steps) if tab == "errors" else timeline.by_step(task, steps)
+        rows = (
+            timeline.errors(task, steps)
+            if tab == "errors"
+            else timeline.by_step(task, steps, tries)
+        )
     return {
         "tab": tab,
         "tabs": [(key, word, key == tab) for key, word in TABS.items()],

@@ -14,10 +14,10 @@ from countersign.console import looks
 from countersign.console.eventwords import Said, say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from agents.models import Step, Task
+    from agents.models import Attempt, Step, Task
 
 EVENTS_AT_ONCE = 300
 _STEP_KINDS = (Kind.STEP_STARTED, Kind.STEP_STATE, Kind.STEP_FINISHED, Kind.TASK_PLANNED)
@@ -45,8 +45,7 @@ class Row:
     step: Step | None = None
     look: looks.Look | None = None
     seconds: float | None = None
-    start: float = 0.0  # of the shared time axis, in hundredths
-    width: float = 0.0
+    bars: list[tuple[float, float]] = field(default_factory=list)  # start, width in hundredths
     active: bool = False
     calls: list[ToolCall] = field(default_factory=list)
 
@@ -66,13 +65,20 @@ class Axis:
         return round(left, 2), round(min(width, 100 - left), 2)
 
 
-def by_step(task: Task, steps: Sequence[Step]) -> list[Row]:
+def worked(tries: Iterable[Attempt]) -> float:
+    """Add up the seconds of a step's attempts; what lies between waited for a person or a worker."""
+    return sum((_ended(row) - row.started_at).total_seconds() for row in tries)
+
+
+def by_step(
+    task: Task, steps: Sequence[Step], tries: Mapping[object, Sequence[Attempt]]
+) -> list[Row]:
     """Return one row per begun step and per decision of people, in order of time."""
     axis = _axis(task)
-    rows = [_step_row(step, axis) for step in steps if step.started_at]
+    rows = [_step_row(step, tries.get(step.pk, ()), axis) for step in steps if step.started_at]
     for event in Event.objects.filter(task=task, kind__in=_BIG_KINDS).order_by("seq"):
         rows.append(_event_row(event, {}))
-        rows[-1].start, rows[-1].width = axis.place(event.at, event.at)
+        rows[-1].bars = [axis.place(event.at, event.at)]
     _add_calls(rows)
     return sorted(rows, key=lambda row: row.at)
 
@@ -100,25 +106,25 @@ def _axis(task: Task) -> Axis:
     return Axis(start=task.created_at, end=task.finished_at or timezone.now())
 
 
-def _step_row(step: Step, axis: Axis) -> Row:
-    begun = step.started_at or step.created_at
-    ended = step.finished_at or timezone.now()
-    start, width = axis.place(begun, ended)
+def _ended(attempt: Attempt) -> datetime:
+    return attempt.finished_at or timezone.now()
+
+
+def _step_row(step: Step, tries: Sequence[Attempt], axis: Axis) -> Row:
     look = looks.of_step(step)
     tone = look.tone if step.state in {StepState.FAILED, StepState.BLOCKED} else ""
     text = step.title if step.kind != StepKind.ROUTE else "Plan the work"
     return Row(
         key=f"step-{step.pk}",
-        at=begun,
+        at=step.started_at or step.created_at,
         said=Said(
             text=text, tone=tone, detail=step.reason if step.state == StepState.FAILED else ""
         ),
         agent=step.agent,
         step=step,
         look=look,
-        seconds=(ended - begun).total_seconds(),
-        start=start,
-        width=width,
+        seconds=worked(tries),
+        bars=[axis.place(row.started_at, _ended(row)) for row in tries],
         active=step.state == StepState.LEASED,
     )
 

@@ -58,7 +58,7 @@ def icon(name: str, size: int = 16, css: str = "") -> SafeString:
 def state(look: Look) -> SafeString:
     """Draw a state pill: icon, word and tone."""
     return format_html(
-        '<span class="state tone-{}">{}{}</span>',
+        '<span class="state tone-{}">{}<span>{}</span></span>',
         look.tone,
         icon(look.icon, 14, "spin" if look.spins else ""),
         look.word,
@@ -166,6 +166,17 @@ def as_json(value: Any) -> str:
 def report(text: str) -> SafeString:
     """Render an agent's Markdown by the allow-list."""
     return reports.render(text)
+
+
+@register.filter
+def passages(found: list[dict[str, Any]]) -> str:
+    """Join quotes of one file into one text, each line with its number."""
+    lines = []
+    for one in found:
+        first = one.get("line")
+        for index, text in enumerate(str(one.get("quote") or "").splitlines()):
+            lines.append(f"{first + index}: {text}" if isinstance(first, int) else text)
+    return "\n".join(lines)
 
 
 @register.filter
