@@ -14,6 +14,7 @@ export function startReview() {
   document.addEventListener("countersign:key", (event) => {
     if (key(event.detail.key)) event.detail.done = true;
   });
+  document.querySelector("[data-decide=X]")?.addEventListener("click", needsReason);
   document.addEventListener("change", say);
   document.addEventListener("input", say);
   say();
@@ -81,6 +82,16 @@ function decide(pressed) {
   if (!button) return false;
   button.focus();
   return true;
+}
+
+function needsReason(event) {
+  const note = document.getElementById("decision-note");
+  if (note.value.trim()) return;
+  event.preventDefault();
+  note.focus();
+  const hint = document.querySelector("[data-refused]");
+  hint.hidden = false;
+  hint.textContent = "A reason is needed to reject. Nothing is signed yet.";
 }
 
 function say() {
