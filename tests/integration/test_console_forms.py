@@ -38,7 +38,7 @@ def test_signing_in_never_leads_to_another_site(client, lead, next_page):
 def test_a_wrong_password_is_answered_beside_the_form(client, lead):
     answer = client.post("/sign-in", {"username": "dana", "password": "wrong"})
     assert answer.status_code == 400
-    assert "do not fit together" in say_of(answer)
+    assert "Wrong user name or password." in say_of(answer)
 
 
 def test_signing_out_needs_a_post(client, lead):
