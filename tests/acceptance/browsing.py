@@ -69,6 +69,10 @@ class Person:
                 self.page.screenshot(path=target)
         self.page.emulate_media(color_scheme="light")
         self.page.set_viewport_size({"width": 1440, "height": 900})
+        # Panes scroll on their own; a page that also scrolls would show nothing below itself.
+        if self.page.locator(".panes").count():
+            height = self.page.evaluate("document.scrollingElement.scrollHeight")
+            assert height <= 900, f"{name}: the document is {height} px high"
 
     def hand_over(self, request: str) -> int:
         """Submit a request on the New task page; return the task's number."""

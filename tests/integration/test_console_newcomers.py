@@ -1,0 +1,151 @@
+"""What a newcomer stumbled over: pages that said too little, too much or the wrong thing."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from agents.events import Kind
+from agents.lifecycle import EscalationState
+from agents.models import Attempt, Escalation, Event
+from approvals.models import Approval
+from tests import console_fixtures as fixtures
+
+pytestmark = pytest.mark.django_db
+
+PRICE = {"rule": "price", "attempt": 1, "detail": "The price of x is not known."}
+
+
+def say_of(client, path: str) -> str:
+    return client.get(path).content.decode()
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/inbox", "/new"])
+def test_an_admin_without_a_project_is_led_to_the_admin(client, admin, path):
+    client.force_login(admin)
+    page = say_of(client, path)
+    assert 'data-socket=""' in page
+    assert "You belong to no project." in page
+    assert 'href="/admin/"' in page
+    assert "No task is running" not in page
+
+
+def test_only_staff_see_the_way_to_the_admin(client, lead, stranger):
+    for person in (lead, stranger):
+        client.force_login(person)
+        assert 'href="/admin/"' not in say_of(client, "/tasks")
+
+
+def test_an_unknown_price_is_not_shown_as_no_cost(client, project, requester, lead, admin):
+    made = fixtures.reviewed_task(project, requester, model="openai:x")
+    made.task.record(Kind.LIMIT_WARNED, PRICE, step=made.steps["coder"])
+    client.force_login(lead)
+    for path in (f"/tasks/T-{made.task.number}", f"/review/T-{made.task.number}/r1", "/inbox"):
+        page = say_of(client, path)
+        assert "price unknown" in page, path
+        assert "$0.00" not in page, path
+        assert "modelprofile" not in page, path
+
+
+def test_a_task_that_waits_for_people_stays_among_the_active_ones(client, project, requester, lead):
+    review = fixtures.reviewed_task(project, requester)
+    stopped = fixtures.stopped_task(project, requester)
+    running = fixtures.running_task(project, requester)
+    client.force_login(requester)
+    page = say_of(client, "/tasks")
+    places = [page.index(f"row-{made.task.pk}") for made in (stopped, review, running)]
+    assert places == sorted(places)
+    assert re.search(r'Active <span class="count">3</span>', page)
+    assert re.search(r'class="nav-count">3<', page)
+    assert "Needs a person" in page
+    assert f"row-{running.task.pk}" not in say_of(client, "/tasks?tab=sign-off")
+
+
+def test_the_inbox_counts_a_stopped_task_the_same_everywhere(client, project, requester, lead):
+    fixtures.stopped_task(project, requester, rule="blocked")
+    client.force_login(lead)
+    page = say_of(client, "/inbox")
+    assert re.search(r'class="nav-pill">1<', page)
+    assert re.search(r'Needs you <span class="count">1</span>', page)
+    assert "1 needs you." in page
+    assert ">Limit<" not in page
+
+
+def test_an_approval_taken_back_is_not_counted_as_decided(client, project, requester, lead):
+    made = fixtures.reviewed_task(project, requester)
+    facts = {"decided_at": timezone.now(), "decided_by": lead}
+    Approval.objects.filter(pk=made.approval.pk).update(state="approved", **facts)
+    client.force_login(lead)
+    assert "You decided 1 today." in say_of(client, "/inbox")
+    Approval.objects.filter(pk=made.approval.pk).update(state="withdrawn")
+    assert "You decided" not in say_of(client, "/inbox")
+
+
+def test_both_open_questions_of_a_task_are_shown(client, project, requester):
+    made = fixtures.stopped_task(project, requester)
+    second = Escalation.objects.create(
+        task=made.task,
+        step=made.steps["writer"],
+        rule="blocked",
+        detail="The second question.",
+        options=["retry_with_note", "stop"],
+        state=EscalationState.OPEN,
+    )
+    client.force_login(requester)
+    page = say_of(client, f"/tasks/T-{made.task.number}")
+    assert "The second question." in page
+    assert page.count('class="card escalation"') == 2
+    assert f'id="note-{second.pk}"' in page
+
+
+def test_waiting_for_a_person_is_not_counted_as_work(client, project, requester, lead):
+    made = fixtures.running_task(project, requester)
+    now = timezone.now()
+    step = made.steps["route"]
+    Attempt.objects.filter(step=step).update(
+        started_at=now - timedelta(hours=2), finished_at=now - timedelta(hours=2, seconds=-5)
+    )
+    Attempt.objects.create(
+        step=step,
+        number=2,
+        worker="w",
+        state="finished",
+        started_at=now - timedelta(seconds=7),
+        finished_at=now,
+    )
+    client.force_login(requester)
+    page = say_of(client, f"/tasks/T-{made.task.number}")
+    assert '<span class="event-took">12 s</span>' in page
+
+
+def test_the_seal_holds_the_time_of_agents_only(project, requester, lead):
+    made = fixtures.reviewed_task(project, requester)
+    # The fixture's task began 109 s ago, but no event says that agents were at it.
+    assert not Event.objects.filter(task=made.task, data__has_key="from", step=None).exists()
+    assert made.approval.snapshot["usage"]["seconds"] == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "heading"),
+    [
+        ("approved", "What was approved"),
+        ("withdrawn", "What was proposed"),
+        ("rejected", ""),
+        ("changes_requested", ""),
+    ],
+)
+def test_after_the_decision_the_page_says_what_happened(
+    client, project, requester, lead, state, heading
+):
+    made = fixtures.reviewed_task(project, requester)
+    facts = {"decided_at": timezone.now(), "decided_by": lead, "reason": "See the note."}
+    Approval.objects.filter(pk=made.approval.pk).update(state=state, **facts)
+    client.force_login(lead)
+    page = say_of(client, f"/review/T-{made.task.number}/r1")
+    assert "If you approve" not in page
+    assert "Undo for" not in page
+    assert ("effects-title" in page) == bool(heading)
+    assert heading in page
