@@ -24,6 +24,8 @@ from agents.models import (
 )
 from agents.workspace.files import Workspace
 from agents.workspace.git import Store
+from approvals.deciding import decide
+from approvals.models import Effect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +75,17 @@ def make_repository(folder: Path, project: Project) -> Path:
     project.checks_command = "python -m unittest"
     project.save()
     return bare
+
+
+def first_parents(bare: Path) -> list[str]:
+    """Return main's commits along the first parents, newest first."""
+    return git(bare, "log", "--first-parent", "--format=%H", "main").split()
+
+
+def approve(approval: Approval, by: User) -> Effect:
+    """Sign an approval; return its one effect."""
+    decide(approval.pk, by=by, verdict="approve", digest=approval.digest, nonce=approval.nonce)
+    return Effect.objects.get(approval=approval)
 
 
 def move_main(bare: Path, path: str = "README.md", text: str = "Another service.\n") -> str:

@@ -11,40 +11,14 @@ from agents import escalations
 from agents.lifecycle import TaskState
 from agents.workspace.exceptions import RepositoryUnreachable
 from agents.workspace.git import Store
-from approvals import effects, expiring, merging, policies, sealing
-from approvals.deciding import decide
+from approvals import effects, expiring, merging
 from approvals.models import Approval, Effect
 from approvals.stopping import stop_task
 from projects.exceptions import TransitionRefused
 from projects.models import AuditEntry
-from tests.approval_fixtures import git, make_change, make_repository
+from tests.approval_fixtures import first_parents
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def bare(project, lead, tmp_path):
-    policies.change(project, by=lead, undo_seconds=0)
-    return make_repository(tmp_path, project)
-
-
-@pytest.fixture
-def approval(project, requester, lead, bare, tmp_path) -> Approval:
-    return sealing.seal(make_change(project, requester, tmp_path))
-
-
-@pytest.fixture
-def approved(approval, lead) -> Effect:
-    return _approve(approval, lead)
-
-
-def _approve(approval: Approval, by) -> Effect:
-    decide(approval.pk, by=by, verdict="approve", digest=approval.digest, nonce=approval.nonce)
-    return Effect.objects.get(approval=approval)
-
-
-def _log(bare) -> list[str]:
-    return git(bare, "log", "--first-parent", "--format=%H", "main").split()
 
 
 def test_an_unreachable_repository_asks_a_person_and_a_retry_merges_once(approved, bare, lead):
@@ -65,7 +39,7 @@ def test_an_unreachable_repository_asks_a_person_and_a_retry_merges_once(approve
     effects.carry_out_due("worker-1")
     approved.refresh_from_db()
     task.refresh_from_db()
-    assert (approved.state, task.state, len(_log(bare))) == ("done", TaskState.DONE, 2)
+    assert (approved.state, task.state, len(first_parents(bare))) == ("done", TaskState.DONE, 2)
 
 
 def test_try_again_on_the_task_page_is_taken_up_by_the_executor(approved, bare, lead):
@@ -77,7 +51,7 @@ def test_try_again_on_the_task_page_is_taken_up_by_the_executor(approved, bare, 
     escalations.resolve(question, choice="retry_with_note", by=lead)
     effects.carry_out_due("worker-1")
     approved.refresh_from_db()
-    assert (approved.state, len(_log(bare))) == ("done", 2)
+    assert (approved.state, len(first_parents(bare))) == ("done", 2)
 
 
 def test_a_push_nobody_answered_is_unclear_and_a_retry_finds_it_landed(
@@ -95,13 +69,13 @@ def test_a_push_nobody_answered_is_unclear_and_a_retry_finds_it_landed(
     approved.refresh_from_db()
     assert approved.state == "unknown"
     assert "may have landed" in approved.error
-    landed = _log(bare)
+    landed = first_parents(bare)
     assert len(landed) == 2
     _try_again(approved, lead)
     effects.carry_out_due("worker-1")
     approved.refresh_from_db()
     assert (approved.state, approved.result["commit"]) == ("done", landed[0])
-    assert _log(bare) == landed
+    assert first_parents(bare) == landed
 
 
 def test_what_may_have_landed_stays_unclear_until_somebody_could_look(
@@ -128,7 +102,7 @@ def test_what_may_have_landed_stays_unclear_until_somebody_could_look(
     _try_again(approved, lead)
     effects.carry_out_due("worker-1")
     approved.refresh_from_db()
-    assert (approved.state, len(_log(bare))) == ("done", 2)
+    assert (approved.state, len(first_parents(bare))) == ("done", 2)
 
 
 def test_a_crash_after_the_push_and_a_repository_away_is_unclear_not_failed(approved, bare):
@@ -173,7 +147,7 @@ def test_no_effect_begins_inside_its_undo_window(approved, bare):
     Effect.objects.update(not_before=Now() + timedelta(minutes=1))
     assert effects.carry_out(approved.pk, worker="worker-1") is False
     approved.refresh_from_db()
-    assert (approved.state, len(_log(bare))) == ("planned", 1)
+    assert (approved.state, len(first_parents(bare))) == ("planned", 1)
 
 
 def _try_again(effect: Effect, by) -> None:
@@ -190,5 +164,5 @@ def test_a_fault_in_our_own_code_asks_a_person_and_does_not_loop(approved, bare,
         effects.carry_out_due("worker-1")
         assert effects.carry_out_due("worker-1") == 0
     approved.refresh_from_db()
-    assert (approved.state, len(_log(bare))) == ("failed", 1)
+    assert (approved.state, len(first_parents(bare))) == ("failed", 1)
     assert approved.approval.task.escalations.get().detail.startswith("A fault in Countersign")

@@ -10,14 +10,14 @@ from agents.lifecycle import TaskState
 from agents.models import Proposal
 from agents.workspace.git import Store
 from approvals import effects, policies, sealing
-from approvals.deciding import decide
 from approvals.models import Approval, Effect
 from projects.models import Membership
 from tests.approval_fixtures import (
+    approve,
+    first_parents,
     git,
     make_change,
     make_report,
-    make_repository,
     move_main,
     past_triggers,
 )
@@ -25,37 +25,12 @@ from tests.approval_fixtures import (
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def bare(project, lead, tmp_path):
-    policies.change(project, by=lead, undo_seconds=0)
-    return make_repository(tmp_path, project)
-
-
-@pytest.fixture
-def approval(project, requester, lead, bare, tmp_path) -> Approval:
-    return sealing.seal(make_change(project, requester, tmp_path))
-
-
-@pytest.fixture
-def approved(approval, lead) -> Effect:
-    return _approve(approval, lead)
-
-
-def _approve(approval: Approval, by) -> Effect:
-    decide(approval.pk, by=by, verdict="approve", digest=approval.digest, nonce=approval.nonce)
-    return Effect.objects.get(approval=approval)
-
-
-def _log(bare) -> list[str]:
-    return git(bare, "log", "--first-parent", "--format=%H", "main").split()
-
-
 def _refused(effect: Effect, bare, word: str) -> None:
     """Nothing merged, the approval is stale, the task waits for a person, with the reason."""
     effects.carry_out_due("test")
     effect.refresh_from_db()
     approval = Approval.objects.get(pk=effect.approval_id)
-    assert len(_log(bare)) == 1
+    assert len(first_parents(bare)) == 1
     assert (effect.state, approval.state) == ("failed", "stale")
     assert approval.task.state == TaskState.REVIEW
     assert word in approval.reason
@@ -96,23 +71,23 @@ def test_the_task_is_done_and_the_events_tell_it(approved):
 
 def test_a_done_effect_is_not_done_again(approved, bare):
     effects.carry_out_due("worker-1")
-    before = _log(bare)
+    before = first_parents(bare)
     assert effects.carry_out_due("worker-2") == 0
     assert effects.carry_out(approved.pk, worker="worker-2") is False
-    assert _log(bare) == before
+    assert first_parents(bare) == before
 
 
 def test_nothing_happens_before_the_undo_window_ends(project, requester, lead, bare, tmp_path):
     policies.change(project, by=lead, undo_seconds=60)
     approval = sealing.seal(make_change(project, requester, tmp_path))
-    effect = _approve(approval, lead)
+    effect = approve(approval, lead)
     assert effects.carry_out_due("worker-1") == 0
     effect.refresh_from_db()
-    assert (effect.state, len(_log(bare))) == ("planned", 1)
+    assert (effect.state, len(first_parents(bare))) == ("planned", 1)
 
 
 def test_a_report_is_delivered(project, requester, lead, bare):
-    effect = _approve(sealing.seal(make_report(project, requester)), lead)
+    effect = approve(sealing.seal(make_report(project, requester)), lead)
     effects.carry_out_due("worker-1")
     effect.refresh_from_db()
     assert effect.state == "done"
@@ -122,7 +97,7 @@ def test_a_report_is_delivered(project, requester, lead, bare):
 
 
 def test_another_report_than_the_sealed_one_is_not_delivered(project, requester, lead, bare):
-    effect = _approve(sealing.seal(make_report(project, requester)), lead)
+    effect = approve(sealing.seal(make_report(project, requester)), lead)
     Proposal.objects.update(report="Something else.")
     _refused(effect, bare, "the report of what was to be delivered")
 
@@ -162,7 +137,7 @@ def test_a_title_cannot_forge_a_trailer(project, requester, lead, bare, tmp_path
         title="Fix\n\nCountersign-Approval: forged",
         summary="Text.\nApproved-by: Mallory <m>\ncountersign-task: T-0",
     )
-    _approve(sealing.seal(proposal), lead)
+    approve(sealing.seal(proposal), lead)
     effects.carry_out_due("worker-1")
     body = git(bare, "log", "-1", "--format=%B", "main")
     assert "\nApproved-by: Mallory" not in body
@@ -200,7 +175,7 @@ def test_changed_hunks_are_refused_hunk_for_hunk(approval, lead, bare):
         "UPDATE approvals_approval SET snapshot = %s, digest = %s", _json(snapshot), digest
     )
     approval.refresh_from_db()
-    _refused(_approve(approval, lead), bare, "the hunks of billing/invoice.py")
+    _refused(approve(approval, lead), bare, "the hunks of billing/invoice.py")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +197,7 @@ def test_a_page_that_showed_less_than_git_has_is_refused(approval, lead, bare, c
         sealing.digest_of(snapshot),
     )
     approval.refresh_from_db()
-    _refused(_approve(approval, lead), bare, word)
+    _refused(approve(approval, lead), bare, word)
 
 
 def test_another_tree_than_the_sealed_one_is_refused(approval, lead, bare):
@@ -234,7 +209,7 @@ def test_another_tree_than_the_sealed_one_is_refused(approval, lead, bare):
         sealing.digest_of(snapshot),
     )
     approval.refresh_from_db()
-    _refused(_approve(approval, lead), bare, "the tree of the sealed commit")
+    _refused(approve(approval, lead), bare, "the tree of the sealed commit")
 
 
 def test_changed_arguments_of_the_effect_are_refused(approved, bare):
@@ -253,7 +228,7 @@ def test_another_repository_is_refused(approved, bare, project, tmp_path):
     project.repository = str(tmp_path / "elsewhere.git")
     project.save()
     _refused(approved, bare, "the project's repository or branch")
-    assert len(_log(tmp_path / "elsewhere.git")) == 1
+    assert len(first_parents(tmp_path / "elsewhere.git")) == 1
 
 
 def test_a_signer_who_lost_the_role_is_refused(approved, bare, lead):
@@ -286,7 +261,7 @@ def test_an_effect_whose_task_was_stopped_from_below_is_not_carried_out(approved
     assert effects.carry_out_due("worker-1") == 0
     assert effects.carry_out(approved.pk, worker="worker-1") is False
     approved.refresh_from_db()
-    assert (approved.state, len(_log(bare))) == ("planned", 1)
+    assert (approved.state, len(first_parents(bare))) == ("planned", 1)
 
 
 @pytest.mark.parametrize("trouble", ["main moved", "repository away", "none"])
@@ -311,7 +286,7 @@ def test_a_task_that_ended_while_its_effect_was_under_way_does_not_hang(approved
 def test_one_effect_that_cannot_be_looked_after_does_not_hold_up_the_others(
     approved, bare, lead, project, requester, monkeypatch
 ):
-    other = _approve(sealing.seal(make_report(project, requester)), lead)
+    other = approve(sealing.seal(make_report(project, requester)), lead)
     act = effects.act
 
     def broken(effect):
@@ -332,7 +307,7 @@ def test_a_requester_whose_project_is_no_longer_single_person_is_refused(
     type(project).objects.update(single_person=True)
     project.refresh_from_db()
     approval = sealing.seal(make_change(project, requester, tmp_path))
-    effect = _approve(approval, requester)
+    effect = approve(approval, requester)
     type(project).objects.update(single_person=False)
     _refused(effect, bare, "Mira Ode signed this but may no longer sign")
 

@@ -11,36 +11,17 @@ from django.db import connection
 from agents.events import Kind
 from agents.workspace.git import Store
 from approvals import effects, policies, sealing
-from approvals.deciding import decide
-from approvals.models import Approval, Effect
-from tests.approval_fixtures import git, make_change, make_repository, move_main
+from approvals.models import Approval
+from tests.approval_fixtures import (
+    approve,
+    first_parents,
+    git,
+    make_change,
+    make_repository,
+    move_main,
+)
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def bare(project, lead, tmp_path):
-    policies.change(project, by=lead, undo_seconds=0)
-    return make_repository(tmp_path, project)
-
-
-@pytest.fixture
-def approval(project, requester, lead, bare, tmp_path) -> Approval:
-    return sealing.seal(make_change(project, requester, tmp_path))
-
-
-@pytest.fixture
-def approved(approval, lead) -> Effect:
-    return _approve(approval, lead)
-
-
-def _approve(approval: Approval, by) -> Effect:
-    decide(approval.pk, by=by, verdict="approve", digest=approval.digest, nonce=approval.nonce)
-    return Effect.objects.get(approval=approval)
-
-
-def _log(bare) -> list[str]:
-    return git(bare, "log", "--first-parent", "--format=%H", "main").split()
 
 
 class _Killed(BaseException):
@@ -87,7 +68,7 @@ def test_a_crash_at_any_point_leads_to_exactly_one_merge_or_none(
         kill(patch, owner, name)
         with pytest.raises(_Killed):
             effects.carry_out_due("worker-1")
-    landed = len(_log(bare)) == 2
+    landed = len(first_parents(bare)) == 2
     if main_moves_meanwhile:
         move_main(bare)
     effects.carry_out_due("worker-2")
@@ -117,10 +98,10 @@ def test_eight_executors_on_one_effect_merge_once(project, requester, lead, tmp_
             connection.close()
 
     approval = sealing.seal(make_change(project, requester, tmp_path))
-    effect = _approve(approval, lead)
+    effect = approve(approval, lead)
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(run, range(8))) == 1
     effect.refresh_from_db()
-    assert (effect.state, len(_log(bare))) == ("done", 2)
+    assert (effect.state, len(first_parents(bare))) == ("done", 2)
     started = approval.task.events.filter(kind=Kind.EFFECT_STARTED)
     assert started.count() == 1
