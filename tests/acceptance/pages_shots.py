@@ -59,6 +59,10 @@ def prepare() -> dict[str, str]:
     report = fixtures.reported_task(project, mira, report="# Found\n\nTax is rounded **twice**.")
     sent_back = fixtures.reviewed_task(project, mira, title="Cache the price list per region")
     round_2 = _send_back(sent_back, dana)
+    rejected = _rejected(project, mira, dana)
+    priced = fixtures.reviewed_task(project, mira, model="openai:some-model")
+    facts = {"rule": "price", "attempt": 1, "detail": "The price is not known."}
+    priced.task.record("limit.warned", facts, step=priced.steps["coder"])
     return {
         "new": "/new",
         "tasks": "/tasks",
@@ -68,11 +72,32 @@ def prepare() -> dict[str, str]:
         "inbox": "/inbox",
         "review": f"/review/T-{review.task.number}/r1",
         "report": f"/review/T-{report.task.number}/r1",
+        "rejected": f"/tasks/T-{rejected.task.number}",
+        "review-rejected": f"/review/T-{rejected.task.number}/r1",
+        "review-priced": f"/review/T-{priced.task.number}/r1",
+        "task-priced": f"/tasks/T-{priced.task.number}",
         "round-2": f"/review/T-{round_2.task.number}/r2",
         "memory": "/memory",
         "settings": "/settings",
         "missing": "/tasks/T-999",
     }
+
+
+def _rejected(project: Any, requester: Any, lead: Any) -> Any:
+    from approvals import deciding
+    from tests import console_fixtures as fixtures
+
+    made = fixtures.reviewed_task(project, requester)
+    approval = made.approval
+    deciding.decide(
+        approval.pk,
+        by=lead,
+        verdict="reject",
+        digest=approval.digest,
+        nonce=approval.nonce,
+        note="Refunds must stay as they are.",
+    )
+    return made
 
 
 def _send_back(made: Any, lead: Any) -> Any:
