@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from agents.lifecycle import TaskState
 from agents.models import Task
 from agents.runtime.database import in_db
+from countersign.management.commands.submit import Command, projects_of
 from projects import tokens
 from tests.api_fixtures import make_crew
 from tests.live_fixtures import SECONDS, serving
@@ -97,10 +99,33 @@ async def test_it_says_that_it_waits_for_a_signature(token):
         process = await start("--watch", host=host, token=token)
         task = await submitted_task()
         await in_db(task.record, "approval.requested", {})
+        await in_db(task.record, "approval.requested", {})
         await in_db(_run_to, task, TaskState.CANCELLED)
         _, out, _ = await ended(process)
     review = f"http://{host}/review/T-{task.number}/r1"
-    assert f"Waits for a signature: {review}" in out
+    assert f"Waits for a signature: {review}\nStill watching; Ctrl-C leaves it running.\n" in out
+    assert out.count("Still watching") == 1
+
+
+async def test_until_review_ends_when_it_waits_for_a_signature(token):
+    async with serving() as host:
+        process = await start("--until", "review", host=host, token=token)
+        task = await submitted_task()
+        await in_db(task.record, "approval.requested", {})
+        code, out, err = await ended(process)
+    assert (code, err) == (0, "")
+    assert out.rstrip().endswith(f"Waits for a signature: http://{host}/review/T-{task.number}/r1")
+    await in_db(task.refresh_from_db)
+    assert task.state == "queued"
+
+
+async def test_until_review_fails_with_a_task_that_never_comes_there(token):
+    async with serving() as host:
+        process = await start("--until", "review", host=host, token=token)
+        task = await submitted_task()
+        await in_db(_run_to, task, TaskState.FAILED)
+        code, _, _ = await ended(process)
+    assert code == 1
 
 
 async def test_ctrl_c_leaves_the_task_running(token):
@@ -143,6 +168,7 @@ async def test_a_wrong_token_and_a_foreign_project_are_one_sentence(token):
     assert (wrong[0], foreign[0]) == (1, 1)
     assert "unknown, expired or revoked" in wrong[2]
     assert "no such project" in foreign[2]
+    assert "You named 'nowhere'." in foreign[2]
     assert "Traceback" not in wrong[2] + foreign[2]
 
 
@@ -154,3 +180,16 @@ async def test_the_demo_account_is_used_when_no_token_is_given(token, tmp_path):
         code, _, err = await ended(await start("--as", "nobody", host=host, data=tmp_path))
     assert code == 1
     assert "has none for 'nobody'" in err
+
+
+def test_a_person_is_told_their_projects(token, requester):
+    assert projects_of(token) == f" Projects of {requester.username}: acme-billing."
+    _, bound = tokens.issue(requester, name="one", project=requester.memberships.get().project)
+    assert projects_of(bound) == projects_of(token)
+    assert projects_of("cs_x_y") == ""
+
+
+def test_links_carry_the_name_that_up_prints():
+    parser = Command().create_parser("manage.py", "submit")
+    given = parser.parse_args(["Do it", "--project", "shop"])
+    assert given.url == f"http://localhost:{settings.PORT}"

@@ -128,7 +128,7 @@ def _in_use(folder: Path) -> str:
     where = ""
     try:
         running = json.loads((folder / "runtime.json").read_text(encoding="utf-8"))
-        where = f" by process {running['pid']} at http://127.0.0.1:{running['COUNTERSIGN_PORT']}"
+        where = f" by process {running['pid']} at http://localhost:{running['COUNTERSIGN_PORT']}"
     except (OSError, ValueError, KeyError):
         pass  # the other one is still starting
     return (

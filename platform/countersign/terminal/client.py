@@ -24,6 +24,10 @@ class ServerAway(Exception):
 class ApiRefused(Exception):
     """The server said no, in its own words."""
 
+    def __init__(self, said: str, *, status: int) -> None:
+        super().__init__(said)
+        self.status = status
+
 
 class ApiClient:
     """One person's connection."""
@@ -102,6 +106,7 @@ def _refusal(answer: httpx.Response) -> ApiRefused:
         problem = answer.json()
         fields = problem.get("errors", {}).items()
         said = [f"{name}: {' '.join(texts)}" for name, texts in fields]
-        return ApiRefused(" ".join(said) or problem["detail"])
+        return ApiRefused(" ".join(said) or problem["detail"], status=answer.status_code)
     except (ValueError, KeyError, AttributeError):
-        return ApiRefused(f"The server answered {answer.status_code} and no reason.")
+        said_nothing = f"The server answered {answer.status_code} and no reason."
+        return ApiRefused(said_nothing, status=answer.status_code)

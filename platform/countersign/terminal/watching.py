@@ -20,6 +20,8 @@ DONE, NOT_DONE = 0, 1
 INTERRUPTED = 130  # Ctrl-C: the task goes on
 TAIL = 60  # characters of what an agent is writing
 _TERMINAL = {"done": DONE, "rejected": NOT_DONE, "cancelled": NOT_DONE, "failed": NOT_DONE}
+_NEED_A_PERSON = {"approval.requested", "escalation.raised"}
+_HINT = "Still watching; Ctrl-C leaves it running."
 _STYLES = {"done": "green", "leased": "cyan", "blocked": "red", "failed": "red"}
 
 
@@ -29,6 +31,7 @@ class Progress:
 
     task: dict[str, Any]
     doing: dict[str, str] = field(default_factory=dict)
+    hinted: bool = False  # that a person may take their time
     begun: float = field(default_factory=time.monotonic)
 
     def note(self, frame: dict[str, Any]) -> None:
@@ -62,25 +65,29 @@ class Progress:
         return table
 
 
-def watch(client: ApiClient, receipt: dict[str, Any], console: Console) -> int:
-    """Follow a task to its end; return the exit code. Ctrl-C leaves the task running."""
+def watch(client: ApiClient, receipt: dict[str, Any], console: Console, *, until: str = "") -> int:
+    """Follow a task to its end; return the exit code. Ctrl-C leaves the task running.
+
+    Until `review`: also ends, with 0, as soon as the task waits for a signature.
+    """
     progress = Progress(client.task(receipt["id"]))
     try:
         if console.is_terminal:
             with Live(console=console, get_renderable=progress.table, refresh_per_second=4):
-                _follow(client, progress, console)
+                waits = _follow(client, progress, console, until)
         else:
-            _follow(client, progress, console)
+            waits = _follow(client, progress, console, until)
     except KeyboardInterrupt:
         links = progress.task["links"]
         console.print(
             f"{progress.task['label']} goes on without you. Watch it again: {links['console']}"
         )
         return INTERRUPTED
-    return _close(progress, console)
+    return DONE if waits else _close(progress, console)
 
 
-def _follow(client: ApiClient, progress: Progress, console: Console) -> None:
+def _follow(client: ApiClient, progress: Progress, console: Console, until: str) -> bool:
+    """Print what happens until the task is over, or until it waits as asked: then True."""
     for frame in client.follow(progress.task["id"]):
         progress.note(frame)
         if "seq" not in frame:
@@ -88,6 +95,13 @@ def _follow(client: ApiClient, progress: Progress, console: Console) -> None:
         progress.task = client.task(progress.task["id"])
         if line := _line(frame, progress):
             console.print(line, soft_wrap=True)
+        if frame["kind"] in _NEED_A_PERSON:
+            if until == "review" and frame["kind"] == "approval.requested":
+                return True
+            if not progress.hinted:
+                console.print(_HINT, soft_wrap=True)
+            progress.hinted = True
+    return False
 
 
 def _line(frame: dict[str, Any], progress: Progress) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import sys
+from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 from rich.console import Console
 
 from countersign.terminal.client import ApiClient, ApiRefused, ServerAway
 from countersign.terminal.watching import INTERRUPTED, watch
+from projects import tokens
+from projects.models import Project
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -32,6 +36,12 @@ class Command(BaseCommand):
         parser.add_argument("--project", required=True, help="The project's slug.")
         parser.add_argument("--watch", action="store_true", help="Follow it until it is over.")
         parser.add_argument(
+            "--until",
+            choices=["review"],
+            default="",
+            help="Watch only until it waits for a signature, and exit with 0.",
+        )
+        parser.add_argument(
             "--as",
             dest="person",
             default="requester",
@@ -40,7 +50,7 @@ class Command(BaseCommand):
         parser.add_argument("--token", default="", help="An API token; or COUNTERSIGN_TOKEN.")
         parser.add_argument(
             "--url",
-            default=f"http://127.0.0.1:{settings.PORT}",
+            default=f"http://localhost:{settings.PORT}",
             help="The server (default: the port of this data directory).",
         )
 
@@ -52,17 +62,43 @@ class Command(BaseCommand):
         )
         with ApiClient(options["url"], token) as client:
             try:
-                task = client.submit(project=options["project"], request=options["request"])
+                task = _submit(client, token, options)
                 console.print(f"T-{task['number']} accepted: {task['links']['console']}")
-                if not options["watch"]:
+                if not (options["watch"] or options["until"]):
                     _print_links(console, task)
                     return
-                code = watch(client, task, console)
+                code = watch(client, task, console, until=options["until"])
             except (ApiRefused, ServerAway) as error:
                 raise CommandError(str(error), returncode=FAILED) from error
             except KeyboardInterrupt:
                 sys.exit(INTERRUPTED)
         sys.exit(code)
+
+
+def _submit(client: ApiClient, token: str, options: dict[str, Any]) -> dict[str, Any]:
+    slug = options["project"]
+    try:
+        return client.submit(project=slug, request=options["request"])
+    except ApiRefused as error:
+        if error.status != HTTPStatus.NOT_FOUND:  # then it is not about the project
+            raise
+        told = f"{error} You named {slug!r}.{projects_of(token)}"
+        raise ApiRefused(told, status=error.status) from error
+
+
+def projects_of(token: str) -> str:
+    """Return a sentence that lists the projects of a token's person, empty when unknown here."""
+    try:
+        known = tokens.find(token)
+        slugs = [known.project.slug] if known and known.project else []
+        if known and not slugs:
+            found = Project.objects.visible_to(known.user).filter(archived_at=None)
+            slugs = sorted(found.values_list("slug", flat=True))
+    except DatabaseError:  # the server is another installation's
+        return ""
+    if not known:
+        return ""
+    return f" Projects of {known.user.username}: {', '.join(slugs) or 'none yet'}."
 
 
 def demo_token(person: str) -> str:
