@@ -55,6 +55,12 @@ def prepare() -> dict[str, str]:
     running = fixtures.running_task(project, mira)
     fixtures.use_lesson(lesson, running)
     stopped = fixtures.stopped_task(project, mira)
+    blocked = fixtures.stopped_task(project, mira, rule="blocked")
+    blocked.task.escalations.update(
+        detail="No language model is configured.\n\nNothing was changed. Passages found for round:\n"
+        "billing/invoice.py:82: def tax(self) -> Decimal:\n        return sum(line.tax)\n"
+        "docs/rounding.md:3: Tax is rounded half up."
+    )
     review = fixtures.reviewed_task(project, mira)
     report = fixtures.reported_task(project, mira, report="# Found\n\nTax is rounded **twice**.")
     sent_back = fixtures.reviewed_task(project, mira, title="Cache the price list per region")
@@ -69,6 +75,7 @@ def prepare() -> dict[str, str]:
         "task": f"/tasks/T-{running.task.number}",
         "task-list": f"/tasks/T-{running.task.number}?view=list&tab=events",
         "task-stopped": f"/tasks/T-{stopped.task.number}",
+        "task-blocked": f"/tasks/T-{blocked.task.number}",
         "inbox": "/inbox",
         "review": f"/review/T-{review.task.number}/r1",
         "report": f"/review/T-{report.task.number}/r1",

@@ -147,3 +147,13 @@ def test_a_report_loads_nothing_and_runs_nothing():
     assert "<table>" in html
     assert "https://evil.example/p.png" in html
     assert "U+200B" in html
+
+
+def test_passages_of_a_report_become_one_block_per_file():
+    html = report.render(
+        "Found:\na.md:5: half up\n~~~\na.md:9: even\nb.py:2: x = a -> b  # <b>\n\nNothing *else*."
+    )
+    assert html.count("<pre>") == 2
+    assert "line 5\nhalf up\n~~~\n\nline 9\neven\n" in html
+    assert "line 2\nx = a -&gt; b  # &lt;b&gt;" in html
+    assert "<em>else</em>" in html

@@ -170,13 +170,11 @@ def report(text: str) -> SafeString:
 
 @register.filter
 def passages(found: list[dict[str, Any]]) -> str:
-    """Join quotes of one file into one text, each line with its number."""
-    lines = []
-    for one in found:
-        first = one.get("line")
-        for index, text in enumerate(str(one.get("quote") or "").splitlines()):
-            lines.append(f"{first + index}: {text}" if isinstance(first, int) else text)
-    return "\n".join(lines)
+    """Join quotes of one file into one text, each under the line it was found at."""
+    return "\n\n".join(
+        (f"line {one['line']}\n" if one.get("line") else "") + str(one.get("quote") or "")
+        for one in found
+    )
 
 
 @register.filter
