@@ -12,6 +12,7 @@ from agents.events import Kind
 from agents.lifecycle import EscalationState
 from agents.models import Attempt, Escalation, Event
 from approvals.models import Approval
+from memory.models import Memory
 from tests import console_fixtures as fixtures
 
 pytestmark = pytest.mark.django_db
@@ -149,3 +150,28 @@ def test_after_the_decision_the_page_says_what_happened(
     assert "Undo for" not in page
     assert ("effects-title" in page) == bool(heading)
     assert heading in page
+
+
+def test_a_rejected_task_says_what_became_of_the_lesson(client, project, requester, lead):
+    made = fixtures.reviewed_task(project, requester)
+    approval = made.approval
+    client.force_login(lead)
+    seal = {"approval": approval.pk, "digest": approval.digest, "nonce": approval.nonce}
+    fields = {**seal, "verdict": "reject", "note": "Refunds must stay."}
+    assert client.post(f"/review/T-{made.task.number}/r1/decide", fields).status_code == 302
+    path = f"/tasks/T-{made.task.number}"
+    assert '<blockquote class="quote">Refunds must stay.</blockquote>' in say_of(client, path)
+    assert "A lesson was proposed in" in say_of(client, path)
+    Memory.objects.filter(source_task=made.task.pk).delete()
+    assert "No lesson was kept." in say_of(client, path)
+
+
+def test_an_answer_without_a_note_does_not_claim_one(client, project, requester):
+    made = fixtures.stopped_task(project, requester)
+    facts = {"by": "Mira Ode", "choice": "retry_with_note"}
+    made.task.record(Kind.ESCALATION_RESOLVED, {**facts, "note": ""}, step=made.steps["coder"])
+    client.force_login(requester)
+    path = f"/tasks/T-{made.task.number}?tab=events"
+    assert "chose: try again<" in say_of(client, path)
+    made.task.record(Kind.ESCALATION_RESOLVED, {**facts, "note": "Look."}, step=made.steps["coder"])
+    assert "chose: try again with a note" in say_of(client, path)
