@@ -18,8 +18,9 @@ def database_settings(url: str) -> dict[str, Any]:
     """Return DATABASES["default"] for a postgresql:// URL; the socket folder may be ?host=."""
     parts = urlsplit(url or "postgresql:///countersign")
     if parts.scheme not in {"postgres", "postgresql"}:
+        begins = f"begins with {parts.scheme}:" if parts.scheme else "does not begin like a URL"
         raise ImproperlyConfigured(
-            f"DATABASE_URL must begin with postgresql://, but it begins with {parts.scheme!r}. "
+            f"DATABASE_URL must look like postgresql://user:password@host/name, but it {begins}. "
             "Countersign keeps its rows in PostgreSQL with pgvector and nothing else."
         )
     try:

@@ -132,7 +132,7 @@ def test_readiness_tells_a_missing_worker_and_it_comes_back(stack):
         ({"SECRET_KEY": "short"}, "SECRET_KEY is shorter"),
         ({"COUNTERSIGN_MODEL": "gpt-5"}, "COUNTERSIGN_MODEL is 'gpt-5'"),
         ({"COUNTERSIGN_MODEL": "openai:gpt-5"}, "OPENAI_API_KEY is not set"),
-        ({"DATABASE_URL": "mysql://here/db"}, "DATABASE_URL must begin with postgresql://"),
+        ({"DATABASE_URL": "mysql://here/db"}, "DATABASE_URL must look like postgresql://"),
         ({"DATABASE_URL": "postgresql://x@127.0.0.1:1/db"}, "The database at postgresql://"),
         ({"REDIS_URL": "redis://127.0.0.1:1/0"}, "Redis at redis://127.0.0.1:1/0 does not answer"),
         ({"CELERY_BROKER_URL": "amqp://127.0.0.1:1//"}, "The broker at amqp://127.0.0.1:1"),

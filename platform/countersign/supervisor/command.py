@@ -85,7 +85,13 @@ class Supervisor:
             facts = self._start()
             url = f"http://localhost:{self.port}"
             data_dir = self.choices.data_dir
-            screen.show(url=url, facts=facts, data_dir=data_dir, seconds=time.monotonic() - began)
+            screen.show(
+                url=url,
+                facts=facts,
+                data_dir=data_dir,
+                data_owner=self.parts.data_owner(),
+                seconds=time.monotonic() - began,
+            )
             self._watch()
         except Stopped:
             screen.say("Stopping.")
@@ -95,6 +101,7 @@ class Supervisor:
         return 0
 
     def _start(self) -> dict[str, Any]:
+        self._check_given()
         if self.parts.first_start():
             screen.say("First start: the database is being made.")
         if opened := self.parts.create():
@@ -116,6 +123,30 @@ class Supervisor:
             self.crew.add(child)
         self._until(self._web_ready, "the web server and the workers")
         return facts
+
+    def _check_given(self) -> None:
+        """Ask the services the environment names, before anything is made that needs them."""
+        names = self.parts.given()
+        if not names:
+            return
+        with self._prepare_log.open("w", encoding="utf-8") as log:
+            asked = subprocess.run(  # noqa: S603 -- our own module
+                [sys.executable, "-m", "countersign.supervisor.services", *names],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=self.parts.environment(),
+                text=True,
+                check=False,
+                preexec_fn=leash(signal.SIGKILL),
+            )
+        try:
+            answer: dict[str, Any] = json.loads(asked.stdout)
+        except ValueError as error:
+            raise SetupError(
+                f"{', '.join(names)}: could not be asked; the reason is in {self._prepare_log}."
+            ) from error
+        if "error" in answer:
+            raise SetupError(answer["error"])
 
     def _prepare(self) -> subprocess.Popen[str]:
         """Start the process that migrates and seeds; it imports while the services start."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from countersign.supervisor import redis_server
 from countersign.supervisor.children import Child
-from countersign.supervisor.postgres import Postgres
+from countersign.supervisor.postgres import SYSTEM_USER, Postgres
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +61,15 @@ class Parts:
         """Tell whether an embedded database has to be made."""
         return self.postgres is not None and not self.postgres.exists()
 
+    def given(self) -> list[str]:
+        """Return the services that the environment names, as `services` knows them."""
+        urls = {
+            "redis": self.choices.redis_url,
+            "broker": self.choices.broker_url,
+            "database": self.choices.database_url,
+        }
+        return [name for name, url in urls.items() if url]
+
     def create(self) -> list[Path]:
         """Make what the embedded services need on disk; return folders opened for passing."""
         if self.postgres is None:
@@ -71,6 +80,10 @@ class Parts:
     def services(self) -> list[Child]:
         """Return the embedded services."""
         return [part.child() for part in (self.postgres, self.redis) if part]
+
+    def data_owner(self) -> str:
+        """Return the system user the database's files belong to, empty when it is us."""
+        return SYSTEM_USER if self.postgres and os.geteuid() == 0 else ""
 
     def services_ready(self) -> bool:
         """Tell whether the embedded services answer."""

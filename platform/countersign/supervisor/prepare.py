@@ -11,13 +11,14 @@ import logging
 import os
 import sys
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import django
-import redis
 from django.core.exceptions import ImproperlyConfigured
 
+from countersign.supervisor import services
 from countersign.supervisor.choices import SetupError
+from countersign.supervisor.services import first_line
 
 logger = logging.getLogger(__name__)
 
@@ -38,65 +39,11 @@ def main() -> int:
 def _prepare() -> dict[str, Any]:
     django.setup()
     logins: dict[str, str] = json.loads(sys.stdin.readline() or "{}").get("logins", {})
-    _check_redis()
-    _check_broker()
-    _check_database()
+    for check in services.CHECKS.values():
+        check()
     _migrate()
     _grant(logins)
     return _seed()
-
-
-def _check_redis() -> None:
-    from django.conf import settings
-
-    try:
-        redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=3, socket_timeout=3).ping()
-    except (redis.RedisError, ValueError, OSError) as error:
-        raise SetupError(
-            f"Redis at {_shown(settings.REDIS_URL)} does not answer ({_first_line(error)}); start "
-            "it, correct REDIS_URL, or unset REDIS_URL to use the embedded one."
-        ) from error
-
-
-def _check_broker() -> None:
-    from django.conf import settings
-    from kombu.exceptions import OperationalError
-
-    from countersign.celery import app
-
-    try:
-        with app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=4)
-    except (OperationalError, OSError, ValueError, KeyError, ImportError) as error:
-        raise SetupError(
-            f"The broker at {_shown(settings.CELERY_BROKER_URL)} does not answer "
-            f"({_first_line(error)}); start it, correct CELERY_BROKER_URL, or unset it to use Redis."
-        ) from error
-
-
-def _check_database() -> None:
-    from django.conf import settings
-    from django.db import DatabaseError, NotSupportedError, connection
-
-    where = _shown(settings.DATABASE_URL)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT installed_version FROM pg_available_extensions WHERE name='vector'"
-            )
-            found = cursor.fetchone()
-    except NotSupportedError as error:
-        raise SetupError(f"The database at {where} is too old: {_first_line(error)}.") from error
-    except DatabaseError as error:
-        raise SetupError(
-            f"The database at {where} cannot be used ({_first_line(error)}); start it, correct "
-            "DATABASE_URL, or unset DATABASE_URL to use the embedded one."
-        ) from error
-    if found is None:
-        raise SetupError(
-            f"The database server at {where} does not have pgvector; install its package for that "
-            "PostgreSQL (e.g. postgresql-17-pgvector), or unset DATABASE_URL to use the embedded one."
-        )
 
 
 def _migrate() -> None:
@@ -110,7 +57,7 @@ def _migrate() -> None:
         call_command("migrate", interactive=False, verbosity=0)
     except ProgrammingError as error:
         raise SetupError(
-            f"The tables could not be made ({_first_line(error)}); DATABASE_URL must name a login "
+            f"The tables could not be made ({first_line(error)}); DATABASE_URL must name a login "
             "that owns its database and may create the extension vector."
         ) from error
     finally:
@@ -137,7 +84,7 @@ def _grant(passwords: dict[str, str]) -> None:
                     logins.grant(cursor, login, role)
     except DatabaseError as error:
         raise SetupError(
-            f"The database logins could not be given their rights ({_first_line(error)}); name "
+            f"The database logins could not be given their rights ({first_line(error)}); name "
             "existing logins in DATABASE_URL_AGENTS and DATABASE_URL_EFFECTS, or unset both."
         ) from error
 
@@ -159,19 +106,6 @@ def _seed() -> dict[str, Any]:
         "sandbox": sandbox.available(),
         "accounts": demo.read_accounts(),
     }
-
-
-def _shown(url: str) -> str:
-    """Return a URL as it may be printed: without its password."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    folder = dict(parse_qsl(parts.query)).get("host", "")
-    return f"{parts.scheme}://{host or folder}{parts.path}"
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0].strip().rstrip(".")
 
 
 if __name__ == "__main__":

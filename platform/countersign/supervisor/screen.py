@@ -63,7 +63,9 @@ class Mirror:
                         _console.print(Text(f"{child.name:>8} | {line}"), soft_wrap=True)
 
 
-def show(*, url: str, facts: dict[str, Any], data_dir: Path, seconds: float) -> None:
+def show(
+    *, url: str, facts: dict[str, Any], data_dir: Path, data_owner: str, seconds: float
+) -> None:
     """Print the one screen."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
@@ -72,6 +74,10 @@ def show(*, url: str, facts: dict[str, Any], data_dir: Path, seconds: float) -> 
     table.add_row("Model", _model(facts["model"]))
     table.add_row("Checks", Text(f"run {_CHECKS_RUN[facts['sandbox']]}"))
     table.add_row("Data", Text(str(data_dir)))
+    if data_owner:
+        table.add_row(
+            "", Text(f"PostgreSQL runs as {data_owner}, not root; its files are that user's")
+        )
     table.add_row("Logs", Text(str(data_dir / "logs")))
     accounts = _accounts(facts["accounts"] or {})
     note = Text(f"Also in {data_dir / 'demo-accounts.json'}, with API tokens.", style="dim")
