@@ -35,7 +35,10 @@ def test_project_is_made_with_members_policy_and_audit(repository, requester, le
         *("--requester", requester.username, "--lead", lead.username),
     )
     project = Project.objects.get(slug="shop")
-    assert answer == f"shop follows main of {repository}.\n"
+    told, following, _ = answer.splitlines()
+    assert told == f"shop follows main of {repository}."
+    assert following.startswith("Next: ")
+    assert following.endswith('submit "What you want done" --project shop --watch')
     assert project.checks_command == "make test"
     roles = dict(Membership.objects.filter(project=project).values_list("user__username", "role"))
     assert roles == {requester.username: Role.REQUESTER, lead.username: Role.LEAD}

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from projects.models import Project
 
 
+_NEXT = (
+    'Next: .venv/bin/python manage.py submit "What you want done" --project {slug} --watch\n'
+    "It asks as the demo's requester; another member gives --token (admin, Api tokens)."
+)
+
+
 class Command(BaseCommand):
     """Check everything that is asked for, then do it at once."""
 
@@ -44,6 +50,8 @@ class Command(BaseCommand):
         self.stdout.write(f"{project.slug} follows {project.main_branch} of {project.repository}.")
         for missing in _missing(project):
             self.stdout.write(missing)
+        if project.memberships.exists():
+            self.stdout.write(_NEXT.format(slug=project.slug))
 
 
 def _add(options: dict[str, Any]) -> Project:
