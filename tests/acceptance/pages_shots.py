@@ -32,21 +32,11 @@ def prepare() -> dict[str, str]:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
-    from projects.models import Membership, Project, Role, User
+    from projects.models import Project
     from tests import console_fixtures as fixtures
 
     project = Project.objects.create(slug="acme", name="acme/billing", repository="/nowhere.git")
-    people = {}
-    for username, first, last, role in (
-        ("mira", "Mira", "Ode", Role.REQUESTER),
-        ("dana", "Dana", "Kim", Role.LEAD),
-        ("ravi", "Ravi", "Singh", Role.LEAD),
-    ):
-        user = User.objects.create_user(
-            username, password=PASSWORD, first_name=first, last_name=last
-        )
-        Membership.objects.create(user=user, project=project, role=role)
-        people[username] = user
+    people = _people(project)
     mira, dana = people["mira"], people["dana"]
     lesson = fixtures.make_lesson(project, dana)
     fixtures.make_lesson(
@@ -55,20 +45,13 @@ def prepare() -> dict[str, str]:
     running = fixtures.running_task(project, mira)
     fixtures.use_lesson(lesson, running)
     stopped = fixtures.stopped_task(project, mira)
-    blocked = fixtures.stopped_task(project, mira, rule="blocked")
-    blocked.task.escalations.update(
-        detail="No language model is configured.\n\nNothing was changed. Passages found for round:\n"
-        "billing/invoice.py:82: def tax(self) -> Decimal:\n        return sum(line.tax)\n"
-        "docs/rounding.md:3: Tax is rounded half up."
-    )
+    blocked = _blocked(project, mira)
     review = fixtures.reviewed_task(project, mira)
     report = fixtures.reported_task(project, mira, report="# Found\n\nTax is rounded **twice**.")
     sent_back = fixtures.reviewed_task(project, mira, title="Cache the price list per region")
     round_2 = _send_back(sent_back, dana)
     rejected = _rejected(project, mira, dana)
-    priced = fixtures.reviewed_task(project, mira, model="openai:some-model")
-    facts = {"rule": "price", "attempt": 1, "detail": "The price is not known."}
-    priced.task.record("limit.warned", facts, step=priced.steps["coder"])
+    priced = _priced(project, mira)
     return {
         "new": "/new",
         "tasks": "/tasks",
@@ -88,6 +71,45 @@ def prepare() -> dict[str, str]:
         "settings": "/settings",
         "missing": "/tasks/T-999",
     }
+
+
+def _people(project: Any) -> dict[str, Any]:
+    from projects.models import Membership, Role, User
+
+    people = {}
+    for username, first, last, role in (
+        ("mira", "Mira", "Ode", Role.REQUESTER),
+        ("dana", "Dana", "Kim", Role.LEAD),
+        ("ravi", "Ravi", "Singh", Role.LEAD),
+    ):
+        user = User.objects.create_user(
+            username, password=PASSWORD, first_name=first, last_name=last
+        )
+        Membership.objects.create(user=user, project=project, role=role)
+        people[username] = user
+    return people
+
+
+def _blocked(project: Any, requester: Any) -> Any:
+    from tests import console_fixtures as fixtures
+
+    made = fixtures.stopped_task(project, requester, rule="blocked")
+    made.task.escalations.update(
+        detail="No language model is configured.\n\nNothing was changed. Passages found for round:\n"
+        "billing/invoice.py:82: def tax(self) -> Decimal:\n        return sum(line.tax)\n"
+        "docs/rounding.md:3: Tax is rounded half up."
+    )
+    return made
+
+
+def _priced(project: Any, requester: Any) -> Any:
+    """Return a task whose model has no known price."""
+    from tests import console_fixtures as fixtures
+
+    made = fixtures.reviewed_task(project, requester, model="openai:some-model")
+    facts = {"rule": "price", "attempt": 1, "detail": "The price is not known."}
+    made.task.record("limit.warned", facts, step=made.steps["coder"])
+    return made
 
 
 def _rejected(project: Any, requester: Any, lead: Any) -> Any:
