@@ -187,7 +187,16 @@ class Stack:
 
 def stack_environment(data_dir: Path, env: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return an environment in which only `env` and a free port are set for Countersign."""
-    foreign = (*_FOREIGN, "SECRET_KEY", "ALLOWED_HOSTS", "CSRF_", "CREDENTIAL_", "DJANGO_", "MAKE", "MFLAGS")
+    foreign = (
+        *_FOREIGN,
+        "SECRET_KEY",
+        "ALLOWED_HOSTS",
+        "CSRF_",
+        "CREDENTIAL_",
+        "DJANGO_",
+        "MAKE",
+        "MFLAGS",
+    )
     clean = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return clean | {
         "COUNTERSIGN_DATA_DIR": str(data_dir),
