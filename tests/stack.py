@@ -194,7 +194,8 @@ def stack_environment(data_dir: Path, env: Mapping[str, str] | None = None) -> d
         "CSRF_",
         "CREDENTIAL_",
         "DJANGO_",
-        "MAKE",
+        "MAKE",  # a test run by make passes its own settings on
+        "ARGS",
         "MFLAGS",
     )
     clean = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
