@@ -260,3 +260,11 @@ def test_pages_hold_no_inline_script_or_style(client, review, lead):
         assert not re.search(r"<script(?![^>]*\bsrc=)", page), path
         assert not re.search(r"\sstyle=|\son[a-z]+=|hx-on|js:", page), path
         assert "script-src 'self'" in answer["Content-Security-Policy"]
+
+
+def test_a_round_that_is_not_sealed_yet_leads_to_its_task(client, project, requester, lead):
+    task = fixtures.running_task(project, requester).task
+    client.force_login(lead)
+    answer = client.get(f"/review/T-{task.number}/r1")
+    assert (answer.status_code, answer["Location"]) == (302, f"/tasks/T-{task.number}")
+    assert client.get(f"/review/T-{task.number}/r2").status_code == 404

@@ -23,17 +23,22 @@ def task_or_404(user: User, number: int) -> Task:
 
 def approval_or_404(user: User, number: int, round_number: int) -> Approval:
     """Return the newest approval of a task's round."""
+    approval = newest_approval(user, number, round_number)
+    if approval is None:
+        raise Http404
+    return approval
+
+
+def newest_approval(user: User, number: int, round_number: int) -> Approval | None:
+    """Return the newest approval of a task's round, or None before it is sealed."""
     _within_bigint(number)
-    approval = (
+    return (
         Approval.objects.visible_to(user)
         .select_related("task", "project", "requester", "proposal", "policy", "decided_by")
         .filter(task__number=number, proposal__round=round_number)
         .order_by("-proposal__version", "-id")
         .first()
     )
-    if approval is None:
-        raise Http404
-    return approval
 
 
 def _within_bigint(number: int) -> None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from agents.lifecycle import StepKind, StepState, TaskState
 from agents.models import Attempt, Proposal, Step
 from agents.models.proposals import ProposalKind
+from approvals.lifecycle import ApprovalState
 from approvals.models import Approval
 from countersign.console import graph, looks, meters, sentences, streams, timeline
 from countersign.console.checks import checks_of
@@ -166,7 +167,8 @@ def _focus(steps: list[Step], wanted: str | None) -> Step | None:
 
 
 def _word(task: Task, user: User) -> str:
-    if task.state == TaskState.REVIEW and may_sign(task, user):
+    sealed = task.approvals.filter(state=ApprovalState.PENDING)
+    if task.state == TaskState.REVIEW and may_sign(task, user) and sealed.exists():
         return "Waits for your signature"
     return sentences.word_of(task)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.decorators import login_required
+from django.http import Http404
+from django.shortcuts import redirect
 from django.views.decorators.http import require_GET
 
 from approvals import freshness, rights
 from countersign.console import review_page
-from countersign.console.lookup import approval_or_404
+from countersign.console.lookup import approval_or_404, newest_approval, task_or_404
 from countersign.console.rendering import page
 
 if TYPE_CHECKING:
@@ -21,8 +23,13 @@ if TYPE_CHECKING:
 @login_required
 @require_GET
 def review(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
-    """Show what was sealed for a decision."""
-    return review_page.show(request, approval_or_404(request.user, number, round_number))
+    """Show what was sealed for a decision; until it is, the task page says when."""
+    approval = newest_approval(request.user, number, round_number)
+    if approval is not None:
+        return review_page.show(request, approval)
+    if not 1 <= round_number <= task_or_404(request.user, number).round:
+        raise Http404
+    return redirect("console:task", number)
 
 
 @login_required
