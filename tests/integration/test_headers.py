@@ -16,7 +16,7 @@ def test_no_page_stays_in_a_cache(client, lead, path) -> None:
     assert "camera=()" in answer["Permissions-Policy"]
 
 
-def test_static_files_may_be_cached(client) -> None:
+def test_static_files_may_be_cached(client, db) -> None:
     with contextlib.closing(client.get("/static/css/tokens.css")) as answer:
         assert answer.status_code == 200
         assert "no-store" not in answer.get("Cache-Control", "")
