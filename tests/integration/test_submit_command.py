@@ -146,12 +146,41 @@ async def test_a_server_that_is_restarted_is_waited_for(token):
     async with serving() as host:
         process = await start("--watch", host=host, token=token)
         task = await submitted_task()
+        assert b"accepted" in await process.stdout.readline()
     port = int(host.partition(":")[2])
     async with serving(port):
         await in_db(_run_to, task, *map(TaskState, WHOLE_WAY))
         code, out, _ = await ended(process)
     assert code == 0
     assert f"T-{task.number} done" in out
+
+
+async def test_an_answer_that_is_cut_off_is_asked_for_again_and_makes_one_task(token):
+    async with serving() as behind:
+        host = await cutting(behind)
+        process = await start(host=host, token=token)
+        task = await submitted_task()
+    async with serving(int(host.partition(":")[2])):
+        code, out, err = await ended(process)
+    assert (code, err) == (0, "")
+    assert f"T-{task.number} accepted" in out
+    assert await in_db(Task.objects.count) == 1
+
+
+async def cutting(behind):
+    """Return the address of a proxy that hands on one request and hangs up before the answer."""
+    port = int(behind.partition(":")[2])
+
+    async def hand_on(reader, writer):
+        _, onward = await asyncio.open_connection("127.0.0.1", port)
+        onward.write(await reader.read(65_536))
+        await submitted_task()
+        proxy.close()
+        onward.close()
+        writer.close()
+
+    proxy = await asyncio.start_server(hand_on, "127.0.0.1", 0)
+    return f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
 
 
 async def test_no_server_is_one_sentence(token):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -15,6 +16,7 @@ CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 40.0  # the server pings every 15 s
 AWAY_SECONDS = 120.0  # a server that is restarted is waited for so long
 RETRY_SECONDS = 1.0
+_NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout)
 
 
 class ServerAway(Exception):
@@ -37,6 +39,7 @@ class ApiClient:
         timeout = httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
         headers = {"Authorization": f"Bearer {token}"}
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout)
+        self._answered = False  # whether a server was ever there
 
     def __enter__(self) -> Self:
         return self
@@ -45,12 +48,39 @@ class ApiClient:
         self._http.close()
 
     def submit(self, *, project: str, request: str) -> dict[str, Any]:
-        """Hand over a request; return the receipt."""
-        return self._ask("POST", "/api/v1/tasks", json={"project": project, "request": request})
+        """Hand over a request; return the receipt.
+
+        A server that goes away in mid-answer may have accepted it: it is asked again with the same
+        idempotency key, so that there is one task.
+        """
+        sent = {"project": project, "request": request}
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        return self._patiently("POST", "/api/v1/tasks", json=sent, headers=headers)
 
     def task(self, task_id: str) -> dict[str, Any]:
-        """Return a task with everything done for it."""
-        return self._ask("GET", f"/api/v1/tasks/{task_id}")
+        """Return a task with everything done for it; waits for a server that is restarted."""
+        return self._patiently("GET", f"/api/v1/tasks/{task_id}")
+
+    def _patiently(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        """Ask until there is an answer; a server that never answered is not waited for."""
+        away_since: float | None = None
+        while True:
+            try:
+                answer = self._http.request(method, path, **more)
+            except httpx.TransportError as error:
+                away_since = away_since or time.monotonic()
+                waited = time.monotonic() - away_since
+                never_there = not self._answered and isinstance(error, _NOT_CONNECTED)
+                if never_there or waited > AWAY_SECONDS:
+                    raise self._away() from error
+            else:
+                self._answered = True
+                if answer.is_error:
+                    raise _refusal(answer)
+                found: dict[str, Any] = answer.json()
+                return found
+            self._answered = True  # it was there, and was cut off
+            time.sleep(RETRY_SECONDS)
 
     def follow(self, task_id: str, *, after: int = 0) -> Iterator[dict[str, Any]]:
         """Yield every frame once, across reconnects, until the task is over."""
@@ -83,16 +113,6 @@ class ApiClient:
                 elif field == "data":
                     yield name, json.loads(value)
                     name = ""
-
-    def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
-        try:
-            answer = self._http.request(method, path, **more)
-        except httpx.TransportError as error:
-            raise self._away() from error
-        if answer.is_error:
-            raise _refusal(answer)
-        found: dict[str, Any] = answer.json()
-        return found
 
     def _away(self) -> ServerAway:
         return ServerAway(
