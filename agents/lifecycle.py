@@ -75,13 +75,15 @@ _P = StepState
 STEP_MOVES: dict[str, frozenset[str]] = {
     _P.WAITING: frozenset({_P.READY, _P.CANCELLED}),
     _P.READY: frozenset({_P.LEASED, _P.CANCELLED}),
+    # waiting: it asked another agent and goes on with the answer
     _P.LEASED: frozenset(
-        {_P.DONE, _P.BLOCKED, _P.FAILED, _P.CANCELLED, _P.WAITING_HUMAN, _P.READY}
+        {_P.DONE, _P.BLOCKED, _P.FAILED, _P.CANCELLED, _P.WAITING_HUMAN, _P.READY, _P.WAITING}
     ),
-    _P.WAITING_HUMAN: frozenset({_P.READY, _P.CANCELLED}),
+    # done: a person took it over; cancelled: or goes on without it
+    _P.WAITING_HUMAN: frozenset({_P.READY, _P.DONE, _P.CANCELLED}),
     # ready: a person sent it again
-    _P.BLOCKED: frozenset({_P.READY, _P.CANCELLED}),
-    _P.FAILED: frozenset({_P.READY, _P.CANCELLED}),
+    _P.BLOCKED: frozenset({_P.READY, _P.DONE, _P.CANCELLED}),
+    _P.FAILED: frozenset({_P.READY, _P.DONE, _P.CANCELLED}),
     _P.DONE: frozenset(),
     _P.CANCELLED: frozenset(),
 }
@@ -93,6 +95,7 @@ class StepKind(models.TextChoices):
 
     ROUTE = "route", "Route"
     WORK = "work", "Work"
+    ANSWER = "answer", "Answer"  # one agent's question to another
     ASSEMBLE = "assemble", "Assemble"
 
 
@@ -102,7 +105,8 @@ class AttemptState(models.TextChoices):
     RUNNING = "running", "Running"
     FINISHED = "finished", "Finished"  # gave a validated result
     ESCALATED = "escalated", "Escalated"  # a limit tripped
-    RELEASED = "released", "Released"  # given back: drain, retry later
+    RELEASED = "released", "Released"  # given back: drain, hold, retry later
+    ASKING = "asking", "Asked another agent"  # the next attempt goes on with the answer
     LOST = "lost", "Lost"  # its worker died or lost the lease
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Stopped"
@@ -131,6 +135,31 @@ class EscalationState(models.TextChoices):
 
     OPEN = "open", "Open"
     RESOLVED = "resolved", "Resolved"
+
+
+class DelegationState(models.TextChoices):
+    """Whether one agent's question to another has its answer."""
+
+    ASKED = "asked", "Asked"
+    ANSWERED = "answered", "Answered"
+    REFUSED = "refused", "Refused"  # the other agent is blocked, or a person went on without it
+    CANCELLED = "cancelled", "Stopped"
+
+
+DELEGATION_MOVES: dict[str, frozenset[str]] = {
+    DelegationState.ASKED: frozenset(set(DelegationState) - {DelegationState.ASKED}),
+    DelegationState.ANSWERED: frozenset(),
+    DelegationState.REFUSED: frozenset(),
+    DelegationState.CANCELLED: frozenset(),
+}
+
+
+class BreakerState(models.TextChoices):
+    """Whether calls to a model provider are let through."""
+
+    CLOSED = "closed", "Closed"
+    OPEN = "open", "Open"  # none until `open_until`
+    HALF_OPEN = "half_open", "Half open"  # one, to see
 
 
 ESCALATION_MOVES: dict[str, frozenset[str]] = {

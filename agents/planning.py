@@ -77,6 +77,7 @@ def assemble_step(task: Task, *, waits: int, key: str = ASSEMBLE) -> Step:
     version = _aggregator()
     return Step(
         task=task,
+        project_id=task.project_id,
         round=task.round,
         key=key,
         kind=StepKind.ASSEMBLE,
@@ -118,6 +119,7 @@ def _step(task: Task, each: PlanStep, version: AgentVersion) -> Step:
     waits = len(set(each.depends_on))
     return Step(
         task=task,
+        project_id=task.project_id,
         round=task.round,
         key=each.id,
         kind=StepKind.WORK,

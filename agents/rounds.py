@@ -153,6 +153,7 @@ def _facts(task: Task, one: Feedback) -> dict[str, Any]:
 def _again(task: Task, old: Step, feedback: list[dict[str, Any]]) -> Step:
     return Step(
         task=task,
+        project_id=task.project_id,
         round=task.round,
         key=old.key,
         kind=StepKind.WORK,

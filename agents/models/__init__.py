@@ -1,7 +1,10 @@
 """The tables of the agents floor."""
 
 from agents.models.agents import Agent, AgentRole, AgentVersion, ModelProfile
+from agents.models.delegations import Delegation
+from agents.models.holds import Hold, HoldScope
 from agents.models.proposals import Claim, FileChange, Hunk, Proposal
+from agents.models.providers import ProviderBreaker
 from agents.models.steps import Attempt, Step, StepDependency, ToolCall
 from agents.models.tasks import Escalation, Event, Task
 from agents.models.tools import Grant, Tool, ToolServer
@@ -12,13 +15,17 @@ __all__ = [
     "AgentVersion",
     "Attempt",
     "Claim",
+    "Delegation",
     "Escalation",
     "Event",
     "FileChange",
     "Grant",
+    "Hold",
+    "HoldScope",
     "Hunk",
     "ModelProfile",
     "Proposal",
+    "ProviderBreaker",
     "Step",
     "StepDependency",
     "Task",

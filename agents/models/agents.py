@@ -75,6 +75,11 @@ class Agent(models.Model):
     )
     icon = models.CharField(max_length=30, default="bot")
     enabled = models.BooleanField(default=True)
+    max_in_flight = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Steps of this agent at once, over all workers. Empty: no limit of its own.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -112,6 +117,13 @@ class AgentVersion(models.Model):
     max_turns = models.PositiveSmallIntegerField(default=5)
     max_tool_calls = models.PositiveSmallIntegerField(default=60)
     max_tokens = models.PositiveIntegerField(default=150_000)
+    max_usd = models.DecimalField(
+        max_digits=10,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        help_text="Money of one attempt. Empty: the task's limit alone.",
+    )
     max_seconds = models.PositiveIntegerField(default=600, help_text="Wall clock of one attempt.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     published_at = models.DateTimeField(null=True, editable=False)

@@ -21,6 +21,7 @@ from agents.models.agents import Agent, AgentVersion
 from agents.models.tasks import Task
 from projects import transitions
 from projects.ids import uuid7
+from projects.models import Project
 from projects.scoping import ScopedQuerySet
 
 if TYPE_CHECKING:
@@ -32,6 +33,16 @@ class Step(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     task = models.ForeignKey(Task, models.CASCADE, related_name="steps")
+    # The task's, kept here so that the claim is fair between projects without a join.
+    project = models.ForeignKey(Project, models.PROTECT, related_name="steps", editable=False)
+    asked_by = models.ForeignKey(
+        "self",
+        models.CASCADE,
+        null=True,
+        related_name="asked_for",
+        help_text="The step that asked for this one: an extra step, or a question.",
+    )
+    depth = models.PositiveSmallIntegerField(default=0, help_text="0: a step of the plan.")
     round = models.PositiveSmallIntegerField(default=1)
     key = models.CharField(
         max_length=40, help_text="The plan's own id of the step, e.g. fix-rounding."
@@ -69,6 +80,9 @@ class Step(models.Model):
         null=True, help_text="The validated result, as agents.messages defines it."
     )
     reason = models.TextField(blank=True)
+    left_out = models.BooleanField(
+        default=False, help_text="Cancelled, and a person lets the task go on without it."
+    )
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -92,11 +106,15 @@ class Step(models.Model):
                 condition=~Q(state=StepState.READY) | Q(waits=0),
                 name="ready_step_waits_for_nothing",
             ),
+            models.CheckConstraint(
+                condition=Q(left_out=False) | Q(state=StepState.CANCELLED),
+                name="left_out_step_is_cancelled",
+            ),
         ]
         indexes = [
             # Read by the claim.
             models.Index(
-                fields=["-priority", "available_at", "id"],
+                fields=["project", "-priority", "available_at", "id"],
                 name="step_ready",
                 condition=Q(state="ready"),
             ),
@@ -106,6 +124,12 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return f"{self.task.label} {self.title}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Give a new step its task's project."""
+        if self.project_id is None:
+            self.project_id = self.task.project_id
+        super().save(*args, **kwargs)
 
     @property
     def settled(self) -> bool:
@@ -184,6 +208,10 @@ class Attempt(models.Model):
     input_tokens = models.PositiveBigIntegerField(default=0)
     output_tokens = models.PositiveBigIntegerField(default=0)
     usd = models.DecimalField(max_digits=12, decimal_places=6, default=0)
+    reserved_tokens = models.PositiveBigIntegerField(
+        default=0, help_text="For the call that runs now; settled with its answer."
+    )
+    reserved_usd = models.DecimalField(max_digits=12, decimal_places=6, default=0)
     seen_seq = models.BigIntegerField(default=0, help_text="Notes up to this event were delivered.")
     error = models.TextField(blank=True)
     started_at = models.DateTimeField(db_default=Now())
@@ -232,6 +260,8 @@ class ToolCall(models.Model):
     )
     state = models.CharField(max_length=7, choices=ToolCallState, default=ToolCallState.STARTED)
     result = models.TextField(blank=True, help_text="As the model saw it; capped.")
+    result_fingerprint = models.CharField(max_length=64, blank=True, help_text="SHA-256 of it.")
+    error = models.CharField(max_length=80, blank=True, help_text="Its class, when it failed.")
     summary = models.CharField(max_length=300, blank=True, help_text="One line for people.")
     sandbox = models.CharField(
         max_length=20, blank=True, help_text="What repository code ran under."

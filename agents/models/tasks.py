@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from agents.events import Kind, announce
 from agents.lifecycle import TASK_MOVES, TASK_TERMINAL, EscalationState, TaskState
+from agents.models.fields import TransactionField
 from memory import working
 from projects import transitions
 from projects.ids import uuid7
@@ -165,12 +166,17 @@ class Event(models.Model):
     step = models.ForeignKey("agents.Step", models.CASCADE, null=True, related_name="events")
     data = models.JSONField(default=dict)
     at = models.DateTimeField(db_default=Now())
+    xact = TransactionField(help_text="With the id, the order in which commits may be read.")
 
     project_path = "task__project"
     objects: ClassVar[ScopedQuerySet[Event]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         ordering = ["task", "seq"]
+        indexes = [
+            # Read by the sink that sends the log elsewhere.
+            models.Index(fields=["xact", "id"], name="event_in_commit_order")
+        ]
         constraints = [
             models.UniqueConstraint(fields=["task", "seq"], name="one_event_per_seq"),
             models.CheckConstraint(condition=Q(kind__in=Kind.values), name="event_kind_known"),
@@ -186,6 +192,13 @@ class Rule(models.TextChoices):
     MAX_TURNS = "max_turns", "All turns used"
     WALL_CLOCK = "wall_clock", "Out of time"
     BUDGET = "budget", "Out of budget"
+    REPEATED_CALL = "repeated_call", "The same call again and again"
+    REPEATED_ERROR = "repeated_error", "The same error again and again"
+    OSCILLATION = "oscillation", "Going back and forth"
+    NO_PROGRESS = "no_progress", "No progress"
+    PING_PONG = "ping_pong", "Two agents ask each other"
+    DEADLOCK = "deadlock", "Steps wait for each other"
+    DELEGATION_LIMIT = "delegation_limit", "Too many questions between agents"
     INVALID_PLAN = "invalid_plan", "The plan is not valid"
     INVALID_OUTPUT = "invalid_output", "The model's answers fit no schema"
     MODEL_UNREACHABLE = "model_unreachable", "The model cannot be reached"
@@ -203,6 +216,9 @@ class Choice(models.TextChoices):
 
     RAISE_LIMIT_ONCE = "raise_limit_once", "Raise the limit once"
     RETRY_WITH_NOTE = "retry_with_note", "Try again with a note"
+    REASSIGN = "reassign", "Give it to another agent"
+    TAKE_OVER = "take_over", "Take it over"  # a person hands in the step's result
+    GO_ON_WITHOUT = "go_on_without", "Go on without it"
     STOP = "stop", "Stop the task"
 
 
@@ -220,6 +236,9 @@ class Escalation(models.Model):
     state = models.CharField(max_length=8, choices=EscalationState, default=EscalationState.OPEN)
     choice = models.CharField(max_length=20, choices=Choice, blank=True)
     note = models.TextField(blank=True)
+    reassigned_to = models.ForeignKey(
+        "agents.Agent", models.PROTECT, null=True, related_name="+", help_text="By the choice."
+    )
     raised_at = models.DateTimeField(db_default=Now())
     resolved_at = models.DateTimeField(null=True)
     resolved_by = models.ForeignKey(

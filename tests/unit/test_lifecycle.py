@@ -42,10 +42,10 @@ TASK_ARROWS = {
 STEP_ARROWS = {
     "waiting": "ready cancelled",
     "ready": "leased cancelled",
-    "leased": "done blocked failed cancelled waiting_human ready",
-    "waiting_human": "ready cancelled",
-    "blocked": "ready cancelled",
-    "failed": "ready cancelled",
+    "leased": "done blocked failed cancelled waiting_human ready waiting",
+    "waiting_human": "ready done cancelled",
+    "blocked": "ready done cancelled",
+    "failed": "ready done cancelled",
     "done": "",
     "cancelled": "",
 }
