@@ -1,10 +1,12 @@
-"""Rings the runtime's doorbell: off the caller's thread, coalesced, and never needed for safety."""
+"""Rings the workers' doorbells: off the caller's thread, coalesced, and never needed for safety."""
 
 from __future__ import annotations
 
 import atexit
 import logging
 import threading
+import time
+from dataclasses import dataclass, field
 
 from celery import current_app
 
@@ -12,26 +14,36 @@ logger = logging.getLogger(__name__)
 
 TASK = "agents.bell"
 QUEUE = "steps"
+# Named here, on the lower floor: a settled step may make work for the effects worker.
+EFFECTS_TASK = "approvals.bell"
+EFFECTS_QUEUE = "effects"
 BELL_SECONDS = 30  # an older bell rings for work the poll has found long ago
-_EXIT_SECONDS = 1.0  # a short-lived command waits this long for its last bell
+_EXIT_SECONDS = 1.0  # a short-lived command waits this long for its last bells
+# A connection that a restarted broker has closed is noticed by the first try only.
+_AGAIN = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 
+@dataclass(eq=False)
 class _Bell:
-    """One thread per process that publishes; many rings meanwhile make one bell."""
+    """One thread per process and queue that publishes; many rings meanwhile make one bell."""
 
-    def __init__(self) -> None:
-        self._rung = threading.Event()
-        self._idle = threading.Event()
+    task: str
+    queue: str
+    _rung: threading.Event = field(default_factory=threading.Event)
+    _idle: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _thread: threading.Thread | None = None
+
+    def __post_init__(self) -> None:
         self._idle.set()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
 
     def ring(self) -> None:
         self._idle.clear()
         self._rung.set()
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._publish, name="bell", daemon=True)
+                name = f"bell-{self.queue}"
+                self._thread = threading.Thread(target=self._publish, name=name, daemon=True)
                 self._thread.start()
 
     def wait(self, seconds: float) -> None:
@@ -41,17 +53,37 @@ class _Bell:
         while self._rung.wait():
             self._rung.clear()
             try:
-                current_app.send_task(TASK, queue=QUEUE, expires=BELL_SECONDS, retry=False)
+                publish(self.task, self.queue, expires=BELL_SECONDS)
             except Exception as error:  # noqa: BLE001  # whatever the broker's client raises
-                logger.warning("bell not rung, the poll will find the work: %s", error)
+                logger.warning("%s not rung, the poll will find the work: %s", self.task, error)
             if not self._rung.is_set():
                 self._idle.set()
 
 
-_bell = _Bell()
-atexit.register(_bell.wait, _EXIT_SECONDS)
+_steps = _Bell(TASK, QUEUE)
+_effects = _Bell(EFFECTS_TASK, EFFECTS_QUEUE)
+
+
+@atexit.register
+def _let_ring() -> None:
+    """Wait for the last bells of a process that ends, for all of them together."""
+    deadline = time.monotonic() + _EXIT_SECONDS
+    for bell in (_steps, _effects):
+        bell.wait(max(0.0, deadline - time.monotonic()))
 
 
 def ring() -> None:
-    """Say that there is work, after the commit; never blocks, never raises."""
-    _bell.ring()
+    """Say that there is work for agents, after the commit; never blocks, never raises."""
+    _steps.ring()
+
+
+def ring_effects() -> None:
+    """Say that there is work for the effects worker, after the commit, as `ring` does."""
+    _effects.ring()
+
+
+def publish(task: str, queue: str, *, expires: float, arguments: tuple[str, ...] = ()) -> None:
+    """Send one message now, trying twice; raises what the broker's client raises."""
+    current_app.send_task(
+        task, arguments, queue=queue, expires=expires, retry=True, retry_policy=_AGAIN
+    )
