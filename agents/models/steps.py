@@ -45,7 +45,7 @@ class Step(models.Model):
     depth = models.PositiveSmallIntegerField(default=0, help_text="0: a step of the plan.")
     round = models.PositiveSmallIntegerField(default=1)
     key = models.CharField(
-        max_length=40, help_text="The plan's own id of the step, e.g. fix-rounding."
+        max_length=60, help_text="The plan's own id of the step, e.g. fix-rounding; again: ~2."
     )
     kind = models.CharField(max_length=8, choices=StepKind, default=StepKind.WORK)
     agent = models.ForeignKey(Agent, models.PROTECT, related_name="steps")
