@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -27,6 +29,14 @@ def _aims(scope: str, *filled: str) -> Q:
     return Q(scope=scope, **targets)
 
 
+class HoldQuerySet(models.QuerySet["Hold"]):
+    """Holds as they are asked for."""
+
+    def open(self) -> HoldQuerySet:
+        """Keep those nobody has lifted."""
+        return self.filter(lifted_at=None)
+
+
 class Hold(models.Model):
     """While it is open, no step it covers is claimed, no effect carried out, no deadline runs."""
 
@@ -50,6 +60,8 @@ class Hold(models.Model):
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="lifted_holds"
     )
     lifted_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[HoldQuerySet] = HoldQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints = [

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from agents.limits import Limits, attempt_trip, task_trip, warns
-from agents.meters import running_seconds
 from projects.exceptions import InvalidInput
 
 
@@ -76,23 +74,6 @@ def test_unknown_limit_is_refused_with_those_there_are():
 def test_frozen_form_can_be_read_back():
     limits = Limits(seconds=1, usd=0.5)
     assert Limits.of(limits.as_json()) == limits
-
-
-def test_clock_stands_while_people_are_waited_for():
-    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    changes = [
-        ("queued", 0),
-        ("planning", 10),
-        ("working", 20),
-        ("needs_human", 50),
-        ("working", 1_000),
-        ("assembling", 1_005),
-        ("review", 1_010),
-    ]
-    at = [(noon + timedelta(seconds=second), state) for state, second in changes]
-    assert running_seconds(at, noon + timedelta(hours=9)) == 50.0
-    assert running_seconds(at[:3], noon + timedelta(seconds=25)) == 15.0
-    assert running_seconds([], noon) == 0.0
 
 
 def test_limit_that_a_person_raised_above_the_most_is_still_read():

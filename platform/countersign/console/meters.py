@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
+from agents.clocks import RUNNING
 from agents.events import Kind
 from agents.lifecycle import StepState
 from agents.limits import Limits, warns
-from agents.meters import RUNNING, used
+from agents.meters import used
 from agents.models import Event
 from countersign.templatetags.console import amount, clock, count_of, usd
 

@@ -1,0 +1,225 @@
+"""Opens the attempts of steps just leased: a handful of statements for all of them together."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+
+from agents import escalations, meters
+from agents.events import Kind, announce
+from agents.lifecycle import AttemptState, EscalationState, StepKind, StepState, TaskState
+from agents.models import AgentVersion, Attempt, Escalation, Event, Step, Task
+from agents.models.tasks import Choice, Rule
+
+if TYPE_CHECKING:
+    import uuid
+
+    from agents.limits import Trip
+
+logger = logging.getLogger(__name__)
+
+# The conversation itself is sound: it goes on where it was.
+_GOES_ON = frozenset(
+    {
+        Rule.WALL_CLOCK,
+        Rule.MODEL_UNREACHABLE,
+        Rule.MODEL_REFUSED,
+        Rule.MODEL_OVERLOADED,
+        Rule.UNKNOWN_TOOL_CALL,
+        Rule.BLOCKED,
+    }
+)
+_GAVE_BACK = frozenset({AttemptState.LOST, AttemptState.RELEASED, AttemptState.ASKING})
+_FIRST_MOVE = {
+    (StepKind.ROUTE, TaskState.QUEUED): TaskState.PLANNING,
+    (StepKind.ASSEMBLE, TaskState.WORKING): TaskState.ASSEMBLING,
+}
+# The rows are locked by the caller, so the states are those that were read.
+_MOVE = """
+UPDATE agents_task task
+SET last_seq = last_seq + step.events, state = step.state,
+    started_at = coalesce(task.started_at, statement_timestamp())
+FROM unnest(%s::uuid[], %s::text[], %s::int[]) AS step(task_id, state, events)
+WHERE task.id = step.task_id RETURNING task.id, task.last_seq, task.started_at
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claimed:
+    """One step this process now holds, with the attempt that does it."""
+
+    step: Step
+    attempt: Attempt
+
+
+def open_attempts(ids: list[uuid.UUID], owner: str) -> list[Claimed]:
+    """Open an attempt for each step leased to `owner`, in the caller's transaction.
+
+    Locks their tasks. A step whose task has used up a limit, or that cannot begin, goes to a person
+    instead and keeps no other from beginning.
+    """
+    steps = _load(ids)
+    able: list[Step] = []
+    trips = _trips(steps)
+    for step in steps:
+        match trips[step.task_id]:
+            case None:
+                able.append(step)
+            case Exception():
+                _hand_over(step)
+            case trip:
+                _stop_at(step, trip, owner)
+    return _opened(able, owner)
+
+
+def _load(ids: list[uuid.UUID]) -> list[Step]:
+    # Locked before they are read: a task that a sibling step hands to a person is seen as it is.
+    locked = Task.objects.select_for_update(no_key=True, of=("self",)).select_related("project")
+    mine = Step.objects.filter(pk__in=ids)
+    tasks = {task.pk: task for task in locked.filter(pk__in=mine.values("task_id")).order_by("pk")}
+    found = list(mine.order_by("task_id", "id"))
+    versions = AgentVersion.objects.select_related("agent", "model_profile").in_bulk(
+        {step.version_id for step in found}
+    )
+    for step in found:  # one object per task: a move made for one step is seen by the next
+        step.task = tasks[step.task_id]
+        step.version = versions[step.version_id]
+        step.agent = step.version.agent
+    return found
+
+
+def _trips(steps: list[Step]) -> dict[uuid.UUID, Trip | Exception | None]:
+    """Return for each task the limit it has used up, or why that cannot be told."""
+    tasks = {step.task_id: step.task for step in steps}
+    used = meters.used_by(list(tasks))
+    found: dict[uuid.UUID, Trip | Exception | None] = {}
+    for pk, task in tasks.items():
+        try:
+            found[pk] = meters.check(task, used[pk])
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # one task's rows must not keep all others waiting
+            logger.exception("task %s cannot be measured", pk)
+            found[pk] = error
+    return found
+
+
+def _opened(steps: list[Step], owner: str) -> list[Claimed]:
+    """Begin all of them at once or, when the database refuses one, each by itself."""
+    if not steps:
+        return []
+    try:
+        with transaction.atomic():
+            return _begin(steps, owner)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:  # one step that cannot begin must not keep the others waiting
+        logger.exception("%s steps cannot begin", len(steps))
+        if len(steps) == 1:
+            _hand_over(steps[0])
+            return []
+        for task in {step.task for step in steps}:
+            task.refresh_from_db()
+        return [one for step in steps for one in _opened([step], owner)]
+
+
+def _begin(steps: list[Step], owner: str) -> list[Claimed]:
+    before = _before(steps)
+    attempts = [_attempt(step, before.get(step.pk), owner) for step in steps]
+    Attempt.objects.bulk_create(attempts)
+    opened = [Claimed(step=s, attempt=a) for s, a in zip(steps, attempts, strict=True)]
+    _write_events(opened)
+    return opened
+
+
+def _before(steps: list[Step]) -> dict[uuid.UUID, Attempt]:
+    """Return the attempts whose conversation the next ones go on with, by step."""
+    again = {step.pk: step for step in steps if step.attempt > 1}
+    if not again:
+        return {}
+    tried = Attempt.objects.filter(step__in=again).order_by("step_id", "-number")
+    last = {attempt.step_id: attempt for attempt in tried.distinct("step_id")}
+    resolved = Escalation.objects.filter(step__in=again, state=EscalationState.RESOLVED)
+    answers = {(answer.step_id, answer.attempt): answer for answer in resolved.order_by("-id")}
+    return {
+        pk: attempt
+        for pk, attempt in last.items()
+        if _goes_on(attempt, again[pk], answers.get((pk, attempt.number)))
+    }
+
+
+def _goes_on(before: Attempt, step: Step, answered: Escalation | None) -> bool:
+    """Tell whether the next attempt continues this conversation, or begins anew."""
+    if before.state in _GAVE_BACK:
+        return True
+    if before.turns + 1 >= step.max_turns:
+        return False  # there would be no turn left to act in
+    if answered is None:
+        return False
+    if answered.choice == Choice.RAISE_LIMIT_ONCE:
+        return True
+    # A rehearsal has no conversation that a note could change.
+    return answered.rule in _GOES_ON and not step.task.rehearsal
+
+
+def _attempt(step: Step, before: Attempt | None, owner: str) -> Attempt:
+    attempt = Attempt(step=step, number=step.attempt, worker=owner)
+    if before is not None:
+        attempt.resumes = before
+        attempt.checkpoint, attempt.turns = before.checkpoint, before.turns
+        attempt.seen_seq = before.seen_seq
+    return attempt
+
+
+def _write_events(opened: list[Claimed]) -> None:
+    """Move tasks that begin a phase, and write the events of all, numbered under the tasks' locks."""
+    written: dict[uuid.UUID, list[Event]] = defaultdict(list)
+    tasks: dict[uuid.UUID, Task] = {}
+    now: dict[uuid.UUID, str] = {}
+    for one in opened:
+        step, task = one.step, one.step.task
+        tasks[task.pk] = task
+        state = now.get(task.pk, task.state)
+        now[task.pk] = _FIRST_MOVE.get((StepKind(step.kind), TaskState(state)), TaskState(state))
+        if now[task.pk] != state:
+            moved = {"from": state, "state": now[task.pk]}
+            written[task.pk].append(Event(task=task, kind=Kind.TASK_STATE, data=moved))
+        started = Event(task=task, step=step, kind=Kind.STEP_STARTED, data=_facts(one))
+        written[task.pk].append(started)
+    with connection.cursor() as cursor:
+        counts = [len(written[pk]) for pk in tasks]
+        cursor.execute(_MOVE, [list(tasks), [now[pk] for pk in tasks], counts])
+        for pk, last, started_at in cursor.fetchall():
+            tasks[pk].state, tasks[pk].last_seq = now[pk], last
+            tasks[pk].started_at = started_at
+            for seq, event in enumerate(written[pk], last - len(written[pk]) + 1):
+                event.seq = seq
+    events = Event.objects.bulk_create(event for pk in tasks for event in written[pk])
+    for event in events:
+        transaction.on_commit(partial(announce, event), robust=True)
+
+
+def _facts(one: Claimed) -> dict[str, Any]:
+    step = one.step
+    facts = {"agent": step.agent.slug, "name": step.agent.name, "title": step.title}
+    moved = {"from": StepState.READY, "state": StepState.LEASED, "attempt": step.attempt}
+    return {**moved, **facts, "resumed": one.attempt.resumes_id is not None}
+
+
+def _stop_at(step: Step, trip: Trip, owner: str) -> None:
+    Attempt.objects.create(step=step, number=step.attempt, worker=owner)
+    detail = f"The task's limit is reached: {trip.detail}. What was done so far is kept."
+    evidence = {"scope": "task", "limit": trip.limit, "used": trip.used}
+    escalations.raise_for(step, rule=Rule(trip.rule), detail=detail, evidence=evidence)
+
+
+def _hand_over(step: Step) -> None:
+    step.refresh_from_db(fields=["state"])
+    step.task.refresh_from_db()
+    detail = f"“{step.title}” could not begin by a fault in Countersign. What was done is kept."
+    escalations.raise_for(step, rule=Rule.FAULT, detail=detail)
