@@ -1,4 +1,4 @@
-"""Counts down what a waiting step waits for, in the transaction that finishes its dependency."""
+"""Counts what a waiting step waits for, up and down, under the row locks of both steps."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from agents import dispatch
-from agents.lifecycle import StepState
-from agents.models import Step, StepDependency
+from agents.lifecycle import DelegationState, StepState
+from agents.models import Delegation, Step, StepDependency
 
 if TYPE_CHECKING:
     import uuid
@@ -35,24 +35,48 @@ def count_down(dependents: Iterable[Step]) -> None:
     """Tell locked waiting steps that one dependency is done; the last one makes a step ready."""
     for step in dependents:
         if step.waits > 1:
-            Step.objects.filter(pk=step.pk).update(waits=step.waits - 1)
+            step.waits -= 1
+            Step.objects.filter(pk=step.pk).update(waits=step.waits)
         else:
             step.move(StepState.READY, waits=0, available_at=Now())
             transaction.on_commit(dispatch.ring, robust=True)
+
+
+def count_up(step: Step, needs: Iterable[Step]) -> None:
+    """Let a locked waiting step wait for more steps, none of which is done.
+
+    Before `count_down` of what it waits for already, so that it cannot become ready in between.
+    """
+    edges = [StepDependency(step=step, needs=need) for need in needs]
+    StepDependency.objects.bulk_create(edges)
+    step.waits += len(edges)
+    Step.objects.filter(pk=step.pk).update(waits=step.waits)
 
 
 def recount(task: Task) -> int:
     """Set every counter of a task from its rows and return how many steps became ready."""
     with transaction.atomic():
         steps = {s.pk: s for s in task.steps.select_for_update(no_key=True).order_by("pk")}
-        needs: dict[uuid.UUID, int] = {}
-        for edge in StepDependency.objects.filter(step__task=task):
-            open_ = steps[edge.needs_id].state != StepState.DONE
-            needs[edge.step_id] = needs.get(edge.step_id, 0) + open_
+        waits = dict.fromkeys(steps, 0)
+        for edge in open_edges(task, steps.values()):
+            waits[edge.step_id] += 1
         ready = 0
         for step in steps.values():
-            if step.state == StepState.WAITING and not needs.get(step.pk, 0):
-                step.task = task
-                step.move(StepState.READY, waits=0, available_at=Now())
-                ready += 1
+            if step.state != StepState.WAITING:
+                continue
+            if waits[step.pk]:
+                Step.objects.filter(pk=step.pk).update(waits=waits[step.pk])
+                continue
+            step.task = task
+            step.move(StepState.READY, waits=0, available_at=Now())
+            ready += 1
     return ready
+
+
+def open_edges(task: Task, steps: Iterable[Step]) -> list[StepDependency]:
+    """Return the dependencies that still hold: not those done, left out, or answered."""
+    met = {step.pk for step in steps if step.state == StepState.DONE or step.left_out}
+    over = Delegation.objects.filter(task=task).exclude(state=DelegationState.ASKED)
+    met.update(over.values_list("answerer_id", flat=True))
+    edges = StepDependency.objects.filter(step__task=task)
+    return [edge for edge in edges if edge.needs_id not in met]

@@ -10,17 +10,27 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models.functions import Now
 
-from agents import attempts, dispatch, escalations, fan_in, planning, storable
+from agents import (
+    attempts,
+    delegating,
+    dispatch,
+    escalations,
+    extending,
+    fan_in,
+    planning,
+    storable,
+)
 from agents.events import Kind
 from agents.lifecycle import AttemptState, StepState
-from agents.messages import Plan, StepResult
+from agents.messages import Answer, Plan, StepResult
 from agents.models import Step, Task
 from agents.models.tasks import Rule
-from agents.runtime.contract import Finished, Interrupted, NeedsHuman, TryAgain
+from agents.runtime.contract import Asked, Finished, Interrupted, NeedsHuman, TryAgain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agents.messages import ProposalDraft
     from agents.models import Attempt
     from agents.runtime.contract import Outcome
 
@@ -46,12 +56,12 @@ def settle(
             logger.info("attempt %s of step %s is stale", attempt.number, step.pk)
             return False
         match outcome:
-            case Finished(output=Plan() as plan):
-                _plan(step, plan)
             case Finished(output=StepResult() as result):
                 _work(step, result, result_commit, dependents)
             case Finished():
-                _assemble(step, publish)
+                _finish(step, outcome.output, dependents, publish)
+            case Asked():
+                _delegate(step, outcome)
             case NeedsHuman():
                 _ask(step, outcome)
             case TryAgain():
@@ -94,6 +104,22 @@ def _locked(attempt: Attempt) -> tuple[Step, list[Step]]:
     return step, dependents
 
 
+def _finish(
+    step: Step,
+    output: Plan | StepResult | Answer | ProposalDraft,
+    dependents: list[Step],
+    publish: Callable[[Step], None] | None,
+) -> None:
+    match output:
+        case Plan():
+            _plan(step, output)
+        case Answer():
+            attempts.close(step, AttemptState.FINISHED)
+            delegating.answer(step, output, dependents)
+        case _:
+            _assemble(step, publish)
+
+
 def _plan(step: Step, plan: Plan) -> None:
     if wrong := planning.problems(plan, step.task):
         evidence: dict[str, Any] = {"plan": storable.dumped(plan), "problems": wrong}
@@ -105,11 +131,17 @@ def _plan(step: Step, plan: Plan) -> None:
 
 
 def _work(step: Step, result: StepResult, commit: str, dependents: list[Step]) -> None:
+    if extending.problems(result, step):
+        # Others were faster since it was validated: the next attempt validates it anew and tells
+        # the model, as if it had been so from the first.
+        _give_back(step)
+        return
     said = {"status": result.status, "summary": storable.text(result.summary)}
     facts = {"result": storable.dumped(result), "result_commit": commit}
     attempts.close(step, AttemptState.FINISHED)
     if result.status == "done":
         step.move(StepState.DONE, kind=Kind.STEP_FINISHED, data=said, **facts)
+        extending.add(step, result, dependents)
         fan_in.count_down(dependents)
         return
     step.move(
@@ -128,6 +160,14 @@ def _assemble(step: Step, publish: Callable[[Step], None] | None) -> None:
         raise TypeError("a proposal draft is settled with what publishes it")
     publish(step)
     attempts.close(step, AttemptState.FINISHED)
+
+
+def _delegate(step: Step, asked: Asked) -> None:
+    match delegating.ask(step, asked):
+        case NeedsHuman() as trip:
+            _ask(step, trip)
+        case Interrupted():
+            _give_back(step)
 
 
 def _ask(step: Step, outcome: NeedsHuman) -> None:

@@ -6,11 +6,15 @@ every description below is part of a prompt.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MAX_STEPS = 8
+MAX_EXTRA_STEPS = 3  # of one result
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 Line = Annotated[str, Field(min_length=1, max_length=200)]
@@ -61,24 +65,43 @@ class Plan(Message):
 
     @model_validator(mode="after")
     def _is_a_dag(self) -> Plan:
-        ids = [step.id for step in self.steps]
-        if len(set(ids)) != len(ids):
-            raise ValueError("two steps have the same id")
-        done: set[str] = set()
-        left = {step.id: set(step.depends_on) for step in self.steps}
-        unknown = set().union(*left.values()) - set(ids)
-        if unknown:
-            raise ValueError(f"depends_on names unknown steps: {', '.join(sorted(unknown))}")
-        while left:
-            free = [key for key, needs in left.items() if needs <= done]
-            if not free:
-                raise ValueError(
-                    f"steps depend on each other in a circle: {', '.join(sorted(left))}"
-                )
-            done.update(free)
-            for key in free:
-                del left[key]
+        _check_order(self.steps)
         return self
+
+
+def _check_order(steps: Sequence[PlanStep]) -> None:
+    """Raise ValueError unless the steps can be done one after the other."""
+    ids = [step.id for step in steps]
+    if len(set(ids)) != len(ids):
+        raise ValueError("two steps have the same id")
+    done: set[str] = set()
+    left = {step.id: set(step.depends_on) for step in steps}
+    unknown = {need for needs in left.values() for need in needs} - set(ids)
+    if unknown:
+        raise ValueError(f"depends_on names unknown steps: {', '.join(sorted(unknown))}")
+    while left:
+        free = [key for key, needs in left.items() if needs <= done]
+        if not free:
+            raise ValueError(f"steps depend on each other in a circle: {', '.join(sorted(left))}")
+        done.update(free)
+        for key in free:
+            del left[key]
+
+
+class ExtraStep(PlanStep):
+    """A sub-task that a specialist found to be needed as well."""
+
+    instructions: str = Field(
+        min_length=1,
+        max_length=4_000,
+        description="Everything the agent must know. It begins with the files as you leave them "
+        "and sees your result, nothing else.",
+    )
+    depends_on: list[Slug] = Field(
+        default_factory=list,
+        max_length=MAX_EXTRA_STEPS,
+        description="Ids of other extra steps of this result. It follows your own step in any case.",
+    )
 
 
 class Check(Message):
@@ -122,7 +145,7 @@ class Evidence(Message):
 
 
 class StepResult(Message):
-    """A specialist's answer."""
+    """A specialist's result."""
 
     version: Literal[1] = 1
     status: Literal["done", "blocked"] = Field(
@@ -138,6 +161,47 @@ class StepResult(Message):
         max_length=20_000,
         description="Markdown, only when the plan's outcome is a report.",
     )
+    extra_steps: list[ExtraStep] = Field(
+        default_factory=list,
+        max_length=MAX_EXTRA_STEPS,
+        description="Almost always empty. Work the request needs, that nobody was given and that "
+        "is not yours to do: it becomes steps of other agents before anything is proposed.",
+    )
+
+    @model_validator(mode="after")
+    def _extra_steps_are_a_dag(self) -> StepResult:
+        _check_order(self.extra_steps)
+        return self
+
+
+class Question(Message):
+    """What one agent asks another; it waits until the answer is there."""
+
+    agent: Slug = Field(description="The slug of the agent you ask, from the list you were given.")
+    goal: str = Field(
+        min_length=1,
+        max_length=300,
+        description="In one sentence: what you need the answer for. The same goal twice is refused.",
+    )
+    question: str = Field(
+        min_length=1,
+        max_length=4_000,
+        description="One question that stands alone: the other agent sees your files as they are "
+        "now, but not your conversation.",
+    )
+
+
+class Answer(Message):
+    """What the asked agent says; it changes nothing."""
+
+    version: Literal[1] = 1
+    status: Literal["answered", "cannot"] = Field(
+        description="cannot: the files do not show it, or it is a person's decision; say why."
+    )
+    answer: str = Field(
+        min_length=1, max_length=6_000, description="The answer first, then what it rests on."
+    )
+    evidence: list[Evidence] = Field(default_factory=list, max_length=10)
 
 
 class ProposalDraft(Message):

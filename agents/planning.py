@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from agents import dispatch, storable
+from agents.branches import branch
 from agents.events import Kind
 from agents.lifecycle import StepKind, StepState, TaskState
 from agents.limits import Limits
@@ -16,14 +17,15 @@ from agents.models import AgentRole, AgentVersion, Step, StepDependency
 from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from agents.messages import Plan, PlanStep
     from agents.models import Task
 
 ROUTE = "route"
 ASSEMBLE = "assemble"
-_OURS = (ASSEMBLE, "reconcile")  # keys of steps that no plan makes
+ASKED = "asked-"  # and a number: an answer to another agent
+_OURS = (ASSEMBLE, "reconcile", ASKED)  # keys of steps that no plan makes
 
 
 def specialists(task: Task) -> dict[str, AgentVersion]:
@@ -36,7 +38,14 @@ def specialists(task: Task) -> dict[str, AgentVersion]:
 
 def problems(plan: Plan, task: Task) -> list[str]:
     """Return what is wrong with a plan, as sentences its author can act on; reads rows."""
-    return [*_of_size(plan, task), *_of_steps(plan, task)]
+    return [*_of_size(plan, task), *step_problems(plan.steps, task)]
+
+
+def step_problems(steps: Iterable[PlanStep], task: Task) -> list[str]:
+    """Return what is wrong with steps an agent asks for, as sentences it can act on; reads rows."""
+    known = specialists(task)
+    names = ", ".join(sorted(known)) or "none"
+    return [problem for each in steps for problem in _of_step(each, known, names)]
 
 
 def apply_plan(step: Step, plan: Plan) -> None:
@@ -53,7 +62,7 @@ def apply_plan(step: Step, plan: Plan) -> None:
             data={"status": "done", "summary": f"Planned {len(plan.steps)} steps."},
             result=storable.dumped(plan),
         )
-        made = {each.id: _step(task, each, versions[each.agent]) for each in plan.steps}
+        made = {each.id: step_of(task, each, versions[each.agent]) for each in plan.steps}
         last = assemble_step(task, waits=len(made))
         Step.objects.bulk_create([*made.values(), last])
         edges = [
@@ -62,11 +71,11 @@ def apply_plan(step: Step, plan: Plan) -> None:
         edges += [(last, one) for one in made.values()]
         StepDependency.objects.bulk_create(StepDependency(step=a, needs=b) for a, b in edges)
         facts = {"title": storable.text(plan.title), "outcome": plan.outcome}
-        listed = [_listed(each) for each in plan.steps]
+        steps = [listed(each) for each in plan.steps]
         task.move(
             TaskState.WORKING,
             kind=Kind.TASK_PLANNED,
-            data={**facts, "steps": listed},
+            data={**facts, "steps": steps},
             title=facts["title"],
         )
         transaction.on_commit(dispatch.ring, robust=True)
@@ -89,33 +98,8 @@ def assemble_step(task: Task, *, waits: int, key: str = ASSEMBLE) -> Step:
     )
 
 
-def plan_of(task: Task) -> dict[str, Any]:
-    """Return the newest plan of a task as data, or an empty mapping."""
-    route = task.steps.filter(kind=StepKind.ROUTE, state=StepState.DONE).order_by("-round").first()
-    return (route.result or {}) if route else {}
-
-
-def done_work(task: Task) -> list[Step]:
-    """Return the finished work steps under the newest plan, oldest first, with their agents."""
-    newest = task.steps.filter(kind=StepKind.ROUTE).order_by("-round").first()
-    steps = task.steps.filter(
-        kind=StepKind.WORK, state=StepState.DONE, round__gte=newest.round if newest else 1
-    )
-    return list(steps.select_related("agent").order_by("round", "id"))
-
-
-def claims_of(step: Step) -> list[StatedClaim]:
-    """Return what a finished work step claims."""
-    stored = (step.result or {}).get("claims", [])
-    return [StatedClaim.model_validate(claim) for claim in stored]
-
-
-def report_of(step: Step) -> str:
-    """Return the report a finished work step wrote, or an empty text."""
-    return str((step.result or {}).get("report", ""))
-
-
-def _step(task: Task, each: PlanStep, version: AgentVersion) -> Step:
+def step_of(task: Task, each: PlanStep, version: AgentVersion) -> Step:
+    """Return the unsaved step that does one sub-task in the task's round."""
     waits = len(set(each.depends_on))
     return Step(
         task=task,
@@ -135,9 +119,47 @@ def _step(task: Task, each: PlanStep, version: AgentVersion) -> Step:
     )
 
 
-def _listed(each: PlanStep) -> dict[str, Any]:
+def listed(each: PlanStep) -> dict[str, Any]:
+    """Return what an event says of a sub-task."""
     facts = {"key": each.id, "agent": each.agent, "depends_on": sorted(set(each.depends_on))}
     return {**facts, "title": storable.text(each.title)}
+
+
+def plan_of(task: Task) -> dict[str, Any]:
+    """Return the newest plan of a task as data, or an empty mapping."""
+    route = task.steps.filter(kind=StepKind.ROUTE, state=StepState.DONE).order_by("-round").first()
+    return (route.result or {}) if route else {}
+
+
+def done_work(task: Task) -> list[Step]:
+    """Return the finished work steps under the newest plan, oldest first, with their agents."""
+    steps = task.steps.filter(
+        kind=StepKind.WORK, state=StepState.DONE, round__gte=_planned_in(task)
+    )
+    return list(steps.select_related("agent").order_by("round", "id"))
+
+
+def work_keys(task: Task) -> set[str]:
+    """Return the keys of the work steps under the newest plan, left-out ones not counted."""
+    work = task.steps.filter(kind=StepKind.WORK, round__gte=_planned_in(task), left_out=False)
+    return {branch(key) for key in work.values_list("key", flat=True)}
+
+
+def claims_of(step: Step) -> list[StatedClaim]:
+    """Return what a finished work step claims."""
+    stored = (step.result or {}).get("claims", [])
+    return [StatedClaim.model_validate(claim) for claim in stored]
+
+
+def report_of(step: Step) -> str:
+    """Return the report a finished work step wrote, or an empty text."""
+    return str((step.result or {}).get("report", ""))
+
+
+def _planned_in(task: Task) -> int:
+    """Return the round of the newest plan."""
+    newest = task.steps.filter(kind=StepKind.ROUTE).order_by("-round").first()
+    return newest.round if newest else 1
 
 
 def _aggregator() -> AgentVersion:
@@ -155,14 +177,11 @@ def _of_size(plan: Plan, task: Task) -> Iterator[str]:
         yield f"The plan has {len(plan.steps)} steps; this task allows at most {most}."
 
 
-def _of_steps(plan: Plan, task: Task) -> Iterator[str]:
-    known = specialists(task)
-    names = ", ".join(sorted(known)) or "none"
-    for each in plan.steps:
-        if each.agent not in known:
-            yield f"Step {each.id}: there is no agent {each.agent!r} for this task; use {names}."
-        if each.id == ROUTE or each.id.startswith(_OURS):
-            yield f"Step {each.id}: this id is taken by Countersign itself; choose another."
-        for path in each.files:
-            if path.startswith("/") or ".." in path.split("/"):
-                yield f"Step {each.id}: {path!r} is not a path inside the repository."
+def _of_step(each: PlanStep, known: dict[str, AgentVersion], names: str) -> Iterator[str]:
+    if each.agent not in known:
+        yield f"Step {each.id}: there is no agent {each.agent!r} for this task; use {names}."
+    if each.id == ROUTE or each.id.startswith(_OURS):
+        yield f"Step {each.id}: this id is taken by Countersign itself; choose another."
+    for path in each.files:
+        if path.startswith("/") or ".." in path.split("/"):
+            yield f"Step {each.id}: {path!r} is not a path inside the repository."

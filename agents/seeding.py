@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models.functions import Now
 
+from agents import delegating, team
 from agents.models import Agent, AgentVersion, Grant, ModelProfile, Tool, ToolServer
 from agents.models.tools import Transport
 from agents.roster import ROSTER
-from agents.workspace.server import definitions
+from agents.workspace import server as workspace
 
 if TYPE_CHECKING:
     from agents.roster import Seed
@@ -20,17 +21,22 @@ if TYPE_CHECKING:
 
 WORKSPACE = "workspace"
 _PROFILES = ("fast", "strong")
+# What an admin may have set on an agent whose prompt is still ours.
+_KEPT = ("model_profile", "max_turns", "max_tool_calls", "max_tokens", "max_usd", "max_seconds")
 
 
 def seed_agents() -> list[str]:
     """Create the missing profiles, tools and agents; returns the slugs of new agents.
 
-    Twice: nothing happens. An agent that was deleted comes back, a disabled one stays disabled.
+    Twice: nothing happens. An agent that was deleted comes back, a disabled one stays disabled. Of
+    a later release an agent gets the new prompt, unless an admin wrote another, and the new tools.
     """
     with transaction.atomic():
         profiles = {slug: _profile(slug) for slug in _PROFILES}
+        old = set(Tool.objects.values_list("server__slug", "name"))
         tools = _tools()
-        return [seed.slug for seed in ROSTER if _agent(seed, profiles, tools)]
+        new = {name for name, tool in tools.items() if (tool.server.slug, name) not in old}
+        return [seed.slug for seed in ROSTER if _agent(seed, profiles, tools, new)]
 
 
 def _profile(slug: str) -> ModelProfile:
@@ -39,10 +45,19 @@ def _profile(slug: str) -> ModelProfile:
 
 
 def _tools() -> dict[str, Tool]:
-    server, _ = ToolServer.objects.get_or_create(
-        slug=WORKSPACE, defaults={"name": "Workspace", "transport": Transport.BUNDLED}
+    servers = (
+        (WORKSPACE, "Workspace", workspace.definitions()),
+        (delegating.SERVER, "Other agents", team.definitions()),
     )
-    for definition in definitions():
+    found = [tool for served in servers for tool in _served(*served)]
+    return {tool.name: tool for tool in found}
+
+
+def _served(slug: str, name: str, definitions: list[Definition]) -> list[Tool]:
+    server, _ = ToolServer.objects.get_or_create(
+        slug=slug, defaults={"name": name, "transport": Transport.BUNDLED}
+    )
+    for definition in definitions:
         Tool.objects.get_or_create(
             server=server,
             name=definition.name,
@@ -54,7 +69,7 @@ def _tools() -> dict[str, Tool]:
                 "definition_digest": _digest(definition),
             },
         )
-    return {tool.name: tool for tool in server.tools.all()}
+    return list(server.tools.select_related("server"))
 
 
 def _digest(definition: Definition) -> str:
@@ -63,7 +78,9 @@ def _digest(definition: Definition) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def _agent(seed: Seed, profiles: dict[str, ModelProfile], tools: dict[str, Tool]) -> bool:
+def _agent(
+    seed: Seed, profiles: dict[str, ModelProfile], tools: dict[str, Tool], new: set[str]
+) -> bool:
     agent, created = Agent.objects.get_or_create(
         slug=seed.slug,
         defaults={
@@ -76,11 +93,32 @@ def _agent(seed: Seed, profiles: dict[str, ModelProfile], tools: dict[str, Tool]
     )
     if not agent.versions.exists():
         _publish(agent, seed, profiles[seed.model_profile])
-    if created:  # later, an admin decides what an agent may use
-        Grant.objects.bulk_create(
-            Grant(agent=agent, tool=tools[name], paths=seed.globs(name)) for name in seed.tools
-        )
+    elif (last := agent.published()) is not None and _is_ours(last, seed):
+        _publish_again(last, seed)
+    # Later, an admin decides what an agent may use: only a tool nobody could grant before is new.
+    given = seed.tools if created else tuple(name for name in seed.tools if name in new)
+    Grant.objects.bulk_create(
+        [Grant(agent=agent, tool=tools[name], paths=seed.globs(name)) for name in given],
+        ignore_conflicts=True,
+    )
     return created
+
+
+def _is_ours(last: AgentVersion, seed: Seed) -> bool:
+    """Tell whether an agent still has, word for word, a prompt of an earlier release."""
+    return hashlib.sha256(last.instructions.encode()).hexdigest() in seed.earlier
+
+
+def _publish_again(last: AgentVersion, seed: Seed) -> None:
+    """Publish the prompt of this release with the model and the limits the agent has now."""
+    newest = last.agent.versions.order_by("-number").values_list("number", flat=True)[0]
+    AgentVersion.objects.create(
+        agent=last.agent,
+        number=newest + 1,
+        instructions=seed.prompt,
+        published_at=Now(),
+        **{name: getattr(last, name) for name in _KEPT},
+    )
 
 
 def _publish(agent: Agent, seed: Seed, profile: ModelProfile) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 READ_TOOLS = ("list_files", "search_text", "read_file")
 WRITE_TOOLS = ("edit_file", "replace_lines", "write_file", "delete_file")
+TEAM_TOOLS = ("ask_agent",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class Seed:
     max_seconds: int = 600
     tools: tuple[str, ...] = ()
     write_globs: tuple[str, ...] = field(default=())  # of every writing tool; empty: any path
+    earlier: tuple[str, ...] = ()  # SHA-256 of the prompts it had in earlier releases
 
     @property
     def prompt(self) -> str:

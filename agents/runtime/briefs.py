@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agents import cautions, planning, storable
+from agents import branches, cautions, omissions, planning, storable
 from agents.lifecycle import StepKind, StepState
 from agents.limits import Limits
-from agents.models import Grant, Step
+from agents.models import Delegation, Grant, Step
+from agents.models.delegations import MAX_DEPTH
 
 if TYPE_CHECKING:
     from agents.assembling import Assembly
     from agents.runtime.contract import (
         AgentFacts,
+        AnswerBrief,
         AssembleBrief,
         FeedbackFacts,
         NeedFacts,
@@ -56,6 +58,24 @@ def work(step: Step) -> WorkBrief:
         "round": step.round,
         "feedback": _feedback(step),
         "earlier": _earlier(step),
+        "colleagues": _colleagues(step),
+        "checks_command": project.checks_command,
+        "bundled": project.bundled,
+    }
+
+
+def answer(step: Step) -> AnswerBrief:
+    """Return what an agent is told that another one asks."""
+    task, project = step.task, step.task.project
+    asked = Delegation.objects.select_related("asker", "from_agent").get(answerer=step)
+    return {
+        "request": task.request,
+        "project": project.slug,
+        "asker": asked.from_agent.slug,
+        "step": asked.asker.title,
+        "goal": asked.goal,
+        "question": asked.question,
+        "colleagues": _colleagues(step),
         "checks_command": project.checks_command,
         "bundled": project.bundled,
     }
@@ -70,7 +90,9 @@ def assemble(step: Step, assembly: Assembly) -> AssembleBrief:
         "project": task.project.slug,
         "outcome": assembly.material.outcome if changes else "report",
         "round": step.round,
-        "steps": [need_facts(each) for each in assembly.material.latest],
+        "steps": [
+            need_facts(each) for each in (*assembly.material.latest, *assembly.material.left_out)
+        ],
         "feedback": _feedback(step),
         "files": _changed(assembly) if changes else [],
         "added": sum(file.added for file in assembly.diffs) if changes else 0,
@@ -88,7 +110,7 @@ def need_facts(step: Step) -> NeedFacts:
         "agent": step.agent.slug,
         "title": step.title,
         "round": step.round,
-        "result": step.result or {},
+        "result": omissions.result_of(step),
     }
 
 
@@ -111,6 +133,11 @@ def _agents(step: Step) -> list[AgentFacts]:
     ]
 
 
+def _colleagues(step: Step) -> list[AgentFacts]:
+    """Return the agents a step may ask, or give an extra step: as deep as steps may go."""
+    return _agents(step) if step.depth < MAX_DEPTH else []
+
+
 def _feedback(step: Step) -> list[FeedbackFacts]:
     return [
         {
@@ -126,9 +153,9 @@ def _feedback(step: Step) -> list[FeedbackFacts]:
 
 def _earlier(step: Step) -> dict[str, Any] | None:
     before = step.task.steps.filter(
-        key=step.key, kind=StepKind.WORK, round__lt=step.round, state=StepState.DONE
+        branches.is_of(step.key), kind=StepKind.WORK, round__lt=step.round, state=StepState.DONE
     )
-    return before.order_by("-round").values_list("result", flat=True).first()
+    return before.order_by("-round", "-id").values_list("result", flat=True).first()
 
 
 def _changed(assembly: Assembly) -> list[dict[str, Any]]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from agents.models.tasks import Rule
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Callable
 
-    from agents.messages import Plan, ProposalDraft, StepResult
+    from agents.messages import Answer, Plan, ProposalDraft, Question, StepResult
     from agents.models import Attempt, Step
     from agents.workspace.files import Workspace
     from agents.workspace.scope import Scope
@@ -74,6 +75,21 @@ class WorkBrief(TypedDict):
     round: int
     feedback: list[FeedbackFacts]
     earlier: dict[str, Any] | None  # this agent's result of the round before
+    colleagues: list[AgentFacts]  # whom it may ask or give an extra step
+    checks_command: str
+    bundled: bool
+
+
+class AnswerBrief(TypedDict):
+    """Data for the prompt of an agent that is asked something."""
+
+    request: str
+    project: str
+    asker: str  # the slug of who asks
+    step: str  # the title of what the asker is at
+    goal: str
+    question: str
+    colleagues: list[AgentFacts]
     checks_command: str
     bundled: bool
 
@@ -107,8 +123,8 @@ class Work:
 
     step: Step
     attempt: Attempt
-    output: type[Plan] | type[StepResult] | type[ProposalDraft]
-    brief: RouteBrief | WorkBrief | AssembleBrief
+    output: type[Plan] | type[StepResult] | type[Answer] | type[ProposalDraft]
+    brief: RouteBrief | WorkBrief | AnswerBrief | AssembleBrief
     workspace: Workspace | None
     scope: Scope | None
     deadline: float  # on time.monotonic()'s clock
@@ -119,7 +135,17 @@ class Work:
 class Finished:
     """The model gave a validated answer."""
 
-    output: Plan | StepResult | ProposalDraft
+    output: Plan | StepResult | Answer | ProposalDraft
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The model asked another agent; the step goes on from its checkpoint with the answer."""
+
+    call: uuid.UUID  # the ledger row that the answer will be the result of
+    question: Question
+    commit: str = ""  # the asker's files as they are now, or empty without a workspace
+    tree: str = ""  # of that commit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,4 +175,4 @@ class Interrupted:
     """Drained, cancelled, or the lease was lost; the step is given back if it is still ours."""
 
 
-Outcome = Finished | NeedsHuman | TryAgain | Interrupted
+Outcome = Finished | Asked | NeedsHuman | TryAgain | Interrupted

@@ -12,7 +12,7 @@ from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextP
 from pydantic_ai.run import AgentRunResultEvent
 from pydantic_ai.usage import UsageLimits
 
-from agents import planning
+from agents import extending, planning
 from agents.messages import Plan, StepResult
 from agents.models.tasks import Choice, Rule
 from agents.runtime import checkpoints, ledger, prompting, providers, remembering, troubles
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pydantic_ai.messages import ModelMessage
 
-    from agents.messages import ProposalDraft
+    from agents.messages import Answer, ProposalDraft
     from agents.runtime.contract import Outcome, Work
 
 REPAIRS = 2  # how often a model may correct an answer that fits no schema
@@ -145,7 +145,7 @@ def _agent(guard: StepGuard) -> Agent[None, Any]:
         model_settings=chosen.settings,
         retries={"tools": _TOOL_REPAIRS, "output": REPAIRS},
     )
-    if work.output is Plan:
+    if work.output in _VALIDATED:
         agent.output_validator(_validator(work))
     return agent
 
@@ -153,18 +153,28 @@ def _agent(guard: StepGuard) -> Agent[None, Any]:
 _HAND_IN = "Hand in your answer and end your work. Call it once, when nothing else is left to do."
 
 
+_VALIDATED = (Plan, StepResult)
+
+
 def _validator(work: Work) -> Any:
-    async def usable(plan: Plan) -> Plan:
-        found = await in_db(planning.problems, plan, work.step.task)
+    async def usable(output: Plan | StepResult) -> Plan | StepResult:
+        found = await in_db(_problems, work, output)
         if found:
             listed = "\n".join(f"- {problem}" for problem in found)
-            raise ModelRetry(f"This plan cannot be carried out:\n{listed}\nSubmit it corrected.")
-        return plan
+            what = "This plan" if isinstance(output, Plan) else "This result"
+            raise ModelRetry(f"{what} cannot be carried out:\n{listed}\nSubmit it corrected.")
+        return output
 
     return usable
 
 
-def _finished(guard: StepGuard, output: Plan | StepResult | ProposalDraft) -> Outcome:
+def _problems(work: Work, output: Plan | StepResult) -> list[str]:
+    if isinstance(output, Plan):
+        return planning.problems(output, work.step.task)
+    return extending.problems(output, work.step)
+
+
+def _finished(guard: StepGuard, output: Plan | StepResult | Answer | ProposalDraft) -> Outcome:
     blocked = isinstance(output, StepResult) and output.status == "blocked"
     most = guard.work.step.max_turns
     if blocked and guard.progress.turns >= most:

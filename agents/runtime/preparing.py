@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agents import assembling, cautions, meters, reconciling, storable
+from agents import assembling, cautions, delegating, meters, reconciling, storable
 from agents.lifecycle import StepKind, StepState
 from agents.limits import Limits
-from agents.messages import Plan, ProposalDraft, StepResult
+from agents.messages import Answer, Plan, ProposalDraft, StepResult
 from agents.models import Grant, Step, Task, ToolCall
 from agents.models.tasks import Rule
 from agents.runtime import briefs
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from agents.models import Attempt
     from agents.runtime.claims import Claimed
 
-_OUTPUT: dict[str, type[Plan] | type[StepResult] | type[ProposalDraft]] = {
+_OUTPUT: dict[str, type[Plan] | type[StepResult] | type[Answer] | type[ProposalDraft]] = {
     StepKind.ROUTE: Plan,
     StepKind.WORK: StepResult,
+    StepKind.ANSWER: Answer,
     StepKind.ASSEMBLE: ProposalDraft,
 }
 
@@ -70,6 +71,9 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
                 return started
             base = started
             brief = await in_db(briefs.work, step)
+        case StepKind.ANSWER:
+            base = step.base_commit or step.task.base_commit
+            brief = await in_db(briefs.answer, step)
         case _:
             material = await in_db(assembling.gather, step)
             made = await in_files(assembling.prepare, material)
@@ -94,8 +98,9 @@ def scope_of(step: Step) -> Scope:
     """Return what the step's agent was granted; reads rows."""
     grants = Grant.objects.filter(
         agent_id=step.agent_id, tool__enabled=True, tool__server__enabled=True
-    ).values_list("tool__name", "paths")
-    allowed = {name: tuple(paths) for name, paths in grants}
+    )
+    usable = delegating.usable(step, grants).values_list("tool__name", "paths")
+    allowed = {name: tuple(paths) for name, paths in usable}
     return Scope(
         tools=frozenset(allowed), writes={name: globs for name, globs in allowed.items() if globs}
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agents.models.agents import AgentRole
-from agents.roster.seed import READ_TOOLS, WRITE_TOOLS, Seed
+from agents.roster.seed import READ_TOOLS, TEAM_TOOLS, WRITE_TOOLS, Seed
 
 SEED = Seed(
     slug="coder",
@@ -20,6 +20,7 @@ SEED = Seed(
     max_tool_calls=90,
     max_tokens=400_000,
     max_seconds=900,
-    tools=(*READ_TOOLS, *WRITE_TOOLS, "run_checks"),
+    tools=(*READ_TOOLS, *WRITE_TOOLS, *TEAM_TOOLS, "run_checks"),
     write_globs=("!docs/**", "!*.md", "!tests/**"),
+    earlier=("4996945829ff74911b756a37fccec612a45f44212a28a429f7b7c45f74a8b281",),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agents.models.agents import AgentRole
-from agents.roster.seed import READ_TOOLS, WRITE_TOOLS, Seed
+from agents.roster.seed import READ_TOOLS, TEAM_TOOLS, WRITE_TOOLS, Seed
 
 SEED = Seed(
     slug="tech-writer",
@@ -19,6 +19,7 @@ SEED = Seed(
     max_turns=8,
     max_tool_calls=60,
     max_tokens=250_000,
-    tools=(*READ_TOOLS, *WRITE_TOOLS),
+    tools=(*READ_TOOLS, *WRITE_TOOLS, *TEAM_TOOLS),
     write_globs=("docs/**", "*.md", "CHANGELOG"),
+    earlier=("6227d681a9993a40bb2ac06cc5406c42713a9ad9e6469f003cf67e63a7fe7178",),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agents.models.agents import AgentRole
-from agents.roster.seed import READ_TOOLS, WRITE_TOOLS, Seed
+from agents.roster.seed import READ_TOOLS, TEAM_TOOLS, WRITE_TOOLS, Seed
 
 SEED = Seed(
     slug="tester",
@@ -20,7 +20,7 @@ SEED = Seed(
     max_tool_calls=90,
     max_tokens=400_000,
     max_seconds=900,
-    tools=(*READ_TOOLS, *WRITE_TOOLS, "run_checks"),
+    tools=(*READ_TOOLS, *WRITE_TOOLS, *TEAM_TOOLS, "run_checks"),
     write_globs=(
         "tests/**",
         "**/tests/**",
@@ -32,4 +32,5 @@ SEED = Seed(
         "*.spec.*",
         "conftest.py",
     ),
+    earlier=("f277e2ebb1559245ae58ccc800272308015f88cbd703ff9eae63fbeb8606d36c",),
 )
