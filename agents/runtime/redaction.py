@@ -17,7 +17,7 @@ _SHORTEST_SECRET = 8  # a placeholder key such as "x" must not blank out every x
 def clean(text: str) -> str:
     """Return the text without known secrets and with U+FFFD for what cannot be stored."""
     text = _UNSTORABLE.sub("\ufffd", text)
-    for name, value in _secrets():
+    for name, value in known_secrets():
         text = text.replace(value, f"[{name} removed]")
     return text
 
@@ -43,7 +43,8 @@ def capped(text: str, limit: int) -> str:
     return text[: max(0, limit - len(note))] + note
 
 
-def _secrets() -> list[tuple[str, str]]:
+def known_secrets() -> list[tuple[str, str]]:
+    """Return every secret of ours that must not be kept anywhere, by name; the longest first."""
     known = {
         "OPENAI_API_KEY": settings.OPENAI_API_KEY,
         "ANTHROPIC_API_KEY": settings.ANTHROPIC_API_KEY,

@@ -1,0 +1,362 @@
+-- One breach of every invariant, as somebody with SQL would make it.
+-- :merged, :review, :asking and :working are the tasks of tests/invariant_fixtures.py; the statement
+-- behind "row" returns what the check must name.
+
+-- breaks audit-chain
+ALTER TABLE projects_auditentry DISABLE TRIGGER append_only;
+UPDATE projects_auditentry SET actor_label = 'nobody' WHERE action = 'effect.done';
+-- row SELECT id FROM projects_auditentry WHERE action = 'effect.done' ORDER BY id LIMIT 1
+
+-- breaks audit-chain
+ALTER TABLE projects_auditentry DISABLE TRIGGER append_only;
+DELETE FROM projects_auditentry WHERE id = (SELECT min(id) + 1 FROM projects_auditentry);
+-- row SELECT id FROM projects_auditentry ORDER BY id OFFSET 1 LIMIT 1
+
+-- breaks append-only
+ALTER TABLE approvals_signature DISABLE TRIGGER append_only;
+-- row SELECT 'approvals_signature'
+
+-- breaks event-sequence
+DELETE FROM agents_event WHERE task_id = :merged AND seq = 3;
+-- row SELECT :merged
+
+-- breaks event-sequence
+ALTER TABLE agents_event DROP CONSTRAINT one_event_per_seq;
+UPDATE agents_event SET seq = 2 WHERE task_id = :merged AND seq = 3;
+-- row SELECT :merged
+
+-- breaks event-sequence
+UPDATE agents_task SET last_seq = last_seq + 1 WHERE id = :review;
+-- row SELECT :review
+
+-- breaks task-fold
+UPDATE agents_task SET state = 'executing' WHERE id = :review;
+-- row SELECT :review
+
+-- breaks step-fold
+UPDATE agents_step
+SET state = 'failed'
+WHERE id = (SELECT id
+FROM agents_step
+WHERE task_id = :merged AND key = 'mend');
+-- row SELECT (SELECT id FROM agents_step WHERE task_id = :merged AND key = 'mend')
+
+-- breaks task-moves
+UPDATE agents_event
+SET data = jsonb_set(data, '{state}', '"done"')
+WHERE task_id = :merged AND kind = 'task.planned';
+-- row SELECT :merged
+
+-- breaks step-moves
+UPDATE agents_event
+SET data = jsonb_set(data, '{from}', '"cancelled"')
+WHERE step_id = (SELECT id
+FROM agents_step
+WHERE task_id = :merged AND key = 'mend') AND kind = 'step.finished';
+-- row SELECT (SELECT id FROM agents_step WHERE task_id = :merged AND key = 'mend')
+
+-- breaks task-stuck
+UPDATE agents_event SET at = now() - interval '1 hour' WHERE task_id = :working;
+UPDATE agents_step
+SET state = 'waiting', lease_until = NULL
+WHERE id = (SELECT id
+FROM agents_step
+WHERE task_id = :working AND state = 'leased');
+-- row SELECT :working
+
+-- breaks task-asks
+UPDATE agents_escalation SET state = 'resolved', choice = 'stop', resolved_at = now() WHERE task_id = :asking;
+-- row SELECT :asking
+
+-- breaks task-asks
+UPDATE agents_task SET state = 'planning' WHERE id = :asking;
+-- row SELECT id FROM agents_escalation WHERE task_id = :asking ORDER BY id LIMIT 1
+
+-- breaks step-asks
+UPDATE agents_escalation SET step_id = NULL WHERE task_id = :asking;
+-- row SELECT id FROM agents_step WHERE task_id = :asking ORDER BY id LIMIT 1
+
+-- breaks step-asks
+UPDATE agents_step SET state = 'ready' WHERE task_id = :asking;
+-- row SELECT id FROM agents_escalation WHERE task_id = :asking ORDER BY id LIMIT 1
+
+-- breaks over-is-over
+UPDATE agents_task SET state = 'cancelled', finished_at = now() WHERE id = :working;
+-- row SELECT (SELECT id FROM agents_step WHERE task_id = :working AND state = 'leased')
+
+-- breaks lease-swept
+UPDATE agents_step
+SET lease_until = now() - interval '1 hour'
+WHERE id = (SELECT id
+FROM agents_step
+WHERE task_id = :working AND state = 'leased');
+-- row SELECT (SELECT id FROM agents_step WHERE task_id = :working AND state = 'leased')
+
+-- breaks attempt-held
+UPDATE agents_attempt
+SET state = 'lost', finished_at = now()
+WHERE step_id = (SELECT id
+FROM agents_step
+WHERE task_id = :working AND state = 'leased');
+-- row SELECT (SELECT id FROM agents_step WHERE task_id = :working AND state = 'leased')
+
+-- breaks attempt-held
+UPDATE agents_step
+SET attempt = attempt + 1
+WHERE id = (SELECT id
+FROM agents_step
+WHERE task_id = :working AND state = 'leased');
+-- row SELECT (SELECT id FROM agents_attempt WHERE step_id = (SELECT id FROM agents_step WHERE task_id = :working AND state = 'leased'))
+
+-- breaks fan-in
+UPDATE agents_step
+SET waits = waits + 1
+WHERE id = (SELECT id
+FROM agents_step
+WHERE task_id = :working AND key = 'then');
+-- row SELECT (SELECT id FROM agents_step WHERE task_id = :working AND key = 'then')
+
+-- breaks tool-call-settled
+INSERT INTO agents_toolcall (id, attempt_id, response, call_id, server, tool, arguments, fingerprint, state, result, result_fingerprint, error, summary, sandbox, tree)
+SELECT gen_random_uuid(), id, 0, 'x', 's', 't', '{}', 'f', 'started', '', '', '', '', '', ''
+FROM agents_attempt
+WHERE step_id = (SELECT id
+FROM agents_step
+WHERE task_id = :merged AND key = 'mend');
+-- row SELECT id FROM agents_toolcall
+
+-- breaks question-answered
+INSERT INTO agents_delegation (id, task_id, asker_id, call_id, answerer_id, from_agent_id, to_agent_id, depth, goal, question, goal_fingerprint, tree, state)
+SELECT gen_random_uuid(), task_id, (SELECT id
+FROM agents_step
+WHERE task_id = :merged AND key = 'mend'), gen_random_uuid(), (SELECT id
+FROM agents_step
+WHERE task_id = :working AND state = 'leased'), agent_id, agent_id, 1, 'g', 'q', 'f', '', 'answered'
+FROM agents_step
+WHERE id = (SELECT id
+FROM agents_step
+WHERE task_id = :working AND state = 'leased');
+-- row SELECT (SELECT id FROM agents_step WHERE task_id = :working AND state = 'leased')
+
+-- breaks budget
+UPDATE agents_task SET input_tokens = 700000 WHERE id = :working;
+-- row SELECT :working
+
+-- breaks budget
+UPDATE agents_task SET usd = 5.5 WHERE id = :working;
+-- row SELECT :working
+
+-- breaks turns
+UPDATE agents_attempt
+SET turns = 99
+WHERE step_id = (SELECT id
+FROM agents_step
+WHERE task_id = :working AND state = 'leased');
+-- row SELECT (SELECT id FROM agents_attempt WHERE step_id = (SELECT id FROM agents_step WHERE task_id = :working AND state = 'leased'))
+
+-- breaks meters
+UPDATE agents_task SET output_tokens = 7 WHERE id = :merged;
+-- row SELECT :merged
+
+-- breaks reserved
+UPDATE agents_attempt
+SET reserved_tokens = 9
+WHERE step_id = (SELECT id
+FROM agents_step
+WHERE task_id = :merged AND key = 'mend');
+-- row SELECT id FROM agents_attempt WHERE step_id = (SELECT id FROM agents_step WHERE task_id = :merged AND key = 'mend') ORDER BY id LIMIT 1
+
+-- breaks one-project
+UPDATE agents_stepdependency
+SET needs_id = (SELECT id
+FROM agents_step
+WHERE task_id = :merged AND key = 'mend')
+WHERE step_id = (SELECT id
+FROM agents_step
+WHERE task_id = :working AND key = 'then');
+-- row SELECT (SELECT id FROM agents_step WHERE task_id = :working AND key = 'then')
+
+-- breaks one-project
+INSERT INTO projects_project (id, slug, name, repository, main_branch, checks_command, allow_rlimits_only, single_person, memory_enabled, bundled, limits)
+VALUES ('00000000-0000-7000-8000-000000000001', 'other', 'Other', '/other', 'main', '', false, false, true, false, '{}');
+UPDATE memory_memory
+SET project_id = '00000000-0000-7000-8000-000000000001'
+WHERE id = (SELECT min(memory_id::text)::uuid
+FROM memory_memoryuse
+WHERE task = :merged);
+-- row SELECT (SELECT min(memory_id::text)::uuid FROM memory_memoryuse WHERE task = :merged)
+
+-- breaks holds
+INSERT INTO agents_hold (id, scope, reason, placed_by_id, placed_at)
+SELECT gen_random_uuid(), 'everything', '', requester_id, now() - interval '30 seconds'
+FROM agents_task
+WHERE id = :working;
+-- row SELECT (SELECT id FROM agents_step WHERE task_id = :working AND state = 'leased')
+
+-- breaks sandbox
+UPDATE agents_proposal SET checks = '{"ran": true, "sandbox": ""}' WHERE task_id = :merged;
+-- row SELECT id FROM agents_proposal WHERE task_id = :merged ORDER BY id LIMIT 1
+
+-- breaks sandbox
+UPDATE agents_proposal SET checks = '{"ran": true, "sandbox": "rlimits"}' WHERE task_id = :merged;
+-- row SELECT id FROM agents_proposal WHERE task_id = :merged ORDER BY id LIMIT 1
+
+-- breaks stdio
+INSERT INTO agents_toolserver (id, slug, name, transport, target, enabled)
+VALUES (gen_random_uuid(), 'evil', 'Evil', 'stdio', 'sh', true);
+-- row SELECT id FROM agents_toolserver WHERE slug = 'evil' ORDER BY id LIMIT 1
+
+-- breaks memory-kept
+ALTER TABLE memory_memory DROP CONSTRAINT active_memory_has_a_human;
+UPDATE memory_memory
+SET approved_by_id = NULL
+WHERE id = (SELECT min(memory_id::text)::uuid
+FROM memory_memoryuse
+WHERE task = :merged);
+-- row SELECT (SELECT min(memory_id::text)::uuid FROM memory_memoryuse WHERE task = :merged)
+
+-- breaks memory-kept
+ALTER TABLE projects_auditentry DISABLE TRIGGER append_only;
+UPDATE projects_auditentry
+SET action = 'memory.made'
+WHERE object_id = (SELECT min(memory_id::text)::uuid
+FROM memory_memoryuse
+WHERE task = :merged)::text;
+-- row SELECT (SELECT min(memory_id::text)::uuid FROM memory_memoryuse WHERE task = :merged)
+
+-- breaks memory-recalled
+UPDATE memory_memory
+SET state = 'quarantined', approved_by_id = NULL, approved_at = NULL
+WHERE id = (SELECT min(memory_id::text)::uuid
+FROM memory_memoryuse
+WHERE task = :merged);
+-- row SELECT (SELECT min(memory_id::text)::uuid FROM memory_memoryuse WHERE task = :merged)
+
+-- breaks memory-forgotten
+UPDATE memory_memory
+SET state = 'erased', content = '', text_digest = '', subject = ''
+WHERE id = (SELECT min(memory_id::text)::uuid
+FROM memory_memoryuse
+WHERE task = :merged);
+INSERT INTO memory_memoryembedding (memory_id, model_id, dimensions, vector)
+VALUES ((SELECT min(memory_id::text)::uuid
+FROM memory_memoryuse
+WHERE task = :merged), 'left', 1, '[1]');
+-- row SELECT (SELECT min(memory_id::text)::uuid FROM memory_memoryuse WHERE task = :merged)
+
+-- breaks effect-once
+UPDATE approvals_effect
+SET state = 'failed'
+WHERE id = (SELECT id
+FROM approvals_effect
+WHERE approval_id = (SELECT id
+FROM approvals_approval
+WHERE task_id = :merged));
+-- row SELECT (SELECT id FROM approvals_approval WHERE task_id = :merged)
+
+-- breaks effect-once
+INSERT INTO approvals_effect (id, approval_id, position, kind, arguments, state, not_before, worker, result, error)
+SELECT gen_random_uuid(), id, 0, 'git.merge', '{}', 'done', now(), '', '{}', ''
+FROM approvals_approval
+WHERE task_id = :review;
+-- row SELECT id FROM approvals_approval WHERE task_id = :review ORDER BY id LIMIT 1
+
+-- breaks effect-signed
+DELETE
+FROM approvals_signature
+WHERE approval_id = (SELECT id
+FROM approvals_approval
+WHERE task_id = :merged);
+-- row SELECT (SELECT id FROM approvals_effect WHERE approval_id = (SELECT id FROM approvals_approval WHERE task_id = :merged))
+
+-- breaks effect-signed
+UPDATE approvals_signature
+SET digest = 'another'
+WHERE approval_id = (SELECT id
+FROM approvals_approval
+WHERE task_id = :merged);
+-- row SELECT (SELECT id FROM approvals_effect WHERE approval_id = (SELECT id FROM approvals_approval WHERE task_id = :merged))
+
+-- breaks effect-signed
+ALTER TABLE approvals_signature DROP CONSTRAINT requester_never_signs;
+UPDATE approvals_signature SET signer_id = requester_id;
+-- row SELECT (SELECT id FROM approvals_effect WHERE approval_id = (SELECT id FROM approvals_approval WHERE task_id = :merged))
+
+-- breaks effect-signed
+UPDATE approvals_approval
+SET decided_at = decided_at + interval '1 hour'
+WHERE id = (SELECT id
+FROM approvals_approval
+WHERE task_id = :merged);
+-- row SELECT (SELECT id FROM approvals_effect WHERE approval_id = (SELECT id FROM approvals_approval WHERE task_id = :merged))
+
+-- breaks effect-sealed
+UPDATE approvals_effect
+SET arguments = jsonb_set(arguments, '{head}', '"evil"')
+WHERE id = (SELECT id
+FROM approvals_effect
+WHERE approval_id = (SELECT id
+FROM approvals_approval
+WHERE task_id = :merged));
+-- row SELECT (SELECT id FROM approvals_effect WHERE approval_id = (SELECT id FROM approvals_approval WHERE task_id = :merged))
+
+-- breaks decided-once
+INSERT INTO agents_event (task_id, seq, kind, data)
+SELECT task_id, 999, kind, data
+FROM agents_event
+WHERE task_id = :merged AND kind = 'approval.decided';
+-- row SELECT (SELECT id FROM approvals_approval WHERE task_id = :merged)
+
+-- breaks decided-once
+UPDATE approvals_signature SET verdict = 'reject';
+-- row SELECT (SELECT id FROM approvals_approval WHERE task_id = :merged)
+
+-- breaks shown-whole
+UPDATE approvals_approval
+SET snapshot = jsonb_set(snapshot, '{round}', '7')
+WHERE id = (SELECT id
+FROM approvals_approval
+WHERE task_id = :merged);
+-- row SELECT (SELECT id FROM approvals_approval WHERE task_id = :merged)
+
+-- breaks shown-whole
+UPDATE agents_hunk
+SET text = text || '+hidden' || chr(10)
+WHERE file_id IN (SELECT file.id
+FROM agents_filechange file JOIN agents_proposal proposal ON proposal.id = file.proposal_id
+WHERE proposal.task_id = :review);
+-- row SELECT id FROM approvals_approval WHERE task_id = :review ORDER BY id LIMIT 1
+
+-- breaks review-moves
+UPDATE agents_event SET at = now() - interval '1 hour' WHERE task_id = :review;
+DELETE FROM approvals_approval WHERE task_id = :review;
+-- row SELECT :review
+
+-- breaks approval-ends
+UPDATE agents_task SET state = 'cancelled', finished_at = now() - interval '1 hour' WHERE id = :review;
+-- row SELECT id FROM approvals_approval WHERE task_id = :review ORDER BY id LIMIT 1
+
+-- breaks approval-belongs
+UPDATE approvals_approval
+SET proposal_id = (SELECT id
+FROM agents_proposal
+WHERE task_id = :review)
+WHERE id = (SELECT id
+FROM approvals_approval
+WHERE task_id = :merged);
+-- row SELECT (SELECT id FROM approvals_approval WHERE task_id = :merged)
+
+-- breaks effect-held
+INSERT INTO agents_hold (id, scope, task_id, reason, placed_by_id, placed_at)
+SELECT gen_random_uuid(), 'task', id, '', requester_id, now() - interval '1 hour'
+FROM agents_task
+WHERE id = :merged;
+-- row SELECT (SELECT id FROM approvals_effect WHERE approval_id = (SELECT id FROM approvals_approval WHERE task_id = :merged))
+
+-- breaks worker-cannot-sign
+GRANT INSERT ON approvals_signature TO countersign_effects;
+-- row SELECT 'login countersign_effects'
+
+-- breaks worker-cannot-sign
+GRANT UPDATE ON approvals_approval TO countersign_agents;
+-- row SELECT 'login countersign_agents'
