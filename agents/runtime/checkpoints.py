@@ -26,7 +26,7 @@ from pydantic_ai.messages import (
 
 from agents import meters
 from agents.events import Kind
-from agents.lifecycle import AttemptState, StepState
+from agents.lifecycle import AttemptState, StepState, ToolCallState
 from agents.limits import warns
 from agents.models import Attempt, Event, Step, Task, ToolCall
 from agents.runtime import chains
@@ -70,7 +70,7 @@ class Turn:
     output_tokens: int
     usd: Decimal | None  # None: the price is not known
     paid: bool  # False in rehearsal: no model was called
-    refused_tools: tuple[str, ...] = ()
+    refused: tuple[ToolCall, ...] = ()  # calls of tools that were not granted, not yet stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,11 +106,16 @@ def begin(work: Work) -> tuple[list[ModelMessage], Progress]:
         chain=chain,
         turns=work.attempt.turns,
         tokens=(spent["asked"] or 0) + (spent["answered"] or 0),
-        tool_calls=ToolCall.objects.filter(attempt_id__in=chain).count(),
+        tool_calls=_made(chain),
         seen_seq=work.attempt.seen_seq,
         usd=spent["usd"] or Decimal(0),
     )
     return _conversation(work.attempt), progress
+
+
+def _made(chain: tuple[uuid.UUID, ...]) -> int:
+    rows = ToolCall.objects.filter(attempt_id__in=chain)
+    return rows.exclude(state=ToolCallState.REFUSED).count()
 
 
 def look(work: Work, progress: Progress) -> Outlook:
@@ -145,14 +150,16 @@ def _record(work: Work, progress: Progress, turn: Turn) -> None:
         said: dict[str, Any] = {"from": "agent", "agent": step.agent.slug, "turn": progress.turns}
         said["text"] = capped(clean(turn.text), _MESSAGE_CHARACTERS)
         chains.remember(task.record(Kind.MESSAGE, said, step=step), step.agent.slug)
-    for tool in turn.refused_tools:
+    if turn.refused:
+        ToolCall.objects.bulk_create(turn.refused, ignore_conflicts=True)
+    for call in turn.refused:
         refused: dict[str, Any] = {
-            "tool": clean(tool)[:120],
+            "call": str(call.pk),
+            "tool": call.tool,
             "server": "",
             "arguments": {},
-            "state": "refused",
         }
-        refused |= {"summary": "Not granted to this agent.", "seconds": 0.0, "sandbox": ""}
+        refused |= {"state": "refused", "summary": call.summary, "seconds": 0.0, "sandbox": ""}
         task.record(Kind.TOOL_FINISHED, refused, step=step)
     if turn.usd is None:
         _warn(work, "price", f"The price of {turn.model} is not known: its cost counts as 0.")
@@ -238,5 +245,6 @@ def _reports(response: ModelResponse) -> bool:
 OUTPUT_TOOLS = {
     "Plan": "submit_plan",
     "StepResult": "report_result",
+    "Answer": "give_answer",
     "ProposalDraft": "submit_proposal",
 }

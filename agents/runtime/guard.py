@@ -13,18 +13,23 @@ from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.exceptions import ModelRetry, ToolFailed, ToolFailedError, ToolRetryError
 from pydantic_ai.messages import ModelResponse, TextPart, ThinkingPart, ToolCallPart
 
+from agents.breakers.calls import PLATFORM, Tripped, Warned
+from agents.breakers.fingerprints import of_error
 from agents.limits import attempt_trip
 from agents.models import ToolCall
 from agents.models.tasks import Choice, Rule
-from agents.runtime import checkpoints, ledger, prompting, troubles
+from agents.runtime import asking, checkpoints, ledger, prompting, troubles
 from agents.runtime.contract import Interrupted, NeedsHuman, TryAgain
 from agents.runtime.database import in_db
 from agents.runtime.files import in_files
 from agents.runtime.halting import Halted
 from agents.runtime.redaction import capped, clean, cleaned
-from agents.runtime.summaries import sandbox_of, summary_of
+from agents.runtime.summaries import broken, sandbox_of, summary_of
+from agents.runtime.watching import Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydantic_ai import RunContext
     from pydantic_ai.messages import ModelMessage, ModelResponsePart
     from pydantic_ai.models import ModelRequestContext
@@ -49,6 +54,7 @@ class StepGuard(AbstractCapability[None]):
     progress: Progress
     known: dict[str, ledger.Known]
     output_tool: str
+    watch: Watch | None = None  # begun with the first turn or call
     last_calls: list[str] = field(default_factory=list)
     last_answer: Any = None  # the arguments of the output tool, valid or not
     spoke: bool = False  # a message has just become an event
@@ -63,6 +69,8 @@ class StepGuard(AbstractCapability[None]):
             raise Halted(Interrupted())
         outlook = await in_db(checkpoints.look, self.work, self.progress)
         self._stop_at_limits(outlook.trip)
+        if warning := await self._stop_loops():
+            ctx.enqueue(warning)
         for note in outlook.notes:
             ctx.enqueue(prompting.note(note))
         self.progress.seen_seq = outlook.seen_seq  # kept with the answer to it
@@ -99,16 +107,42 @@ class StepGuard(AbstractCapability[None]):
         if time.monotonic() >= self.work.deadline:
             raise Halted(self.out_of_time())
 
-    def tripped(self, rule: str, detail: str, **evidence: Any) -> NeedsHuman:
+    async def _stop_loops(self) -> str:
+        """Return what the model should hear about its last turns; raises Halted over a loop."""
+        verdict = (await self._watched()).before_turn()
+        if isinstance(verdict, Tripped):
+            raise Halted(self.looped(verdict))
+        if verdict is None:
+            return ""
+        await in_db(ledger.warn, self.work, verdict)
+        return verdict.text
+
+    async def _watched(self) -> Watch:
+        if self.watch is None:
+            self.watch = await Watch.begin(self.work, self.progress, self.known)
+        return self.watch
+
+    def tripped(
+        self, rule: str, detail: str, *, options: tuple[str, ...] = _RAISE, **evidence: Any
+    ) -> NeedsHuman:
         """Return the escalation for a limit, with what was used and done last."""
-        used = {"turns": self.progress.turns, "max_turns": self.work.step.max_turns}
-        used |= {"tokens": self.progress.tokens, "tool_calls": self.progress.tool_calls}
+        usage: dict[str, float] = {
+            "turns": self.progress.turns,
+            "max_turns": self.work.step.max_turns,
+        }
+        usage |= {"tokens": self.progress.tokens, "tool_calls": self.progress.tool_calls}
+        usage |= {"usd": float(self.progress.usd)}
         return NeedsHuman(
             rule=Rule(rule),
             detail=f"{detail} Everything up to here is kept.",
-            evidence={"used": used, "last_calls": self.last_calls[-5:], **evidence},
-            options=_RAISE,
+            evidence={**evidence, "last_calls": self.last_calls[-5:], "usage": usage},
+            options=options,
         )
+
+    def looped(self, trip: Tripped) -> NeedsHuman:
+        """Return the escalation for a loop, with the calls that make it one."""
+        detail = f"{self.work.step.agent.name} {trip.detail}."
+        return self.tripped(trip.rule, detail, options=(), **trip.evidence())
 
     def out_of_time(self) -> NeedsHuman:
         """Return the escalation for the wall clock."""
@@ -131,6 +165,8 @@ class StepGuard(AbstractCapability[None]):
         await in_db(checkpoints.save, self.work, self.progress, turn)
         self.last_answer = _handed_in(response, self.output_tool)
         self.spoke = True
+        if turn.refused and (trip := (await self._watched()).keep_refused(turn.refused)):
+            raise Halted(self.looped(trip))
         if response.finish_reason == "length":  # another answer of that length would end alike
             raise Halted(troubles.cut_answer("finish_reason: length", self.chosen.label))
         return response
@@ -147,13 +183,20 @@ class StepGuard(AbstractCapability[None]):
             output_tokens=response.usage.output_tokens if paid else 0,
             usd=self.chosen.usd(response),
             paid=paid,
-            refused_tools=tuple(self._not_granted(response)),
+            refused=self._not_granted(messages, response),
         )
 
-    def _not_granted(self, response: ModelResponse) -> list[str]:
+    def _not_granted(
+        self, messages: list[ModelMessage], response: ModelResponse
+    ) -> tuple[ToolCall, ...]:
         calls = [part for part in response.parts if isinstance(part, ToolCallPart)]
         allowed = {self.output_tool, *self.known}
-        return [call.tool_name for call in calls if call.tool_name not in allowed]
+        index = _answers(messages) - 1
+        return tuple(
+            ledger.refused(self.work, index, call.tool_call_id, call.tool_name, _arguments(call))
+            for call in calls
+            if call.tool_name not in allowed
+        )
 
     # A tool call
 
@@ -170,9 +213,11 @@ class StepGuard(AbstractCapability[None]):
         tool = self.known.get(call.tool_name)
         if tool is None:
             raise ToolFailed(f"{call.tool_name} is not granted to you.")
-        answers = sum(isinstance(message, ModelResponse) for message in ctx.messages)
         asked = ledger.Asked(
-            response=answers - 1, call_id=call.tool_call_id, tool=tool, arguments=dict(args)
+            response=_answers(ctx.messages) - 1,
+            call_id=call.tool_call_id,
+            tool=tool,
+            arguments=dict(args),
         )
         answer = await self._answer(asked, handler)
         self.last_calls.append(f"{tool.name}: {answer.summary or answer.text[:120]}")
@@ -188,24 +233,44 @@ class StepGuard(AbstractCapability[None]):
         if begun is None:
             detail = f"{self.work.step.agent.name}: {most} of {most} tool calls used."
             raise Halted(self.tripped(Rule.MAX_TURNS, detail))
+        if trip := (await self._watched()).trip():
+            # The worker died between the call that closed the loop and the escalation over it.
+            raise Halted(self.looped(trip))
         return begun
 
     async def _carry_out(self, row: ToolCall, asked: ledger.Asked, handler: Any) -> ledger.Answer:
         began = time.monotonic()
-        answer = await self._act(asked, handler)
+        if asking.asks(asked):
+            answer = await asking.ask(self.work, row, asked)  # ends the attempt, or says why not
+        else:
+            answer = await self._act(asked, handler)
         if asked.tool.writes and not answer.failed and self.work.workspace is not None:
             tree = await in_files(self.work.workspace.snapshot)
             answer = replace(answer, tree=tree)
-        await in_db(ledger.finish, self.work, row, answer, seconds=time.monotonic() - began)
-        return answer
+        if answer.failed and not answer.error:
+            answer = replace(answer, error=of_error(answer.text))
+        return await self._judged(row, answer, seconds=time.monotonic() - began)
+
+    async def _judged(
+        self, row: ToolCall, answer: ledger.Answer, *, seconds: float
+    ) -> ledger.Answer:
+        """Store what a call gave, with a warning if it begins to go in circles."""
+        watch = await self._watched()
+        verdict = await watch.judge(row, answer)
+        warned = verdict if isinstance(verdict, Warned) else None
+        await in_db(ledger.finish, self.work, row, answer, seconds=seconds, warned=warned)
+        watch.keep(row, answer, warned)
+        if isinstance(verdict, Tripped):
+            raise Halted(self.looped(watch.trip() or verdict))
+        return replace(answer, text=ledger.told(answer, warned))
 
     async def _act(self, asked: ledger.Asked, handler: Any) -> ledger.Answer:
         try:
             result = await handler(asked.arguments)
         except (ToolFailed, ModelRetry) as refusal:
-            return _failure(refusal.message)
+            return _failure(refusal.message, asked.tool.name)
         except (ToolFailedError, ToolRetryError) as refusal:
-            return _failure(str(refusal))
+            return _failure(str(refusal), asked.tool.name)
         except Halted:
             raise
         except asyncio.CancelledError:
@@ -215,10 +280,12 @@ class StepGuard(AbstractCapability[None]):
         except Exception:
             # What broke is ours, not the model's: the log has it, the model learns that it failed.
             logger.exception("tool %s failed", asked.tool.name)
-            return _failure(f"{asked.tool.name} failed inside Countersign. Try another way.")
+            text = f"{asked.tool.name} failed inside Countersign. Try another way."
+            return replace(_failure(text, asked.tool.name), error=PLATFORM)
         text = result if isinstance(result, str) else _as_text(result)
         return ledger.Answer(
             text=ledger.shortened(text),
+            error=PLATFORM if broken(result) else "",
             summary=clean(summary_of(asked.tool.name, asked.arguments, result)),
             sandbox=sandbox_of(result),
         )
@@ -235,16 +302,26 @@ def _handed_in(response: ModelResponse, output_tool: str) -> Any:
     """Return what the model handed in as its answer, parsed where it is JSON."""
     for part in response.parts:
         if isinstance(part, ToolCallPart) and part.tool_name == output_tool:
-            try:
-                return part.args_as_dict()
-            except (ValueError, AssertionError):
-                return capped(str(part.args), 4_000)
+            return _arguments(part)
     return capped(response.text or "", 4_000)
 
 
-def _failure(text: str) -> ledger.Answer:
+def _failure(text: str, tool: str) -> ledger.Answer:
     shown = ledger.shortened(text or "The tool failed without a message.")
-    return ledger.Answer(text=shown, failed=True, summary=shown.splitlines()[0][:300])
+    # A tool server tells of a crash of its own in these words and no more.
+    error = PLATFORM if text.strip() == f"Error executing tool {tool}" else ""
+    return ledger.Answer(text=shown, failed=True, error=error, summary=shown.splitlines()[0][:300])
+
+
+def _answers(messages: Sequence[ModelMessage]) -> int:
+    return sum(isinstance(message, ModelResponse) for message in messages)
+
+
+def _arguments(call: ToolCallPart) -> Any:
+    try:
+        return call.args_as_dict()
+    except (ValueError, AssertionError):
+        return capped(str(call.args), 4_000)
 
 
 def _as_text(result: Any) -> str:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import F
 from django.db.models.functions import Now
 
+from agents.breakers import fingerprints
+from agents.breakers.calls import NOT_GRANTED, Call
 from agents.events import Kind
-from agents.lifecycle import ToolCallState
-from agents.models import Grant, Task, ToolCall
+from agents.lifecycle import EscalationState, ToolCallState
+from agents.models import Escalation, Event, Grant, Task, ToolCall
 from agents.models.tasks import Choice, Rule
 from agents.models.tools import Transport
 from agents.runtime import chains
@@ -22,12 +24,14 @@ from agents.runtime.halting import Halted
 from agents.runtime.redaction import capped, clean, cleaned
 
 if TYPE_CHECKING:
+    from agents.breakers.calls import Warned
     from agents.models import Tool
     from agents.runtime.checkpoints import Progress
     from agents.runtime.contract import Work
 
 RESULT_BYTES = 20_000
 _ARGUMENT_CHARACTERS = 2_000
+_SHOWN = 600  # characters of a result in the evidence of an escalation
 _CUT_OFF = (
     "This call was cut off by a crash, and whether it took effect is not known. A person lets you go "
     "on: look at the state of things before you do it again."
@@ -42,6 +46,7 @@ class Known:
     server: str
     repeatable: bool  # may run again after a crash
     writes: bool
+    polling: bool = False  # made to be asked the same again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +76,15 @@ class Answer:
 
     text: str
     failed: bool = False
+    error: str = ""  # the class of the failure
     summary: str = ""
     sandbox: str = ""
     tree: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """What makes it the same result as another."""
+        return fingerprints.of_result(self.text)
 
 
 def known_tools(work: Work) -> dict[str, Known]:
@@ -117,13 +128,22 @@ def begin(work: Work, progress: Progress, asked: Asked, *, most: int) -> Answer 
     raise Halted(_unknown(asked))
 
 
-def finish(work: Work, row: ToolCall, answer: Answer, *, seconds: float) -> None:
-    """Store what a call gave; fenced, so a lost attempt leaves its row `started`."""
+def finish(
+    work: Work, row: ToolCall, answer: Answer, *, seconds: float, warned: Warned | None = None
+) -> None:
+    """Store what a call gave; fenced, so a lost attempt leaves its row `started`.
+
+    A warning is stored with the result, so that a resumed attempt reads the same.
+    """
     state = ToolCallState.FAILED if answer.failed else ToolCallState.DONE
     with leased(work):
+        if warned is not None:
+            warn_once(work, warned)
         ToolCall.objects.filter(pk=row.pk).update(
             state=state,
-            result=answer.text,
+            result=told(answer, warned),
+            result_fingerprint=answer.fingerprint,
+            error=answer.error[:80],
             summary=answer.summary[:300],
             sandbox=answer.sandbox[:20],
             tree=answer.tree,
@@ -133,6 +153,88 @@ def finish(work: Work, row: ToolCall, answer: Answer, *, seconds: float) -> None
         facts |= {"seconds": round(seconds, 2), "sandbox": answer.sandbox}
         event = work.step.task.record(Kind.TOOL_FINISHED, facts, step=work.step)
         chains.remember(event, work.step.agent.slug)
+
+
+def told(answer: Answer, warned: Warned | None) -> str:
+    """Return what the model reads: the result, and a warning after it."""
+    return f"{answer.text}\n\n[Countersign: {warned.text}]" if warned else answer.text
+
+
+def shown(answer: Answer, warned: Warned | None) -> str:
+    """Return the beginning of what the model reads, for evidence."""
+    return told(answer, warned)[:_SHOWN]
+
+
+def warn(work: Work, warned: Warned) -> None:
+    """Write a warning about the last turns as an event; raises Halted when the step is lost."""
+    with leased(work):
+        warn_once(work, warned)
+
+
+def warn_once(work: Work, warned: Warned) -> None:
+    """Write `limit.warned`, once per rule and attempt; inside the caller's transaction."""
+    about = {"rule": str(warned.rule), "attempt": work.attempt.number}
+    events = Event.objects.filter(
+        task_id=work.step.task_id, step=work.step, kind=Kind.LIMIT_WARNED, data__contains=about
+    )
+    if not events.exists():
+        data = {**about, "detail": warned.text}
+        work.step.task.record(Kind.LIMIT_WARNED, data, step=work.step)
+
+
+def refused(work: Work, response: int, call_id: str, name: str, arguments: Any) -> ToolCall:
+    """Return the row, not yet stored, of a call of a tool that was not granted."""
+    tool = Known(name=clean(name)[:120], server="", repeatable=True, writes=False)
+    given = arguments if isinstance(arguments, dict) else {"": str(arguments)}
+    asked = Asked(response=response, call_id=clean(call_id), tool=tool, arguments=given)
+    text = f"{tool.name} is not granted to you."
+    return ToolCall(
+        attempt=work.attempt,
+        response=response,
+        call_id=asked.key,
+        tool=tool.name,
+        arguments=cleaned(given),
+        fingerprint=asked.fingerprint,
+        state=ToolCallState.REFUSED,
+        result=text,
+        result_fingerprint=fingerprints.of_result(text),
+        error=NOT_GRANTED,
+        summary="Not granted to this agent.",
+        finished_at=Now(),
+    )
+
+
+def history(work: Work, progress: Progress, known: dict[str, Known]) -> tuple[list[Call], str]:
+    """Return the ended calls since a person last sent this step on, and the tree before them.
+
+    The tree is empty when no row tells it.
+    """
+    answered = Escalation.objects.filter(step=work.step, state=EscalationState.RESOLVED)
+    after = max(answered.values_list("attempt", flat=True), default=0)
+    ended = (ToolCallState.DONE, ToolCallState.FAILED, ToolCallState.REFUSED)
+    rows = ToolCall.objects.filter(attempt_id__in=progress.chain, state__in=ended)
+    rows = rows.select_related("attempt").order_by("response", "pk")
+    counted = [row for row in rows if row.attempt.number > after]
+    trees = [row.tree for row in rows if row.tree and row.attempt.number <= after]
+    return [call_of(row, known) for row in counted], trees[-1] if trees else ""
+
+
+def call_of(row: ToolCall, known: dict[str, Known]) -> Call:
+    """Return an ended row as the breakers judge it."""
+    tool = known.get(row.tool)
+    return Call(
+        id=str(row.pk),
+        response=row.response,
+        tool=row.tool,
+        fingerprint=row.fingerprint,
+        result=row.result_fingerprint,
+        error=row.error,
+        failed=row.state != ToolCallState.DONE,
+        writes=tool is not None and tool.writes,
+        polling=tool is not None and tool.polling,
+        tree=row.tree,
+        shown=row.result[:_SHOWN],
+    )
 
 
 def shortened(text: str) -> str:

@@ -24,6 +24,13 @@ def sandbox_of(result: Any) -> str:
     return str(result.get("sandbox") or "")[:20] if isinstance(result, dict) else ""
 
 
+def broken(result: Any) -> bool:
+    """Tell whether the checks could not run through no fault of the agent: no sandbox, say."""
+    if not isinstance(result, dict):
+        return False
+    return bool(result.get("ran") is False and result.get("command"))
+
+
 def _checks(report: dict[str, Any]) -> str:
     if not report.get("ran", True):
         return f"not run: {_line(report.get('why_not') or 'no reason given')}"
