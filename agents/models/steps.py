@@ -212,6 +212,10 @@ class Attempt(models.Model):
         default=0, help_text="For the call that runs now; settled with its answer."
     )
     reserved_usd = models.DecimalField(max_digits=12, decimal_places=6, default=0)
+    reserved_input_tokens = models.PositiveBigIntegerField(
+        default=0, help_text="Of it what is sent: spent also when no answer comes back."
+    )
+    reserved_input_usd = models.DecimalField(max_digits=12, decimal_places=6, default=0)
     seen_seq = models.BigIntegerField(default=0, help_text="Notes up to this event were delivered.")
     error = models.TextField(blank=True)
     started_at = models.DateTimeField(db_default=Now())
