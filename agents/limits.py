@@ -6,7 +6,7 @@ their versions), 8 steps, 3 rounds, 45 minutes a task, 10 minutes an attempt.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from projects.exceptions import InvalidInput
@@ -14,6 +14,7 @@ from projects.exceptions import InvalidInput
 if TYPE_CHECKING:
     from decimal import Decimal
 
+NAMES = ("seconds", "tokens", "usd", "rounds", "steps")
 WARN_AT = 0.8  # of a limit: the meter turns amber and `limit.warned` is written
 
 # More is surely a mistake; a plan has no room for more steps than this.
@@ -35,17 +36,19 @@ class Limits:
     usd: float = 5.0
     rounds: int = 3
     steps: int = 8
+    # Somebody asked for this much money: then a model without a price cannot be used. The default
+    # is only a net below everything, and such a model counts as free.
+    usd_set: bool = field(default=False, compare=False)
 
     @classmethod
     def of(cls, *layers: dict[str, Any]) -> Limits:
         """Return the defaults overridden by each layer in turn; raises InvalidInput by name."""
-        known = {field.name: field.type for field in fields(cls)}
         merged: dict[str, Any] = {}
         for name, value in (item for layer in layers for item in layer.items()):
-            if name not in known:
-                raise InvalidInput("limits", f"There is no limit {name!r}; use {', '.join(known)}.")
+            if name not in NAMES:
+                raise InvalidInput("limits", f"There is no limit {name!r}; use {', '.join(NAMES)}.")
             merged[name] = _number(name, value)
-        return cls(**merged)
+        return cls(**merged, usd_set="usd" in merged)
 
     @classmethod
     def frozen(cls, stored: dict[str, Any]) -> Limits:
@@ -54,12 +57,12 @@ class Limits:
 
     def as_json(self) -> dict[str, Any]:
         """Return the form that is frozen on the task."""
-        return asdict(self)
+        stored = asdict(self)
+        return stored if self.usd_set else {name: stored[name] for name in NAMES}
 
     def above(self, ceiling: Limits) -> list[str]:
         """Return the names of the limits that are higher than those of `ceiling`."""
-        names = [field.name for field in fields(self)]
-        return [name for name in names if getattr(self, name) > getattr(ceiling, name)]
+        return [name for name in NAMES if getattr(self, name) > getattr(ceiling, name)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

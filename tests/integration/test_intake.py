@@ -48,7 +48,8 @@ def test_limits_of_project_and_request_are_frozen_on_the_task(project, requester
     task = submit(
         project=project, requester=requester, request="x", limits={"seconds": 50, "usd": 1}
     ).task
-    assert task.limits == {"seconds": 50, "tokens": 600_000, "usd": 1.0, "rounds": 2, "steps": 8}
+    given = {"seconds": 50, "tokens": 600_000, "usd": 1.0, "rounds": 2, "steps": 8}
+    assert task.limits == {**given, "usd_set": True}
 
 
 def test_only_a_lead_may_ask_for_more_than_the_project_gives(project, requester, lead):

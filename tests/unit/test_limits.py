@@ -74,6 +74,18 @@ def test_unknown_limit_is_refused_with_those_there_are():
 def test_frozen_form_can_be_read_back():
     limits = Limits(seconds=1, usd=0.5)
     assert Limits.of(limits.as_json()) == limits
+    assert Limits.frozen(limits.as_json()) == limits
+
+
+def test_it_is_known_whether_somebody_set_the_money():
+    assert "usd_set" not in Limits.of({"rounds": 2}).as_json()
+    for layers in (({"usd": 5.0},), ({"usd": 1}, {"rounds": 2}), ({}, {"usd": 2})):
+        assert Limits.frozen(Limits.of(*layers).as_json()).usd_set
+
+
+def test_whether_money_was_set_cannot_be_submitted():
+    with pytest.raises(InvalidInput, match="no limit 'usd_set'"):
+        Limits.of({"usd_set": True})
 
 
 def test_limit_that_a_person_raised_above_the_most_is_still_read():
