@@ -75,7 +75,7 @@ SELECT 'agents.attempt', attempt.id,
 FROM agents_attempt attempt JOIN agents_step step ON step.id = attempt.step_id
 WHERE attempt.number > step.attempt
 """
-# Left out by a person: nobody waits for it any more.
+# What a person left out, and a question that is no longer asked, nobody waits for any more.
 _FAN_IN = """
 SELECT 'agents.step', step.id,
        format('counts %%s steps to wait for; %%s are open', step.waits, needed.open)
@@ -84,6 +84,8 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS open FROM agents_stepdependency edge
     JOIN agents_step need ON need.id = edge.needs_id
     WHERE edge.step_id = step.id AND need.state <> 'done' AND NOT need.left_out
+      AND NOT EXISTS (SELECT FROM agents_delegation asked
+                      WHERE asked.answerer_id = need.id AND asked.state <> 'asked')
 ) needed
 WHERE step.state = 'waiting' AND (step.waits <> needed.open OR step.waits = 0)
 ORDER BY step.id
