@@ -30,6 +30,7 @@ from agents.models.delegations import MAX_DEPTH
 from agents.models.tasks import Choice, Rule
 from agents.runtime.contract import Asked, Interrupted, NeedsHuman
 from projects import transitions
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -127,6 +128,7 @@ def ask(step: Step, asked: Asked) -> NeedsHuman | Interrupted | None:
     )
     attempts.close(step, AttemptState.ASKING)
     step.move(StepState.WAITING, kind=Kind.DELEGATION_ASKED, data=_facts(made), waits=1)
+    failpoint("question.asked")
     transaction.on_commit(dispatch.ring, robust=True)
     return None
 
@@ -137,6 +139,7 @@ def answer(step: Step, message: Answer, dependents: Iterable[Step]) -> None:
     step.move(StepState.DONE, kind=Kind.STEP_FINISHED, data=said, result=storable.dumped(message))
     refused = message.status == "cannot"
     _close(step, DelegationState.REFUSED if refused else DelegationState.ANSWERED, message)
+    failpoint("question.answered")
     fan_in.count_down(dependents)
 
 

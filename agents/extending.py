@@ -12,6 +12,7 @@ from agents.lifecycle import StepKind, StepState
 from agents.limits import Limits
 from agents.models import Step, StepDependency
 from agents.models.delegations import MAX_DEPTH
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,6 +48,7 @@ def add(step: Step, result: StepResult, dependents: Sequence[Step]) -> None:
     edges += [(made[e.id], made[n]) for e in result.extra_steps for n in set(e.depends_on)]
     StepDependency.objects.bulk_create(StepDependency(step=a, needs=b) for a, b in edges)
     fan_in.count_up(last, made.values())
+    failpoint("steps.added")
     for each in result.extra_steps:
         facts = {**planning.listed(each), "asked_by": step.key, "by": step.agent.slug}
         step.task.record(Kind.STEP_ADDED, {**facts, "depth": step.depth + 1}, step=made[each.id])

@@ -14,6 +14,7 @@ from agents.lifecycle import TASK_TERMINAL
 from agents.models import Hold, HoldScope, Step, Task
 from projects import access, audit
 from projects.exceptions import InvalidInput, NotAllowed, TransitionRefused
+from projects.failpoints import failpoint
 from projects.models import Membership, Role
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def place(
             return hold
         if now is not None:
             _tell(now, Kind.TASK_PAUSED, hold, by, reason)
+        failpoint("hold.placed")
         _audit("placed", hold, by, address, reason)
     return hold
 
@@ -79,6 +81,7 @@ def lift(hold: Hold, *, by: User, reason: str = "", address: str | None = None) 
             return hold
         if now is not None and not now.over:
             _tell(now, Kind.TASK_RESUMED, hold, by, reason)
+        failpoint("hold.lifted")
         _audit("lifted", hold, by, address, reason)
         transaction.on_commit(dispatch.ring, robust=True)
     return hold

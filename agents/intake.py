@@ -20,6 +20,7 @@ from agents.workspace import characters
 from projects import audit
 from projects.access import is_lead, require_member
 from projects.exceptions import CountersignError, InvalidInput
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,6 +85,7 @@ def submit(
         if known := _same_key(task):
             return known
         raise
+    failpoint("intake.committed")
     return Submission(task=task, created=True)
 
 
@@ -219,6 +221,7 @@ def _create(task: Task) -> None:
             {"state": task.state, "title": task.title, "requester": who, "model": task.model},
         )
         audit.record("task.submitted", subject=task, actor=task.requester, project=task.project)
+        failpoint("intake.written")
         transaction.on_commit(dispatch.ring, robust=True)
 
 

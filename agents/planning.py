@@ -15,6 +15,7 @@ from agents.limits import Limits
 from agents.messages import StatedClaim
 from agents.models import AgentRole, AgentVersion, Step, StepDependency
 from projects.exceptions import CountersignError
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,6 +79,7 @@ def apply_plan(step: Step, plan: Plan) -> None:
             data={**facts, "steps": steps},
             title=facts["title"],
         )
+        failpoint("plan.applied")
         transaction.on_commit(dispatch.ring, robust=True)
 
 

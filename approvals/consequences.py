@@ -18,6 +18,7 @@ from memory import lessons
 from memory.models import Source
 from memory.texts import MAX_CHARACTERS
 from projects.exceptions import InvalidInput
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,6 +64,7 @@ def plan_effects(approval: Approval) -> None:
             arguments=sealed,
             not_before=due,
         )
+    failpoint("effect.planned")
     approval.task.move(
         TaskState.EXECUTING,
         data={"approval": str(approval.pk), "not_before": due.isoformat()},

@@ -26,6 +26,7 @@ from approvals.models import Approval, Signature
 from approvals.rights import why_not
 from projects import audit
 from projects.exceptions import TransitionRefused
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     import uuid
@@ -93,7 +94,9 @@ def decide(
         freshness.require_unmoved_main(approval, by=by, address=address)
     guard = {"digest": digest, "nonce": nonce, "expires_at__gt": Now()}
     with transaction.atomic():
-        return _sign(approval, decision, by=by, guard=guard)
+        signature = _sign(approval, decision, by=by, guard=guard)
+    failpoint("decide.committed")
+    return signature
 
 
 def explain(approval: Approval, *, digest: str, nonce: str) -> TransitionRefused | DigestMismatch:
@@ -180,6 +183,7 @@ def _sign(approval: Approval, decision: Decision, *, by: User, guard: dict[str, 
         single_person=approval.single_person,
         settles=settles,
     )
+    failpoint("decide.written")
     return signature
 
 

@@ -23,6 +23,7 @@ from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import Approval, Effect, EffectKind
 from projects import audit
 from projects.exceptions import TransitionRefused
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     import uuid
@@ -66,6 +67,7 @@ def carry_out(effect_id: uuid.UUID, *, worker: str) -> bool:
                 return False  # undone, stopped or taken meanwhile
         if effect.state != EffectState.DOING:
             return False
+        failpoint("effect.doing")
         act(effect)
     return True
 
@@ -81,6 +83,7 @@ def begin(effect: Effect, *, worker: str) -> None:
         if wanted.first() is None:
             raise TransitionRefused("The task no longer carries anything out.")
         effect.approval.task.record(Kind.EFFECT_STARTED, _facts(effect))
+        failpoint("effect.begun")
 
 
 def act(effect: Effect) -> None:
@@ -102,6 +105,7 @@ def act(effect: Effect) -> None:
         _hand_over_unless_sure(effect, f"A fault in Countersign: {type(fault).__name__}.")
     else:
         finish(effect, result)
+        failpoint("effect.confirmed")
 
 
 def finish(effect: Effect, result: dict[str, Any]) -> None:
@@ -115,6 +119,7 @@ def finish(effect: Effect, result: dict[str, Any]) -> None:
         if not left and task.state == TaskState.EXECUTING:
             _end_task(task, effect.approval)
         _audit("done", effect, result=result)
+        failpoint("effect.confirming")
 
 
 def _do(effect: Effect) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from approvals.lifecycle import ApprovalState
 from approvals.models import Approval
 from projects import audit
 from projects.exceptions import TransitionRefused
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -81,6 +82,7 @@ def seal(proposal: Proposal) -> Approval:
             expires_at=expires_at,
         )
         _announce(approval)
+        failpoint("seal.written")
     return approval
 
 

@@ -23,6 +23,7 @@ from agents.runtime.performing import perform as think
 from agents.runtime.preparing import prepare
 from agents.workspace import exceptions as trouble
 from projects.exceptions import CountersignError
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -56,6 +57,7 @@ async def carry(
     """Prepare, perform and settle one attempt. Cancelled, it gives the step back if it is ours."""
     workspaces: list[Workspace] = []
     try:
+        failpoint("claim.committed")
         ending = await _attempt(claimed, draining, perform or think, workspaces)
     except asyncio.CancelledError:
         ending = _Ending(outcome=Interrupted())
@@ -83,6 +85,7 @@ async def _attempt(
         return _Ending(outcome=prepared)
     if prepared.work.workspace is not None:
         workspaces.append(prepared.work.workspace)
+    failpoint("work.prepared")
     left = prepared.work.deadline - time.monotonic()
     try:
         async with asyncio.timeout(max(0.0, left) + _LATE_SECONDS) as clock:
@@ -92,6 +95,7 @@ async def _attempt(
             raise
         detail = f"{claimed.step.agent.name} did not end in time. What was stored is kept."
         return _Ending(outcome=NeedsHuman(rule=Rule.WALL_CLOCK, detail=detail))
+    failpoint("work.performed")
     return await _end(prepared, outcome)
 
 
@@ -99,10 +103,13 @@ async def _end(prepared: Prepared, outcome: Outcome) -> _Ending:
     match outcome:
         case Finished(output=StepResult(status="done")):
             commit = await in_files(_commit, prepared.work)
+            failpoint("work.handed_in")
             return _Ending(outcome=outcome, result_commit=commit)
         case Finished(output=ProposalDraft() as draft) if prepared.assembly is not None:
+            failpoint("proposal.drafted")
             assembly = prepared.assembly
             verified = await in_files(assembling.verify, assembly, draft)
+            failpoint("proposal.verified")
             write = partial(assembling.publish, assembly=assembly, draft=draft, verified=verified)
             return _Ending(outcome=outcome, publish=write)
     return _Ending(outcome=outcome)
@@ -137,6 +144,7 @@ async def _settle(claimed: Claimed, ending: _Ending) -> None:
     while True:
         try:
             await _write(claimed, ending)
+            failpoint("settle.committed")
             return
         except (OperationalError, InterfaceError) as error:
             if time.monotonic() > give_up:

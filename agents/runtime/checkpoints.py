@@ -32,6 +32,7 @@ from agents.models import Attempt, Event, Step, Task, ToolCall
 from agents.runtime import chains
 from agents.runtime.halting import superseded
 from agents.runtime.redaction import capped, clean, cleaned
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     import uuid
@@ -123,6 +124,7 @@ def look(work: Work, progress: Progress) -> Outlook:
     with leased(work):
         task = Task.objects.get(pk=work.step.task_id)
         notes, seen = _notes(work, progress.seen_seq)
+    failpoint("turn.begun")
     return Outlook(trip=meters.check(task), notes=notes, seen_seq=seen)
 
 

@@ -6,6 +6,7 @@ from django.db import transaction
 
 from agents.runtime import sharing
 from agents.runtime.opening import Claimed, open_attempts
+from projects.failpoints import failpoint
 
 __all__ = ["Claimed", "claim"]
 
@@ -21,4 +22,9 @@ def claim(owner: str, *, limit: int) -> list[Claimed]:
     # holds a task, and SKIP LOCKED never waits.
     with transaction.atomic():
         ids = sharing.take(owner, limit=limit)
-        return open_attempts(ids, owner) if ids else []
+        if not ids:
+            return []
+        failpoint("claim.leased")
+        opened = open_attempts(ids, owner)
+        failpoint("claim.opened")
+    return opened

@@ -26,6 +26,7 @@ from agents.runtime.halting import Halted
 from agents.runtime.redaction import capped, clean, cleaned
 from agents.runtime.summaries import broken, sandbox_of, summary_of
 from agents.runtime.watching import Watch
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,8 +162,10 @@ class StepGuard(AbstractCapability[None]):
         if response.state != "complete":
             raise Halted(TryAgain(reason=f"{self.chosen.label}: the answer broke off"))
         response = replace(response, parts=[_cleaned_part(part) for part in response.parts])
+        failpoint("turn.answered")
         turn = self._turn([*ctx.messages, response], response)
         await in_db(checkpoints.save, self.work, self.progress, turn)
+        failpoint("turn.stored")
         self.last_answer = _handed_in(response, self.output_tool)
         self.spoke = True
         if turn.refused and (trip := (await self._watched()).keep_refused(turn.refused)):
@@ -239,6 +242,7 @@ class StepGuard(AbstractCapability[None]):
         return begun
 
     async def _carry_out(self, row: ToolCall, asked: ledger.Asked, handler: Any) -> ledger.Answer:
+        failpoint("tool.started")
         began = time.monotonic()
         if asking.asks(asked):
             answer = await asking.ask(self.work, row, asked)  # ends the attempt, or says why not
@@ -249,6 +253,7 @@ class StepGuard(AbstractCapability[None]):
             answer = replace(answer, tree=tree)
         if answer.failed and not answer.error:
             answer = replace(answer, error=of_error(answer.text))
+        failpoint("tool.acted")
         return await self._judged(row, answer, seconds=time.monotonic() - began)
 
     async def _judged(
@@ -259,6 +264,7 @@ class StepGuard(AbstractCapability[None]):
         verdict = await watch.judge(row, answer)
         warned = verdict if isinstance(verdict, Warned) else None
         await in_db(ledger.finish, self.work, row, answer, seconds=seconds, warned=warned)
+        failpoint("tool.finished")
         watch.keep(row, answer, warned)
         if isinstance(verdict, Tripped):
             raise Halted(self.looped(watch.trip() or verdict))

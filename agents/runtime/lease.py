@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from agents import finishing
 from agents.models import Step, Task
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     import uuid
@@ -59,6 +60,7 @@ def sweep(*, limit: int = 100) -> int:
                 tasks[step.task_id] = locked.get(pk=step.task_id)
             step.task = tasks[step.task_id]
             finishing.lose(step)
+        failpoint("lease.swept")
     return len(ids)
 
 
