@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
-from agents import escalations, fan_in
+from agents import delegating, escalations, fan_in
 from agents.lifecycle import StepState, TaskState
 from agents.models import Event, Step, Task
 from agents.models.tasks import Rule
@@ -55,13 +55,30 @@ def _help(task: Task) -> None:
         if fan_in.recount(task):
             return
         locked = Task.objects.select_for_update(no_key=True).get(pk=task.pk)
-        if locked.state == task.state:
-            escalations.raise_on(
-                locked,
-                rule=Rule.FAULT,
-                detail="No step of this task can go on. What was finished is kept.",
-                evidence={"state": task.state},
-            )
+        if locked.state != task.state:
+            return
+        if circle := delegating.deadlock(locked):
+            _raise_deadlock(locked, circle)
+            return
+        escalations.raise_on(
+            locked,
+            rule=Rule.FAULT,
+            detail="No step of this task can go on. What was finished is kept.",
+            evidence={"state": task.state},
+        )
+
+
+def _raise_deadlock(task: Task, circle: list[Step]) -> None:
+    names = " → ".join(f"“{step.title}”" for step in [*circle, circle[0]])
+    escalations.raise_on(
+        task,
+        rule=Rule.DEADLOCK,
+        detail=f"Steps wait for each other in a circle: {names}. What was finished is kept.",
+        evidence={
+            "steps": [step.key for step in circle],
+            "last_results": {step.key: step.result for step in circle},
+        },
+    )
 
 
 def _root() -> Path:
