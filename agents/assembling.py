@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agents import cautions, planning, storable
+from agents import branches, cautions, omissions, planning, storable
 from agents.events import Kind
 from agents.lifecycle import AttemptState, StepState, TaskState
 from agents.models import Attempt, Claim, FileChange, Hunk, Proposal, Step, StepDependency
@@ -34,6 +34,7 @@ class Material:
     leaves: list[Step]  # whose results are merged
     contributions: list[Contribution]
     head_before: str  # of the last proposal, or empty
+    left_out: list[Step]  # by a person, and not done since
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,17 +70,17 @@ class Verified:
 def gather(step: Step) -> Material:
     """Read what the assemble step has to put together."""
     done = planning.done_work(step.task)
-    latest = {each.key: each for each in done}
     before = step.task.proposals.exclude(head_commit="").order_by("round", "version").last()
     first_round = done[0].round if done else step.round
     in_plan = before is not None and before.round >= first_round
     return Material(
         step=step,
         outcome=planning.plan_of(step.task).get("outcome", "change"),
-        latest=list(latest.values()),
+        latest=list(branches.newest(done).values()),
         leaves=_leaves(step),
         contributions=_contributions(done),
         head_before=before.head_commit if before and in_plan else "",
+        left_out=omissions.left_out(step.task, done),
     )
 
 
@@ -166,9 +167,11 @@ def _planned(material: Material) -> list[str]:
 
 def _leaves(step: Step) -> list[Step]:
     needs = list(step.needs.select_related("agent").order_by("id"))
-    inner = StepDependency.objects.filter(step__in=needs).values_list("needs_id", flat=True)
+    # A step that left no commit hides none: a person left it out, or took it over in words.
+    made = [each for each in needs if each.result_commit]
+    inner = StepDependency.objects.filter(step__in=made).values_list("needs_id", flat=True)
     within = set(inner)
-    return [each for each in needs if each.pk not in within and each.result_commit]
+    return [each for each in made if each.pk not in within]
 
 
 def _contributions(done: list[Step]) -> list[Contribution]:
@@ -235,6 +238,10 @@ def _conflict(
 
 
 def _about_the_whole(material: Material, diffs: list[FileDiff]) -> list[dict[str, Any]]:
+    return [*omissions.warnings(material.left_out), *_about_the_outcome(material, diffs)]
+
+
+def _about_the_outcome(material: Material, diffs: list[FileDiff]) -> list[dict[str, Any]]:
     if material.outcome == "change" and not diffs:
         text = "The plan was to change files, but no file changed. This is a report."
         return [cautions.warning("no_change", "", 0, text)]
@@ -274,7 +281,7 @@ def _proposal(step: Step, assembly: Assembly, draft: ProposalDraft) -> Proposal:
         version=version,
         kind=ProposalKind.CHANGE if change else ProposalKind.REPORT,
         title=storable.text(draft.title),
-        summary=storable.text(draft.summary),
+        summary=storable.text(omissions.told(draft.summary, assembly.material.left_out)),
         report="" if change else storable.text(next((r for r in reports if r.strip()), "")),
         base_commit=assembly.base,
         head_commit=assembly.head if change else "",

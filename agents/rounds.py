@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models.functions import Now
 
-from agents import dispatch, planning, stopping, storable
+from agents import branches, dispatch, planning, stopping, storable
 from agents.events import Kind
 from agents.lifecycle import StepKind, StepState, TaskState
 from agents.limits import Limits
 from agents.models import Step, StepDependency, Task
 from projects.exceptions import CountersignError, InvalidInput
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     import uuid
@@ -66,6 +67,7 @@ def open_next(task: Task, *, feedback: list[Feedback], by: User) -> None:
         )
         made = {pk: _again(task, old, asked[pk]) for pk, old in before.items()}
         _link(task, made, asked.get(None, []))
+        failpoint("round.opened")
         transaction.on_commit(dispatch.ring, robust=True)
 
 
@@ -115,9 +117,7 @@ def plan_again(task: Task, *, by: User) -> None:
 
 def _asked(task: Task, feedback: list[Feedback]) -> dict[uuid.UUID | None, list[dict[str, Any]]]:
     """Return the feedback by the step it goes to; None is the aggregator."""
-    newest: dict[str, Step] = {}
-    for step in planning.done_work(task):
-        newest[step.key] = step
+    newest = branches.newest(planning.done_work(task))
     asked: dict[uuid.UUID | None, list[dict[str, Any]]] = {}
     for one in feedback:
         for pk in _addressees(task, one, newest):
@@ -127,8 +127,9 @@ def _asked(task: Task, feedback: list[Feedback]) -> dict[uuid.UUID | None, list[
 
 def _addressees(task: Task, one: Feedback, newest: dict[str, Step]) -> list[uuid.UUID | None]:
     author = one.hunk.author_step if one.hunk else None
-    if author is not None and author.key in newest and author.agent.slug == one.agent_slug:
-        return [newest[author.key].pk]
+    key = branches.branch(author.key) if author else ""
+    if author is not None and key in newest and author.agent.slug == one.agent_slug:
+        return [newest[key].pk]
     mine = [step.pk for step in newest.values() if one.agent_slug in {"", step.agent.slug}]
     if mine:
         return [*mine]
@@ -155,7 +156,7 @@ def _again(task: Task, old: Step, feedback: list[dict[str, Any]]) -> Step:
         task=task,
         project_id=task.project_id,
         round=task.round,
-        key=old.key,
+        key=branches.branch(old.key),
         kind=StepKind.WORK,
         agent_id=old.agent_id,
         version_id=old.version_id,
@@ -176,9 +177,10 @@ def _link(task: Task, made: dict[uuid.UUID, Step], to_aggregator: list[dict[str,
     edges = [(last, step) for step in made.values()]
     by_key = {step.key: step for step in made.values()}
     for key, step in by_key.items():
-        needs = StepDependency.objects.filter(step__task=task, step__key=key)
-        keys = needs.values_list("needs__key", flat=True).distinct()
-        mine = [(step, by_key[need]) for need in keys if need in by_key]
+        of_plan = task.steps.filter(branches.is_of(key))
+        needs = StepDependency.objects.filter(step__in=of_plan, needs__kind=StepKind.WORK)
+        keys = {branches.branch(need) for need in needs.values_list("needs__key", flat=True)}
+        mine = [(step, by_key[need]) for need in sorted(keys - {key}) if need in by_key]
         step.waits = len(mine)
         step.state = StepState.WAITING if mine else StepState.READY
         edges += mine

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from projects.models import User
 
 
-def stop(task: Task, *, by: User | None, reason: str = "") -> None:
+def stop(task: Task, *, by: User | None, reason: str = "", address: str | None = None) -> None:
     """Cancel the task; running attempts are fenced off at once and end within two seconds.
 
     `by` None is the platform itself. Raises TransitionRefused when the task is over, NotAllowed.
@@ -48,7 +48,14 @@ def stop(task: Task, *, by: User | None, reason: str = "") -> None:
             reason=reason,
             state_before_human="",
         )
-        audit.record("task.stopped", subject=task, actor=by, project=task.project, reason=reason)
+        audit.record(
+            "task.stopped",
+            subject=task,
+            actor=by,
+            project=task.project,
+            address=address,
+            reason=reason,
+        )
 
 
 def cancel_steps(task: Task) -> None:

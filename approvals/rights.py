@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agents import takeovers
 from projects import access
 
 if TYPE_CHECKING:
@@ -23,4 +24,6 @@ def why_not(approval: Approval, by: User, *, via: str = "session") -> str:
     alone = approval.single_person and approval.project.single_person
     if by.pk == approval.requester_id and not alone:
         return "You asked for this work, so somebody else signs it."
+    if not alone and (title := takeovers.taken_over_by(by, approval.task_id)):
+        return f"You did a part of this work yourself (“{title}”), so somebody else signs it."
     return ""

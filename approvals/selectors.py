@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from agents.lifecycle import EscalationState, TaskState
 from agents.models import Escalation, Task
+from agents.models.tasks import Choice
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, Signature
 from projects.models import Membership, Role
@@ -71,8 +72,12 @@ def count_needs_you(user: User, *, cap: int) -> int:
 def _waiting(user: User) -> QuerySet[Approval]:
     """Return pending approvals this person may sign and has not signed."""
     mine = Signature.objects.filter(approval=OuterRef("pk"), signer=user)
+    took_over = Escalation.objects.filter(
+        task=OuterRef("task"), choice=Choice.TAKE_OVER, resolved_by=user
+    )
     return Approval.objects.visible_to(user).filter(
         ~Exists(mine),
+        ~Exists(took_over) | Q(single_person=True, project__single_person=True),
         ~Q(requester=user) | Q(single_person=True, project__single_person=True),
         project__in=_led_by(user),
         state=ApprovalState.PENDING,

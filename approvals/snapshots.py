@@ -6,7 +6,7 @@ import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from agents import meters
+from agents import meters, takeovers
 from agents.lifecycle import StepKind
 from agents.models import Claim, FileChange, Hunk, Step
 from agents.models.proposals import ProposalKind
@@ -79,6 +79,7 @@ def files_of(proposal: Proposal) -> list[dict[str, Any]]:
     """Return every file with every hunk, in order; raises TooLarge."""
     hunks: dict[Any, list[dict[str, Any]]] = {}
     size = 0
+    people = _people(proposal)
     rows = (
         Hunk.objects.filter(file__proposal=proposal)
         .select_related("author_step__agent", "author_attempt")
@@ -92,7 +93,7 @@ def files_of(proposal: Proposal) -> list[dict[str, Any]]:
                 " read, so it is not put up for sign-off. Nothing was merged and the agents' work"
                 " is kept. Stop the task and ask for smaller parts, one task each."
             )
-        hunks.setdefault(hunk.file_id, []).append(_hunk(hunk))
+        hunks.setdefault(hunk.file_id, []).append(_hunk(hunk, people))
     files = FileChange.objects.filter(proposal=proposal).order_by("position")
     return [{**_file(file), "hunks": hunks.get(file.pk, [])} for file in files]
 
@@ -113,7 +114,13 @@ def _file(file: FileChange) -> dict[str, Any]:
     }
 
 
-def _hunk(hunk: Hunk) -> dict[str, Any]:
+def _people(proposal: Proposal) -> dict[Any, str]:
+    """Return who took over steps of this change, by step."""
+    steps = Hunk.objects.filter(file__proposal=proposal).values_list("author_step", flat=True)
+    return {step: by.display_name for step, by in takeovers.people(set(steps)).items()}
+
+
+def _hunk(hunk: Hunk, people: dict[Any, str]) -> dict[str, Any]:
     return {
         "id": str(hunk.pk),
         "old_start": hunk.old_start,
@@ -122,15 +129,17 @@ def _hunk(hunk: Hunk) -> dict[str, Any]:
         "new_lines": hunk.new_lines,
         "section": hunk.section,
         "text": hunk.text,
-        "author": _author(hunk),
+        "author": _author(hunk, people),
     }
 
 
-def _author(hunk: Hunk) -> dict[str, Any] | None:
+def _author(hunk: Hunk, people: dict[Any, str]) -> dict[str, Any] | None:
     step, attempt = hunk.author_step, hunk.author_attempt
     if step is None:
         return None
-    return {
+    # The agent stays: what is sent back goes to it.
+    by = {"person": people[step.pk]} if step.pk in people else {}
+    return by | {
         "agent": step.agent.slug,
         "name": step.agent.name,
         "step": str(step.pk),

@@ -37,7 +37,7 @@ def stop_task(task: Task, *, by: User, reason: str = "", address: str | None = N
         raise NotAllowed("Only who asked for it or a tech lead of the project can stop a task.")
     with transaction.atomic():
         withdrawn = _withdraw(found, why=_why(by, reason))
-        stopping.stop(found, by=by, reason=reason)
+        stopping.stop(found, by=by, reason=reason, address=address)
         for approval in withdrawn:
             audit.record(
                 "approval.withdrawn",

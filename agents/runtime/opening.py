@@ -163,6 +163,8 @@ def _goes_on(before: Attempt, step: Step, answered: Escalation | None) -> bool:
         return False
     if answered.choice == Choice.RAISE_LIMIT_ONCE:
         return True
+    if answered.choice == Choice.REASSIGN:
+        return False  # the conversation is another agent's
     # A rehearsal has no conversation that a note could change.
     return answered.rule in _GOES_ON and not step.task.rehearsal
 

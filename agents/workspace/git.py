@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from projects.models import Project
 
 _MAIN = "refs/countersign/main"
+_HANDED_IN = "refs/countersign/handed-in"
 _BATCH_BYTES = 32 * 1024**2  # read at a time, so that a big repository does not fill the memory
 
 
@@ -106,6 +107,17 @@ class Store:
         with self._lock():
             self.remote.fetch(self.git_dir, into=_MAIN)
             return self._git("rev-parse", "--verify", f"{_MAIN}^{{commit}}").decode().strip()
+
+    def fetch_named(self, name: str, *, into: str) -> str:
+        """Fetch a branch or a whole commit id of the repository and return its commit.
+
+        It is kept under the ref `into`. Raises RepositoryUnreachable, NoSuchBranch.
+        """
+        self.create()
+        ref = f"{_HANDED_IN}/{into}"
+        with self._lock():
+            self.remote.fetch(self.git_dir, into=ref, named=name)
+            return self._git("rev-parse", "--verify", f"{ref}^{{commit}}").decode().strip()
 
     def main_now(self) -> str:
         """Ask the repository where main is; raises RepositoryUnreachable, NoSuchBranch."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 REMOTE_SECONDS = 120
 FETCH_SECONDS = 900  # the first fetch of a big repository takes its time
 _REFUSED = re.compile(r"^!\t.*?\[.*?\] \((.*)\)$", re.MULTILINE)
+# A server says "not our ref" of a commit that none of its branches holds.
+_NO_REF = re.compile(r"find remote ref|not our ref|remote did not send all necessary objects")
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _DIRTY = re.compile(r"(?:unstaged|staged|uncommitted) changes|would be overwritten|not uptodate")
 
 
@@ -35,8 +38,9 @@ class Remote:
         self.branch = f"refs/heads/{check_branch(main)}"
         self.main = main
 
-    def fetch(self, git_dir: Path, *, into: str) -> None:
-        """Fetch the branch into a ref of ours."""
+    def fetch(self, git_dir: Path, *, into: str, named: str = "") -> None:
+        """Fetch the branch, or another branch or commit id, into a ref of ours."""
+        wanted = self._named(named) if named else self.branch
         self._ask(
             git_dir,
             "fetch",
@@ -48,8 +52,16 @@ class Remote:
             *self._program("upload-pack"),
             "--",
             self.address,
-            f"+{self.branch}:{into}",
+            f"+{wanted}:{into}",
         )
+
+    def _named(self, name: str) -> str:
+        if _COMMIT.fullmatch(name):
+            return name
+        try:
+            return f"refs/heads/{check_branch(name.removeprefix('refs/heads/'))}"
+        except RepositoryUnreachable as error:
+            raise NoSuchBranch(str(error)) from error
 
     def head(self, git_dir: Path) -> str:
         """Return where the branch is now."""
@@ -113,7 +125,7 @@ class Remote:
             seconds = FETCH_SECONDS if arguments[0] == "fetch" else REMOTE_SECONDS
             done = run_git(*arguments, git_dir=git_dir, seconds=seconds)
         except GitFailed as failure:
-            if "find remote ref" in str(failure):
+            if _NO_REF.search(str(failure)):
                 raise NoSuchBranch(self._no_branch()) from failure
             raise RepositoryUnreachable(self._unreachable(str(failure))) from failure
         return done.stdout.decode(errors="replace")

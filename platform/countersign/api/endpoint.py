@@ -64,6 +64,11 @@ class Endpoint(APIView):
         """The token of the call, None for a session."""
         return self.request.auth if isinstance(self.request.auth, ApiToken) else None
 
+    @property
+    def address(self) -> str | None:
+        """The network address of the call, for the audit log."""
+        return self.request.META.get("REMOTE_ADDR") or None
+
     def visible(self, rows: models.QuerySet[Row]) -> models.QuerySet[Row]:
         """Keep the rows this caller may see: their projects, and only the token's."""
         seen = rows.visible_to(self.person)  # type: ignore[attr-defined]

@@ -24,6 +24,11 @@ urlpatterns = [
         tasks.TaskEscalation.as_view(),
         name="task_escalation",
     ),
+    path(
+        "v1/tasks/<uuid:pk>/steps/<uuid:step_pk>/retry",
+        tasks.StepRetry.as_view(),
+        name="step_retry",
+    ),
     path("v1/approvals", approvals.Approvals.as_view(), name="approvals"),
     path("v1/approvals/<uuid:pk>", approvals.OneApproval.as_view(), name="approval"),
     path("v1/approvals/<uuid:pk>/signatures", approvals.Signatures.as_view(), name="signatures"),

@@ -121,6 +121,8 @@ def _resolved(data: dict[str, Any]) -> Said:
     label = Choice(choice).label if choice in Choice.values else "Decided how to go on"
     if choice == Choice.RETRY_WITH_NOTE and not note:
         label = "Try again"
+    if choice == Choice.REASSIGN and data.get("name"):
+        label = f"Give it to the {_text(data, 'name')}"
     return Said(who=_text(data, "by"), text=f"chose: {label.lower()}", detail=note)
 
 

@@ -63,7 +63,9 @@ def _file(
 ) -> FileView:
     hunks = [_hunk(file["path"], hunk, agents, new) for hunk in file["hunks"]]
     authors = {
-        hunk.author["slug"]: hunk.author for hunk in hunks if hunk.author and hunk.author["slug"]
+        (hunk.author["slug"], hunk.author.get("person")): hunk.author
+        for hunk in hunks
+        if hunk.author and hunk.author["slug"]
     }
     return FileView(
         anchor=f"f{index}",

@@ -70,7 +70,7 @@ def word_of(task: Task) -> str:
 def sentence_of(task: Task, steps: Sequence[Step]) -> str:
     """Say what happens now, or how it ended."""
     now = [step for step in steps if step.state == StepState.LEASED]
-    if now:
+    if now and task.state != TaskState.NEEDS_HUMAN:
         first = now[0]
         more = f" and {len(now) - 1} more" if len(now) > 1 else ""
         return f"{first.agent.name}: {first.title}{more}"
@@ -81,13 +81,18 @@ def sentence_of(task: Task, steps: Sequence[Step]) -> str:
             return f"Round {task.round} is ready for a tech lead."
         case TaskState.NEEDS_HUMAN:
             escalation = open_escalation(task)
-            return escalation.detail if escalation else "A person must say how to go on."
+            return _asks(escalation) if escalation else "A person must say how to go on."
         case TaskState.REJECTED | TaskState.FAILED | TaskState.CANCELLED:
             return task.reason
         case TaskState.DONE:
             return "Everything was carried out."
     waiting = [step for step in steps if step.state == StepState.READY]
     return f"{waiting[0].agent.name} begins in a moment." if waiting else ""
+
+
+def _asks(escalation: Escalation) -> str:
+    label = escalation.get_rule_display()
+    return f"{label}: {escalation.detail}" if escalation.detail else f"{label}."
 
 
 def open_escalation(task: Task) -> Escalation | None:

@@ -11,9 +11,10 @@ from django.utils import timezone
 from agents.lifecycle import StepKind, StepState, TaskState
 from agents.models import Attempt, Proposal, Step
 from agents.models.proposals import ProposalKind
+from agents.reopening import may_reopen
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval
-from countersign.console import graph, looks, meters, sentences, streams, timeline
+from countersign.console import graph, looks, meters, questions, sentences, streams, timeline
 from countersign.console.checks import checks_of
 from countersign.console.timeline import worked
 from memory.lifecycle import MemoryState
@@ -31,8 +32,13 @@ if TYPE_CHECKING:
 TABS = {"steps": "Steps", "events": "All events", "errors": "Errors"}
 
 
-def context_of(task: Task, user: User, query: Mapping[str, str]) -> dict[str, Any]:
-    """Return the context of the page and of its live answer."""
+def context_of(
+    task: Task,
+    user: User,
+    query: Mapping[str, str],
+    drafts: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the context of the page and of its live answer; `drafts` are refused answers."""
     steps = _steps(task)
     shown_round = _round(task, query.get("round"))
     shown = [step for step in steps if step.round == shown_round or step.kind == StepKind.ROUTE]
@@ -43,6 +49,7 @@ def context_of(task: Task, user: User, query: Mapping[str, str]) -> dict[str, An
     effect = sentences.last_effect(task)
     focus = _focus(shown, query.get("agent"))
     escalations = list(sentences.open_escalations(task))
+    may_act = user.pk == task.requester_id or is_lead(user, task.project)
     return {
         "here": "tasks",
         "task": task,
@@ -69,11 +76,12 @@ def context_of(task: Task, user: User, query: Mapping[str, str]) -> dict[str, An
         "checks": checks_of(proposal.checks) if proposal and proposal.checks else None,
         "lessons": lessons_of(task),
         "lesson_from_here": _lesson_from(task),
-        "escalations": escalations,
+        "questions": questions.questions_of(task, escalations, drafts or {}),
+        "sent_again": {s.pk for s in steps if may_reopen(task, s)} if may_act else set(),
         "no_model": bool(escalations) and settings.COUNTERSIGN_MODEL == "rehearsal",
         "signers": signers_of(task),
         "may_sign": may_sign(task, user),
-        "may_act": user.pk == task.requester_id or is_lead(user, task.project),
+        "may_act": may_act,
         "now": timezone.now(),
     }
 

@@ -36,6 +36,7 @@ urlpatterns = [
     path("tasks/T-<int:number>/stop", acts.stop, name="task_stop"),
     path("tasks/T-<int:number>/note", acts.note, name="task_note"),
     path("tasks/T-<int:number>/escalations/<uuid:pk>", acts.resolve, name="escalation"),
+    path("tasks/T-<int:number>/steps/<uuid:pk>/again", acts.send_again, name="step_again"),
     path("inbox", inbox.inbox, name="inbox"),
     path("inbox/live", inbox.live, name="inbox_live"),
     path("review/T-<int:number>/r<int:round_number>", review.review, name="review"),

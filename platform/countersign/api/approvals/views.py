@@ -90,7 +90,7 @@ class Signatures(Endpoint):
         hunks = [HunkDecision(**hunk) for hunk in body.pop("hunks", [])]
         via = "token" if self.token else "session"
         signature = decide(
-            approval.pk, by=self.person, hunks=hunks, address=_address(request), via=via, **body
+            approval.pk, by=self.person, hunks=hunks, address=self.address, via=via, **body
         )
         return Response(SignedShape(signature).data, status=201)
 
@@ -111,7 +111,7 @@ class Undo(Endpoint):
         """Withdraw the effects before they begin: inside the undo window only."""
         approval = _approval(self, pk)
         self.body(EmptyInput)
-        undoing.undo(approval, by=self.person, address=_address(request))
+        undoing.undo(approval, by=self.person, address=self.address)
         return _shown(_approval(self, pk), request)
 
 
@@ -131,7 +131,7 @@ class ProposeAgain(Endpoint):
         """Put the same work up on main as it is now."""
         approval = _approval(self, pk)
         self.body(EmptyInput)
-        reproposing.propose_again(approval, by=self.person, address=_address(request))
+        reproposing.propose_again(approval, by=self.person, address=self.address)
         return _shown(_approval(self, pk), request)
 
 
@@ -143,10 +143,6 @@ def _approvals() -> models.QuerySet[Approval]:
 
 def _approval(view: Endpoint, pk: uuid.UUID) -> Approval:
     return view.find(_approvals(), pk, what="approval")
-
-
-def _address(request: Request) -> str | None:
-    return request.META.get("REMOTE_ADDR") or None
 
 
 def _shown(approval: Approval, request: Request) -> Response:

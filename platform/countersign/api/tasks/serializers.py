@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from agents import notes
-from agents.escalations import MAX_NOTE
+from agents import escalations, notes, takeovers
 from agents.intake import MAX_CHARACTERS
 from agents.lifecycle import EscalationState, TaskState
 from agents.limits import Limits
@@ -23,7 +22,7 @@ from memory.models import Memory, MemoryUse
 if TYPE_CHECKING:
     from rest_framework.request import Request
 
-    from agents.models import Step, Task
+    from agents.models import Escalation, Step, Task
     from projects.models import User
 
 STRINGS = serializers.DictField(child=serializers.CharField())
@@ -72,7 +71,35 @@ class ResolveInput(Input):
     """How an escalation goes on."""
 
     choice = Chosen(choices=Choice.choices)
-    note = Text(max_length=MAX_NOTE, required=False, allow_blank=True, default="")
+    note = Text(
+        max_length=takeovers.MAX_TEXT,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="A word to the agent or, for take_over, your result; without take_over at most "
+        f"{escalations.MAX_NOTE:,} characters.",
+    )
+    agent = Text(
+        max_length=60,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="For reassign: the slug of one of the candidates.",
+    )
+    commit = Text(
+        max_length=takeovers.MAX_COMMIT,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="For take_over, if you changed files: a branch, or a whole commit id, of the "
+        "project's repository.",
+    )
+
+
+class RetryInput(Input):
+    """What should be different this time."""
+
+    note = Text(max_length=escalations.MAX_NOTE)
 
 
 class TaskQuery(PageQuery):
@@ -158,6 +185,7 @@ class StepShape(serializers.Serializer[Any]):
     model = serializers.SerializerMethodField()
     rehearsal = serializers.SerializerMethodField()
     reason = serializers.CharField()
+    left_out = serializers.BooleanField(help_text="The task goes on without it.")
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
 
@@ -202,6 +230,13 @@ class ProposalShape(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
+class CandidateShape(serializers.Serializer[Any]):
+    """An agent that could do a step instead."""
+
+    slug = serializers.CharField(source="agent.slug")
+    name = serializers.CharField(source="agent.name")
+
+
 class EscalationShape(serializers.Serializer[Any]):
     """A question to a person."""
 
@@ -210,12 +245,29 @@ class EscalationShape(serializers.Serializer[Any]):
     rule = serializers.CharField()
     detail = serializers.CharField()
     evidence = serializers.JSONField()
-    options = serializers.ListField(child=serializers.CharField())
+    options = serializers.SerializerMethodField()
+    candidates = serializers.SerializerMethodField()
     state = serializers.ChoiceField(choices=EscalationState.choices)
     choice = serializers.CharField()
     note = serializers.CharField()
+    reassigned_to = serializers.CharField(source="reassigned_to.slug", default=None)
     raised_at = serializers.DateTimeField()
     resolved_at = serializers.DateTimeField(allow_null=True)
+    resolved_by = PersonShape(allow_null=True)
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_options(self, escalation: Escalation) -> list[str]:
+        """Return what can be chosen now; once it is answered, what could be."""
+        if escalation.state == EscalationState.RESOLVED:
+            return escalation.options
+        return escalations.offered(escalation)
+
+    @extend_schema_field(CandidateShape(many=True))
+    def get_candidates(self, escalation: Escalation) -> Any:
+        """Return who could do the step instead, while that can be chosen."""
+        step, open_ = escalation.step, escalation.state == EscalationState.OPEN
+        able = escalations.candidates(step) if step is not None and open_ else []
+        return CandidateShape(able, many=True).data
 
 
 class MeterShape(serializers.Serializer[Any]):
@@ -286,6 +338,7 @@ class TaskDetailShape(TaskShape):
     def get_escalations(self, task: Task) -> Any:
         """Return the questions that are open."""
         found = task.escalations.filter(state=EscalationState.OPEN).order_by("pk")
+        found = found.select_related("step__task", "resolved_by", "reassigned_to")
         return EscalationShape(found, many=True).data
 
     @extend_schema_field(UsageShape)

@@ -8,10 +8,10 @@ from drf_spectacular.types import OpenApiTypes
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from agents import escalations, intake, notes
+from agents import intake, notes, reopening
 from agents.events import frame
 from agents.models import Event, Task
-from approvals import stopping
+from approvals import answering, stopping
 from countersign.api.endpoint import Endpoint
 from countersign.api.paging import page
 from countersign.api.problems import Problem, not_found
@@ -23,6 +23,8 @@ from countersign.api.tasks.serializers import (
     EventShape,
     NoteInput,
     ResolveInput,
+    RetryInput,
+    StepShape,
     SubmitInput,
     SubmittedShape,
     TaskDetailShape,
@@ -146,7 +148,7 @@ class TaskCancel(Endpoint):
     def post(self, request: Request, pk: uuid.UUID) -> Response:
         """Stop the agents; nothing more is carried out."""
         task, body = _task(self, pk), self.body(CancelInput)
-        stopping.stop_task(task, by=self.person, reason=body["reason"])
+        stopping.stop_task(task, by=self.person, reason=body["reason"], address=self.address)
         return _shown(_task(self, pk), request)
 
 
@@ -174,13 +176,30 @@ class TaskEscalation(Endpoint):
         problems=(404, 409),
     )
     def post(self, request: Request, pk: uuid.UUID, escalation_pk: uuid.UUID) -> Response:
-        """Choose how the task goes on."""
-        questions = _task(self, pk).escalations.select_related("task__project", "step")
+        """Choose how the task goes on; of several answers at once one counts."""
+        questions = _task(self, pk).escalations.select_related(
+            "task__project", "step__agent", "step__task__project"
+        )
         escalation = self.find(questions.all(), escalation_pk, what="escalation")
         body = self.body(ResolveInput)
-        escalations.resolve(escalation, choice=body["choice"], note=body["note"], by=self.person)
+        answering.answer(escalation, by=self.person, address=self.address, **body)
         escalation.refresh_from_db()
         return Response(EscalationShape(escalation).data)
+
+
+class StepRetry(Endpoint):
+    """Send one step again."""
+
+    scopes = WRITE
+
+    @operation("Send a step again", request=RetryInput, answer=StepShape, problems=(404, 409))
+    def post(self, request: Request, pk: uuid.UUID, step_pk: uuid.UUID) -> Response:
+        """Do a finished or blocked step again, and what builds on it; others keep their work."""
+        steps = _task(self, pk).steps.select_related("task__project", "agent", "version")
+        step = self.find(steps.all(), step_pk, what="step")
+        body = self.body(RetryInput)
+        again = reopening.reopen(step, note=body["note"], by=self.person, address=self.address)
+        return Response(StepShape(again).data)
 
 
 def _task(view: Endpoint, pk: uuid.UUID) -> Task:

@@ -9,12 +9,15 @@ from django.contrib.auth.decorators import login_required
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
-from agents import escalations, notes
-from agents.models import Escalation
-from approvals import stopping
+from agents import notes, reopening
+from agents.escalations import AlreadyAnswered
+from agents.models import Escalation, Step
+from agents.models.tasks import Choice
+from approvals import answering, stopping
 from countersign.console.addresses import address_of
 from countersign.console.lookup import task_or_404
-from projects.exceptions import CountersignError
+from countersign.console.questions import keep_draft
+from projects.exceptions import CountersignError, InvalidInput
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from countersign.console.requests import PersonRequest
+
+_FIELDS = {"agent": Choice.REASSIGN, "commit": Choice.TAKE_OVER}
 
 
 @login_required
@@ -60,15 +65,36 @@ def note(request: PersonRequest, number: int) -> HttpResponse:
 def resolve(request: PersonRequest, number: int, pk: UUID) -> HttpResponse:
     """Answer an escalation."""
     task = task_or_404(request.user, number)
-    escalation = get_object_or_404(Escalation, task=task, pk=pk)
+    rows = Escalation.objects.select_related("task__project", "step__agent", "step__task")
+    escalation = get_object_or_404(rows, task=task, pk=pk)
+    answer = {field: _text(request, field) for field in ("choice", "note")}
+    # Fields of a choice that was not made are on the page, only not shown.
+    for field, choice in _FIELDS.items():
+        answer[field] = _text(request, field) if answer["choice"] == choice else ""
     try:
-        escalations.resolve(
-            escalation,
-            choice=request.POST.get("choice", ""),
-            note=_text(request, "note"),
-            by=request.user,
-        )
+        answering.answer(escalation, by=request.user, address=address_of(request), **answer)
         messages.success(request, "Your choice is on record.")
+    except InvalidInput as error:
+        keep_draft(request, pk, {**answer, "field": error.field, "problem": str(error)})
+    except AlreadyAnswered as error:
+        messages.error(request, str(error))
+    except CountersignError as error:
+        keep_draft(request, pk, {**answer, "field": "", "problem": str(error)})
+    return redirect("console:task", number)
+
+
+@login_required
+@require_POST
+def send_again(request: PersonRequest, number: int, pk: UUID) -> HttpResponse:
+    """Send one step again; what builds on it follows."""
+    task = task_or_404(request.user, number)
+    rows = Step.objects.select_related("task__project", "agent", "version")
+    step = get_object_or_404(rows, task=task, pk=pk)
+    try:
+        reopening.reopen(
+            step, note=_text(request, "note"), by=request.user, address=address_of(request)
+        )
+        messages.success(request, f"{step.agent.name} does it again. The others keep their work.")
     except CountersignError as error:
         messages.error(request, str(error))
     return redirect("console:task", number)

@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.views.decorators.http import require_GET
 
 from countersign.console.lookup import task_or_404
+from countersign.console.questions import take_drafts
 from countersign.console.rendering import page
 from countersign.console.task_page import context_of
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 def task(request: PersonRequest, number: int) -> HttpResponse:
     """Show a task."""
     found = task_or_404(request.user, number)
-    return page(request, "task/task.html", context_of(found, request.user, request.GET))
+    drafts = take_drafts(request)
+    return page(request, "task/task.html", context_of(found, request.user, request.GET, drafts))
 
 
 @login_required

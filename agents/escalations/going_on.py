@@ -1,0 +1,99 @@
+"""Sends an escalated step on: with more of a limit, with a note, or to another agent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db.models import F
+from django.db.models.functions import Now
+
+from agents import meters, reconciling
+from agents.escalations.offering import EXTRA
+from agents.lifecycle import StepKind, StepState, TaskState
+from agents.limits import Limits, task_trip
+from agents.models import Step, Task
+from agents.models.tasks import Choice, Rule
+
+if TYPE_CHECKING:
+    from agents.models import AgentVersion, Escalation
+
+_MODEL_RULES = frozenset(
+    {Rule.BLOCKED, Rule.MODEL_UNREACHABLE, Rule.MODEL_REFUSED, Rule.MODEL_OVERLOADED}
+)
+_TOLD = 1_000  # characters of what happened, for who gets the step next
+
+
+def try_again(escalation: Escalation, task: Task, step: Step | None) -> TaskState | None:
+    """Make the step ready again, with more of the limit if that was chosen.
+
+    Returns where the task goes on when that is not where it was.
+    """
+    if escalation.choice == Choice.RAISE_LIMIT_ONCE:
+        _raise_limit(Rule(escalation.rule), task, step)
+    if step is None:
+        return None
+    if escalation.rule == Rule.CONFLICT and step.kind == StepKind.ASSEMBLE:
+        reconciling.reconcile(task, step, escalation)
+        return TaskState.WORKING
+    step.move(StepState.READY, available_at=Now(), reason="", **_told(step, escalation))
+    return None
+
+
+def reassign(step: Step, version: AgentVersion, escalation: Escalation) -> None:
+    """Give the step to another agent: its own instructions, a conversation of its own.
+
+    The step keeps the commit it began with; what the one before it edited is not taken over.
+    """
+    feedback = _told(step, escalation).get("feedback", step.feedback)
+    why = f"{step.agent.name} did not finish this step: {escalation.detail[:_TOLD]}"
+    told = {"note": why, "path": "", "hunk": "", "by": "Countersign", "round": step.round}
+    step.move(
+        StepState.READY,
+        data={"agent": version.agent.slug, "name": version.agent.name, "why": "reassigned"},
+        agent=version.agent,
+        version=version,
+        feedback=[*feedback, told],
+        available_at=Now(),
+        reason="",
+        # Granted to the agent before, on the scale of its limits.
+        extra_turns=0,
+        extra_seconds=0,
+        extra_tokens=0,
+    )
+
+
+def thinks_now(escalation: Escalation, task: Task, step: Step | None) -> bool:
+    """Take up a model that was configured since; tell whether a rehearsal became real thinking."""
+    model = settings.COUNTERSIGN_MODEL
+    again = escalation.choice in {Choice.RAISE_LIMIT_ONCE, Choice.RETRY_WITH_NOTE}
+    if not again or escalation.rule not in _MODEL_RULES or model in {task.model, "rehearsal"}:
+        return False
+    rehearsed, task.model = task.rehearsal, model
+    Task.objects.filter(pk=task.pk).update(model=model)
+    return rehearsed and step is not None and step.kind == StepKind.WORK
+
+
+def _told(step: Step, escalation: Escalation) -> dict[str, Any]:
+    if escalation.rule != Rule.CONFLICT:
+        return {}
+    return {"feedback": reconciling.told_of_conflict(step, escalation)}
+
+
+def _raise_limit(rule: Rule, task: Task, step: Step | None) -> None:
+    """Give once more what the task was given or, when the task has enough, what the step was.
+
+    Of a rule without such a counter the answered escalation itself is what its breaker counts.
+    """
+    if rule not in EXTRA:
+        return
+    limits, now = Limits.frozen(task.limits), meters.used(task)
+    trip = task_trip(limits, tokens=now.tokens, usd=now.usd, seconds=now.seconds)
+    if trip is not None and rule != Rule.MAX_TURNS:
+        more = trip.limit + trip.used
+        task.limits = {**task.limits, trip.name: more if trip.name == "usd" else int(more)}
+        Task.objects.filter(pk=task.pk).update(limits=task.limits)
+    elif step is not None:
+        extra, given = EXTRA[rule]
+        amount = getattr(step.version, given)
+        Step.objects.filter(pk=step.pk).update(**{extra: F(extra) + amount})

@@ -1,0 +1,71 @@
+"""What a person may choose: by the rule, the kind of step, and who else could do it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agents import planning
+from agents.lifecycle import StepKind, StepState
+from agents.models.tasks import Choice, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agents.models import AgentVersion, Escalation, Step
+
+# Where a step has a counter of its own, and what it was given of it.
+EXTRA = {
+    Rule.MAX_TURNS: ("extra_turns", "max_turns"),
+    Rule.WALL_CLOCK: ("extra_seconds", "max_seconds"),
+    Rule.BUDGET: ("extra_tokens", "max_tokens"),
+}
+_WORK = frozenset({StepKind.WORK, StepKind.ANSWER})
+_OF_STEPS = (Choice.REASSIGN, Choice.TAKE_OVER, Choice.GO_ON_WITHOUT)
+
+
+def options_for(rule: str, step: Step | None = None) -> tuple[Choice, ...]:
+    """Return what a person may choose when this rule tripped, at this step or at the task."""
+    raisable = (Choice.RAISE_LIMIT_ONCE,) if rule in EXTRA else ()
+    return (*raisable, Choice.RETRY_WITH_NOTE, *of_step(step), Choice.STOP)
+
+
+def completed(given: Iterable[str], rule: str, step: Step | None) -> list[str]:
+    """Return the options of an escalation: the given ones, and what fits the step in any case."""
+    if not (mine := [Choice(one) for one in given]):
+        return list(options_for(rule, step))
+    offers = {*mine, *of_step(step)}
+    return [choice for choice in Choice if choice in offers]
+
+
+def of_step(step: Step | None) -> tuple[Choice, ...]:
+    """Return the ways on that only an agent's own work has; reads rows."""
+    if step is None or step.kind not in _WORK:
+        return ()
+    possible = {
+        Choice.REASSIGN: bool(candidates(step)),
+        Choice.TAKE_OVER: True,
+        Choice.GO_ON_WITHOUT: _has_company(step),
+    }
+    return tuple(choice for choice in _OF_STEPS if possible[choice])
+
+
+def offered(escalation: Escalation) -> list[str]:
+    """Return which of an escalation's options can be chosen as things stand now."""
+    now = of_step(escalation.step)
+    return [one for one in escalation.options if one not in _OF_STEPS or one in now]
+
+
+def candidates(step: Step) -> list[AgentVersion]:
+    """Return who else may do this step: enabled specialists that the request allows."""
+    if step.kind != StepKind.WORK:
+        return []
+    found = planning.specialists(step.task).values()
+    return [version for version in found if version.agent_id != step.agent_id]
+
+
+def _has_company(step: Step) -> bool:
+    """Tell whether anything goes on without it: an asker, or other work to propose."""
+    if step.kind == StepKind.ANSWER:
+        return True
+    others = step.task.steps.filter(kind=StepKind.WORK).exclude(pk=step.pk)
+    return others.exclude(state=StepState.CANCELLED).exists()

@@ -1,0 +1,149 @@
+"""An escalation as the task page asks it: what happened, what is known of it, the ways on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agents import escalations
+from agents.models import ToolCall
+from agents.models.tasks import Choice, Rule
+from countersign.templatetags.console import amount, usd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from django.http import HttpRequest
+
+    from agents.models import AgentVersion, Escalation, Task
+
+_CALLS = 5
+_SHOWN = frozenset(
+    {"calls", "files", "last_calls", "plan", "problems", "result", "threshold", "observed"}
+    | {"usage", "used", "limit", "scope", "which", "rehearsal", "last_result"}
+)
+_HELP = {
+    Choice.RAISE_LIMIT_ONCE: "As much again as it was given, this once. It goes on from where it stopped.",
+    Choice.RETRY_WITH_NOTE: "The same agent tries again and reads your note first.",
+    Choice.REASSIGN: "Another agent begins with the same files and a fresh view.",
+    Choice.TAKE_OVER: "You hand in the result. The agents go on from it, and somebody else signs.",
+    Choice.GO_ON_WITHOUT: "The others go on. The proposal says that this part is missing, and why.",
+    Choice.STOP: "All agents stop. What they did is kept to look at; nothing is merged.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One choice of the form."""
+
+    value: str
+    label: str
+    help: str
+    chosen: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One open escalation on the page."""
+
+    escalation: Escalation
+    facts: list[tuple[str, str]]
+    calls: list[ToolCall]
+    files: list[str]
+    rest: dict[str, Any]
+    ways: list[Way]
+    candidates: list[AgentVersion]
+    draft: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def known(self) -> bool:
+        """Tell whether there is any evidence to show."""
+        return bool(self.facts or self.calls or self.files or self.rest)
+
+
+def questions_of(task: Task, found: list[Escalation], drafts: Mapping[str, Any]) -> list[Question]:
+    """Return the open escalations of a task as questions; `drafts` are refused answers."""
+    for escalation in found:
+        if escalation.step is not None:
+            escalation.step.task = task
+    return [_question(one, drafts.get(str(one.pk), {})) for one in found]
+
+
+def keep_draft(request: HttpRequest, pk: Any, answer: dict[str, str]) -> None:
+    """Keep a refused answer, with the field and the reason, until the page is shown again."""
+    request.session["answers"] = {str(pk): answer}
+
+
+def take_drafts(request: HttpRequest) -> dict[str, Any]:
+    """Return the refused answer that was just given, once."""
+    drafts: dict[str, Any] = request.session.pop("answers", {})
+    return drafts
+
+
+def _question(escalation: Escalation, draft: Mapping[str, str]) -> Question:
+    evidence = escalation.evidence if isinstance(escalation.evidence, dict) else {}
+    offered = escalations.offered(escalation)
+    chosen = draft.get("choice") or next(iter(offered), "")
+    step = escalation.step
+    return Question(
+        escalation=escalation,
+        facts=_facts(evidence),
+        calls=_calls(escalation, evidence),
+        files=[str(path) for path in _list(evidence, "files")],
+        rest={key: value for key, value in evidence.items() if key not in _SHOWN and value},
+        ways=[
+            Way(
+                value=one,
+                label=_label(escalation, Choice(one)),
+                help=_HELP[Choice(one)],
+                chosen=one == chosen,
+            )
+            for one in offered
+        ],
+        candidates=escalations.candidates(step) if step and Choice.REASSIGN in offered else [],
+        draft=draft,
+    )
+
+
+def _label(escalation: Escalation, choice: Choice) -> str:
+    if choice == Choice.RETRY_WITH_NOTE and escalation.rule == Rule.CONFLICT:
+        return "Let an agent bring the changes together"
+    return str(choice.label)
+
+
+def _facts(evidence: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the numbers of a trip: what was allowed against what was seen, then what was used."""
+    facts = []
+    if "threshold" in evidence:
+        facts += [("Allowed", str(evidence["threshold"])), ("Seen", str(evidence.get("observed")))]
+    if "limit" in evidence:
+        whose = "Limit of the task" if evidence.get("scope") == "task" else "Limit"
+        facts += [(whose, amount(evidence["limit"])), ("Used", amount(evidence.get("used")))]
+    usage = evidence.get("usage") or evidence.get("used")
+    if isinstance(usage, dict):
+        if "turns" in usage:
+            facts.append(("Turns", f"{usage['turns']} of {usage.get('max_turns', '?')}"))
+        facts += [("Tool calls", str(usage["tool_calls"]))] if usage.get("tool_calls") else []
+        facts += [("Tokens", amount(usage["tokens"]))] if usage.get("tokens") else []
+        facts += [("Cost", usd(usage["usd"]))] if usage.get("usd") else []
+    return facts
+
+
+def _calls(escalation: Escalation, evidence: dict[str, Any]) -> list[ToolCall]:
+    """Return the calls that made the rule trip or, of other rules, the last ones; oldest first."""
+    if escalation.step is None:
+        return []
+    rows = ToolCall.objects.filter(attempt__step=escalation.step_id)
+    named = [str(one) for one in _list(evidence, "calls")]
+    if named:
+        rows = rows.filter(pk__in=[one for one in named if _is_id(one)])
+    return list(rows.order_by("-started_at", "-pk")[:_CALLS])[::-1]
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 36 and text.count("-") == 4
+
+
+def _list(evidence: dict[str, Any], key: str) -> list[Any]:
+    found = evidence.get(key)
+    return found if isinstance(found, list) else []
