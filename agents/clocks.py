@@ -80,7 +80,7 @@ class Frozen(Func):
     was sealed is written anew. Holds that overlap count once. An agent's hold stops no person.
     """
 
-    output_field = DurationField()  # type: ignore[assignment]
+    output_field = DurationField()
     template = """(
         SELECT coalesce(sum(upper(span) - lower(span)), interval '0') FROM (
             SELECT unnest(range_agg(tstzrange(
@@ -96,11 +96,9 @@ class Frozen(Func):
         since = F(since) if isinstance(since, str) else since
         super().__init__(F(task), F(project), since)
 
-    def as_sql(  # type: ignore[override]
-        self, compiler: Any, connection: Any, **_: Any
-    ) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any, *_: Any, **__: Any) -> Any:
         """Fill the statement; `since` stands in it twice, and in the order of the text."""
         (task, a), (project, b), (since, c) = (
             compiler.compile(each) for each in self.get_source_expressions()
         )
-        return self.template % {"task": task, "project": project, "since": since}, [*c, *c, *a, *b]
+        return self.template % {"task": task, "project": project, "since": since}, (*c, *c, *a, *b)

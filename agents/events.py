@@ -71,17 +71,20 @@ def frame(event: Event) -> dict[str, Any]:
     }
 
 
-def announce(event: Event) -> None:
-    """Publish a committed event; a lost announcement is healed by replay from the rows."""
-    task = event.task
-    moved = {"task": str(task.pk), "number": task.number, "kind": event.kind, "seq": event.seq}
+def announce(*events: Event) -> None:
+    """Publish committed events; a lost announcement is healed by replay from the rows."""
     try:
         pipeline = _redis().pipeline(transaction=False)
-        pipeline.publish(channel(task.pk), json.dumps(frame(event)))
-        pipeline.publish(project_channel(task.project_id), json.dumps(moved))
+        for event in events:
+            task = event.task
+            moved = {"task": str(task.pk), "number": task.number, "kind": event.kind}
+            pipeline.publish(channel(task.pk), json.dumps(frame(event)))
+            told = json.dumps({**moved, "seq": event.seq})
+            pipeline.publish(project_channel(task.project_id), told)
         pipeline.execute()
     except redis.RedisError as error:
-        logger.warning("event %s/%s not announced: %s", task.pk, event.seq, error)
+        first = events[0]
+        logger.warning("%s events not announced (%s): %s", len(events), first.task_id, error)
 
 
 @cache

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from agents import escalations, meters
-from agents.events import Kind, announce
+from agents.events import Kind
 from agents.lifecycle import AttemptState, EscalationState, StepKind, StepState, TaskState
 from agents.models import AgentVersion, Attempt, Escalation, Event, Step, Task
 from agents.models.tasks import Choice, Rule
+from agents.recording import record_all
 
 if TYPE_CHECKING:
     import uuid
@@ -42,10 +41,9 @@ _FIRST_MOVE = {
 # The rows are locked by the caller, so the states are those that were read.
 _MOVE = """
 UPDATE agents_task task
-SET last_seq = last_seq + step.events, state = step.state,
-    started_at = coalesce(task.started_at, statement_timestamp())
-FROM unnest(%s::uuid[], %s::text[], %s::int[]) AS step(task_id, state, events)
-WHERE task.id = step.task_id RETURNING task.id, task.last_seq, task.started_at
+SET state = step.state, started_at = coalesce(task.started_at, statement_timestamp())
+FROM unnest(%s::uuid[], %s::text[]) AS step(task_id, state)
+WHERE task.id = step.task_id RETURNING task.id, task.started_at
 """
 
 
@@ -179,31 +177,21 @@ def _attempt(step: Step, before: Attempt | None, owner: str) -> Attempt:
 
 
 def _write_events(opened: list[Claimed]) -> None:
-    """Move tasks that begin a phase, and write the events of all, numbered under the tasks' locks."""
-    written: dict[uuid.UUID, list[Event]] = defaultdict(list)
-    tasks: dict[uuid.UUID, Task] = {}
-    now: dict[uuid.UUID, str] = {}
+    """Move tasks that begin a phase, and write the events of all."""
+    events: list[Event] = []
+    moved: dict[uuid.UUID, Task] = {}
     for one in opened:
         step, task = one.step, one.step.task
-        tasks[task.pk] = task
-        state = now.get(task.pk, task.state)
-        now[task.pk] = _FIRST_MOVE.get((StepKind(step.kind), TaskState(state)), TaskState(state))
-        if now[task.pk] != state:
-            moved = {"from": state, "state": now[task.pk]}
-            written[task.pk].append(Event(task=task, kind=Kind.TASK_STATE, data=moved))
-        started = Event(task=task, step=step, kind=Kind.STEP_STARTED, data=_facts(one))
-        written[task.pk].append(started)
+        if to := _FIRST_MOVE.get((StepKind(step.kind), TaskState(task.state))):
+            data = {"from": task.state, "state": to}
+            events.append(Event(task=task, kind=Kind.TASK_STATE, data=data))
+            task.state, moved[task.pk] = to, task
+        events.append(Event(task=task, step=step, kind=Kind.STEP_STARTED, data=_facts(one)))
     with connection.cursor() as cursor:
-        counts = [len(written[pk]) for pk in tasks]
-        cursor.execute(_MOVE, [list(tasks), [now[pk] for pk in tasks], counts])
-        for pk, last, started_at in cursor.fetchall():
-            tasks[pk].state, tasks[pk].last_seq = now[pk], last
-            tasks[pk].started_at = started_at
-            for seq, event in enumerate(written[pk], last - len(written[pk]) + 1):
-                event.seq = seq
-    events = Event.objects.bulk_create(event for pk in tasks for event in written[pk])
-    for event in events:
-        transaction.on_commit(partial(announce, event), robust=True)
+        cursor.execute(_MOVE, [list(moved), [task.state for task in moved.values()]])
+        for pk, started_at in cursor.fetchall():
+            moved[pk].started_at = started_at
+    record_all(events)
 
 
 def _facts(one: Claimed) -> dict[str, Any]:
