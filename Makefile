@@ -1,5 +1,6 @@
 # Countersign: `make up` runs it, `make test` tests it. Nothing outside this folder is changed,
-# except that `make test`, as root on Debian or Ubuntu, installs chromium and bubblewrap with apt.
+# except that `make test`, as root on Debian or Ubuntu, installs chromium, bubblewrap and
+# rabbitmq-server with apt.
 
 UV_VERSION := 0.13.9
 BIN := .venv/bin

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from celery import current_app
 
@@ -18,6 +19,7 @@ QUEUE = "steps"
 EFFECTS_TASK = "approvals.bell"
 EFFECTS_QUEUE = "effects"
 BELL_SECONDS = 30  # an older bell rings for work the poll has found long ago
+_CONFIRM_SECONDS = 5.0  # a RabbitMQ short of memory or disk takes nothing and says nothing
 _EXIT_SECONDS = 1.0  # a short-lived command waits this long for its last bells
 # A connection that a restarted broker has closed is noticed by the first try only.
 _AGAIN = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
@@ -82,8 +84,14 @@ def ring_effects() -> None:
     _effects.ring()
 
 
-def publish(task: str, queue: str, *, expires: float, arguments: tuple[str, ...] = ()) -> None:
+def publish(task: str, queue: str, *, expires: float, **options: Any) -> None:
     """Send one message now, trying twice; raises what the broker's client raises."""
     current_app.send_task(
-        task, arguments, queue=queue, expires=expires, retry=True, retry_policy=_AGAIN
+        task,
+        queue=queue,
+        expires=expires,
+        retry=True,
+        retry_policy=_AGAIN,
+        confirm_timeout=_CONFIRM_SECONDS,
+        **options,
     )

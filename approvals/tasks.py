@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import celeryd_after_setup, worker_shutdown, worker_shutting_down
 
+from agents import canary
 from approvals.dispatch import BELL_SECONDS, QUEUE, TASK
 from approvals.executor import Executor
 
@@ -22,18 +23,21 @@ def bell() -> None:
         executor.wake()
 
 
-@worker_ready.connect
-def _start(sender: Any = None, **_: Any) -> None:
+# Not `worker_ready`: that waits for the broker, and the executor finds its work without.
+@celeryd_after_setup.connect
+def _start(instance: Any = None, **_: Any) -> None:
     """Start the executor in the worker that consumes the effects queue, and in no other."""
-    if _running or QUEUE not in sender.app.amqp.queues.consume_from:
+    if _running or QUEUE not in instance.app.amqp.queues.consume_from:
         return
     executor = Executor()
     executor.start()
     _running.append(executor)
+    canary.start(instance.app, give_back=_wait_for_stop)
 
 
 @worker_shutting_down.connect
 def _ask_to_stop(**_: Any) -> None:
+    canary.stop()
     for executor in _running:
         executor.stop()
 

@@ -1,4 +1,4 @@
-"""Gets the machine ready for the tests: as root on Debian or Ubuntu, chromium and bubblewrap.
+"""Gets the machine ready for the tests: as root on Debian or Ubuntu, it installs what they need.
 
 Run before pytest by `make test`. Elsewhere nothing is installed; tests/report.py says at the
 end what was skipped and how to enable it.
@@ -10,9 +10,21 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-WANTED = {"chromium": ("chromium", "chromium-browser", "google-chrome"), "bubblewrap": ("bwrap",)}
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WANTED = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "bubblewrap": ("bwrap",),
+    "rabbitmq-server": ("rabbitmq-server",),
+}
+# Debian's own way to say that an installed package may not start its service: the tests start a
+# RabbitMQ of their own, and this machine must not get one that listens.
+POLICY = Path("/usr/sbin/policy-rc.d")
 LONGEST = 600  # seconds for everything apt does
 LOG = Path("tests/artifacts/apt.log")
 
@@ -25,7 +37,7 @@ def main() -> int:
     print(f"Installing {' and '.join(missing)} with apt-get for the tests.", flush=True)
     LOG.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with LOG.open("w") as log:
+        with no_service_starts(), LOG.open("w") as log:
             for command in (["update"], ["install", "--no-install-recommends", *missing]):
                 subprocess.run(
                     ["apt-get", "--quiet", "--yes", "-o", "DPkg::Lock::Timeout=120", *command],
@@ -39,6 +51,22 @@ def main() -> int:
     except (OSError, subprocess.SubprocessError) as error:
         print(f"That failed ({error}); its output is in {LOG}. The tests run without.")
     return 0
+
+
+@contextmanager
+def no_service_starts() -> Iterator[None]:
+    """Let packages be installed without starting services; a policy that is there stays."""
+    try:
+        with POLICY.open("x") as policy:
+            policy.write("#!/bin/sh\nexit 101\n")
+    except FileExistsError:
+        yield
+        return
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
 
 
 if __name__ == "__main__":

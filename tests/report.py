@@ -10,6 +10,8 @@ from functools import cache
 
 import pytest
 
+from tests.rabbitmq import rabbitmq_binary
+
 HOW = {
     "needs_chromium": (
         "a Chromium browser that starts headless",
@@ -19,6 +21,10 @@ HOW = {
         "a usable bubblewrap",
         "install bubblewrap and let it make user namespaces (see bwrap's own error message)",
     ),
+    "needs_rabbitmq": (
+        "RabbitMQ's own programs; its service need not run",
+        "install rabbitmq-server (its service may stay off), or run make test as root on Debian",
+    ),
 }
 
 
@@ -27,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    for marker, works in (("needs_chromium", chromium), ("needs_sandbox", sandbox)):
+    for marker, works in WORKS.items():
         if item.get_closest_marker(marker) and not works():
             pytest.skip(f"{marker}: there is no {HOW[marker][0].removeprefix('a ')} here")
 
@@ -91,3 +97,11 @@ def sandbox() -> bool:
     from agents.workspace.sandbox import available
 
     return available() == "bubblewrap"
+
+
+def rabbitmq() -> bool:
+    """Tell whether a RabbitMQ node of our own can be started here."""
+    return bool(rabbitmq_binary() and rabbitmq_binary("rabbitmqctl") and shutil.which("epmd"))
+
+
+WORKS = {"needs_chromium": chromium, "needs_sandbox": sandbox, "needs_rabbitmq": rabbitmq}

@@ -43,6 +43,30 @@ def database_settings(url: str) -> dict[str, Any]:
     }
 
 
+def kafka_options(url: str) -> dict[str, str]:
+    """Return librdkafka's options for a kafka:// or kafka+ssl:// URL, none for an empty one.
+
+    Its query may name any option, e.g. ?sasl.mechanisms=SCRAM-SHA-512&ssl.ca.location=/etc/ca.pem.
+    """
+    if not url:
+        return {}
+    parts = urlsplit(url)
+    servers = parts.netloc.rpartition("@")[2]
+    if parts.scheme not in {"kafka", "kafka+ssl"} or not servers:
+        raise ImproperlyConfigured(
+            "KAFKA_URL must look like kafka://host:9092,host:9092 or kafka+ssl://user:password@host, "
+            "but it does not. Correct or unset it."
+        )
+    security = "SSL" if parts.scheme == "kafka+ssl" else "PLAINTEXT"
+    options = {"bootstrap.servers": servers}
+    if parts.username:
+        security = f"SASL_{security}"
+        options["sasl.mechanisms"] = "PLAIN"
+        options["sasl.username"] = unquote(parts.username)
+        options["sasl.password"] = unquote(parts.password or "")
+    return {**options, "security.protocol": security, **dict(parse_qsl(parts.query))}
+
+
 def running_services(data_dir: Path) -> dict[str, str]:
     """Return the settings a running `manage.py up` left for commands beside it, else nothing."""
     try:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from csp.constants import NONE, SELF
+from kombu import Queue
 
-from countersign.connections import database_settings, local_secret, running_services
+from countersign.connections import (
+    database_settings,
+    kafka_options,
+    local_secret,
+    running_services,
+)
 from countersign.env import env_bool, env_int, env_list, env_text
 
 PACKAGE_DIR = Path(__file__).resolve().parent
@@ -30,6 +36,9 @@ CELERY_BROKER_URL = env_text("CELERY_BROKER_URL") or (
     REDIS_URL if _REDIS_URL else _RUNNING.get("CELERY_BROKER_URL", REDIS_URL)
 )
 
+# Where the event log is also sent; empty: nowhere. librdkafka's options.
+KAFKA_OPTIONS = kafka_options(env_text("KAFKA_URL"))
+
 # Which model does the thinking: "rehearsal", "openai:NAME", "anthropic:NAME" or "ollama:NAME".
 COUNTERSIGN_MODEL = env_text("COUNTERSIGN_MODEL", "rehearsal")
 COUNTERSIGN_EMBEDDER = env_text("COUNTERSIGN_EMBEDDER", "wordllama")
@@ -43,6 +52,7 @@ OLLAMA_BASE_URL = env_text("OLLAMA_BASE_URL", "http://127.0.0.1:11434/v1")
 LEASE_SECONDS = env_int("COUNTERSIGN_LEASE_SECONDS", 30)
 HEARTBEAT_SECONDS = env_int("COUNTERSIGN_HEARTBEAT_SECONDS", 10)
 DRAIN_SECONDS = env_int("COUNTERSIGN_DRAIN_SECONDS", 5)
+CANARY_SECONDS = env_int("COUNTERSIGN_CANARY_SECONDS", 10)
 STEPS_IN_FLIGHT = env_int("COUNTERSIGN_STEPS_IN_FLIGHT", 500)
 # Milliseconds between the words of a rehearsal, so that people see it live; 0 in tests.
 REHEARSAL_PACE_MS = env_int("COUNTERSIGN_REHEARSAL_PACE_MS", 20)
@@ -164,26 +174,35 @@ CHANNEL_LAYERS = {
 }
 
 # Celery carries doorbells only; the rows are the work (see agents/dispatch.py).
+_RABBITMQ = CELERY_BROKER_URL.startswith(("amqp", "pyamqp"))
+# Redis takes no notice of them. Bells may be lost; but classic queues are no longer mirrored.
+QUEUE_ARGUMENTS = {"x-queue-type": "quorum"} if _RABBITMQ else {}
+CELERY_TASK_QUEUES = [
+    Queue(name, routing_key=name, queue_arguments=dict(QUEUE_ARGUMENTS))
+    for name in ("steps", "effects")
+]
+CELERY_TASK_DEFAULT_QUEUE = "steps"
+CELERY_TASK_DEFAULT_EXCHANGE = "countersign"
+CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
-CELERY_TASK_DEFAULT_QUEUE = "steps"
-CELERY_TASK_CREATE_MISSING_QUEUES = True
+CELERY_WORKER_CONSUMER = "countersign.consumer:DoorbellConsumer"
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {
+    {"confirm_publish": True}
+    if _RABBITMQ
+    else {
         "visibility_timeout": 3600,
         "socket_timeout": 30,
         "socket_connect_timeout": 2,
         "socket_keepalive": True,
         "health_check_interval": 25,
     }
-    if CELERY_BROKER_URL.startswith("redis")
-    else {"confirm_publish": True}
 )
-CELERY_TASK_DEFAULT_QUEUE_TYPE = None if CELERY_BROKER_URL.startswith("redis") else "quorum"
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -213,13 +232,18 @@ SPECTACULAR_SETTINGS = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # bytes; the API's own limit is 64 KiB
 
+_LOG_LEVEL = env_text("COUNTERSIGN_LOG_LEVEL", "INFO")
+# Celery tells of each bell and canary three times at INFO.
+_BELLS_LEVEL = "WARNING" if _LOG_LEVEL == "INFO" else _LOG_LEVEL
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env_text("COUNTERSIGN_LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["stderr"], "level": _LOG_LEVEL},
     "loggers": {
+        "celery.app.trace": {"level": _BELLS_LEVEL},
+        "celery.worker.strategy": {"level": _BELLS_LEVEL},
         "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
         "mcp": {"level": "WARNING"},
