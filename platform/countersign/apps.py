@@ -8,7 +8,7 @@ from countersign.celery import app as celery_app  # noqa: F401
 
 
 class CountersignConfig(AppConfig):
-    """Commands, template tags and pages; owns no tables."""
+    """Commands, template tags and pages; its one table is the event sink's."""
 
     name = "countersign"
 

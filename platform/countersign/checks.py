@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
     from django.apps import AppConfig
 
+BROKERS = {"redis", "rediss", "amqp", "amqps", "pyamqp"}
 _LOCAL = {"localhost", "127.0.0.1", "[::1]"}
 
 
 def faults() -> list[CheckMessage]:
     """Return what is wrong with the settings alone; needs no app to be loaded."""
-    found = [*secret_key_is_long(None), *model_is_readable(None)]
+    found = [*secret_key_is_long(None), *model_is_readable(None), *broker_is_known(None)]
     return [message for message in found if message.level >= ERROR]
 
 
@@ -52,6 +53,24 @@ def model_is_readable(
             f"COUNTERSIGN_MODEL is {model!r}, which names no model.",
             hint="set rehearsal, openai:NAME, anthropic:NAME or ollama:NAME.",
             id="countersign.E002",
+        )
+    ]
+
+
+@register
+def broker_is_known(app_configs: Sequence[AppConfig] | None, **options: Any) -> list[CheckMessage]:
+    """Refuse a broker nobody has tried: Celery on Kafka acknowledges what it has not done."""
+    scheme = settings.CELERY_BROKER_URL.partition("://")[0]
+    if scheme in BROKERS or settings.CELERY_BROKER_URL == settings.REDIS_URL:
+        return []
+    return [
+        Error(
+            f"CELERY_BROKER_URL begins with {scheme}:, which is no broker Countersign knows.",
+            hint=(
+                "correct CELERY_BROKER_URL to redis://… or amqp://…, or unset it to use Redis; "
+                "Kafka takes the event log, by KAFKA_URL."
+            ),
+            id="countersign.E004",
         )
     ]
 

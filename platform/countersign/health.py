@@ -12,7 +12,6 @@ from django.db import DatabaseError, connection
 from django.http import JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from kombu.exceptions import OperationalError
 
 from countersign.celery import app
 
@@ -74,7 +73,7 @@ def _broker_answers() -> bool:
     try:
         with app.connection_for_write() as broker:
             broker.ensure_connection(max_retries=1, interval_start=0, timeout=2)
-    except (OperationalError, OSError) as error:
+    except Exception as error:  # noqa: BLE001  # whatever the broker's client raises
         logger.warning("not ready: broker: %s", error)
         return False
     return True
@@ -83,9 +82,14 @@ def _broker_answers() -> bool:
 def workers_alive() -> dict[str, bool]:
     """Tell of each kind of worker whether at least one was heard of lately."""
     try:
-        return {kind: _heard_of(kind) for kind in WORKER_KINDS}
+        return {kind: _heard_of(kind) for kind in _kinds()}
     except (redis.RedisError, OSError):
-        return dict.fromkeys(WORKER_KINDS, False)
+        return dict.fromkeys(_kinds(), False)
+
+
+def _kinds() -> tuple[str, ...]:
+    """Return the kinds there should be; a Kafka that is away makes none of them missing."""
+    return (*WORKER_KINDS, "sink") if settings.KAFKA_OPTIONS else WORKER_KINDS
 
 
 def _heard_of(kind: str) -> bool:

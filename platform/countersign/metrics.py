@@ -17,6 +17,8 @@ from agents.models import Escalation, Step, Task
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import Approval, Effect
 from countersign.health import workers_alive
+from countersign.models import SinkCursor
+from countersign.sink.eventlog import behind
 
 if TYPE_CHECKING:
     from django.db import models
@@ -40,6 +42,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     try:
         for name, model, states in _BY_STATE:
             _count(registry, name, model, states)
+        _count_behind(registry)
     except DatabaseError:
         return HttpResponse(
             "The database does not answer.\n", status=503, content_type="text/plain"
@@ -53,6 +56,17 @@ def metrics(request: HttpRequest) -> HttpResponse:
     for kind, here in workers_alive().items():
         workers.labels(kind).set(here)
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _count_behind(registry: CollectorRegistry) -> None:
+    gauge = Gauge(
+        "countersign_events_behind",
+        "Events not yet known to be in the sink; 100000 or more count as 100000.",
+        ["sink"],
+        registry=registry,
+    )
+    for cursor in SinkCursor.objects.all():
+        gauge.labels(cursor.name).set(behind(cursor))
 
 
 def _count(

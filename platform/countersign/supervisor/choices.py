@@ -9,10 +9,13 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 from countersign.env import env_int, env_list, env_text
+
+_MOST_WORKERS = 64  # on one machine; each takes about 100 MB and a handful of connections
 
 
 class SetupError(Exception):
@@ -29,14 +32,22 @@ class Choices:
     database_url: str
     database_url_agents: str
     database_url_effects: str
+    database_url_sink: str
     redis_url: str
     broker_url: str
+    kafka_url: str
     drain_seconds: int
+    agent_workers: int
 
     @property
     def logs(self) -> Path:
         """The folder of the children's logs."""
         return self.data_dir / "logs"
+
+    @property
+    def kafka_servers(self) -> str:
+        """Return where the events are also sent, as it may be shown: without a password."""
+        return urlsplit(self.kafka_url).netloc.rpartition("@")[2]
 
 
 def read_choices() -> Choices:
@@ -49,9 +60,12 @@ def read_choices() -> Choices:
             database_url=env_text("DATABASE_URL"),
             database_url_agents=env_text("DATABASE_URL_AGENTS"),
             database_url_effects=env_text("DATABASE_URL_EFFECTS"),
+            database_url_sink=env_text("DATABASE_URL_SINK"),
             redis_url=env_text("REDIS_URL"),
             broker_url=env_text("CELERY_BROKER_URL"),
+            kafka_url=env_text("KAFKA_URL"),
             drain_seconds=env_int("COUNTERSIGN_DRAIN_SECONDS", 5),
+            agent_workers=_agent_workers(),
         )
     except ImproperlyConfigured as error:
         raise SetupError(str(error)) from error
@@ -114,6 +128,15 @@ def _port() -> int:
     if not 0 <= port <= 65_535:
         raise SetupError(f"COUNTERSIGN_PORT must be 0 to 65535, but it is {port}; correct it.")
     return port
+
+
+def _agent_workers() -> int:
+    count = env_int("COUNTERSIGN_AGENT_WORKERS", 1)
+    if not 1 <= count <= _MOST_WORKERS:
+        raise SetupError(
+            f"COUNTERSIGN_AGENT_WORKERS must be 1 to {_MOST_WORKERS}, but it is {count}; correct it."
+        )
+    return count
 
 
 def _host_header() -> str:

@@ -122,7 +122,7 @@ class Supervisor:
         for child in self.parts.workers(self.listener.fileno()):
             self.crew.add(child)
         self._until(self._web_ready, "the web server and the workers")
-        return facts
+        return {**facts, "kafka": self.choices.kafka_servers}
 
     def _check_given(self) -> None:
         """Ask the services the environment names, before anything is made that needs them."""

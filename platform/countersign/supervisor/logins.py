@@ -1,4 +1,5 @@
-"""Which database login may write what: the web decides, agents work, effects carry out.
+"""Which database login may write what: the web decides, agents work, effects carry out, and the
+sink reads events and notes how far it got.
 
 Only the owner alters tables; nobody else changes or empties the audit log, or removes an event.
 Granted again at every start, so that tables of new migrations are covered.
@@ -46,6 +47,7 @@ WEB = Login(
         ("approvals_signature", ("SELECT", "INSERT")),
         ("agents_event", ("SELECT", "INSERT")),
         ("django_migrations", ("SELECT",)),
+        ("countersign_sinkcursor", ("SELECT",)),
         ("*", ("SELECT", *WRITE)),
     ),
 )
@@ -76,7 +78,14 @@ EFFECTS = Login(
         ("*", ("SELECT",)),
     ),
 )
-LOGINS = (WEB, AGENTS, EFFECTS)
+SINK = Login(
+    name="sink",
+    rights=(
+        *((table, ("SELECT",)) for table in ("agents_event", "agents_task", "projects_project")),
+        ("countersign_sinkcursor", ("SELECT", "INSERT", "UPDATE")),
+    ),
+)
+LOGINS = (WEB, AGENTS, EFFECTS, SINK)
 
 
 def role_name(login: Login) -> str:

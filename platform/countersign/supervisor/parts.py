@@ -23,8 +23,10 @@ _SERVICE_SETTINGS = (
     "DATABASE_URL",
     "DATABASE_URL_AGENTS",
     "DATABASE_URL_EFFECTS",
+    "DATABASE_URL_SINK",
     "REDIS_URL",
     "CELERY_BROKER_URL",
+    "KAFKA_URL",
     "COUNTERSIGN_DATA_DIR",
     "COUNTERSIGN_PORT",
 )
@@ -33,10 +35,10 @@ _WEB = (
     *("--ws", "websockets-sansio", "--ws-per-message-deflate", "false"),
     *("--no-access-log", "--timeout-graceful-shutdown", "5"),
 )
-_WORKER = (
-    *("celery", "-A", "countersign", "worker", "-P", "threads", "--loglevel", "INFO"),
-    *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-)
+_WORKER = ("celery", "-A", "countersign", "worker", "-P", "threads", "--loglevel", "INFO")
+_SINK = ("django", "publish_events")
+# The agents need not know where the log goes; the web tells whether it gets there.
+_KNOW_OF_KAFKA = ("web", "sink")
 
 
 class Parts:
@@ -52,7 +54,7 @@ class Parts:
             log = choices.logs / "postgres.log"
             self.postgres = Postgres(folder=choices.data_dir, log=log)
             self.passwords = {
-                login: secrets.token_urlsafe(32) for login in ("web", "agents", "effects")
+                login: secrets.token_urlsafe(32) for login in ("web", "agents", "effects", "sink")
             }
         if not choices.redis_url:
             self.redis = redis_server.choose(choices.data_dir, choices.logs / "redis.log")
@@ -90,11 +92,13 @@ class Parts:
         return all(part.ready() for part in (self.postgres, self.redis) if part)
 
     def workers(self, listener: int) -> list[Child]:
-        """Return the web server and the workers."""
+        """Return the web server and the workers; the first agent worker is called `agents`."""
+        web = (*_WEB, "--fd", str(listener))
         return [
-            self._child("web", "web server", (*_WEB, "--fd", str(listener)), keep_open=(listener,)),
-            self._worker("agents", "agent worker", queue="steps", threads=2),
-            self._worker("effects", "effects worker", queue="effects", threads=1),
+            self._child("web", "web server", web, login="web", keep_open=(listener,)),
+            *(self._agent_worker(number) for number in range(1, self.choices.agent_workers + 1)),
+            self._worker("effects", "effects worker", login="effects", queue="effects", threads=1),
+            *self._sinks(),
         ]
 
     def reach(self) -> dict[str, str]:
@@ -118,6 +122,8 @@ class Parts:
         env.setdefault("DJANGO_SETTINGS_MODULE", "countersign.settings")
         # Threads would each get their own arena, and keep it: tens of MB for nothing.
         env.setdefault("MALLOC_ARENA_MAX", "2")
+        if login in _KNOW_OF_KAFKA and self.choices.kafka_url:
+            env["KAFKA_URL"] = self.choices.kafka_url
         return env | self._database_for(login)
 
     def _database_for(self, login: str) -> dict[str, str]:
@@ -127,6 +133,7 @@ class Parts:
         named = {
             "DATABASE_URL_AGENTS": self.choices.database_url_agents,
             "DATABASE_URL_EFFECTS": self.choices.database_url_effects,
+            "DATABASE_URL_SINK": self.choices.database_url_sink,
         }
         if not login:  # it has to give them their rights
             return {name: url for name, url in named.items() if url}
@@ -140,18 +147,35 @@ class Parts:
             folders.append(_PACKAGES.parent)
         return [*map(str, folders), *filter(None, [env.get("PYTHONPATH")])]
 
-    def _worker(self, name: str, title: str, *, queue: str, threads: int) -> Child:
+    def _agent_worker(self, number: int) -> Child:
+        name, title = ("agents", "agent worker")
+        if number > 1:
+            name, title = f"{name}-{number}", f"{title} {number}"
+        return self._worker(name, title, login="agents", queue="steps", threads=2)
+
+    def _sinks(self) -> list[Child]:
+        if not self.choices.kafka_url:
+            return []
+        return [self._child("sink", "event sink", _SINK, login="sink")]
+
+    def _worker(self, name: str, title: str, *, login: str, queue: str, threads: int) -> Child:
         own = ("-Q", queue, "-c", str(threads), "-n", f"{name}@%h")
-        return self._child(name, title, (*_WORKER, *own))
+        return self._child(name, title, (*_WORKER, *own), login=login)
 
     def _child(
-        self, name: str, title: str, module: tuple[str, ...], *, keep_open: tuple[int, ...] = ()
+        self,
+        name: str,
+        title: str,
+        module: tuple[str, ...],
+        *,
+        login: str,
+        keep_open: tuple[int, ...] = (),
     ) -> Child:
         return Child(
             name=name,
             title=title,
             command=[sys.executable, "-m", *module],
             log=self.choices.logs / f"{name}.log",
-            env=self.environment(name),
+            env=self.environment(login),
             keep_open=keep_open,
         )

@@ -22,7 +22,11 @@ from countersign.supervisor.services import first_line
 
 logger = logging.getLogger(__name__)
 
-LOGIN_SETTINGS = {"agents": "DATABASE_URL_AGENTS", "effects": "DATABASE_URL_EFFECTS"}
+LOGIN_SETTINGS = {
+    "agents": "DATABASE_URL_AGENTS",
+    "effects": "DATABASE_URL_EFFECTS",
+    "sink": "DATABASE_URL_SINK",
+}
 
 
 def main() -> int:
@@ -85,7 +89,7 @@ def _grant(passwords: dict[str, str]) -> None:
     except DatabaseError as error:
         raise SetupError(
             f"The database logins could not be given their rights ({first_line(error)}); name "
-            "existing logins in DATABASE_URL_AGENTS and DATABASE_URL_EFFECTS, or unset both."
+            "existing logins in DATABASE_URL_AGENTS, _EFFECTS and _SINK, or unset them."
         ) from error
 
 

@@ -73,6 +73,8 @@ def show(
     table.add_row("Open", Text(url, style="bold underline"))
     table.add_row("Model", _model(facts["model"]))
     table.add_row("Checks", Text(f"run {_CHECKS_RUN[facts['sandbox']]}"))
+    if facts.get("kafka"):
+        table.add_row("Events", Text(f"also sent to Kafka at {facts['kafka']}"))
     table.add_row("Data", Text(str(data_dir)))
     if data_owner:
         table.add_row(
