@@ -6,14 +6,16 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from agents.finishing import settle
-from agents.messages import Answer, Question
-from agents.models import Delegation, ToolCall
+from agents.messages import Answer, ExtraStep, Question, StepResult
+from agents.models import Delegation, Step, ToolCall
 from agents.runtime.claims import claim
 from agents.runtime.contract import Asked, Finished
+from tests import console_fixtures
 
 if TYPE_CHECKING:
-    from agents.models import Attempt
+    from agents.models import Attempt, Task
     from agents.runtime.claims import Claimed
+    from projects.models import Project, User
 
 GOAL = "Find out how refunds are rounded."
 
@@ -56,3 +58,24 @@ def answered(delegation: Delegation, status: str = "answered", text: str = "Half
     attempt = claim_step(delegation.answerer.key).attempt
     assert settle(attempt, Finished(Answer(status=status, answer=text)))
     return claim_step(delegation.asker.key).attempt
+
+
+def asking_task(project: Project, requester: User) -> Task:
+    """Return a task with an answered question, an open one and an extra step, as screens show it."""
+    task = console_fixtures.make_task(project, requester, state="working")
+    steps = console_fixtures.make_team(task, tester="leased", writer="leased", aggregator="waiting")
+    Step.objects.filter(pk=steps["aggregator"].pk).update(waits=2)
+    note = ExtraStep(
+        id="note-change",
+        agent="coder",
+        title="Correct the help text of the command line",
+        instructions="It still says that tax is rounded per line.",
+    )
+    done = StepResult(status="done", summary="The page says half even.", extra_steps=[note])
+    assert settle(steps["writer"].attempts.get(), Finished(done), result_commit="c" * 40)
+    question = asked(steps["tester"].attempts.get(), agent="coder", goal=GOAL)
+    again = answered(question, text="Half up, per line: see billing/refunds.py.")
+    asked(again, agent="tech-writer", goal="Know which rule the handbook promises for credit notes")
+    claim("worker-a", limit=50)
+    task.refresh_from_db()
+    return task

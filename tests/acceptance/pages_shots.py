@@ -34,6 +34,7 @@ def prepare() -> dict[str, str]:
     call_command("migrate", verbosity=0)
     from projects.models import Project
     from tests import console_fixtures as fixtures
+    from tests.delegation_fixtures import asking_task
 
     project = Project.objects.create(slug="acme", name="acme/billing", repository="/nowhere.git")
     people = _people(project)
@@ -52,11 +53,13 @@ def prepare() -> dict[str, str]:
     round_2 = _send_back(sent_back, dana)
     rejected = _rejected(project, mira, dana)
     priced = _priced(project, mira)
+    asking = asking_task(project, mira)
     return {
         "new": "/new",
         "tasks": "/tasks",
         "task": f"/tasks/T-{running.task.number}",
         "task-list": f"/tasks/T-{running.task.number}?view=list&tab=events",
+        "task-asking": f"/tasks/T-{asking.number}",
         "task-stopped": f"/tasks/T-{stopped.task.number}",
         "task-blocked": f"/tasks/T-{blocked.task.number}",
         "inbox": "/inbox",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from agents.models import Event
 
-_SHOWN_ARGUMENTS = ("path", "pattern", "query", "text", "glob", "command")
+_SHOWN_ARGUMENTS = ("path", "pattern", "query", "text", "glob", "command", "goal")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,22 @@ def _planned(data: dict[str, Any]) -> Said:
     count = len(steps) if isinstance(steps, list) else steps
     text = f"Split into {count} sub-tasks" if count not in {None, 1} else "One sub-task"
     return Said(text=text, icon="split")
+
+
+def _added(data: dict[str, Any]) -> Said:
+    return Said(text="Step added", detail=_text(data, "title"), icon="split")
+
+
+def _asked(data: dict[str, Any]) -> Said:
+    name = _text(data, "name", "another agent")
+    return Said(text=f"Asked {name}", detail=_text(data, "question"), icon="circle-help")
+
+
+def _answered(data: dict[str, Any]) -> Said:
+    name = _text(data, "name", "The other agent")
+    said = data.get("status") == "answered"
+    text, tone = (f"{name} answered", "ok") if said else (f"{name} could not say", "warn")
+    return Said(text=text, detail=_text(data, "answer"), tone=tone, icon="circle-help")
 
 
 def _step_state(data: dict[str, Any]) -> Said:
@@ -202,12 +218,15 @@ _WORDS: dict[str, Callable[[dict[str, Any]], Said]] = {
     Kind.TASK_SUBMITTED: _submitted,
     Kind.TASK_STATE: _task_state,
     Kind.TASK_PLANNED: _planned,
+    Kind.STEP_ADDED: _added,
     Kind.STEP_STATE: _step_state,
     Kind.STEP_STARTED: _step_started,
     Kind.MESSAGE: _message,
     Kind.TOOL_STARTED: _tool_started,
     Kind.TOOL_FINISHED: _tool_finished,
     Kind.STEP_FINISHED: _step_finished,
+    Kind.DELEGATION_ASKED: _asked,
+    Kind.DELEGATION_ANSWERED: _answered,
     Kind.MEMORY_RECALLED: _recalled,
     Kind.LIMIT_WARNED: _limit,
     Kind.ESCALATION_RAISED: _raised,

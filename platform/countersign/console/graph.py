@@ -31,6 +31,9 @@ _SIGN_OFF = {
 }
 
 
+_NODES: dict[str, str] = {StepKind.WORK: "node-work", StepKind.ANSWER: "node-work node-answer"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Node:
     """One box of the run."""
@@ -52,7 +55,7 @@ class Node:
     def css(self) -> str:
         """The classes that say how it stands."""
         stands = "node-active" if self.active else "" if self.began else "node-idle"
-        work = "node-work" if self.step and self.step.kind == StepKind.WORK else ""
+        work = _NODES.get(self.step.kind, "") if self.step else ""
         return " ".join(filter(None, [work, stands, f"node-{self.look.tone}"]))
 
 
@@ -87,13 +90,14 @@ def graph_of(
     """Return the run of one round; `steps` are those of the round and the route step."""
     route = [step for step in steps if step.kind == StepKind.ROUTE][-1:]
     work = [step for step in steps if step.kind == StepKind.WORK]
+    answers = [step for step in steps if step.kind == StepKind.ANSWER]
     assemble = [step for step in steps if step.kind == StepKind.ASSEMBLE][-1:]
     columns: list[tuple[str, list[Node | None]]] = [
         ("narrow", [_node(step, attempts, seconds) for step in route])
     ]
     columns += [
         ("wide", [_node(step, attempts, seconds) if step else None for step in level])
-        for level in _levels(work)
+        for level in _levels(work, answers)
     ] or [("wide", [_unplanned()])]
     columns.append(("wide", [_node(step, attempts, seconds) for step in assemble] or [_assembly()]))
     columns.append(("narrow", [_sign_off(task, approval, signers)]))
@@ -104,8 +108,11 @@ def graph_of(
     return graph
 
 
-def _levels(work: Sequence[Step]) -> list[list[Step | None]]:
-    """Return the steps by dependency depth; a step lies in the lane of what it needs first."""
+def _levels(work: Sequence[Step], answers: Sequence[Step]) -> list[list[Step | None]]:
+    """Return the steps by dependency depth; a step lies in the lane of what it needs first.
+
+    An answer lies below who asked for it.
+    """
     ids = {step.pk for step in work}
     needs = {
         step.pk: [row.needs_id for row in step.dependencies.all() if row.needs_id in ids]
@@ -123,11 +130,18 @@ def _levels(work: Sequence[Step]) -> list[list[Step | None]]:
             wanted += 1
         lanes[step.pk] = wanted
         taken.add((depth[step.pk], wanted))
+    for step in answers:
+        depth[step.pk] = depth.get(step.asked_by_id, 0)
+        wanted = 1 + lanes.get(step.asked_by_id, -1)
+        while (depth[step.pk], wanted) in taken:
+            wanted += 1
+        lanes[step.pk] = wanted
+        taken.add((depth[step.pk], wanted))
     rows = 1 + max(lanes.values(), default=0)
     levels: list[list[Step | None]] = [
         [None] * rows for _ in range(1 + max(depth.values(), default=-1))
     ]
-    for step in work:
+    for step in (*work, *answers):
         levels[depth[step.pk]][lanes[step.pk]] = step
     return levels
 
@@ -143,7 +157,7 @@ def _node(step: Step, attempts: dict[object, Attempt], seconds: dict[object, flo
     return Node(
         key=str(step.pk),
         name=step.agent.name,
-        title=step.title,
+        title=looks.title_of(step),
         look=look,
         note=", ".join(notes),
         agent=step.agent,
@@ -158,10 +172,14 @@ def _step_word(step: Step, attempt: Attempt | None) -> str:
     if step.state == StepState.LEASED and attempt is not None:
         return f"turn {min(attempt.turns + 1, step.max_turns)} of {step.max_turns}"
     if step.state == StepState.WAITING:
-        needs = [short_name(row.needs.agent.name) for row in step.dependencies.all()]
+        every = [row.needs for row in step.dependencies.all()]
+        open_ = [need for need in every if need.state != StepState.DONE and not need.left_out]
+        needs = [short_name(need.agent.name) for need in open_]
         if len(needs) > 2:
             return f"waits for {len(needs)} steps"
         return f"waits for {', '.join(dict.fromkeys(needs))}" if needs else "waits"
+    if step.kind == StepKind.ANSWER and step.state == StepState.DONE:
+        return "answered" if (step.result or {}).get("status") == "answered" else "could not say"
     return looks.of_step(step).word.lower()
 
 
@@ -227,7 +245,21 @@ def _edges(graph: Graph, steps: Sequence[Step]) -> list[Edge]:
         path = f"M{x1:.2f} {y1:.2f}C{middle:.2f} {y1:.2f} {middle:.2f} {y2:.2f} {x2:.2f} {y2:.2f}"
         tone = "run" if start.done and end.active else "ok" if start.done and end.began else "idle"
         edges.append(Edge(path=path, tone=tone))
+    edges += [_question(places, step) for step in steps if _is_drawn(places, step)]
     return edges
+
+
+def _is_drawn(places: dict[str, tuple[float, float, float]], step: Step) -> bool:
+    both = {str(step.pk), str(step.asked_by_id)} <= places.keys()
+    return step.kind == StepKind.ANSWER and both
+
+
+def _question(places: dict[str, tuple[float, float, float]], step: Step) -> Edge:
+    """Return the line from who asked down to who answers; boxes lie on top of it."""
+    (left, right, above), (_, _, below) = places[str(step.asked_by_id)], places[str(step.pk)]
+    x = left + (right - left) / 5
+    tone = {StepState.DONE: "ok", StepState.LEASED: "run"}.get(StepState(step.state), "idle")
+    return Edge(path=f"M{x:.2f} {above:.2f}V{below:.2f}", tone=tone)
 
 
 def _places(graph: Graph) -> dict[str, tuple[float, float, float]]:

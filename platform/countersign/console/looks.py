@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agents.lifecycle import StepState, TaskState
+from agents.lifecycle import StepKind, StepState, TaskState
 from approvals.lifecycle import ApprovalState, EffectState
 
 if TYPE_CHECKING:
@@ -87,6 +87,16 @@ def of_task(task: Task, *, word: str = "") -> Look:
 def of_step(step: Step, *, word: str = "") -> Look:
     """Return the look of a step."""
     return _worded(_STEP[StepState(step.state)], word)
+
+
+def title_of(step: Step) -> str:
+    """Return what a step does, and who asked for it when that was another step."""
+    if step.asked_by is None:
+        return step.title
+    who = step.asked_by.agent.name
+    if step.kind == StepKind.ANSWER:
+        return f"Answers {who}: {step.title}"
+    return f"{step.title} (added by {who})"
 
 
 def of_approval(approval: Approval, *, word: str = "") -> Look:

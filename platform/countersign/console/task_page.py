@@ -48,8 +48,6 @@ def context_of(
     proposal = Proposal.objects.filter(task=task).order_by("round", "version").last()
     effect = sentences.last_effect(task)
     focus = _focus(shown, query.get("agent"))
-    escalations = list(sentences.open_escalations(task))
-    may_act = user.pk == task.requester_id or is_lead(user, task.project)
     return {
         "here": "tasks",
         "task": task,
@@ -76,13 +74,22 @@ def context_of(
         "checks": checks_of(proposal.checks) if proposal and proposal.checks else None,
         "lessons": lessons_of(task),
         "lesson_from_here": _lesson_from(task),
-        "questions": questions.questions_of(task, escalations, drafts or {}),
-        "sent_again": {s.pk for s in steps if may_reopen(task, s)} if may_act else set(),
-        "no_model": bool(escalations) and settings.COUNTERSIGN_MODEL == "rehearsal",
+        **_acts(task, user, steps, drafts or {}),
         "signers": signers_of(task),
         "may_sign": may_sign(task, user),
-        "may_act": may_act,
         "now": timezone.now(),
+    }
+
+
+def _acts(task: Task, user: User, steps: list[Step], drafts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what this person may do about the task, and what they are asked."""
+    escalations = list(sentences.open_escalations(task))
+    may_act = user.pk == task.requester_id or is_lead(user, task.project)
+    return {
+        "may_act": may_act,
+        "questions": questions.questions_of(task, escalations, drafts),
+        "sent_again": {s.pk for s in steps if may_reopen(task, s)} if may_act else set(),
+        "no_model": bool(escalations) and settings.COUNTERSIGN_MODEL == "rehearsal",
     }
 
 
@@ -151,7 +158,7 @@ def _lesson_from(task: Task) -> Memory | None:
 def _steps(task: Task) -> list[Step]:
     return list(
         Step.objects.filter(task=task)
-        .select_related("agent", "version")
+        .select_related("agent", "version", "asked_by__agent")
         .prefetch_related("dependencies__needs__agent")
         .order_by("round", "id")
     )

@@ -113,7 +113,7 @@ def _ended(attempt: Attempt) -> datetime:
 def _step_row(step: Step, tries: Sequence[Attempt], axis: Axis) -> Row:
     look = looks.of_step(step)
     tone = look.tone if step.state in {StepState.FAILED, StepState.BLOCKED} else ""
-    text = step.title if step.kind != StepKind.ROUTE else "Plan the work"
+    text = looks.title_of(step) if step.kind != StepKind.ROUTE else "Plan the work"
     return Row(
         key=f"step-{step.pk}",
         at=step.started_at or step.created_at,

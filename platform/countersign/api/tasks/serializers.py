@@ -176,7 +176,14 @@ class StepShape(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     round = serializers.IntegerField()
     key = serializers.CharField()
-    kind = serializers.CharField()
+    kind = serializers.CharField(
+        help_text="route, work, assemble or, for a question of another agent, answer."
+    )
+    asked_by = serializers.UUIDField(
+        source="asked_by_id",
+        allow_null=True,
+        help_text="The step that asked this question or added this step; null: the plan.",
+    )
     agent = serializers.CharField(source="agent.slug")
     title = serializers.CharField()
     state = serializers.CharField()
