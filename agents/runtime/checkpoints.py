@@ -25,6 +25,7 @@ from pydantic_ai.messages import (
 )
 
 from agents import meters
+from agents.breakers import reserving
 from agents.events import Kind
 from agents.lifecycle import AttemptState, StepState, ToolCallState
 from agents.limits import warns
@@ -81,6 +82,7 @@ class Outlook:
     trip: Trip | None  # a limit of the whole task
     notes: tuple[str, ...]  # what people wrote since
     seen_seq: int
+    reserved: reserving.Reserved | reserving.Refused | None = None  # None: a rehearsal calls nobody
 
 
 @contextmanager
@@ -119,13 +121,32 @@ def _made(chain: tuple[uuid.UUID, ...]) -> int:
     return rows.exclude(state=ToolCallState.REFUSED).count()
 
 
-def look(work: Work, progress: Progress) -> Outlook:
-    """Return what happened to the task since the last turn; raises Halted when the step is lost."""
+def look(work: Work, progress: Progress, call: reserving.Asking | None = None) -> Outlook:
+    """Return what happened to the task since the last turn, and reserve what `call` may cost.
+
+    Raises Halted when the step is lost. Locks the task: the reservations of its steps are one sum.
+    """
+    reserved = None
     with leased(work):
-        task = Task.objects.get(pk=work.step.task_id)
+        task = Task.objects.select_for_update(no_key=True).get(pk=work.step.task_id)
         notes, seen = _notes(work, progress.seen_seq)
+        trip = meters.check(task)
+        if call is not None and trip is None:
+            reserved = reserving.reserve(work.attempt, task, _own(work, progress), call)
     failpoint("turn.begun")
-    return Outlook(trip=meters.check(task), notes=notes, seen_seq=seen)
+    return Outlook(trip=trip, notes=notes, seen_seq=seen, reserved=reserved)
+
+
+def _own(work: Work, progress: Progress) -> reserving.Own:
+    version, extra = work.step.version, work.step.extra_tokens
+    # Tokens granted by a person bring the same share of money.
+    more = 1 + Decimal(extra) / max(1, version.max_tokens)
+    return reserving.Own(
+        tokens=progress.tokens,
+        max_tokens=version.max_tokens + extra,
+        usd=progress.usd,
+        max_usd=None if version.max_usd is None else version.max_usd * more,
+    )
 
 
 def save(work: Work, progress: Progress, turn: Turn) -> None:
@@ -135,7 +156,7 @@ def save(work: Work, progress: Progress, turn: Turn) -> None:
     used |= {"output_tokens": F("output_tokens") + turn.output_tokens, "usd": F("usd") + usd}
     with leased(work):
         kept = {"checkpoint": _dump(turn.messages), "turns": progress.turns + 1}
-        kept |= {"seen_seq": progress.seen_seq, "model": turn.model}
+        kept |= {"seen_seq": progress.seen_seq, "model": turn.model, **reserving.SETTLED}
         Attempt.objects.filter(pk=work.attempt.pk).update(**kept, **used)
         Task.objects.filter(pk=work.step.task_id).update(
             model_calls=F("model_calls") + int(turn.paid), **used

@@ -168,6 +168,7 @@ class TryAgain:
     reason: str
     after_seconds: float = 0.0  # 0: the runtime's own backoff
     rule: Rule = Rule.MODEL_UNREACHABLE
+    counts: bool = True  # False: nothing was tried, it only waits
 
 
 @dataclass(frozen=True)

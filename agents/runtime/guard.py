@@ -15,10 +15,12 @@ from pydantic_ai.messages import ModelResponse, TextPart, ThinkingPart, ToolCall
 
 from agents.breakers.calls import PLATFORM, Tripped, Warned
 from agents.breakers.fingerprints import of_error
+from agents.breakers.reserving import Refused
 from agents.limits import attempt_trip
 from agents.models import ToolCall
 from agents.models.tasks import Choice, Rule
 from agents.runtime import asking, checkpoints, ledger, prompting, troubles
+from agents.runtime.admitting import Gate
 from agents.runtime.contract import Interrupted, NeedsHuman, TryAgain
 from agents.runtime.database import in_db
 from agents.runtime.files import in_files
@@ -36,14 +38,18 @@ if TYPE_CHECKING:
     from pydantic_ai.models import ModelRequestContext
     from pydantic_ai.tools import ToolDefinition
 
-    from agents.limits import Trip
     from agents.runtime.checkpoints import Progress
     from agents.runtime.contract import Work
     from agents.runtime.providers import Chosen
+    from agents.runtime.streaming import Voice
 
 logger = logging.getLogger(__name__)
 
-_RAISE = (Choice.RAISE_LIMIT_ONCE, Choice.RETRY_WITH_NOTE, Choice.STOP)
+_RAISE: tuple[str, ...] = (Choice.RAISE_LIMIT_ONCE, Choice.RETRY_WITH_NOTE, Choice.STOP)
+_UNPRICED: tuple[str, ...] = (
+    Choice.RETRY_WITH_NOTE,
+    Choice.STOP,
+)  # more money would not give it a price
 
 
 @dataclass(kw_only=True, eq=False)
@@ -55,10 +61,15 @@ class StepGuard(AbstractCapability[None]):
     progress: Progress
     known: dict[str, ledger.Known]
     output_tool: str
+    voice: Voice
+    gate: Gate = field(init=False)
     watch: Watch | None = None  # begun with the first turn or call
     last_calls: list[str] = field(default_factory=list)
     last_answer: Any = None  # the arguments of the output tool, valid or not
-    spoke: bool = False  # a message has just become an event
+
+    def __post_init__(self) -> None:
+        """Put the gate before the model calls."""
+        self.gate = Gate(work=self.work, chosen=self.chosen, progress=self.progress)
 
     # Before a turn
 
@@ -68,9 +79,11 @@ class StepGuard(AbstractCapability[None]):
         """Stop where a limit says so; otherwise deliver notes and tell how many turns are left."""
         if self.work.draining():
             raise Halted(Interrupted())
-        outlook = await in_db(checkpoints.look, self.work, self.progress)
-        self._stop_at_limits(outlook.trip)
-        if warning := await self._stop_loops():
+        warning = await self._stop_loops()
+        self._stop_at_limits()
+        outlook = await self.gate.enter(request_context)
+        self._stop_unaffordable(outlook)
+        if warning:
             ctx.enqueue(warning)
         for note in outlook.notes:
             ctx.enqueue(prompting.note(note))
@@ -82,7 +95,7 @@ class StepGuard(AbstractCapability[None]):
         )
         if notice:
             ctx.enqueue(notice)
-        return request_context
+        return self.gate.fitted(request_context)
 
     async def prepare_tools(
         self, ctx: RunContext[None], tool_defs: list[ToolDefinition]
@@ -93,7 +106,7 @@ class StepGuard(AbstractCapability[None]):
         last = self.progress.turns + 1 >= self.work.step.max_turns
         return [] if last and not resuming else tool_defs
 
-    def _stop_at_limits(self, task_trip: Trip | None) -> None:
+    def _stop_at_limits(self) -> None:
         step, version = self.work.step, self.work.step.version
         trip = attempt_trip(
             turns=self.progress.turns,
@@ -102,11 +115,34 @@ class StepGuard(AbstractCapability[None]):
             max_tokens=version.max_tokens + step.extra_tokens,
         )
         if trip is not None:
-            raise Halted(self.tripped(trip.rule, f"{step.agent.name}: {trip.detail}."))
-        if task_trip is not None:
-            raise Halted(self.tripped(task_trip.rule, f"The whole task: {task_trip.detail}."))
+            facts: dict[str, Any] = {"scope": "step", "name": trip.name, "threshold": trip.limit}
+            facts["observed"] = trip.used
+            raise Halted(self.tripped(trip.rule, f"{self._name}: {trip.detail}.", **facts))
         if time.monotonic() >= self.work.deadline:
             raise Halted(self.out_of_time())
+
+    def _stop_unaffordable(self, outlook: checkpoints.Outlook) -> None:
+        if trip := outlook.trip:
+            facts: dict[str, Any] = {
+                "scope": "task",
+                "name": trip.name,
+                "limit": trip.limit,
+                "used": trip.used,
+            }
+            facts |= {"threshold": trip.limit, "observed": trip.used}
+            raise Halted(self.tripped(trip.rule, f"The whole task: {trip.detail}.", **facts))
+        refused = outlook.reserved
+        if not isinstance(refused, Refused):
+            return
+        whose = "The whole task" if refused.evidence["scope"] == "task" else self._name
+        if refused.unpriced:
+            whose = self.chosen.label
+        detail, options = f"{whose}: {refused.detail}.", _UNPRICED if refused.unpriced else _RAISE
+        raise Halted(self.tripped(Rule.BUDGET, detail, options=options, **refused.evidence))
+
+    @property
+    def _name(self) -> str:
+        return self.work.step.agent.name
 
     async def _stop_loops(self) -> str:
         """Return what the model should hear about its last turns; raises Halted over a loop."""
@@ -142,12 +178,12 @@ class StepGuard(AbstractCapability[None]):
 
     def looped(self, trip: Tripped) -> NeedsHuman:
         """Return the escalation for a loop, with the calls that make it one."""
-        detail = f"{self.work.step.agent.name} {trip.detail}."
+        detail = f"{self._name} {trip.detail}."
         return self.tripped(trip.rule, detail, options=(), **trip.evidence())
 
     def out_of_time(self) -> NeedsHuman:
         """Return the escalation for the wall clock."""
-        return self.tripped(Rule.WALL_CLOCK, f"{self.work.step.agent.name} is out of time.")
+        return self.tripped(Rule.WALL_CLOCK, f"{self._name} is out of time.")
 
     # After a turn
 
@@ -166,10 +202,14 @@ class StepGuard(AbstractCapability[None]):
         turn = self._turn([*ctx.messages, response], response)
         await in_db(checkpoints.save, self.work, self.progress, turn)
         failpoint("turn.stored")
+        await self.gate.answered()
         self.last_answer = _handed_in(response, self.output_tool)
-        self.spoke = True
+        self.voice.finish()  # the message is an event now
         if turn.refused and (trip := (await self._watched()).keep_refused(turn.refused)):
             raise Halted(self.looped(trip))
+        if tight := self.gate.cut(response):
+            detail = f"{self._name}: the answer ended early, for no more of it could be paid."
+            raise Halted(self.tripped(Rule.BUDGET, detail, **tight))
         if response.finish_reason == "length":  # another answer of that length would end alike
             raise Halted(troubles.cut_answer("finish_reason: length", self.chosen.label))
         return response
@@ -234,7 +274,7 @@ class StepGuard(AbstractCapability[None]):
         if isinstance(begun, ToolCall):
             return await self._carry_out(begun, asked, handler)
         if begun is None:
-            detail = f"{self.work.step.agent.name}: {most} of {most} tool calls used."
+            detail = f"{self._name}: {most} of {most} tool calls used."
             raise Halted(self.tripped(Rule.MAX_TURNS, detail))
         if trip := (await self._watched()).trip():
             # The worker died between the call that closed the loop and the escalation over it.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pydantic_ai import Agent, ToolOutput
+from pydantic_ai import Agent, RunContext, ToolOutput
 from pydantic_ai.exceptions import AgentRunError, ModelRetry, UnexpectedModelBehavior
-from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
-from pydantic_ai.run import AgentRunResultEvent
 from pydantic_ai.usage import UsageLimits
 
 from agents import extending, planning
@@ -21,6 +21,7 @@ from agents.runtime.database import in_db
 from agents.runtime.exceptions import ModelMisnamed
 from agents.runtime.guard import StepGuard
 from agents.runtime.halting import Halted
+from agents.runtime.hearing import Heard
 from agents.runtime.streaming import Voice
 from agents.runtime.toolsets import toolsets
 
@@ -30,14 +31,26 @@ if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
 
     from agents.messages import Answer, ProposalDraft
+    from agents.runtime.checkpoints import Progress
     from agents.runtime.contract import Outcome, Work
+    from agents.runtime.ledger import Known
+    from memory.recall import Recalled
 
 REPAIRS = 2  # how often a model may correct an answer that fits no schema
 _TOOL_REPAIRS = 50  # bounded by the turns; a limit per tool would end a run that is getting on
 _NO_LIMITS = UsageLimits(request_limit=None)  # ours live in rows, so that they survive a crash
-# Characters of one answer. Each piece is added by copying all before it: an answer without an
-# end would take the time and memory of every other step.
+# Characters of one answer: one without an end would take the time and memory of every other step.
 MAX_ANSWER = 500_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Begun:
+    """What an attempt begins with: nothing, or the conversation it goes on with."""
+
+    messages: list[ModelMessage]
+    progress: Progress
+    known: dict[str, Known]
+    recalled: list[Recalled]
 
 
 async def perform(work: Work) -> Outcome:
@@ -51,102 +64,82 @@ async def perform(work: Work) -> Outcome:
         options = (Choice.RETRY_WITH_NOTE, Choice.STOP)
         return NeedsHuman(rule=Rule.MODEL_REFUSED, detail=str(error), options=options)
     try:
-        messages, progress = await in_db(checkpoints.begin, work)
+        begun = await in_db(_begin, work)
         guard = StepGuard(
             work=work,
             chosen=chosen,
-            progress=progress,
-            known=await in_db(ledger.known_tools, work),
+            progress=begun.progress,
+            known=begun.known,
             output_tool=checkpoints.OUTPUT_TOOLS[work.output.__name__],
+            voice=Voice(task_id=work.step.task_id, step_id=work.step.pk),
         )
-        return await _within_the_clock(guard, messages)
+        return await _within_the_clock(guard, begun)
     except Halted as halted:
         return halted.outcome
 
 
-async def _within_the_clock(guard: StepGuard, messages: list[ModelMessage]) -> Outcome:
+def _begin(work: Work) -> _Begun:
+    """Read in one visit to the database what the attempt begins with."""
+    messages, progress = checkpoints.begin(work)
+    recalled = [] if messages else remembering.recalled_for(work)
+    known = ledger.known_tools(work)
+    return _Begun(messages=messages, progress=progress, known=known, recalled=recalled)
+
+
+async def _within_the_clock(guard: StepGuard, begun: _Begun) -> Outcome:
     clock = asyncio.timeout(max(0.0, guard.work.deadline - time.monotonic()))
     try:
         async with clock:
-            return await _think(guard, messages)
+            return await _think(guard, begun)
     except TimeoutError:
         if clock.expired():
             return guard.out_of_time()
         raise
 
 
-async def _think(guard: StepGuard, messages: list[ModelMessage]) -> Outcome:
-    work = guard.work
-    prompt = None
-    if not messages:
-        recalled = await in_db(remembering.recalled_for, work)
-        prompt = prompting.prompt(work, recalled)
+async def _think(guard: StepGuard, begun: _Begun) -> Outcome:
+    prompt = None if begun.messages else prompting.prompt(guard.work, begun.recalled)
     try:
-        output = await _run(guard, prompt, messages)
+        output = await _run(guard, prompt, begun.messages)
     except UnexpectedModelBehavior as error:
         return _gave_up(guard, error)
     except RecursionError:
         return _gave_up(guard, UnexpectedModelBehavior("the answer's JSON nests too deep"))
     except (AgentRunError, ExceptionGroup) as error:
+        await guard.gate.failed(error)
         return _trouble(guard, error)
     return _finished(guard, output)
 
 
 async def _run(guard: StepGuard, prompt: str | None, messages: Sequence[ModelMessage]) -> Any:
-    agent = _agent(guard)
-    voice = Voice(task_id=guard.work.step.task_id, step_id=guard.work.step.pk)
+    agent = _agent(guard.work.output, guard.output_tool)
     # One call after the other: an answer that edits and then runs the checks means that order.
     with agent.parallel_tool_call_execution_mode("sequential"):
-        async with agent.run_stream_events(
-            prompt, message_history=messages, usage_limits=_NO_LIMITS
-        ) as events:
-            length = 0
-            async for event in events:
-                length += _length_of(event)
-                if length > MAX_ANSWER:
-                    raise UnexpectedModelBehavior(
-                        f"one answer had more than {MAX_ANSWER:,} characters; it was cut off"
-                    )
-                match event:
-                    case PartStartEvent(index=index, part=TextPart(content=text)):
-                        voice.say(text if index == 0 else f"\n\n{text}")
-                    case PartDeltaEvent(delta=TextPartDelta(content_delta=text)):
-                        voice.say(text)
-                    case AgentRunResultEvent(result=result):
-                        return result.output
-                if guard.spoke:
-                    guard.spoke = False
-                    length = 0
-                    voice.finish()
-    raise UnexpectedModelBehavior("the run ended without a result")
+        result = await agent.run(
+            prompt,
+            deps=guard.work,
+            message_history=messages,
+            model=Heard(guard.chosen.model, guard.voice, MAX_ANSWER),
+            model_settings=guard.chosen.settings,
+            instructions=prompting.instructions(guard.work, guard.output_tool),
+            toolsets=toolsets(guard.work, guard.known),
+            capabilities=[guard],
+            usage_limits=_NO_LIMITS,
+        )
+    return result.output
 
 
-def _length_of(event: object) -> int:
-    """Return how many characters of an answer the event brings: text, thoughts or arguments."""
-    match event:
-        case PartStartEvent(part=new) | PartDeltaEvent(delta=new):
-            names = ("content", "args", "content_delta", "args_delta")
-            texts = (getattr(new, name, None) for name in names)
-            return sum(len(text) for text in texts if isinstance(text, str))
-    return 0
-
-
-def _agent(guard: StepGuard) -> Agent[None, Any]:
-    work, chosen = guard.work, guard.chosen
-    agent: Agent[None, Any] = Agent(
-        chosen.model,
-        name=work.step.agent.slug,
-        instructions=prompting.instructions(work, guard.output_tool),
-        output_type=ToolOutput(
-            work.output, name=guard.output_tool, description=_HAND_IN, strict=False
-        ),
-        toolsets=toolsets(work, guard.known),
-        capabilities=[guard],
-        model_settings=chosen.settings,
+@cache
+def _agent(output: type[Plan | StepResult | Answer | ProposalDraft], tool: str) -> Agent[Any, Any]:
+    """Return what is the same for every step with this output: its schema takes long to make."""
+    agent: Agent[Any, Any] = Agent(
+        name="step",
+        deps_type=object,
+        output_type=ToolOutput(output, name=tool, description=_HAND_IN, strict=False),
         retries={"tools": _TOOL_REPAIRS, "output": REPAIRS},
     )
-    if work.output in _VALIDATED:
-        agent.output_validator(_validator(work))
+    if output in _VALIDATED:
+        agent.output_validator(_usable)
     return agent
 
 
@@ -156,16 +149,15 @@ _HAND_IN = "Hand in your answer and end your work. Call it once, when nothing el
 _VALIDATED = (Plan, StepResult)
 
 
-def _validator(work: Work) -> Any:
-    async def usable(output: Plan | StepResult) -> Plan | StepResult:
-        found = await in_db(_problems, work, output)
-        if found:
-            listed = "\n".join(f"- {problem}" for problem in found)
-            what = "This plan" if isinstance(output, Plan) else "This result"
-            raise ModelRetry(f"{what} cannot be carried out:\n{listed}\nSubmit it corrected.")
+async def _usable(ctx: RunContext[Any], output: Plan | StepResult) -> Plan | StepResult:
+    if isinstance(output, StepResult) and not output.extra_steps:
         return output
-
-    return usable
+    found = await in_db(_problems, ctx.deps, output)
+    if found:
+        listed = "\n".join(f"- {problem}" for problem in found)
+        what = "This plan" if isinstance(output, Plan) else "This result"
+        raise ModelRetry(f"{what} cannot be carried out:\n{listed}\nSubmit it corrected.")
+    return output
 
 
 def _problems(work: Work, output: Plan | StepResult) -> list[str]:

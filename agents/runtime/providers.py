@@ -63,7 +63,8 @@ class Chosen:
         """Return what one answer cost, or None when its price is not known."""
         if self.rehearsal:
             return Decimal(0)
-        return _profile_price(self.profile, response) or _listed_price(response)
+        price = _profile_price(self.profile, response)  # 0 is a price: one's own server
+        return _listed_price(response) if price is None else price
 
     def name_of(self, response: ModelResponse) -> str:
         """Return the model that answered, which a fallback may have changed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from django.db import connection
@@ -175,10 +176,15 @@ async def test_tool_calls_stop_at_their_limit(task, served, allowed, ends) -> No
     assert len(await in_db(rows, task)) == min(allowed, 2)
 
 
-@pytest.mark.parametrize(("allowed", "asked"), [(119, 1), (120, 1), (121, 2), (240, 2), (241, 3)])
-async def test_tokens_stop_before_the_next_turn(task, served, allowed, asked) -> None:
-    await in_db(limited, "coder", max_tokens=allowed)  # an answer of the stub uses 120
-    server = served(calls(LIST), calls(READ), report())
+@pytest.mark.parametrize(
+    ("allowed", "asked"), [(900, 0), (50_000, 1), (53_000, 2), (75_000, 2), (78_000, 3)]
+)
+async def test_tokens_stop_before_a_turn_that_would_pass_them(task, served, allowed, asked) -> None:
+    """An answer uses 25,000; the next call sends as much again and must leave room to answer."""
+    await in_db(limited, "coder", max_tokens=allowed)
+    used = (20_000, 5_000)
+    replies = [calls(LIST), calls(READ), report()]
+    server = served(*[replace(reply, tokens=used) for reply in replies])
     outcome = await perform(await in_db(opened, task))
     assert len(server.requests) == asked
     if asked < 3:
