@@ -18,6 +18,8 @@ from agents.workspace.checks import CheckReport, run_checks
 from agents.workspace.git import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agents.messages import ProposalDraft, StatedClaim
     from agents.workspace.diffs import FileDiff
 
@@ -70,23 +72,33 @@ class Verified:
 def gather(step: Step) -> Material:
     """Read what the assemble step has to put together."""
     done = planning.done_work(step.task)
-    before = step.task.proposals.exclude(head_commit="").order_by("round", "version").last()
-    first_round = done[0].round if done else step.round
-    in_plan = before is not None and before.round >= first_round
     return Material(
         step=step,
         outcome=planning.plan_of(step.task).get("outcome", "change"),
         latest=list(branches.newest(done).values()),
         leaves=_leaves(step),
         contributions=_contributions(done),
-        head_before=before.head_commit if before and in_plan else "",
+        head_before=head_before(step, done),
         left_out=omissions.left_out(step.task, done),
     )
 
 
-def prepare(material: Material) -> Assembly | NeedsHuman:
+def head_before(step: Step, done: list[Step] | None = None) -> str:
+    """Return the head of the last proposal under the newest plan, or nothing."""
+    before = step.task.proposals.exclude(head_commit="").order_by("round", "version").last()
+    if before is None:
+        return ""
+    done = planning.done_work(step.task) if done is None else done
+    first_round = done[0].round if done else step.round
+    return before.head_commit if before.round >= first_round else ""
+
+
+def prepare(
+    material: Material, *, stopped: Callable[[], bool] = lambda: False
+) -> Assembly | NeedsHuman:
     """Merge onto main as it is now, diff, attribute, check and scan. Blocks: git and a sandbox.
 
+    `stopped` is asked while the checks run: they end at once when it says so.
     Raises RepositoryUnreachable, NoSuchBranch, GitFailed.
     """
     task = material.step.task
@@ -107,7 +119,7 @@ def prepare(material: Material) -> Assembly | NeedsHuman:
         tree=tree,
         diffs=diffs,
         authors=attribute(store, base, merged, material.contributions, diffs),
-        checks=run_checks(task.project, store, tree) if change else CheckReport(),
+        checks=run_checks(task.project, store, tree, stopped=stopped) if change else CheckReport(),
         warnings=[*_about_the_whole(material, diffs), *warnings],
     )
 

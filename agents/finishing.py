@@ -17,6 +17,7 @@ from agents import (
     escalations,
     extending,
     fan_in,
+    holds,
     planning,
     storable,
 )
@@ -26,6 +27,7 @@ from agents.messages import Answer, Plan, StepResult
 from agents.models import Step, Task
 from agents.models.tasks import Rule
 from agents.runtime.contract import Asked, Finished, Interrupted, NeedsHuman, TryAgain
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +57,7 @@ def settle(
         if step.state != StepState.LEASED or step.attempt != attempt.number:
             logger.info("attempt %s of step %s is stale", attempt.number, step.pk)
             return False
+        failpoint("settle.locked")
         match outcome:
             case Finished(output=StepResult() as result):
                 _work(step, result, result_commit, dependents)
@@ -68,6 +71,7 @@ def settle(
                 _again(step, outcome)
             case Interrupted():
                 _give_back(step)
+        failpoint("settle.written")
     return True
 
 
@@ -160,6 +164,8 @@ def _assemble(step: Step, publish: Callable[[Step], None] | None) -> None:
         raise TypeError("a proposal draft is settled with what publishes it")
     publish(step)
     attempts.close(step, AttemptState.FINISHED)
+    failpoint("proposal.published")
+    transaction.on_commit(dispatch.ring_effects, robust=True)  # it is sealed there
 
 
 def _delegate(step: Step, asked: Asked) -> None:
@@ -183,7 +189,7 @@ def _ask(step: Step, outcome: NeedsHuman) -> None:
 def _again(step: Step, outcome: TryAgain) -> None:
     tries = attempts.in_a_row(step, AttemptState.RELEASED) + 1
     reason = storable.text(outcome.reason)
-    if tries >= escalations.TRIES:
+    if outcome.counts and tries >= escalations.TRIES:
         detail = f"Tried {tries} times, the last time: {reason}. What was finished is kept."
         _ask(step, NeedsHuman(rule=outcome.rule, detail=detail, evidence={"tries": tries}))
         return
@@ -199,5 +205,6 @@ def _again(step: Step, outcome: TryAgain) -> None:
 
 def _give_back(step: Step) -> None:
     attempts.close(step, AttemptState.RELEASED)
-    step.move(StepState.READY, available_at=Now(), data={"why": "given back"})
+    why = "held" if holds.holds_step(step) else "given back"
+    step.move(StepState.READY, available_at=Now(), data={"why": why})
     transaction.on_commit(dispatch.ring, robust=True)

@@ -41,10 +41,9 @@ def route(step: Step, paths: list[str]) -> RouteBrief:
     }
 
 
-def work(step: Step) -> WorkBrief:
-    """Return what a specialist is told."""
+def work(step: Step, needs: list[Step]) -> WorkBrief:
+    """Return what a specialist is told; `needs` are the steps it builds on, with their agents."""
     task, project = step.task, step.task.project
-    needs = step.needs.select_related("agent").order_by("id")
     return {
         "request": task.request,
         "project": project.slug,
@@ -152,6 +151,8 @@ def _feedback(step: Step) -> list[FeedbackFacts]:
 
 
 def _earlier(step: Step) -> dict[str, Any] | None:
+    if step.round == 1:
+        return None
     before = step.task.steps.filter(
         branches.is_of(step.key), kind=StepKind.WORK, round__lt=step.round, state=StepState.DONE
     )

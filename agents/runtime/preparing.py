@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from agents import assembling, cautions, delegating, meters, reconciling, storable
+from agents import assembling, cautions, clocks, delegating, meters, reconciling, storable
 from agents.lifecycle import StepKind, StepState
 from agents.limits import Limits
 from agents.messages import Answer, Plan, ProposalDraft, StepResult
@@ -23,9 +25,10 @@ from agents.workspace.scope import Scope
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agents.assembling import Assembly
+    from agents.assembling import Assembly, Material
     from agents.models import Attempt
     from agents.runtime.claims import Claimed
+    from agents.runtime.contract import RouteBrief
 
 _OUTPUT: dict[str, type[Plan] | type[StepResult] | type[Answer] | type[ProposalDraft]] = {
     StepKind.ROUTE: Plan,
@@ -44,10 +47,23 @@ class Prepared:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Ground:
+    """What has to be merged before a step can begin."""
+
+    heads: list[str]
+    marks: bool  # a conflict stays in the files, to be resolved
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Facts:
+    """All that is read from rows, in one visit to the database."""
+
     scope: Scope
     seconds: float
     tree: str  # where a resumed attempt left its files, or empty
+    brief: Any = None  # of a work step or an answer
+    ground: str | _Ground = ""  # the commit such a step begins with, or what makes it
+    material: Material | None = None  # of an assemble step
 
 
 async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared | NeedsHuman:
@@ -58,29 +74,21 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
     step, attempt = claimed.step, claimed.attempt
     facts = await in_db(_facts, step, attempt)
     assembly: Assembly | None = None
-    brief: Any
-    match step.kind:
-        case StepKind.ROUTE:
-            base = await in_files(Store.of(step.task.project).fetch)
-            await in_db(_begin_on, step, base)
-            paths = await in_files(_paths, step, base)
-            brief = await in_db(briefs.route, step, paths)
-        case StepKind.WORK:
-            started = await _base_of(step)
-            if isinstance(started, NeedsHuman):
-                return started
-            base = started
-            brief = await in_db(briefs.work, step)
-        case StepKind.ANSWER:
-            base = step.base_commit or step.task.base_commit
-            brief = await in_db(briefs.answer, step)
-        case _:
-            material = await in_db(assembling.gather, step)
-            made = await in_files(assembling.prepare, material)
-            if isinstance(made, NeedsHuman):
-                return made
-            assembly, base = made, made.head
-            brief = await in_db(briefs.assemble, step, made)
+    brief: Any = facts.brief
+    if facts.material is not None:
+        made = await _assembled(facts.material)
+        if isinstance(made, NeedsHuman):
+            return made
+        assembly, base = made, made.head
+        brief = await in_db(briefs.assemble, step, made)
+    elif step.kind == StepKind.ROUTE:
+        base, paths = await in_files(_main, step)
+        brief = await in_db(_begin_on, step, base, paths)
+    else:
+        based = await _based(step, facts.ground)
+        if isinstance(based, NeedsHuman):
+            return based
+        base = based
     work = Work(
         step=step,
         attempt=attempt,
@@ -108,8 +116,18 @@ def scope_of(step: Step) -> Scope:
 
 def _facts(step: Step, attempt: Attempt) -> _Facts:
     left = Limits.frozen(step.task.limits).seconds - meters.used(step.task).seconds
-    own = step.version.max_seconds + step.extra_seconds
-    return _Facts(scope=scope_of(step), seconds=max(1.0, min(own, left)), tree=_tree_of(attempt))
+    own = step.version.max_seconds + step.extra_seconds - clocks.seconds_before(attempt)
+    facts = _Facts(scope=scope_of(step), seconds=max(1.0, min(own, left)), tree=_tree_of(attempt))
+    match step.kind:
+        case StepKind.WORK:
+            needs = list(step.needs.select_related("agent").order_by("id"))
+            return replace(facts, brief=briefs.work(step, needs), ground=_ground(step, needs))
+        case StepKind.ANSWER:
+            base = step.base_commit or step.task.base_commit
+            return replace(facts, brief=briefs.answer(step), ground=base)
+        case StepKind.ASSEMBLE:
+            return replace(facts, material=assembling.gather(step))
+    return facts
 
 
 def _tree_of(attempt: Attempt) -> str:
@@ -123,34 +141,47 @@ def _tree_of(attempt: Attempt) -> str:
     return ""
 
 
-def _begin_on(step: Step, base: str) -> None:
+def _main(step: Step) -> tuple[str, list[str]]:
+    store = Store.of(step.task.project)
+    base = store.fetch()
+    return base, [cautions.shown(entry.path) for entry in store.paths(base)]
+
+
+def _begin_on(step: Step, base: str, paths: list[str]) -> RouteBrief:
     Task.objects.filter(pk=step.task_id).update(base_commit=base)
     step.task.base_commit = base
+    return briefs.route(step, paths)
 
 
-def _paths(step: Step, base: str) -> list[str]:
-    entries = Store.of(step.task.project).paths(base)
-    return [cautions.shown(entry.path) for entry in entries]
+async def _assembled(material: Material) -> Assembly | NeedsHuman:
+    stopped = threading.Event()
+    try:
+        return await in_files(assembling.prepare, material, stopped=stopped.is_set)
+    except asyncio.CancelledError:
+        stopped.set()  # a thread cannot be cancelled: it is told, or the checks would run on
+        raise
 
 
-async def _base_of(step: Step) -> str | NeedsHuman:
+async def _based(step: Step, ground: str | _Ground) -> str | NeedsHuman:
     """Return the commit the step's workspace begins with; once chosen it stays."""
-    if step.base_commit:
-        return step.base_commit
-    heads = await in_db(_heads, step)
-    marks = await in_db(reconciling.may_hold_marks, step)
-    base = await in_files(_merged, step, heads, marks=marks)
+    if isinstance(ground, str):
+        return ground
+    base = await in_files(_merged, step, ground.heads, marks=ground.marks)
     if isinstance(base, str):
         await in_db(_keep_base, step, base)
     return base
 
 
-def _heads(step: Step) -> list[str]:
-    needs = step.needs.exclude(result_commit="").order_by("id")
-    if commits := list(needs.values_list("result_commit", flat=True)):
-        return list(dict.fromkeys(commits))
-    material = assembling.gather(step)
-    return [material.head_before or step.task.base_commit]
+def _ground(step: Step, needs: list[Step]) -> str | _Ground:
+    if step.base_commit:
+        return step.base_commit
+    heads = list(dict.fromkeys(need.result_commit for need in needs if need.result_commit))
+    if not heads:
+        heads = [assembling.head_before(step) or step.task.base_commit]
+    if len(heads) == 1 and not step.key.startswith(reconciling.KEY):
+        _keep_base(step, heads[0])
+        return heads[0]
+    return _Ground(heads=heads, marks=reconciling.may_hold_marks(step))
 
 
 def _merged(step: Step, heads: list[str], *, marks: bool) -> str | NeedsHuman:
@@ -192,5 +223,5 @@ async def _workspace(step: Step, facts: _Facts, base: str) -> Workspace | None:
     if not facts.scope.tools and step.kind != StepKind.WORK:
         return None
     workspace = Workspace.for_step(step)
-    await in_files(workspace.materialise, facts.tree or base)
+    await in_files(workspace.begin_with, facts.tree or base)
     return workspace

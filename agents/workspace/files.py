@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -41,6 +42,18 @@ class Checked(Protocol):
         """Whether it may run where no sandbox is usable."""
 
 
+_Look = tuple[int, int, int, int]  # what shows that a file was written: inode, time, size, mode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """What the last snapshot stored."""
+
+    looks: dict[str, _Look] = field(default_factory=dict)
+    blobs: dict[str, str] = field(default_factory=dict)  # of files that differ from the commit
+    tree: str = ""
+
+
 class Workspace:
     """The files an agent sees. No .git, no symlinks: those stay in the tree as they are.
 
@@ -57,13 +70,15 @@ class Workspace:
         aside: Path | None = None,  # for what must not lie in the folder; beside it when not given
     ) -> None:
         self.store = store
-        self.folder = folder
+        self._folder = folder
         self.project = project
         self._aside = aside or folder.parent
         # A model may call tools side by side: one change or reading of the whole at a time.
         self.lock = threading.RLock()
         # Set when its step was taken away: what still runs for it ends.
         self.abandoned = threading.Event()
+        self._source = ""  # what the folder will be written from when it is first needed
+        self._stored = _Stored()
 
     @classmethod
     def for_step(cls, step: Step) -> Workspace:
@@ -77,16 +92,39 @@ class Workspace:
         return cls(Store.of(project), folder, project=project)
 
     @property
+    def folder(self) -> Path:
+        """Where the files are; written when it is first asked for."""
+        with self.lock:
+            if self._source:
+                self._write_out(self._source)
+                self._source = ""
+        return self._folder
+
+    @property
     def _manifest(self) -> Path:
-        return self._aside / f"{self.folder.name}.json"
+        return self._aside / f"{self._folder.name}.json"
+
+    def begin_with(self, commit: str) -> None:
+        """Let the folder hold the files of a commit or tree from its first use on.
+
+        Many steps never touch a file. Raises DangerousPath now, not at the first use.
+        """
+        check_entries(self.store.paths(commit))
+        self.remove()
+        self._source = commit
 
     def materialise(self, commit: str) -> None:
         """Replace the folder by the files of a commit or tree; raises DangerousPath."""
+        self._source = ""
+        self._write_out(commit)
+
+    def _write_out(self, commit: str) -> None:
         entries = self.store.paths(commit)
         check_entries(entries)
         self.remove()
-        self.folder.mkdir(parents=True, mode=0o755)
-        write_files(self.store, entries, self.folder)
+        self._stored = _Stored()
+        self._folder.mkdir(parents=True, mode=0o755)
+        write_files(self.store, entries, self._folder)
         self._manifest.write_text(json.dumps([[e.path, e.mode, e.blob, e.size] for e in entries]))
 
     def snapshot(self) -> str:
@@ -96,19 +134,36 @@ class Workspace:
         the diff. Checks never run in here, so there is nothing of theirs to leave out.
         """
         with self.lock:
-            return self._snapshot()
+            return self.store.tree_of(self._source) if self._source else self._snapshot()
 
     def _snapshot(self) -> str:
+        found = dict(_files_below(self._folder))
+        looks = {path: _look(facts) for path, facts in found.items()}
+        if self._stored.tree and looks == self._stored.looks:
+            return self._stored.tree  # nothing was written since
         entries = self._entries()
-        found = dict(_files_below(self.folder))
         for path in [path for path, e in entries.items() if _materialised(e) and path not in found]:
             del entries[path]
         changed = [path for path, facts in found.items() if not _unchanged(entries, path, facts)]
-        blobs = self.store.write_blobs([self.folder / path for path in changed])
-        for path, blob in zip(changed, blobs, strict=True):
+        blobs = self._store_blobs(changed, looks)
+        for path in changed:
             check_path(path)
-            entries[path] = TreeEntry(path, _mode(found[path]), blob)
-        return self.store.write_tree(entries.values())
+            entries[path] = TreeEntry(path, _mode(found[path]), blobs[path])
+        tree = self.store.write_tree(entries.values())
+        self._stored = _Stored(looks=looks, blobs=blobs, tree=tree)
+        return tree
+
+    def _store_blobs(self, paths: list[str], looks: dict[str, _Look]) -> dict[str, str]:
+        """Return the blob of each file, storing those that look different from the last time."""
+        before = self._stored
+        blobs = {
+            path: before.blobs[path]
+            for path in paths
+            if path in before.blobs and before.looks[path] == looks[path]
+        }
+        fresh = [path for path in paths if path not in blobs]
+        stored = self.store.write_blobs([self._folder / path for path in fresh])
+        return {**blobs, **dict(zip(fresh, stored, strict=True))}
 
     def listing(self) -> list[tuple[str, int]]:
         """Return every file with its size in bytes, sorted by path."""
@@ -123,7 +178,7 @@ class Workspace:
         return kinds.get(entry.mode, "a file too large for a workspace")
 
     def _entries(self) -> dict[str, TreeEntry]:
-        if not self._manifest.is_file():
+        if not self.folder.is_dir() or not self._manifest.is_file():
             return {}
         rows = json.loads(self._manifest.read_text())
         return {row[0]: TreeEntry(*row) for row in rows}
@@ -161,7 +216,7 @@ class Workspace:
         place = self._writable(path)
         fresh = not place.exists()
         mode = 0o644 if fresh else stat.S_IMODE(place.stat().st_mode)
-        draft = self._aside / f"{self.folder.name}.draft"
+        draft = self._aside / f"{self._folder.name}.draft"
         draft.write_bytes(content)
         draft.chmod(mode)
         try:
@@ -198,7 +253,7 @@ class Workspace:
     def remove(self) -> None:
         """Delete the folder and what is known of it. Twice: nothing happens."""
         self._manifest.unlink(missing_ok=True)
-        remove_folder(self.folder)
+        remove_folder(self._folder)
 
 
 def write_files(
@@ -288,6 +343,10 @@ def _files_below(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
                         os.path.relpath(child.path, folder),
                         child.stat(follow_symlinks=False),
                     )
+
+
+def _look(facts: os.stat_result) -> _Look:
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size, facts.st_mode
 
 
 def _mode(facts: os.stat_result) -> str:

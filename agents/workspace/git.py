@@ -19,17 +19,26 @@ from django.conf import settings
 from agents.workspace import exceptions
 from agents.workspace.commands import check_sha, run_git
 from agents.workspace.diffs import FileDiff, read_diff
+from agents.workspace.recalling import Recollection
 from agents.workspace.remotes import Remote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+    from typing import Any, TypeVar
 
     from projects.models import Project
+
+    T = TypeVar("T")
+    Weigh = Callable[[Any], int]
 
 _MAIN = "refs/countersign/main"
 _HANDED_IN = "refs/countersign/handed-in"
 _BATCH_BYTES = 32 * 1024**2  # read at a time, so that a big repository does not fill the memory
+_SHA = re.compile(r"[0-9a-f]{40}\n?")
+# What git said of objects, by git directory: 100,000 listed files are about 25 MB.
+_known = Recollection(100_000)
+_DIFF_WEIGHT = 200  # bytes of a diff that weigh as much as one listed file
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +71,31 @@ class Store:
     the one ref is written under a file lock, and nothing is ever collected as garbage.
     """
 
-    def __init__(self, git_dir: Path, *, repository: str, main: str) -> None:
+    def __init__(
+        self, git_dir: Path, *, repository: str, main: str, from_disk: bool = False
+    ) -> None:
         self.git_dir = git_dir
         self.remote = Remote(repository, main)
+        self._from_disk = from_disk
 
     @classmethod
-    def of(cls, project: Project) -> Store:
-        """Return the store of a project; it is made on the first fetch."""
+    def of(cls, project: Project, *, from_disk: bool = False) -> Store:
+        """Return the store of a project; it is made on the first fetch.
+
+        `from_disk`: every answer is read from git's objects anew, for those who verify them.
+        """
         return cls(
             settings.DATA_DIR / "stores" / f"{project.pk}.git",
             repository=project.repository,
             main=project.main_branch,
+            from_disk=from_disk,
         )
+
+    def _once(self, question: tuple[str, ...], ask: Callable[[], T], weigh: Weigh = len) -> T:
+        if self._from_disk:
+            return ask()
+        answer: T = _known.ask((self.git_dir, *question), ask, weigh)
+        return answer
 
     def _git(self, *arguments: str, given: bytes = b"", fine: Sequence[int] = (0,)) -> bytes:
         return run_git(*arguments, git_dir=self.git_dir, given=given, fine=fine).stdout
@@ -104,6 +126,8 @@ class Store:
     def fetch(self) -> str:
         """Bring main up to date and return its head; raises RepositoryUnreachable, NoSuchBranch."""
         self.create()
+        if (there := self.remote.head_on_disk()) and there == self._fetched():
+            return there
         with self._lock():
             self.remote.fetch(self.git_dir, into=_MAIN)
             return self._git("rev-parse", "--verify", f"{_MAIN}^{{commit}}").decode().strip()
@@ -119,10 +143,17 @@ class Store:
             self.remote.fetch(self.git_dir, into=ref, named=name)
             return self._git("rev-parse", "--verify", f"{ref}^{{commit}}").decode().strip()
 
+    def _fetched(self) -> str:
+        """Return where main was when it was fetched last, or nothing."""
+        with contextlib.suppress(OSError, ValueError):
+            head = (self.git_dir / _MAIN).read_text("ascii")
+            return head.strip() if _SHA.fullmatch(head) else ""
+        return ""
+
     def main_now(self) -> str:
         """Ask the repository where main is; raises RepositoryUnreachable, NoSuchBranch."""
         self.create()
-        return self.remote.head(self.git_dir)
+        return self.remote.head_on_disk() or self.remote.head(self.git_dir)
 
     def push_main(self, new: str, *, expected: str) -> None:
         """Move main from `expected` to `new`, or change nothing.
@@ -157,18 +188,24 @@ class Store:
 
     def tree_of(self, name: str) -> str:
         """Return the tree of a commit (or of a tree: itself)."""
-        answer = self._git("rev-parse", "--verify", f"{check_sha(name)}^{{tree}}")
-        return answer.decode().strip()
+
+        def ask() -> str:
+            answer = self._git("rev-parse", "--verify", f"{check_sha(name)}^{{tree}}")
+            return answer.decode().strip()
+
+        return self._once(("tree", name), ask, _light)
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Tell whether `newer` contains `older`."""
         names = (check_sha(older), check_sha(newer))
-        return (
-            run_git(
-                "merge-base", "--is-ancestor", *names, git_dir=self.git_dir, fine=(0, 1)
-            ).returncode
-            == 0
-        )
+        if older == newer:
+            return True
+
+        def ask() -> bool:
+            question = ("merge-base", "--is-ancestor", *names)
+            return run_git(*question, git_dir=self.git_dir, fine=(0, 1)).returncode == 0
+
+        return self._once(("ancestor", *names), ask, _light)
 
     def merge(self, ours: str, theirs: str) -> Merge:
         """Merge two commits in memory; conflicts are named, nothing is checked out."""
@@ -197,12 +234,29 @@ class Store:
                 return sha
         return None
 
+    def trailers_on_main(self, trailer: str) -> list[str]:
+        """Fetch, and return this trailer's value of every commit of main that has one."""
+        self.fetch()
+        wanted = f"--format=%(trailers:key={trailer},valueonly,unfold,separator=%x00)"
+        found = self._git("log", "-F", f"--grep={trailer}: ", wanted, _MAIN, "--").decode()
+        return [value for line in found.splitlines() for value in line.split("\0") if value]
+
     def diff(self, base: str, head: str) -> list[FileDiff]:
         """Return every difference of two trees or commits, renames detected, text exact."""
-        return read_diff(self._git(*_DIFF, check_sha(base), check_sha(head), "--"))
+        names = (check_sha(base), check_sha(head))
+        if base == head:
+            return []
+
+        def ask() -> list[FileDiff]:
+            return read_diff(self._git(*_DIFF, *names, "--"))
+
+        return list(self._once(("diff", *names), ask, _weight_of))
 
     def paths(self, tree: str) -> list[TreeEntry]:
         """Return every file of a tree or commit, in git's order."""
+        return list(self._once(("paths", tree), lambda: self._paths(tree)))
+
+    def _paths(self, tree: str) -> list[TreeEntry]:
         output = self._git("ls-tree", "-r", "-l", "-z", "--full-tree", check_sha(tree))
         entries = []
         for record in output.split(b"\0")[:-1]:
@@ -281,6 +335,15 @@ class Store:
             return run_git("write-tree", git_dir=self.git_dir, extra=extra).stdout.decode().strip()
         finally:
             index.unlink(missing_ok=True)
+
+
+def _light(_: object) -> int:
+    return 1
+
+
+def _weight_of(diffs: list[FileDiff]) -> int:
+    text = sum(len(hunk.text) for file in diffs for hunk in file.hunks)
+    return len(diffs) + text // _DIFF_WEIGHT
 
 
 _DIFF = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -25,6 +26,7 @@ FETCH_SECONDS = 900  # the first fetch of a big repository takes its time
 _REFUSED = re.compile(r"^!\t.*?\[.*?\] \((.*)\)$", re.MULTILINE)
 # A server says "not our ref" of a commit that none of its branches holds.
 _NO_REF = re.compile(r"find remote ref|not our ref|remote did not send all necessary objects")
+_PACKED_BYTES = 4 * 1024**2  # of a repository with very many branches; git reads it faster
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _DIRTY = re.compile(r"(?:unstaged|staged|uncommitted) changes|would be overwritten|not uptodate")
 
@@ -72,6 +74,23 @@ class Remote:
             if name == self.branch:
                 return sha
         raise NoSuchBranch(self._no_branch())
+
+    def head_on_disk(self) -> str:
+        """Return where the branch of a folder here is, or nothing where its files do not say so.
+
+        Reading two files in place of starting three processes, each time a task begins. Nothing is
+        said of a remote, of another way to store branches, or of a branch that is not there.
+        """
+        if self.folder is None:
+            return ""
+        inner = self.folder / ".git"  # where git itself looks first
+        git_dir = inner if inner.is_dir() else self.folder
+        with contextlib.suppress(OSError, ValueError):
+            if not (git_dir / "HEAD").is_file():
+                return ""
+            head = _loose(git_dir / self.branch)
+            return _packed(git_dir / "packed-refs", self.branch) if head is None else head
+        return ""
 
     def push(self, git_dir: Path, new: str, *, expected: str) -> None:
         """Move the branch from `expected` to `new` or change nothing.
@@ -187,6 +206,25 @@ class Remote:
     def _no_branch(self) -> str:
         shown = without_secrets(self.address)
         return f"The repository {shown} has no branch {self.main}. Check the project's main branch."
+
+
+def _loose(file: Path) -> str | None:
+    """Return the commit a loose branch names, None when there is no such file."""
+    try:
+        said = file.read_text("ascii").strip()
+    except FileNotFoundError:
+        return None
+    return said if _COMMIT.fullmatch(said) else ""
+
+
+def _packed(file: Path, branch: str) -> str:
+    if file.stat().st_size > _PACKED_BYTES:
+        return ""
+    for line in file.read_text("utf-8").splitlines():
+        sha, _, name = line.partition(" ")
+        if name == branch and _COMMIT.fullmatch(sha):
+            return sha
+    return ""
 
 
 def _refusal(said: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,6 @@ def build_server(workspace: Workspace, scope: Scope) -> MCPServer[Any]:
 
 def definitions() -> list[Definition]:
     """Return every tool there is, to be pinned as rows."""
-    nowhere = Workspace(Store(Path("/nonexistent"), repository="/nonexistent", main="main"), Path())
     return [
         Definition(
             name=tool.name,
@@ -80,21 +80,28 @@ def definitions() -> list[Definition]:
             read_only=bool(TOOLS[tool.name].read_only_hint),
             idempotent=bool(TOOLS[tool.name].idempotent_hint),
         )
-        for tool in _tools(nowhere, Scope(frozenset(TOOLS)))
+        for tool in map(_described, TOOLS)
     ]
 
 
 def _tools(workspace: Workspace, scope: Scope) -> list[Tool]:
     tools = WorkspaceTools(workspace, scope)
     return [
-        Tool.from_function(
-            getattr(tools, name),
-            annotations=annotations,
-            structured_output=None if name == "run_checks" else False,
-        )
-        for name, annotations in TOOLS.items()
+        _described(name).model_copy(update={"fn": getattr(tools, name)})
+        for name in TOOLS
         if scope.allows(name)
     ]
+
+
+@cache
+def _described(name: str) -> Tool:
+    """Return a tool of no workspace: reading its signature takes longer than most of its calls."""
+    nowhere = Workspace(Store(Path("/nonexistent"), repository="/nonexistent", main="main"), Path())
+    return Tool.from_function(
+        getattr(WorkspaceTools(nowhere, Scope(frozenset(TOOLS))), name),
+        annotations=TOOLS[name],
+        structured_output=None if name == "run_checks" else False,
+    )
 
 
 @dataclass(frozen=True, slots=True)
