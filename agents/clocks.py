@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.db import connection
-from django.db.models import DurationField, F
+from django.db.models import DurationField
 from django.db.models.expressions import Func
 
 from agents.lifecycle import TaskState
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from django.db.models.expressions import Combinable
 
-    from agents.models import Task
+    from agents.models import Attempt, Task
 
 # The clock runs while agents are at it, not while a person is awaited.
 RUNNING = frozenset({TaskState.PLANNING, TaskState.WORKING, TaskState.ASSEMBLING})
@@ -57,6 +58,21 @@ CROSS JOIN LATERAL unnest(
 ) span
 WHERE task.id = %s
 """  # noqa: S608  # made of our own constants
+# An attempt goes on from those before it that were given back without a person's word; what trouble
+# outside took is not theirs. A lost one ran at most until its last heartbeat, a lease ago.
+_BEFORE = """
+WITH RECURSIVE chain AS (
+    SELECT before.* FROM agents_attempt attempt
+    JOIN agents_attempt before ON before.id = attempt.resumes_id WHERE attempt.id = %s
+    UNION ALL
+    SELECT before.* FROM chain JOIN agents_attempt before ON before.id = chain.resumes_id
+    WHERE chain.state IN ('released', 'lost', 'asking')
+)
+SELECT coalesce(sum(greatest(0, extract(epoch FROM finished_at - started_at)
+                             - CASE state WHEN 'lost' THEN %s ELSE 0 END)), 0)::float8
+FROM chain
+WHERE state IN ('lost', 'asking') OR (state = 'released' AND error = '')
+"""
 
 
 def seconds_of(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, float]:
@@ -70,6 +86,19 @@ def frozen_seconds(task: Task, since: datetime | None = None) -> float:
     """Return for how long holds stopped this task's clocks, since a moment or since it was made."""
     with connection.cursor() as cursor:
         cursor.execute(_FROZEN, [since, task.pk])
+        return float(cursor.fetchone()[0])
+
+
+def seconds_before(attempt: Attempt) -> float:
+    """Return what the attempts that this one goes on from used of its clock.
+
+    An attempt that was drained, held or lost goes on with what was left: neither with a fresh clock
+    nor with one that ran on meanwhile. After a person's answer the clock is fresh.
+    """
+    if attempt.resumes_id is None:
+        return 0.0
+    with connection.cursor() as cursor:
+        cursor.execute(_BEFORE, [attempt.pk, settings.LEASE_SECONDS])
         return float(cursor.fetchone()[0])
 
 
@@ -92,9 +121,8 @@ class Frozen(Func):
                    OR hold.project_id = %(project)s)
         ) spans)"""
 
-    def __init__(self, *, task: str, project: str, since: str | Combinable) -> None:
-        since = F(since) if isinstance(since, str) else since
-        super().__init__(F(task), F(project), since)
+    def __init__(self, *, task: Combinable, project: Combinable, since: Combinable) -> None:
+        super().__init__(task, project, since)
 
     def as_sql(self, compiler: Any, connection: Any, *_: Any, **__: Any) -> Any:
         """Fill the statement; `since` stands in it twice, and in the order of the text."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
-from agents import attempts, storable
+from agents import attempts, delegating, storable
 from agents.events import Kind
 from agents.lifecycle import (
     ESCALATION_MOVES,
@@ -17,10 +18,11 @@ from agents.lifecycle import (
     StepState,
     TaskState,
 )
-from agents.models import Task
+from agents.models import Hold, Task
 from agents.models.tasks import Choice
 from projects import audit, transitions
 from projects.access import require_member
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     from agents.models import Step
@@ -40,6 +42,7 @@ def stop(task: Task, *, by: User | None, reason: str = "", address: str | None =
         Task.objects.select_for_update(no_key=True).get(pk=task.pk)
         task.refresh_from_db()
         close_escalations(task, by=by, reason=reason)
+        _end_pause(task, by=by)
         who = by.display_name if by else "Countersign"
         task.move(
             TaskState.CANCELLED,
@@ -48,6 +51,7 @@ def stop(task: Task, *, by: User | None, reason: str = "", address: str | None =
             reason=reason,
             state_before_human="",
         )
+        failpoint("task.stopped")
         audit.record(
             "task.stopped",
             subject=task,
@@ -56,6 +60,12 @@ def stop(task: Task, *, by: User | None, reason: str = "", address: str | None =
             address=address,
             reason=reason,
         )
+
+
+def _end_pause(task: Task, *, by: User | None) -> None:
+    """Lift the task's own hold: nothing is left that it could stop."""
+    paused = Hold.objects.open().filter(task=task)
+    paused.update(lifted_at=Now(), lifted_by=by or F("placed_by"))
 
 
 def cancel_steps(task: Task) -> None:
@@ -67,6 +77,7 @@ def cancel_steps(task: Task) -> None:
         step.task = task
         step.move(StepState.CANCELLED)
         attempts.close(step, AttemptState.CANCELLED)
+    delegating.cancel(task)
 
 
 def _lock_steps(task: Task) -> list[Step]:

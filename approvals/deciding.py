@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from agents.events import Kind
-from approvals import consequences, freshness
+from approvals import consequences, deadlines, freshness
 from approvals.decisions import Decision, HunkDecision
 from approvals.exceptions import (
     AlreadyDecided,
@@ -92,7 +92,8 @@ def decide(
     _require_undecided(approval, by, digest=digest, nonce=nonce)
     if verdict == SignatureVerdict.APPROVE:
         freshness.require_unmoved_main(approval, by=by, address=address)
-    guard = {"digest": digest, "nonce": nonce, "expires_at__gt": Now()}
+    in_time = {"expires_at__gt": deadlines.deciding_now()}
+    guard = {"digest": digest, "nonce": nonce, **in_time}
     with transaction.atomic():
         signature = _sign(approval, decision, by=by, guard=guard)
     failpoint("decide.committed")
@@ -101,7 +102,8 @@ def decide(
 
 def explain(approval: Approval, *, digest: str, nonce: str) -> TransitionRefused | DigestMismatch:
     """Return the error that says why this approval cannot be signed with digest and nonce."""
-    now = Approval.objects.annotate(over=Q(expires_at__lte=Now())).select_related("decided_by")
+    overdue = Q(expires_at__lte=deadlines.deciding_now())
+    now = Approval.objects.annotate(over=overdue).select_related("decided_by")
     fresh = now.get(pk=approval.pk)
     when = f"{fresh.decided_at:%Y-%m-%d %H:%M} UTC" if fresh.decided_at else ""
     who = fresh.decided_by.display_name if fresh.decided_by else ""
@@ -142,9 +144,8 @@ def _require_undecided(approval: Approval, by: User, *, digest: str, nonce: str)
     """Refuse early and in words; the conditional UPDATE is what counts."""
     # What was sent may hold what PostgreSQL cannot: it is compared here first.
     seen = (digest, nonce) == (approval.digest, approval.nonce)
-    waits = Approval.objects.filter(
-        pk=approval.pk, state=ApprovalState.PENDING, expires_at__gt=Now()
-    )
+    in_time = {"expires_at__gt": deadlines.deciding_now()}
+    waits = Approval.objects.filter(pk=approval.pk, state=ApprovalState.PENDING, **in_time)
     if not seen or not waits.exists():
         raise explain(approval, digest=digest, nonce=nonce)
     if approval.signatures.filter(signer=by).exists():

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from agents.events import Kind
 from agents.lifecycle import TASK_TERMINAL
+from approvals import deadlines
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import Approval, Effect
 from projects import audit
@@ -23,8 +24,13 @@ OVER = "The task ended before anything was carried out."
 
 
 def expire_due(limit: int = 50) -> int:
-    """Move pending approvals past their time (database clock) to expired; return how many."""
-    due = Approval.objects.filter(state=ApprovalState.PENDING, expires_at__lte=Now())
+    """Move pending approvals past their time (database clock) to expired; return how many.
+
+    While a hold stops the task, its time to decide stands still.
+    """
+    # The plain condition has an index.
+    past = Approval.objects.filter(state=ApprovalState.PENDING, expires_at__lte=Now())
+    due = past.filter(expires_at__lte=deadlines.deciding_now())
     return sum(_end(row, ApprovalState.EXPIRED, EXPIRED) for row in _some(due, limit))
 
 
@@ -47,7 +53,8 @@ def _some(rows: QuerySet[Approval], limit: int) -> list[Approval]:
 
 
 def _end(approval: Approval, state: str, reason: str) -> bool:
-    guard = {"expires_at__lte": Now()} if state == ApprovalState.EXPIRED else None
+    overdue = {"expires_at__lte": deadlines.deciding_now()}
+    guard = overdue if state == ApprovalState.EXPIRED else None
     undecided = {"decided_at": Now()} if approval.state == ApprovalState.PENDING else {}
     try:
         with transaction.atomic():

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
-from django.db.models.functions import Now
 
 from agents.lifecycle import EscalationState, TaskState
 from agents.models import Escalation, Task
 from agents.models.tasks import Choice
+from approvals import deadlines
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, Signature
 from projects.models import Membership, Role
@@ -81,7 +81,7 @@ def _waiting(user: User) -> QuerySet[Approval]:
         ~Q(requester=user) | Q(single_person=True, project__single_person=True),
         project__in=_led_by(user),
         state=ApprovalState.PENDING,
-        expires_at__gt=Now(),
+        expires_at__gt=deadlines.deciding_now(),
     )
 
 
@@ -118,6 +118,7 @@ def _seen(rows: QuerySet[Approval], limit: int) -> list[Approval]:
         .select_related("task__project", "task__requester", "project", "decided_by")
         .defer("snapshot")
         .annotate(
+            held_for=deadlines.held_for(),
             sealed_title=F("snapshot__proposal__title"),
             sealed_effects=F("snapshot__effects"),
             sealed_checks=F("snapshot__checks"),

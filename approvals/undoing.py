@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from agents.events import Kind
 from agents.lifecycle import TaskState
-from approvals import sealing
+from approvals import deadlines, sealing
 from approvals.exceptions import UndoRefused, UnknownApproval
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import Approval
@@ -27,7 +27,9 @@ def may_undo(approval: Approval) -> bool:
     """Tell whether every effect still waits inside the window (database clock)."""
     if approval.state != ApprovalState.APPROVED:
         return False
-    waiting = approval.effects.filter(state=EffectState.PLANNED, not_before__gt=Now())
+    waiting = approval.effects.filter(
+        state=EffectState.PLANNED, not_before__gt=deadlines.window_now()
+    )
     return waiting.exists() and waiting.count() == approval.effects.count()
 
 

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from agents import dispatch, escalations, finishing
+from agents.breakers import reserving
 from agents.events import Kind
 from agents.holds import STEP_IS_HELD
 from agents.lifecycle import StepState
@@ -112,6 +113,7 @@ def _give_up(steps: list[Step]) -> None:
     if not steps:
         return
     ids = [step.pk for step in steps]
+    reserving.write_off(*steps)
     with connection.cursor() as cursor:
         cursor.execute(_END_ATTEMPTS, [_WHY, ids])
         cursor.execute(_MAKE_READY, [ids])

@@ -117,7 +117,7 @@ def closer_look(user: User, key: uuid.UUID) -> dict[str, Any]:
 def _row(approval: Any) -> Row:  # with the sealed facts selectors load beside it
     checks, effects = approval.sealed_checks, approval.sealed_effects
     verdicts = [claim["verdict"] for claim in approval.sealed_claims]
-    left = approval.expires_at - timezone.now()
+    left = approval.expires_at + approval.held_for - timezone.now()
     return Row(
         approval=approval,
         title=approval.sealed_title,

@@ -10,7 +10,7 @@ from django.utils.dateparse import parse_datetime
 
 from agents import rounds as agent_rounds
 from agents.lifecycle import TaskState
-from approvals import rights, selectors, undoing
+from approvals import deadlines, rights, selectors, undoing
 from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
 from approvals.models import Approval, Effect, Signature
 from countersign.console import looks, report, sentences
@@ -86,15 +86,16 @@ def decision_of(approval: Approval, user: User) -> dict[str, Any]:
     refusal = rights.why_not(approval, user)
     signatures = list(Signature.objects.filter(approval=approval).select_related("signer"))
     mine = any(row.signer_id == user.pk for row in signatures)
-    overdue = pending and approval.expires_at <= timezone.now()
+    left = deadlines.decide_by(approval) - timezone.now()
+    overdue = pending and left <= timedelta()
     effects = list(Effect.objects.filter(approval=approval).order_by("position"))
     return {
         "look": _look(approval, effects, may_sign=pending and not refusal and not mine),
         "pending": pending,
         "refusal": _in_words(refusal, approval, user),
         "overdue": overdue,
-        "left": approval.expires_at - timezone.now(),
-        "hurry": approval.expires_at - timezone.now() < timedelta(hours=1),
+        "left": left,
+        "hurry": left < timedelta(hours=1),
         "may_decide": pending and not refusal and not mine and not overdue,
         "signatures": signatures,
         "signed_by_me": mine,
@@ -102,7 +103,7 @@ def decision_of(approval: Approval, user: User) -> dict[str, Any]:
         "effects": effects,
         "merged": sentences.merged_as(effects[0]) if effects else "",
         "may_undo": undoing.may_undo(approval) and not refusal,
-        "undo_until": effects[0].not_before if effects else None,
+        "undo_until": deadlines.undo_until(effects[0]) if effects else None,
         "more_rounds": agent_rounds.may_open_next(approval.task),
         "newer": _newer(approval),
         "queue": _queue(approval, user) if pending else {},

@@ -1,0 +1,58 @@
+"""When the time to decide, and an undo window, are over: the time of a hold does not count.
+
+What was sealed stays as it is; the deadline that holds is computed, by the database's clock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db.models import Case, F, OuterRef, Subquery, When
+from django.db.models.functions import Now
+
+from agents.clocks import Frozen
+from approvals.models import Approval
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.db.models.expressions import Combinable
+
+    from approvals.models import Effect
+
+
+def held_for() -> Frozen:
+    """Return, for approvals, the time holds took from the time to decide."""
+    return Frozen(task=F("task_id"), project=F("project_id"), since=F("requested_at"))
+
+
+def deciding_now() -> Combinable:
+    """Return what `expires_at` of approvals is compared with: now, less the held time."""
+    return Now() - held_for()
+
+
+def window_now() -> Combinable:
+    """Return what `not_before` of effects is compared with: now, less the held time.
+
+    Without a join, so that a conditional UPDATE checks it on the very row it waited for. An effect
+    that is planned again has no window; its time begins with `not_before`.
+    """
+    approval = Approval.objects.filter(pk=OuterRef("approval_id"))
+    of = {name: Subquery(approval.values(name)) for name in ("task_id", "project_id", "decided_at")}
+    began = Case(When(started_at__isnull=False, then=F("not_before")), default=of["decided_at"])
+    return Now() - Frozen(task=of["task_id"], project=of["project_id"], since=began)
+
+
+def decide_by(approval: Approval) -> datetime:
+    """Return until when the approval can be decided, as things are now."""
+    found = Approval.objects.filter(pk=approval.pk).annotate(until=F("expires_at") + held_for())
+    until: datetime = found.values_list("until", flat=True).get()
+    return until
+
+
+def undo_until(effect: Effect) -> datetime:
+    """Return when the effect's undo window ends, as things are now."""
+    found = type(effect).objects.filter(pk=effect.pk)
+    rows = found.annotate(until=F("not_before") + (Now() - window_now()))
+    until: datetime = rows.values_list("until", flat=True).get()
+    return until
