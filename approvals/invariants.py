@@ -190,7 +190,9 @@ def _unlike(approval: Approval, *, asks_git: bool) -> str:
     effect = approval.snapshot["effects"][0]
     if asks_git and effect["kind"] == EffectKind.GIT_MERGE:
         try:
-            verifying.require_same_objects(Store.of(approval.project, from_disk=True), approval, effect)
+            verifying.require_same_objects(
+                Store.of(approval.project, from_disk=True), approval, effect
+            )
         except Refused as refused:
             return str(refused)
         except CountersignError as error:

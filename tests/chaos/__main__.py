@@ -1,0 +1,133 @@
+"""`python -m tests.chaos`: breaks a whole Countersign at every named point and at random moments.
+
+Exits 1 on any violation, and keeps the logs. A run is a function of the seed and the fault:
+`--seed 7 --fault "worker killed"` plays it again, `--point effect.pushed` a point.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import django
+import httpx
+from rich.console import Console
+
+from tests.chaos.house import LEASE_SECONDS, House, until
+from tests.chaos.model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.chaos.runs import Runs
+
+console = Console(highlight=False)
+_SMOKE_POINTS = (
+    *(
+        "claim.opened",
+        "work.prepared",
+        "turn.answered",
+        "turn.stored",
+        "tool.acted",
+        "work.handed_in",
+    ),
+    *("settle.written", "plan.applied", "proposal.published", "seal.written", "decide.committed"),
+    *("effect.begun", "effect.sent", "effect.pushed", "effect.confirming"),
+)
+_SMOKE_FAULTS = ("all workers killed", "Postgres restarted", "Redis restarted")
+
+
+def main() -> int:
+    """Run what is asked for; return the exit code."""
+    options = _options()
+    began = time.monotonic()
+    with Model() as model, House(model.base_url) as house:
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countersign.settings")
+        django.setup()
+        runs = _ready(house, model, options.seed)
+        _say(began, f"the house stands; seed {options.seed}")
+        try:
+            _play(runs, options, began)
+        except BaseException:
+            house.keep = True
+            console.print(f"the logs are kept in {house.folder}")
+            raise
+        figures = runs.figures
+        figures.seconds = time.monotonic() - began
+        if figures.violations:
+            house.keep = True
+            console.print(f"[bold red]violations[/] (logs kept in {house.folder}):")
+            for violation in figures.violations:
+                console.print(f"  {violation}", markup=False)
+    from tests.chaos import report
+
+    report.show(figures, console)
+    if options.write:
+        report.write(figures, LEASE_SECONDS)
+    return 1 if figures.violations else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=random.randrange(10_000))  # noqa: S311
+    parser.add_argument("--smoke", action="store_true", help="A selection, in two minutes.")
+    parser.add_argument("--runs", type=int, default=42, help="Random runs over all faults.")
+    parser.add_argument("--tasks", type=int, default=20, help="Tasks in each of them.")
+    parser.add_argument("--fault", action="append", help="Only this fault.")
+    parser.add_argument("--point", action="append", help="Only this failpoint.")
+    parser.add_argument("--mode", action="append", help="Only this way: kill, raise or stall.")
+    parser.add_argument("--batch", type=int, default=4, help="Failpoints armed at a time.")
+    parser.add_argument("--write", action="store_true", help="Write docs/crash-matrix.md.")
+    return parser.parse_args()
+
+
+def _ready(house: House, model: Model, seed: int) -> Runs:
+    from tests.chaos import world
+    from tests.chaos.runs import Runs
+
+    made = world.make(house)
+    house.start_workers()
+
+    def stands() -> bool:
+        try:
+            return httpx.get(f"{house.url}/readyz", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    until(stands, 120, "the house to be ready")
+    return Runs(house=house, model=model, world=made, seed=seed)
+
+
+def _play(runs: Runs, options: argparse.Namespace, began: float) -> None:
+    from projects.failpoints import POINTS
+    from tests.chaos.faults import FAULTS
+    from tests.chaos.matrix import MODES, batches
+
+    points: Sequence[str] = options.point or ([] if options.fault else list(POINTS))
+    modes: Sequence[str] = options.mode or list(MODES)
+    faults: Sequence[str] = options.fault or ([] if options.point else [f.name for f in FAULTS])
+    count, tasks = options.runs, options.tasks
+    if options.smoke:
+        points, modes, faults = _SMOKE_POINTS, ["kill"], _SMOKE_FAULTS
+        count, tasks = len(faults), 10
+    for mode in modes:
+        for batch in batches(list(points), options.batch):
+            _say(began, f"{mode} at {', '.join(batch)}: {runs.at_points(batch, mode)}")
+    known = {fault.name: fault for fault in FAULTS}
+    for number in range(count if faults else 0):
+        fault = known[faults[number % len(faults)]]
+        _say(began, f"{fault.name}: {runs.under(fault, number, tasks)}")
+
+
+def _say(began: float, text: str) -> None:
+    console.print(f"{time.monotonic() - began:6.1f} s  {text}", markup=False)
+
+
+if __name__ == "__main__":
+    threading.current_thread().name = "chaos"
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""Judges a run: by the invariants, by what people were told, by git's own word and by the model's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection
+
+from countersign import invariants
+from tests.chaos.world import merged_approvals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.chaos.play import Play
+    from tests.chaos.world import World
+
+# How often the model may have been asked beyond what is stored: once for each attempt that did not
+# finish. And what may have been stored twice: turns of attempts that began anew, of later proposals.
+_CALLS = """
+SELECT task.id::text, task.model_calls,
+       count(attempt.id) FILTER (WHERE attempt.state <> 'finished'),
+       coalesce(sum(attempt.turns) FILTER (WHERE attempt.number > 1 AND attempt.resumes_id IS NULL), 0)
+       + coalesce(sum(attempt.turns) FILTER (WHERE step.kind = 'assemble'), 0)
+FROM agents_task task
+LEFT JOIN agents_step step ON step.task_id = task.id
+LEFT JOIN agents_attempt attempt ON attempt.step_id = step.id
+WHERE task.id = ANY(%s) GROUP BY task.id
+"""
+
+
+def judge(world: World, play: Play, asked: dict[str, dict[str, int]], *, rested: bool) -> list[str]:
+    """Return every violation in one sentence each; none is what is wanted."""
+    return [
+        *_invariants(),
+        *_lost(play, rested=rested),
+        *play.people.faults,
+        *_decisions(play),
+        *_merges(world),
+        *_turns(play, asked),
+    ]
+
+
+def _invariants() -> Iterator[str]:
+    for result in invariants.verify():
+        if result.fault:
+            yield f"{result.check.name}: {result.fault}"
+        for offence in result.found.shown:
+            yield f"{result.check.name}: {offence.table} {offence.pk} {offence.said}"
+
+
+def _lost(play: Play, *, rested: bool) -> Iterator[str]:
+    for story in play.stories:
+        if not story.id:
+            continue
+        if story.id not in play.states:
+            yield f"story {story.number}: accepted as {story.id}, and there is no such task"
+        elif not rested:
+            yield f"story {story.number} ({story.kind}): came to no end, {_where(story.id)}"
+
+
+def _where(task: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT state FROM agents_task WHERE id = %s AND state NOT IN"
+            " ('done', 'cancelled', 'rejected', 'failed')",
+            [task],
+        )
+        row = cursor.fetchone()
+        cursor.execute(
+            "SELECT key, state, attempt, reason FROM agents_step WHERE task_id = %s", [task]
+        )
+        return f"{row[0]}: {cursor.fetchall()}" if row else "or has by now"
+
+
+def _decisions(play: Play) -> Iterator[str]:
+    for approval, times in play.people.signed.items():
+        if times > 1:
+            yield f"approval {approval}: {times} signatures of one person were accepted"
+
+
+def _merges(world: World) -> Iterator[str]:
+    """Compare git's own log with what is said to be done, without any code of ours."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT project.slug, approval.id::text FROM approvals_effect effect"
+            " JOIN approvals_approval approval ON approval.id = effect.approval_id"
+            " JOIN projects_project project ON project.id = approval.project_id"
+            " WHERE effect.kind = 'git.merge' AND effect.state = 'done'"
+        )
+        done: Counter[tuple[str, str]] = Counter(cursor.fetchall())
+    landed = Counter(
+        (slug, approval)
+        for slug, bare in world.repositories.items()
+        for approval in merged_approvals(bare)
+    )
+    for where in done.keys() | landed.keys():
+        if (done[where], landed[where]) != (1, 1):
+            yield f"merge {where}: done {done[where]} times, on main {landed[where]} times"
+
+
+def _turns(play: Play, asked: dict[str, dict[str, int]]) -> Iterator[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(_CALLS, [[story.id for story in play.stories if story.id]])
+        rows: dict[str, Any] = {row[0]: row[1:] for row in cursor.fetchall()}
+    for story in play.stories:
+        if story.id not in rows:
+            continue
+        stored, ended, anew = rows[story.id]
+        counts = dict(asked.get(str(story.number), {}))
+        spoilt = counts.pop("spoilt", 0)
+        total = sum(counts.values())
+        if total - stored > ended + spoilt:
+            yield f"story {story.number}: the model was asked {total} times, {stored} are stored"
+        if stored > len(counts) + anew:
+            yield f"story {story.number}: {stored} turns were paid for, {len(counts)} are different"
