@@ -31,6 +31,11 @@ _GOES_ON = frozenset(
         Rule.MODEL_OVERLOADED,
         Rule.UNKNOWN_TOOL_CALL,
         Rule.BLOCKED,
+        # What a person says breaks the circle; the rows from before no longer count.
+        Rule.REPEATED_CALL,
+        Rule.REPEATED_ERROR,
+        Rule.OSCILLATION,
+        Rule.NO_PROGRESS,
     }
 )
 _GAVE_BACK = frozenset({AttemptState.LOST, AttemptState.RELEASED, AttemptState.ASKING})
