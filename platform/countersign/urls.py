@@ -4,11 +4,13 @@ from django.contrib import admin
 from django.urls import include, path
 
 from countersign import health, metrics
+from countersign.administration import invariants
 
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
+    path("admin/invariants/", invariants.page, name="invariants"),
     path("admin/", admin.site.urls),
     path("api/", include("countersign.api.urls")),
     path("", include("countersign.console.urls")),
