@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from agents import holds
 from countersign.api.urls import urlpatterns
 from memory import lessons
 from projects import tokens
@@ -24,6 +25,8 @@ ENDPOINTS = [
     ("GET", "task_events", "task", "tasks:read"),
     ("GET", "task_stream", "task", "tasks:read"),
     ("POST", "task_cancel", "task", "tasks:write"),
+    ("POST", "task_pause", "task", "tasks:write"),
+    ("POST", "task_resume", "task", "tasks:write"),
     ("POST", "task_notes", "task", "tasks:write"),
     ("POST", "task_escalation", "task", "tasks:write"),
     ("GET", "approvals", "", "approvals:read"),
@@ -31,6 +34,10 @@ ENDPOINTS = [
     ("POST", "signatures", "approval", None),
     ("POST", "undo", "approval", None),
     ("POST", "propose_again", "approval", None),
+    ("GET", "holds", "", "tasks:read"),
+    ("POST", "holds", "", "tasks:write"),
+    ("GET", "hold", "hold", "tasks:read"),
+    ("DELETE", "hold", "hold", "tasks:write"),
     ("GET", "memories", "", "memory:read"),
     ("POST", "memory_search", "", "memory:read"),
     ("GET", "memory", "memory", "memory:read"),
@@ -51,7 +58,9 @@ def rows(project, requester, lead):
         project, content="Money is rounded half even.", source="user_stated", by=lead
     )
     task = submitted(project, requester)
-    return {"task": task.pk, "approval": approval.pk, "memory": memory.pk, "": None}
+    paused = holds.place(by=lead, task=submitted(project, requester)).pk
+    found = {"task": task.pk, "approval": approval.pk, "memory": memory.pk, "hold": paused}
+    return {**found, "": None}
 
 
 def path_of(name, pk):
@@ -111,7 +120,7 @@ def other_lead(stranger, other_project):
     return stranger
 
 
-@pytest.mark.parametrize("name", ["tasks", "approvals", "memories"])
+@pytest.mark.parametrize("name", ["tasks", "approvals", "memories", "holds"])
 def test_a_list_never_shows_foreign_rows(rows, other_lead, name):
     assert by_token(other_lead).get(path_of(name, None)).json()["results"] == []
 
@@ -169,7 +178,7 @@ def test_a_token_of_another_project_lists_nothing_and_submits_nothing_here(
 ):
     Membership.objects.create(user=lead, project=other_project, role=Role.LEAD)
     call = by_token(lead, project=other_project)
-    for name in ("tasks", "approvals", "memories"):
+    for name in ("tasks", "approvals", "memories", "holds"):
         assert call.get(path_of(name, None)).json()["results"] == []
     body = {"project": project.slug, "request": "Fix it"}
     assert call.post("/api/v1/tasks", body).status_code == 404

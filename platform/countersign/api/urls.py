@@ -6,6 +6,7 @@ from django.urls import path, re_path
 
 from countersign.api.approvals import views as approvals
 from countersign.api.docs import Docs, Schema
+from countersign.api.holds import views as holds
 from countersign.api.memories import views as memories
 from countersign.api.problems import unknown_address
 from countersign.api.tasks import views as tasks
@@ -18,6 +19,8 @@ urlpatterns = [
     path("v1/tasks/<uuid:pk>/events", tasks.TaskEvents.as_view(), name="task_events"),
     path("v1/tasks/<uuid:pk>/stream", tasks.TaskStream.as_view(), name="task_stream"),
     path("v1/tasks/<uuid:pk>/cancel", tasks.TaskCancel.as_view(), name="task_cancel"),
+    path("v1/tasks/<uuid:pk>/pause", holds.TaskPause.as_view(), name="task_pause"),
+    path("v1/tasks/<uuid:pk>/resume", holds.TaskResume.as_view(), name="task_resume"),
     path("v1/tasks/<uuid:pk>/notes", tasks.TaskNotes.as_view(), name="task_notes"),
     path(
         "v1/tasks/<uuid:pk>/escalations/<uuid:escalation_pk>",
@@ -38,6 +41,8 @@ urlpatterns = [
         approvals.ProposeAgain.as_view(),
         name="propose_again",
     ),
+    path("v1/holds", holds.Holds.as_view(), name="holds"),
+    path("v1/holds/<uuid:pk>", holds.OneHold.as_view(), name="hold"),
     path("v1/memories", memories.Memories.as_view(), name="memories"),
     path("v1/memories/search", memories.MemorySearch.as_view(), name="memory_search"),
     path("v1/memories/<uuid:pk>", memories.OneMemory.as_view(), name="memory"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from agents import escalations, notes, takeovers
+from agents import escalations, holds, notes, takeovers
 from agents.intake import MAX_CHARACTERS
 from agents.lifecycle import EscalationState, TaskState
 from agents.limits import Limits
@@ -15,6 +15,7 @@ from agents.meters import used as used_of
 from agents.models.tasks import Choice
 from countersign.api import links
 from countersign.api.fields import Amount, Chosen, Input, Object, Query, Text, Whole
+from countersign.api.holds.serializers import HoldShape
 from countersign.api.paging import PageQuery
 from countersign.live.cursors import NEWEST
 from memory.models import Memory, MemoryUse
@@ -320,6 +321,14 @@ class TaskDetailShape(TaskShape):
     escalations = serializers.SerializerMethodField()
     usage = serializers.SerializerMethodField()
     memories = serializers.SerializerMethodField()
+    holds = serializers.SerializerMethodField(
+        help_text="Open holds that stop the task as a whole: its own is its pause."
+    )
+
+    @extend_schema_field(HoldShape(many=True))
+    def get_holds(self, task: Task) -> Any:
+        """Return what people stopped it with."""
+        return HoldShape(holds.over_task(task), many=True).data
 
     @extend_schema_field(PlanShape)
     def get_plan(self, task: Task) -> dict[str, Any]:

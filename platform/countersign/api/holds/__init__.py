@@ -1,0 +1,1 @@
+"""Holds over the API."""
