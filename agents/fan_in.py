@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from agents import dispatch
@@ -24,8 +25,7 @@ def lock(step_id: uuid.UUID) -> tuple[Step, list[Step]]:
     Locks steps before tasks: take this lock before the first event.
     """
     dependents = StepDependency.objects.filter(needs=step_id).values_list("step_id", flat=True)
-    ids = [step_id, *dependents]
-    steps = Step.objects.filter(pk__in=ids).order_by("pk")
+    steps = Step.objects.filter(Q(pk=step_id) | Q(pk__in=dependents)).order_by("pk")
     locked = {step.pk: step for step in steps.select_for_update(no_key=True)}
     mine = locked.pop(step_id)
     return mine, [step for step in locked.values() if step.state == StepState.WAITING]

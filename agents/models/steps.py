@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.db import models, transaction
+from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
@@ -158,7 +158,7 @@ class Step(models.Model):
             facts = {"lease_owner": "", "lease_until": None, **facts}
         if to in STEP_SETTLED:
             facts.setdefault("finished_at", Now())
-        with transaction.atomic():
+        with transitions.together():
             transitions.move(self, to, moves=STEP_MOVES, guard={"attempt": self.attempt}, **facts)
             return self.task.record(
                 kind,

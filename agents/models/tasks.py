@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
@@ -21,6 +22,14 @@ from projects.scoping import ScopedQuerySet
 
 if TYPE_CHECKING:
     from agents.models.steps import Step
+
+
+# One statement: what takes the number also writes the event under it.
+_RECORD = """
+WITH task AS (UPDATE agents_task SET last_seq = last_seq + 1 WHERE id = %s RETURNING id, last_seq)
+INSERT INTO agents_event (task_id, seq, kind, step_id, data)
+SELECT task.id, task.last_seq, %s, %s, %s::jsonb FROM task RETURNING id, seq, at, xact::text::bigint
+"""
 
 
 class TaskQuerySet(ScopedQuerySet["Task"]):
@@ -132,7 +141,7 @@ class Task(models.Model):
         came_from = self.state
         if to in TASK_TERMINAL:
             facts.setdefault("finished_at", Now())
-        with transaction.atomic():
+        with transitions.together():
             transitions.move(self, to, moves=TASK_MOVES, **facts)
             if to in TASK_TERMINAL:
                 transaction.on_commit(lambda: working.end(self.pk), robust=True)
@@ -142,17 +151,14 @@ class Task(models.Model):
         self, kind: str, data: dict[str, Any] | None = None, *, step: Step | None = None
     ) -> Event:
         """Append one event; seq is taken under the task's row lock, so commit order is seq order."""
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "UPDATE agents_task SET last_seq = last_seq + 1 WHERE id = %s RETURNING last_seq",
-                    [self.pk],
-                )
-                self.last_seq = cursor.fetchone()[0]
-            event = Event.objects.create(
-                task=self, seq=self.last_seq, kind=kind, step=step, data=data or {}
-            )
-            transaction.on_commit(lambda: announce(event), robust=True)
+        event = Event(task=self, kind=kind, step=step, data=data or {})
+        given: list[Any] = [self.pk, kind, event.step_id, json.dumps(event.data)]
+        with connection.cursor() as cursor:
+            cursor.execute(_RECORD, given)
+            event.id, event.seq, event.at, event.xact = cursor.fetchone()
+        event._state.adding = False
+        self.last_seq = event.seq
+        transaction.on_commit(lambda: announce(event), robust=True)
         return event
 
 

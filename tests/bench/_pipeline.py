@@ -31,7 +31,9 @@ class Installation:
     def __init__(self, stub: StubServer, env: dict[str, str] | None = None) -> None:
         self.stub = stub
         model = {"COUNTERSIGN_MODEL": "openai:stub", "OPENAI_BASE_URL": stub.base_url}
-        self.stack = Stack(env={**model, "OPENAI_API_KEY": "not-a-key", **(env or {})})
+        self.stack = Stack(
+            env={**model, "OPENAI_API_KEY": "not-a-key", **(env or {})}, ready_within=400
+        )
         self.ear: Ear | None = None
         self.signed: dict[str, float] = {}  # when the signature of each task was begun
         self.idle_percent = 0.0  # of one core, with nothing to do

@@ -106,12 +106,12 @@ def test_query_without_words_recalls_nothing(project, lessons_of_the_project, te
     assert recall(project, query=text, agent_slug="coder") == []
 
 
-def test_recall_takes_two_statements_once_vectors_exist(project, lessons_of_the_project):
+def test_recall_takes_three_statements_once_vectors_exist(project, lessons_of_the_project):
     recall(project, query=LONG, agent_slug="coder")
     with CaptureQueriesContext(connection) as queries:
         found = recall(project, query=LONG, agent_slug="coder")
         assert all(each.memory.content and each.memory.approved_at for each in found)
-    assert len(queries) == 2
+    assert len(queries) == 3
 
 
 def test_memory_for_these_paths_is_recalled_whatever_the_words(project, lead):
