@@ -16,10 +16,10 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up test check bench lock machine
+.PHONY: help venv up test check bench chaos chaos-smoke lock machine
 
 help: ## Say what can be made.
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST)
 
 venv: $(ENVIRONMENT) ## Make the environment in .venv, nothing else.
 
@@ -42,6 +42,12 @@ check: .venv/.dev ## Check format, lint, types, import contracts, migrations and
 bench: .venv/.dev ## Run every benchmark.
 	@for each in tests/bench/[a-z]*.py; do \
 		$(BIN)/python -m tests.bench.$$(basename $$each .py) || exit 1; done
+
+chaos: .venv/.dev ## Break it at every named point and at random moments; writes docs/crash-matrix.md.
+	@exec $(BIN)/python -m tests.chaos --write $(ARGS)
+
+chaos-smoke: .venv/.dev ## The same in two minutes; make test does it too.
+	@exec $(BIN)/python -m tests.chaos --smoke $(ARGS)
 
 lock: $(BIN)/uv ## Compile both lock files afresh from pyproject.toml.
 	@$(UV) $(COMPILE) pyproject.toml --output-file requirements.lock
