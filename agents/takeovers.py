@@ -57,6 +57,8 @@ def prepare(step: Step, *, text: str, commit: str, by: User) -> HandedIn:
     try:
         base, result = _committed(step, name, by)
     except GitFailed as error:
+        if "unrelated histories" in str(error):
+            raise InvalidInput("commit", f"{name!a} has no history in common with main.") from error
         raise InvalidInput("commit", f"Git cannot use {name!a}: {str(error)[:300]}") from error
     return HandedIn(text=text, by=by, base_commit=base, result_commit=result)
 

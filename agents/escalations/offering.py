@@ -19,6 +19,17 @@ EXTRA = {
     Rule.WALL_CLOCK: ("extra_seconds", "max_seconds"),
     Rule.BUDGET: ("extra_tokens", "max_tokens"),
 }
+# SQL: the task of the row named `step` lets it begin, also beside a sibling's open question. Not
+# beside one about the whole task, nor about time or money: those the siblings share.
+TASK_GOES_ON = """EXISTS (
+    SELECT FROM agents_task task WHERE task.id = step.task_id
+    AND (task.state IN ('queued', 'planning', 'working', 'assembling')
+        OR (task.state = 'needs_human' AND task.state_before_human = 'working'
+            AND step.kind IN ('work', 'answer')
+            AND NOT EXISTS (
+                SELECT FROM agents_escalation open
+                WHERE open.task_id = task.id AND open.state = 'open'
+                AND (open.step_id IS NULL OR open.rule IN ('wall_clock', 'budget'))))))"""
 _WORK = frozenset({StepKind.WORK, StepKind.ANSWER})
 _OF_STEPS = (Choice.REASSIGN, Choice.TAKE_OVER, Choice.GO_ON_WITHOUT)
 

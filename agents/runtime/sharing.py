@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import connection
 
+from agents.escalations import TASK_GOES_ON
 from agents.holds import STEP_IS_HELD
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 _ELIGIBLE = f"""
     step.state = 'ready' AND step.available_at <= statement_timestamp()
     AND step.agent_id <> ALL(%(barred)s)
-    AND EXISTS (SELECT FROM agents_task task WHERE task.id = step.task_id
-                AND task.state IN ('queued', 'planning', 'working', 'assembling'))
+    AND {TASK_GOES_ON}
     AND NOT {STEP_IS_HELD}
 """
 _ORDER = "ORDER BY step.priority DESC, step.available_at, step.id"

@@ -30,7 +30,11 @@ _AT_WORK = (TaskState.QUEUED, TaskState.PLANNING, TaskState.WORKING, TaskState.A
 
 
 def help_stuck_tasks() -> int:
-    """Count anew what steps of a still task wait for; if nothing becomes ready, ask a person."""
+    """Count anew what steps of a still task wait for; if nothing becomes ready, ask a person.
+
+    Asks about every blocked or failed step nobody was asked about, too.
+    """
+    escalations.ask_for_settled()
     moving = Step.objects.filter(task=OuterRef("pk"), state__in=_MOVING)
     lately = Event.objects.filter(task=OuterRef("pk"), at__gt=Now() - _QUIET)
     still = Task.objects.filter(~Exists(moving), ~Exists(lately), state__in=_AT_WORK)

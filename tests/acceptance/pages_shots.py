@@ -47,6 +47,7 @@ def prepare() -> dict[str, str]:
     fixtures.use_lesson(lesson, running)
     stopped = fixtures.stopped_task(project, mira)
     blocked = _blocked(project, mira)
+    looped = _looped(project, mira)
     review = fixtures.reviewed_task(project, mira)
     report = fixtures.reported_task(project, mira, report="# Found\n\nTax is rounded **twice**.")
     sent_back = fixtures.reviewed_task(project, mira, title="Cache the price list per region")
@@ -61,6 +62,7 @@ def prepare() -> dict[str, str]:
         "task-list": f"/tasks/T-{running.task.number}?view=list&tab=events",
         "task-asking": f"/tasks/T-{asking.number}",
         "task-stopped": f"/tasks/T-{stopped.task.number}",
+        "task-looped": f"/tasks/T-{looped.task.number}",
         "task-blocked": f"/tasks/T-{blocked.task.number}",
         "inbox": "/inbox",
         "review": f"/review/T-{review.task.number}/r1",
@@ -101,6 +103,40 @@ def _blocked(project: Any, requester: Any) -> Any:
         detail="No language model is configured.\n\nNothing was changed. Passages found for round:\n"
         "billing/invoice.py:82: def tax(self) -> Decimal:\n        return sum(line.tax)\n"
         "docs/rounding.md:3: Tax is rounded half up."
+    )
+    return made
+
+
+def _looped(project: Any, requester: Any) -> Any:
+    """Return a task with a loop, a conflict, and every way on."""
+    from agents.models import Escalation, ToolCall
+    from tests import console_fixtures as fixtures
+
+    made = fixtures.stopped_task(project, requester, rule="repeated_call")
+    coder, tester = made.steps["coder"], made.steps["tester"]
+    for _ in range(3):
+        fixtures.use_tool(coder, "read_file", "48 lines", path="billing/invoice.py")
+    ToolCall.objects.filter(attempt__step=coder).update(
+        result="80: def tax(self) -> Decimal:\n81:     return sum(line.tax for line in self.lines)"
+    )
+    ways = ["retry_with_note", "reassign", "take_over", "go_on_without", "stop"]
+    usage = {"turns": 4, "max_turns": 12, "tokens": 61_200, "tool_calls": 9, "usd": 0.41}
+    made.task.escalations.update(
+        detail="Code agent called read_file with the same arguments three times and got the same "
+        "result. Everything up to here is kept.",
+        evidence={"threshold": 3, "observed": 3, "usage": usage},
+        options=ways,
+    )
+    tester.state = "waiting_human"
+    tester.save(update_fields=["state"])
+    Escalation.objects.create(
+        task=made.task,
+        step=tester,
+        rule="conflict",
+        detail="The steps that “Add a half-even case” builds on change the same lines in "
+        "tests/test_invoice.py. Nothing was thrown away.",
+        evidence={"files": ["tests/test_invoice.py", "billing/rounding.py"], "ours": "ab" * 20},
+        options=ways,
     )
     return made
 
