@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx2
 import openai
 from django.conf import settings
 from pydantic_ai.models.openai import OpenAIChatModel
@@ -14,9 +15,14 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
 from agents.runtime.exceptions import ModelMisnamed
+from agents.runtime.openai_streams import Client
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
+
+
+# The SDK's own limit of 1,000 would let the rest wait for a connection. 0: no limit, in aiohttp.
+_NO_LIMITS = httpx2.Limits(max_connections=0, max_keepalive_connections=None)
 
 
 def from_openai(name: str, base_url: str) -> Model:
@@ -42,9 +48,8 @@ def from_ollama(name: str, base_url: str) -> Model:
 
 def _client(url: str | None, key: str) -> openai.AsyncOpenAI:
     # max_retries=0: hidden retries would neither be counted nor shown.
-    return openai.AsyncOpenAI(
-        base_url=url, api_key=key, max_retries=0, http_client=openai.DefaultAioHttpClient()
-    )
+    http = openai.DefaultAioHttpClient(limits=_NO_LIMITS)
+    return Client(base_url=url, api_key=key, max_retries=0, http_client=http)
 
 
 def _chat(

@@ -1,0 +1,116 @@
+"""Lets people hear an answer while it comes, and keeps it from having no end.
+
+The words go from the stream straight to the flusher; pydantic-ai is handed whole answers. Its own
+streaming passes every word through ten generators and a lock, for an observer we do not need.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from pydantic_ai.exceptions import UnexpectedModelBehavior
+from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
+from pydantic_ai.models.wrapper import WrapperModel
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelMessage, ModelResponse
+    from pydantic_ai.models import Model, ModelRequestParameters
+    from pydantic_ai.settings import ModelSettings
+
+    from agents.runtime.streaming import Voice
+
+
+class Ear:
+    """Hears one answer: speaks its words on, and counts its characters."""
+
+    def __init__(self, voice: Voice, most: int) -> None:
+        self.direct = False  # the stream itself tells; its events would say everything twice
+        self._voice = voice
+        self._most = most
+        self._length = 0
+        self._silent = True
+        self._broken = False
+
+    def count(self, characters: int) -> None:
+        """Count what comes beside words: arguments, thoughts; raises when the answer has no end."""
+        self._broken = not self._silent  # what is said next is a paragraph of its own
+        self._add(characters)
+
+    def say(self, text: str) -> None:
+        """Speak the next words."""
+        self._add(len(text))
+        if text:
+            self._voice.say(f"\n\n{text}" if self._broken else text)
+            self._silent = self._broken = False
+
+    def watch(self, event: Any) -> None:
+        """Take an event of a model whose stream does not tell by itself."""
+        if self.direct:
+            return
+        match event:
+            case PartStartEvent(part=TextPart(content=text)):
+                self._broken = not self._silent
+                self.say(text)
+            case PartDeltaEvent(delta=TextPartDelta(content_delta=text)):
+                self.say(text)
+            case PartStartEvent(part=new) | PartDeltaEvent(delta=new):
+                self.count(_length_of(new))
+
+    def _add(self, characters: int) -> None:
+        self._length += characters
+        if self._length > self._most:
+            raise UnexpectedModelBehavior(
+                f"one answer had more than {self._most:,} characters; it was cut off"
+            )
+
+
+_ear: ContextVar[Ear | None] = ContextVar("ear", default=None)
+
+
+def said(text: str) -> None:
+    """Speak words of the answer that is being read in this context, if anybody listens."""
+    if ear := _ear.get():
+        ear.direct = True
+        ear.say(text)
+
+
+def heard(characters: int) -> None:
+    """Count characters that are not for people, in the answer that is being read."""
+    if ear := _ear.get():
+        ear.direct = True
+        ear.count(characters)
+
+
+class Heard(WrapperModel):
+    """A model whose answers come as a stream but are handed on whole."""
+
+    def __init__(self, wrapped: Model, voice: Voice, most: int) -> None:
+        super().__init__(wrapped)
+        self._voice = voice
+        self._most = most
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """Read one answer to its end; cancelled, the connection is closed."""
+        ear = Ear(self._voice, self._most)
+        token = _ear.set(ear)
+        try:
+            async with self.wrapped.request_stream(
+                messages, model_settings, model_request_parameters
+            ) as stream:
+                async for event in stream:
+                    ear.watch(event)
+                return stream.get()
+        finally:
+            _ear.reset(token)
+
+
+def _length_of(new: Any) -> int:
+    names = ("content", "args", "content_delta", "args_delta")
+    texts = (getattr(new, name, None) for name in names)
+    return sum(len(text) for text in texts if isinstance(text, str))
