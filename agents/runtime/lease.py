@@ -14,6 +14,7 @@ from agents.holds import STEP_IS_HELD
 from agents.lifecycle import StepState
 from agents.models import Event, Step, Task
 from agents.recording import record_all
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     import uuid
@@ -90,6 +91,7 @@ def sweep(*, limit: int = 500) -> int:
         for step in steps:
             if step.pk not in again:
                 finishing.lose(step)
+        failpoint("lease.swept")
     return len(ids)
 
 
