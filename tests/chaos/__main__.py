@@ -58,7 +58,9 @@ def main() -> int:
             console.print(f"the logs are kept in {house.folder}")
             raise
         figures = runs.figures
+        figures.violations += runs.at_the_end()
         figures.seconds = time.monotonic() - began
+        _say(began, f"{house.deaths} processes died and came back")
         if figures.violations:
             house.keep = True
             console.print(f"[bold red]violations[/] (logs kept in {house.folder}):")

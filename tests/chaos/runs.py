@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from projects import failpoints
 from tests.chaos.faults import Stage
 from tests.chaos.matrix import FIRST, MODES, TOUR, stories_for
-from tests.chaos.oracle import judge
+from tests.chaos.oracle import at_the_end, judge
 from tests.chaos.people import People, Story
 from tests.chaos.play import Play
 from tests.chaos.report import Figures
@@ -82,6 +82,10 @@ class Runs:
         violations = self._judge(play, f"{fault.name}, run {number}", rested=rested)
         self.figures.count(fault.name, play.outcomes(), violations, seconds)
         return _line(play, violations, seconds)
+
+    def at_the_end(self) -> list[str]:
+        """Return what breaks any invariant now that all is over."""
+        return [f"at the end (seed {self.seed}): {each}" for each in at_the_end()]
 
     def _story(self, *, kind: object, **what: object) -> Story:
         self.told += 1
