@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
-from agents import escalations
+from agents import escalations, holds
 from agents.events import Kind
 from agents.lifecycle import EscalationState, TaskState
 from agents.models import Escalation, Task
 from agents.models.tasks import Choice, Rule
 from agents.workspace.exceptions import MainMoved, PushRefused
-from approvals import merging, verifying
-from approvals.exceptions import Refused
+from approvals import calling, deadlines, merging, verifying
+from approvals.exceptions import NotCarriedOut, Refused, Uncertain
 from approvals.freshness import moved_sentence
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import Approval, Effect, EffectKind
@@ -29,20 +30,36 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Iterator
 
+    from approvals.hands import Hands
+
 logger = logging.getLogger(__name__)
 
+_BATCH = 20
+_PK_PROJECT = ("pk", "approval__project_id")
 
-def carry_out_due(worker: str, *, stop: Callable[[], bool] = lambda: False) -> int:
+
+def carry_out_due(
+    worker: str, *, stop: Callable[[], bool] = lambda: False, hands: Hands | None = None
+) -> int:
     """Carry out every effect that is due, and look after those a crash left in `doing`.
 
-    Two processes may do this at once: a session lock of the database and the conditional move to
-    `doing` let one of them have each effect. Ends between two effects when `stop` says so.
-    Returns how many it took.
+    The effects of one project one after the other; with `hands` those of several side by side, and
+    this returns at once. Two processes may do this at once: a session lock of the database and the
+    conditional move to `doing` let one of them have each effect. Ends between two effects when
+    `stop` says so. Returns how many effects (with `hands`: projects) it took.
     """
     _take_up_answered()
     _close_finished()
     taken = 0
-    for pk in [*_left_over(), *_due()]:
+    for project, pks in _by_project([*_left_over(), *_due()]).items():
+        work = partial(_carry_out_all, pks, worker=worker, stop=stop)
+        taken += hands.take(project, work) if hands else work()
+    return taken
+
+
+def _carry_out_all(pks: list[uuid.UUID], *, worker: str, stop: Callable[[], bool]) -> int:
+    taken = 0
+    for pk in pks:
         if stop():
             break
         try:
@@ -52,6 +69,13 @@ def carry_out_due(worker: str, *, stop: Callable[[], bool] = lambda: False) -> i
         except Exception:  # one effect must not hold up the others
             logger.exception("effect %s could not be looked after", pk)
     return taken
+
+
+def _by_project(found: list[tuple[uuid.UUID, uuid.UUID]]) -> dict[uuid.UUID, list[uuid.UUID]]:
+    projects: dict[uuid.UUID, list[uuid.UUID]] = {}
+    for pk, project in found:
+        projects.setdefault(project, []).append(pk)
+    return projects
 
 
 def carry_out(effect_id: uuid.UUID, *, worker: str) -> bool:
@@ -75,13 +99,17 @@ def carry_out(effect_id: uuid.UUID, *, worker: str) -> bool:
 def begin(effect: Effect, *, worker: str) -> None:
     """Put the intent on record; raises TransitionRefused when it is no longer to be done."""
     with transaction.atomic():
-        window_over = {"not_before__lte": Now()}
+        window_over = {"not_before__lte": deadlines.window_now()}
         effect.move(EffectState.DOING, guard=window_over, worker=worker, started_at=Now(), error="")
         wanted = Task.objects.select_for_update(no_key=True).filter(
             pk=effect.approval.task_id, state=TaskState.EXECUTING
         )
         if wanted.first() is None:
             raise TransitionRefused("The task no longer carries anything out.")
+        if holds.held(effect.approval.task):
+            raise TransitionRefused(
+                "A person holds this; it is carried out when the hold is lifted."
+            )
         effect.approval.task.record(Kind.EFFECT_STARTED, _facts(effect))
         failpoint("effect.begun")
 
@@ -94,9 +122,9 @@ def act(effect: Effect) -> None:
         _fall_stale(effect, moved_sentence(effect.approval, moved.actual))
     except Refused as refused:
         _fall_stale(effect, str(refused))
-    except PushRefused as refused:  # main was at the base just before, so nothing had landed
-        _hand_over(effect, EffectState.FAILED, str(refused))
-    except merging.NOT_MERGED as failure:
+    except (PushRefused, NotCarriedOut) as surely:  # main was at the base just before
+        _hand_over(effect, EffectState.FAILED, str(surely))
+    except (*merging.NOT_MERGED, Uncertain) as failure:
         _hand_over_unless_sure(effect, str(failure))
     except DatabaseError:
         raise  # it stays in `doing`; the next turn probes
@@ -130,6 +158,8 @@ def _do(effect: Effect) -> dict[str, Any]:
             verifying.require_signed(effect)
             verifying.require_same_report(effect)
             return {"to": effect.arguments["to"], "proposal": str(effect.approval.proposal_id)}
+        case EffectKind.MCP_CALL:
+            return calling.call(effect)
         case _:
             raise Refused(f"This version cannot carry out {effect.kind}. Nothing was done.")
 
@@ -157,7 +187,8 @@ def _hand_over_unless_sure(effect: Effect, reason: str) -> None:
     if effect.sent_at is None:
         _hand_over(effect, EffectState.FAILED, reason)
     else:
-        _hand_over(effect, EffectState.UNKNOWN, f"{reason} It may have landed; look at main.")
+        where = "main" if effect.kind == EffectKind.GIT_MERGE else "the other side"
+        _hand_over(effect, EffectState.UNKNOWN, f"{reason} It may have landed; look at {where}.")
 
 
 def _hand_over(effect: Effect, state: str, reason: str) -> None:
@@ -220,21 +251,26 @@ def _end_task(task: Task, approval: Approval) -> None:
 def _plan_again(effect: Effect) -> None:
     if effect.approval.state != ApprovalState.APPROVED:
         raise TransitionRefused("This approval no longer holds. Propose the change again.")
-    effect.move(EffectState.PLANNED, not_before=Now(), worker="", finished_at=None)
+    facts: dict[str, Any] = {"not_before": Now(), "worker": "", "finished_at": None}
+    if effect.kind == EffectKind.MCP_CALL:
+        facts["sent_at"] = None  # there is no probe: the person who answered has looked
+    effect.move(EffectState.PLANNED, **facts)
 
 
-def _due() -> list[uuid.UUID]:
-    """Return planned effects whose window is over and whose predecessors are done."""
+def _due() -> list[tuple[uuid.UUID, uuid.UUID]]:
+    """Return planned effects, with their project, whose window is over and predecessors are done."""
     before = Effect.objects.filter(
         approval=OuterRef("approval"), position__lt=OuterRef("position")
     ).exclude(state=EffectState.DONE)
     rows = _current().filter(~Exists(before), state=EffectState.PLANNED, not_before__lte=Now())
-    return list(rows.order_by("not_before", "position").values_list("pk", flat=True)[:20])
+    held = holds.is_held(task="approval__task_id", project="approval__project_id")
+    rows = rows.filter(~held, not_before__lte=deadlines.window_now())
+    return list(rows.order_by("not_before", "position").values_list(*_PK_PROJECT)[:_BATCH])
 
 
-def _left_over() -> list[uuid.UUID]:
+def _left_over() -> list[tuple[uuid.UUID, uuid.UUID]]:
     rows = Effect.objects.filter(state=EffectState.DOING)
-    return list(rows.order_by("started_at").values_list("pk", flat=True)[:20])
+    return list(rows.order_by("started_at").values_list(*_PK_PROJECT)[:_BATCH])
 
 
 def _current() -> QuerySet[Effect]:

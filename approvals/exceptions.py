@@ -41,15 +41,25 @@ class Refused(CountersignError):
     """What would be carried out is not what was signed. Nothing was done."""
 
 
+class NotCarriedOut(CountersignError):
+    """It was tried and surely not done."""
+
+
+class Uncertain(CountersignError):
+    """It was sent and nobody can tell whether it was done."""
+
+
 __all__ = [
     "AlreadyDecided",
     "ApprovalExpired",
     "DecisionConflict",
     "DigestMismatch",
     "NotAllowed",
+    "NotCarriedOut",
     "Refused",
     "StaleApproval",
     "TooLarge",
+    "Uncertain",
     "UndoRefused",
     "UnknownApproval",
 ]

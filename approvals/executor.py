@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from approvals import effects, expiring, sealing
+from approvals.hands import Hands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 PAUSE_SECONDS = 2.0  # after a fault: a database that is away needs time, not questions
+HANDS = 4  # projects whose effects are carried out side by side; each may hold a connection
 BEAT_SECONDS = 5.0
 BEAT_TTL_SECONDS = 15
 
@@ -34,6 +36,7 @@ class Executor:
         self._rung = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="executor", daemon=True)
+        self._hands = Hands(HANDS, self.wake)
         self._redis = redis.Redis.from_url(
             settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1
         )
@@ -60,6 +63,7 @@ class Executor:
             healthy = self._turn()
             self._rung.wait(POLL_SECONDS if healthy else PAUSE_SECONDS)
             self._rung.clear()
+        self._hands.close()
         self._forget_beat()
         connection.close()
 
@@ -70,7 +74,7 @@ class Executor:
 
     def _parts(self) -> tuple[Callable[[], object], ...]:
         return (
-            lambda: effects.carry_out_due(self.name, stop=self._stopping.is_set),
+            lambda: effects.carry_out_due(self.name, stop=self._stopping.is_set, hands=self._hands),
             sealing.seal_ready,
             expiring.expire_due,
             expiring.withdraw_orphans,

@@ -15,6 +15,7 @@ from agents.workspace.exceptions import (
 from agents.workspace.git import Store
 from approvals import verifying
 from approvals.lifecycle import SignatureVerdict
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     from approvals.models import Approval, Effect
@@ -32,7 +33,7 @@ def merge(effect: Effect) -> dict[str, Any]:
     landed all the same.
     """
     approval, sealed = effect.approval, effect.arguments
-    store = Store.of(approval.project)
+    store = Store.of(approval.project, from_disk=True)
     main = store.fetch()
     if main != sealed["base"]:
         return _landed_before(store, approval, sealed, main)
@@ -40,10 +41,12 @@ def merge(effect: Effect) -> dict[str, Any]:
     verifying.require_same_objects(store, approval, sealed)
     commit = build_commit(store, approval, sealed)
     effect.note_sent()
+    failpoint("effect.sent")
     try:
         store.push_main(commit, expected=sealed["base"])
     except MainMoved as moved:
         return _landed_before(store, approval, sealed, moved.actual)
+    failpoint("effect.pushed")
     return _result(commit, sealed)
 
 

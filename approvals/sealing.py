@@ -26,9 +26,12 @@ from projects.exceptions import TransitionRefused
 from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
+    import uuid
     from datetime import datetime
 
 logger = logging.getLogger(__name__)
+
+_LOOKED_AT = 1_000  # tasks in review without a pending approval
 
 
 def canonical(snapshot: dict[str, Any]) -> bytes:
@@ -92,15 +95,12 @@ def seal_ready(limit: int = 20) -> int:
     What cannot be sealed is a person's question and holds up no other. Two processes may do this
     at once: each task is sealed by one of them.
     """
-    taken = 0
-    while taken < limit and _seal_next():
-        taken += 1
-    return taken
+    return sum(_seal_newest(task) for task in _unsealed(limit))
 
 
-def _seal_next() -> bool:
+def _seal_newest(task: uuid.UUID) -> bool:
     with transaction.atomic():
-        proposal = _next_unsealed()
+        proposal = _lock_unsealed(task)
         if proposal is None:
             return False
         try:
@@ -125,25 +125,32 @@ def _ask(proposal: Proposal, rule: Rule, detail: str, *options: Choice) -> None:
     )
 
 
-def _next_unsealed() -> Proposal | None:
-    """Lock one task in review whose newest proposal has no approval; skip what others hold."""
+def _unsealed(limit: int) -> list[uuid.UUID]:
+    """Return tasks in review whose newest proposal has no approval.
+
+    In two steps: thousands of tasks wait for people, and the first leaves out all of them at once.
+    """
+    pending = Approval.objects.filter(task=OuterRef("pk"), state=ApprovalState.PENDING)
+    bare = Task.objects.filter(~Exists(pending), state=TaskState.REVIEW).order_by("id")
+    ids = list(bare.values_list("pk", flat=True)[:_LOOKED_AT])
+    if not ids:
+        return []
     newest = Proposal.objects.filter(task=OuterRef("task")).order_by("-round", "-version")
     unsealed = Proposal.objects.filter(
         ~Exists(Approval.objects.filter(proposal=OuterRef("pk"))),
-        task=OuterRef("pk"),
+        task__in=ids,
         pk=newest.values("pk")[:1],
     )
-    waiting = Approval.objects.filter(task=OuterRef("pk"), state=ApprovalState.PENDING)
-    task = (
-        Task.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-        .filter(~Exists(waiting), Exists(unsealed), state=TaskState.REVIEW)
-        .order_by("id")
-        .first()
-    )
-    if task is None:
+    return list(unsealed.order_by("task").values_list("task", flat=True)[:limit])
+
+
+def _lock_unsealed(task: uuid.UUID) -> Proposal | None:
+    """Lock a task in review and return its newest proposal; None where others were faster."""
+    tasks = Task.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
+    locked = tasks.filter(pk=task, state=TaskState.REVIEW).first()
+    if locked is None:
         return None
-    # Asked again under the lock: another process may have sealed it while we chose it.
-    found = task.proposals.order_by("-round", "-version").first()
+    found = locked.proposals.order_by("-round", "-version").first()
     if found is None or found.approvals.exists():
         return None
     return found

@@ -1,0 +1,71 @@
+"""A few threads that work side by side, never two of them for one project."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+from django.db import connection
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Callable
+
+    Work = Callable[[], object]
+
+logger = logging.getLogger(__name__)
+
+
+class Hands:
+    """Threads with a database connection each, started when first needed.
+
+    `done` is called whenever one has become free. Daemons: a repository that does not answer must
+    not keep a process from ending.
+    """
+
+    def __init__(self, count: int, done: Callable[[], None]) -> None:
+        self._count = count
+        self._done = done
+        self._queue: queue.SimpleQueue[tuple[uuid.UUID, Work] | None] = queue.SimpleQueue()
+        self._busy: set[uuid.UUID] = set()
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+
+    def take(self, project: uuid.UUID, work: Work) -> bool:
+        """Begin a project's work, unless something of it is in hand or no hand is free."""
+        with self._lock:
+            if project in self._busy or len(self._busy) >= self._count:
+                return False
+            self._busy.add(project)
+            if len(self._threads) < len(self._busy):
+                self._start()
+        self._queue.put((project, work))
+        return True
+
+    def close(self) -> None:
+        """Finish what is in hand, then end the threads and their connections."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _start(self) -> None:
+        name = f"hand-{len(self._threads) + 1}"
+        thread = threading.Thread(target=self._live, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _live(self) -> None:
+        while (taken := self._queue.get()) is not None:
+            project, work = taken
+            try:
+                work()
+            except Exception:  # rows say what is left to do; the next turn does it
+                logger.exception("work for project %s was cut off", project)
+                connection.close()  # it may be the connection that is broken
+            with self._lock:
+                self._busy.discard(project)
+            self._done()
+        connection.close()
