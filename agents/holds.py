@@ -124,15 +124,21 @@ def is_held(*, task: str, project: str) -> Exists:
     return Exists(Hold.objects.filter(wide, lifted_at=None))
 
 
-def seen_by(user: User) -> QuerySet[Hold]:
-    """Return the open holds a person may know of: those over their projects, and all wide ones."""
+def seen_by(user: User, *, lifted: bool = False) -> QuerySet[Hold]:
+    """Return the open holds a person may know of: those over their projects, and all wide ones.
+
+    With `lifted` those that were lifted instead. Newest first.
+    """
     mine = Membership.objects.filter(user=user).values("project_id")
     wide = Q(scope__in=[HoldScope.EVERYTHING, HoldScope.AGENT])
     seen = wide | Q(project__in=mine) | Q(task__project__in=mine)
     if user.is_staff:
         seen |= Q(scope=HoldScope.PROJECT)
-    found = Hold.objects.open().filter(seen).exclude(task__state__in=sorted(TASK_TERMINAL))
-    return found.select_related("placed_by", "project", "agent", "task__project").order_by("-id")
+    found = Hold.objects.filter(seen, lifted_at__isnull=not lifted)
+    if not lifted:
+        found = found.exclude(task__state__in=sorted(TASK_TERMINAL))
+    people = ("placed_by", "lifted_by")
+    return found.select_related(*people, "project", "agent", "task__project").order_by("-id")
 
 
 def may_act(user: User, hold: Hold) -> bool:

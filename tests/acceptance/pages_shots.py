@@ -55,11 +55,14 @@ def prepare() -> dict[str, str]:
     rejected = _rejected(project, mira, dana)
     priced = _priced(project, mira)
     asking = asking_task(project, mira)
+    paused = _paused(project, mira, dana)
     return {
         "new": "/new",
         "tasks": "/tasks",
         "task": f"/tasks/T-{running.task.number}",
         "task-list": f"/tasks/T-{running.task.number}?view=list&tab=events",
+        "task-paused": f"/tasks/T-{paused.number}",
+        "operations": "/operations",
         "task-asking": f"/tasks/T-{asking.number}",
         "task-stopped": f"/tasks/T-{stopped.task.number}",
         "task-looped": f"/tasks/T-{looped.task.number}",
@@ -76,6 +79,15 @@ def prepare() -> dict[str, str]:
         "settings": "/settings",
         "missing": "/tasks/T-999",
     }
+
+
+def _paused(project: Any, requester: Any, lead: Any) -> Any:
+    from agents import holds
+    from tests import console_fixtures as fixtures
+
+    task = fixtures.running_task(project, requester, title="Paginate the invoice export").task
+    holds.place(by=lead, task=task, reason="The price list changes today; wait for Ravi.")
+    return task
 
 
 def _people(project: Any) -> dict[str, Any]:

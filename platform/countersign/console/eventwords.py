@@ -70,6 +70,16 @@ def _answered(data: dict[str, Any]) -> Said:
     return Said(text=text, detail=_text(data, "answer"), tone=tone, icon="circle-help")
 
 
+def _paused(data: dict[str, Any]) -> Said:
+    who, why = _text(data, "by", "Somebody"), _text(data, "reason")
+    return Said(who=who, text="paused the task", detail=why, icon="pause")
+
+
+def _resumed(data: dict[str, Any]) -> Said:
+    who, why = _text(data, "by", "Somebody"), _text(data, "reason")
+    return Said(who=who, text="resumed the task", detail=why, icon="play")
+
+
 def _step_state(data: dict[str, Any]) -> Said:
     state = _text(data, "state")
     label = StepState(state).label if state in StepState.values else state
@@ -218,6 +228,8 @@ _WORDS: dict[str, Callable[[dict[str, Any]], Said]] = {
     Kind.TASK_SUBMITTED: _submitted,
     Kind.TASK_STATE: _task_state,
     Kind.TASK_PLANNED: _planned,
+    Kind.TASK_PAUSED: _paused,
+    Kind.TASK_RESUMED: _resumed,
     Kind.STEP_ADDED: _added,
     Kind.STEP_STATE: _step_state,
     Kind.STEP_STARTED: _step_started,

@@ -11,7 +11,7 @@ from django.utils import timezone
 from approvals import selectors
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval
-from countersign.console import looks, sentences
+from countersign.console import held, looks, sentences
 from countersign.console.checks import Checks, checks_of
 from countersign.console.meters import price_unknown
 
@@ -81,7 +81,8 @@ def with_agents(user: User) -> list[sentences.TaskRow]:
         .prefetch_related("steps__agent")
         .order_by("-id")[: selectors.ROWS]
     )
-    return [sentences.task_row(task) for task in tasks]
+    pauses = held.over_each(tasks)
+    return [sentences.task_row(task, pauses.get(task.pk)) for task in tasks]
 
 
 def decided(user: User) -> list[Row]:

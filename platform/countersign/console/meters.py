@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from agents.clocks import RUNNING
 from agents.events import Kind
+from agents.holds import held
 from agents.lifecycle import StepState
 from agents.limits import Limits, warns
 from agents.meters import used
@@ -109,6 +110,7 @@ def focus_of(steps: Sequence[Step]) -> Step | None:
 def _time(task: Task, limits: Limits) -> Meter:
     seconds = used(task).seconds
     begun = timezone.now() - timedelta(seconds=seconds)
+    ticks = task.state in RUNNING and not held(task)  # else it waits for a person
     return Meter(
         key="time",
         label="Time",
@@ -116,7 +118,7 @@ def _time(task: Task, limits: Limits) -> Meter:
         limit=clock(limits.seconds),
         used=seconds,
         most=limits.seconds,
-        since=begun if task.state in RUNNING else None,  # else it waits for a person
+        since=begun if ticks else None,
     )
 
 

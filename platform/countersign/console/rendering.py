@@ -10,6 +10,7 @@ from django.shortcuts import render
 from agents.lifecycle import TaskState
 from agents.models import Task
 from approvals import selectors
+from countersign.console import held
 from projects.models import Membership, Role
 
 if TYPE_CHECKING:
@@ -42,5 +43,6 @@ def shell_of(user: User) -> dict[str, Any]:
             "rehearsal": settings.COUNTERSIGN_MODEL == "rehearsal",
             "is_lead": Role.LEAD in roles,
             "has_project": bool(roles),
+            "holds": held.banners(user),
         }
     }

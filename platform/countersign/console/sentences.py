@@ -11,7 +11,7 @@ from agents.lifecycle import EscalationState, StepKind, StepState, TaskState
 from agents.models import Escalation
 from approvals.lifecycle import EffectState
 from approvals.models import Effect, EffectKind
-from countersign.console import looks
+from countersign.console import held, looks
 from countersign.templatetags.console import duration
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-    from agents.models import Agent, Step, Task
+    from agents.models import Agent, Hold, Step, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +33,14 @@ class TaskRow:
     running: bool
 
 
-def task_row(task: Task) -> TaskRow:
+def task_row(task: Task, hold: Hold | None = None) -> TaskRow:
     """Return a task as lists show it; its steps and agents must be loaded."""
     steps = [step for step in task.steps.all() if step.kind == StepKind.WORK]
     agents = list({step.agent_id: step.agent for step in steps}.values())
     return TaskRow(
         task=task,
-        look=looks.of_task(task, word=_list_word(task)),
-        sentence=sentence_of(task, list(task.steps.all())),
+        look=held.look(hold) if hold else looks.of_task(task, word=_list_word(task)),
+        sentence=hold.reason if hold else sentence_of(task, list(task.steps.all())),
         agents=agents,
         running=not task.over,
     )
@@ -80,8 +80,7 @@ def sentence_of(task: Task, steps: Sequence[Step]) -> str:
         case TaskState.REVIEW:
             return f"Round {task.round} is ready for a tech lead."
         case TaskState.NEEDS_HUMAN:
-            escalation = open_escalation(task)
-            return _asks(escalation) if escalation else "A person must say how to go on."
+            return _asked(list(open_escalations(task)))
         case TaskState.REJECTED | TaskState.FAILED | TaskState.CANCELLED:
             return task.reason
         case TaskState.DONE:
@@ -90,9 +89,14 @@ def sentence_of(task: Task, steps: Sequence[Step]) -> str:
     return f"{waiting[0].agent.name} begins in a moment." if waiting else ""
 
 
-def _asks(escalation: Escalation) -> str:
-    label = escalation.get_rule_display()
-    return f"{label}: {escalation.detail}" if escalation.detail else f"{label}."
+def _asked(questions: Sequence[Escalation]) -> str:
+    """Say in a list's line who stopped and why; the page says the rest."""
+    if not questions:
+        return "A person must say how to go on."
+    first, more = questions[0], len(questions) - 1
+    label = first.get_rule_display()
+    said = f"{first.step.agent.name} stopped: {label.lower()}" if first.step else label
+    return f"{said}, and {more} more" if more else f"{said}."
 
 
 def open_escalation(task: Task) -> Escalation | None:

@@ -9,12 +9,22 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agents.lifecycle import StepKind, StepState, TaskState
-from agents.models import Attempt, Proposal, Step
+from agents.models import Attempt, HoldScope, Proposal, Step
 from agents.models.proposals import ProposalKind
+from agents.priorities import Priority, word_of
 from agents.reopening import may_reopen
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval
-from countersign.console import graph, looks, meters, questions, sentences, streams, timeline
+from countersign.console import (
+    graph,
+    held,
+    looks,
+    meters,
+    questions,
+    sentences,
+    streams,
+    timeline,
+)
 from countersign.console.checks import checks_of
 from countersign.console.timeline import worked
 from memory.lifecycle import MemoryState
@@ -51,7 +61,7 @@ def context_of(
     return {
         "here": "tasks",
         "task": task,
-        "look": looks.of_task(task, word=_word(task, user)),
+        **_held(task, user),
         "seq": task.last_seq,
         "meters": meters.meters_of(task, shown, attempts),
         "price_url": price_url(user) if not task.rehearsal else "",
@@ -78,6 +88,18 @@ def context_of(
         "signers": signers_of(task),
         "may_sign": may_sign(task, user),
         "now": timezone.now(),
+    }
+
+
+def _held(task: Task, user: User) -> dict[str, Any]:
+    """Return how the task looks, and what holds it up if a person does."""
+    hold = held.over(task)
+    return {
+        "look": held.look(hold) if hold else looks.of_task(task, word=_word(task, user)),
+        "hold": hold,
+        "paused": hold is not None and hold.scope == HoldScope.TASK,
+        "priorities": Priority.choices if is_lead(user, task.project) and not task.over else (),
+        "priority_word": word_of(task),
     }
 
 

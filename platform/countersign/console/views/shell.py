@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from agents.models import Task
+from countersign.console.held import may_operate
 from countersign.console.looks import of_task
 from countersign.console.rendering import page
 from projects.models import Membership, Role
@@ -27,9 +28,10 @@ _PAGES = (
     ("Review inbox", "inbox", "inbox", "g i"),
     ("Tasks", "list-checks", "tasks", "g t"),
     ("Memory", "brain", "memory", "g m"),
+    ("Operations", "octagon-pause", "operations", ""),
     ("Settings", "settings", "settings", ""),
 )
-PLACES = frozenset({"new", "inbox", "tasks", "memory", "settings"})
+PLACES = frozenset({"new", "inbox", "tasks", "memory", "operations", "settings"})
 
 
 class Jump(TypedDict):
@@ -76,6 +78,8 @@ def _jumps(user: User, words: str) -> list[Jump]:
     elif words:
         tasks = tasks.filter(title__icontains=words)
     pages = [row for row in _PAGES if words.lower() in row[0].lower()]
+    if not may_operate(user):
+        pages = [row for row in pages if row[2] != "operations"]
     return [
         *(
             Jump(word=word, icon=icon, hint=hint, url=reverse(f"console:{name}"))

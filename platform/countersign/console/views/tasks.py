@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 
 from agents.lifecycle import TASK_TERMINAL, TaskState
 from agents.models import Step, Task
-from countersign.console import examples
+from countersign.console import examples, held
 from countersign.console.rendering import COUNT_AT_MOST, page
 from countersign.console.sentences import task_row
 from projects.models import Project
@@ -89,4 +89,5 @@ def _slice(tasks: QuerySet[Task], after: str | None) -> tuple[list[object], str]
         .order_by("-id")[: _AT_ONCE + 1]
     )
     following = str(found[_AT_ONCE - 1].pk) if len(found) > _AT_ONCE else ""
-    return [task_row(task) for task in found[:_AT_ONCE]], following
+    pauses = held.over_each(found)
+    return [task_row(task, pauses.get(task.pk)) for task in found[:_AT_ONCE]], following

@@ -1,0 +1,134 @@
+"""Pausing a task, and the page where leads and admins hold projects, agents or everything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_GET, require_POST
+
+from agents import holds, priorities
+from agents.models import Agent
+from countersign.console import held
+from countersign.console.addresses import address_of, inside
+from countersign.console.lookup import task_or_404
+from countersign.console.rendering import page
+from projects.exceptions import CountersignError
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.http import HttpResponse
+
+    from countersign.console.requests import PersonRequest
+
+
+@login_required
+@require_POST
+def pause(request: PersonRequest, number: int) -> HttpResponse:
+    """Pause a task; what was finished is kept and its clocks stand still."""
+    task = task_or_404(request.user, number)
+    try:
+        holds.place(
+            by=request.user, task=task, reason=_reason(request), address=address_of(request)
+        )
+        messages.success(request, f"{task.label} is paused. What was finished is kept.")
+    except CountersignError as error:
+        messages.error(request, str(error))
+    return redirect("console:task", number)
+
+
+@login_required
+@require_POST
+def resume(request: PersonRequest, number: int) -> HttpResponse:
+    """Let a paused task go on."""
+    task = task_or_404(request.user, number)
+    try:
+        holds.resume(task, by=request.user, reason=_reason(request), address=address_of(request))
+        messages.success(request, f"{task.label} goes on from where it was.")
+    except CountersignError as error:
+        messages.error(request, str(error))
+    return redirect("console:task", number)
+
+
+@login_required
+@require_POST
+def priority(request: PersonRequest, number: int) -> HttpResponse:
+    """Let a lead say how soon a task is done."""
+    task = task_or_404(request.user, number)
+    try:
+        priorities.change(
+            task, to=request.POST.get("priority", ""), by=request.user, address=address_of(request)
+        )
+        messages.success(
+            request, f"{task.label} has the priority {priorities.word_of(task).lower()} now."
+        )
+    except CountersignError as error:
+        messages.error(request, str(error))
+    return redirect("console:task", number)
+
+
+@login_required
+@require_GET
+def operations(request: PersonRequest) -> HttpResponse:
+    """Show what is held, and let those who may hold more."""
+    if not held.may_operate(request.user):
+        raise PermissionDenied
+    context = {
+        "here": "operations",
+        "open_holds": [held.shown(hold, request.user) for hold in holds.seen_by(request.user)],
+        "lifted": held.lately(request.user),
+        "targets": held.targets(request.user),
+        "aim": request.GET.get("aim", ""),
+    }
+    return page(request, "operations/operations.html", context)
+
+
+@login_required
+@require_POST
+def place(request: PersonRequest) -> HttpResponse:
+    """Hold a project, an agent or everything."""
+    if not held.may_operate(request.user):
+        raise PermissionDenied
+    aim = _aim(request)
+    if aim is None:
+        messages.error(request, "Choose what to hold. Nothing was held.")
+        return redirect("console:operations")
+    try:
+        reason, address = _reason(request), address_of(request)
+        hold = holds.place(by=request.user, reason=reason, address=address, **aim)
+        messages.success(request, f"{held.what_of(hold)} is held. What was finished is kept.")
+    except CountersignError as error:
+        messages.error(request, str(error))
+    return redirect("console:operations")
+
+
+@login_required
+@require_POST
+def lift(request: PersonRequest, pk: UUID) -> HttpResponse:
+    """Lift a hold, and go back to where the person was."""
+    hold = get_object_or_404(holds.seen_by(request.user), pk=pk)
+    try:
+        holds.lift(hold, by=request.user, address=address_of(request))
+        messages.success(request, f"{held.what_of(hold)} goes on from where it was.")
+    except CountersignError as error:
+        messages.error(request, str(error))
+    return redirect(inside(request, request.POST.get("next")))
+
+
+def _aim(request: PersonRequest) -> dict[str, Any] | None:
+    """Return what was chosen, among what this person may choose; None when it is none of that."""
+    chosen = request.POST.get("aim", "")
+    if chosen not in {target.value for target in held.targets(request.user)}:
+        return None
+    scope, _, slug = chosen.partition(":")
+    if scope == "project":
+        return {"project": held.led(request.user).get(slug=slug)}
+    return {"agent": Agent.objects.get(slug=slug)} if scope == "agent" else {}
+
+
+def _reason(request: PersonRequest) -> str:
+    return request.POST.get("reason", "").replace("\r\n", "\n").strip()
