@@ -136,6 +136,9 @@ def test_readiness_tells_a_missing_worker_and_it_comes_back(stack):
         ({"DATABASE_URL": "postgresql://x@127.0.0.1:1/db"}, "The database at postgresql://"),
         ({"REDIS_URL": "redis://127.0.0.1:1/0"}, "Redis at redis://127.0.0.1:1/0 does not answer"),
         ({"CELERY_BROKER_URL": "amqp://127.0.0.1:1//"}, "The broker at amqp://127.0.0.1:1"),
+        ({"CELERY_BROKER_URL": "confluentkafka://here"}, "CELERY_BROKER_URL begins with confluent"),
+        ({"COUNTERSIGN_AGENT_WORKERS": "0"}, "COUNTERSIGN_AGENT_WORKERS must be 1 to 64"),
+        ({"KAFKA_URL": "here:9092"}, "KAFKA_URL must look like kafka://host:9092"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

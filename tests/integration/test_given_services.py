@@ -46,6 +46,7 @@ def up(data_dir: Path, **settings: str) -> subprocess.CompletedProcess[str]:
         ("REDIS_URL", "redis://127.0.0.1:1/0"),
         ("REDIS_URL", "nonsense"),
         ("CELERY_BROKER_URL", "redis://127.0.0.1:1/0"),
+        ("CELERY_BROKER_URL", "amqp://guest:guest@127.0.0.1:1//"),
         ("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none"),
     ],
 )

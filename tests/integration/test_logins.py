@@ -86,6 +86,15 @@ def test_nobody_changes_the_audit_log(cursor, login):
         assert refused(cursor, login, statement)
 
 
+def test_sink_reads_events_and_nothing_else(cursor):
+    assert may(cursor, "sink", "SELECT", "agents_event")
+    assert may(cursor, "sink", "UPDATE", "countersign_sinkcursor")
+    for table in ("agents_toolcall", "approvals_signature", "projects_user", "memory_memory"):
+        assert not may(cursor, "sink", "SELECT", table)
+    for right in logins.WRITE:
+        assert not may(cursor, "sink", right, "agents_event")
+
+
 def test_web_signs_but_never_unsigns(cursor):
     assert may(cursor, "web", "INSERT", "approvals_signature")
     assert not may(cursor, "web", "UPDATE", "approvals_signature")

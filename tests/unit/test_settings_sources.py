@@ -8,7 +8,12 @@ import os
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from countersign.connections import database_settings, local_secret, running_services
+from countersign.connections import (
+    database_settings,
+    kafka_options,
+    local_secret,
+    running_services,
+)
 from countersign.env import env_bool, env_int, env_text
 
 
@@ -57,6 +62,37 @@ def test_socket_folder_and_escaped_password_are_read():
 def test_unusable_database_url_is_refused(url):
     with pytest.raises(ImproperlyConfigured, match="DATABASE_URL"):
         database_settings(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("", {}),
+        (
+            "kafka://one:9092,two:9092",
+            {"bootstrap.servers": "one:9092,two:9092", "security.protocol": "PLAINTEXT"},
+        ),
+        (
+            "kafka+ssl://me:a%40b@one:9093?ssl.ca.location=/etc/ca.pem",
+            {
+                "bootstrap.servers": "one:9093",
+                "security.protocol": "SASL_SSL",
+                "sasl.mechanisms": "PLAIN",
+                "sasl.username": "me",
+                "sasl.password": "a@b",
+                "ssl.ca.location": "/etc/ca.pem",
+            },
+        ),
+    ],
+)
+def test_kafka_url_is_turned_into_the_librarys_options(url, wanted):
+    assert kafka_options(url) == wanted
+
+
+@pytest.mark.parametrize("url", ["here:9092", "kafka://", "http://here:9092"])
+def test_unusable_kafka_url_is_refused(url):
+    with pytest.raises(ImproperlyConfigured, match="KAFKA_URL must look like kafka://"):
+        kafka_options(url)
 
 
 def test_running_up_is_found_and_a_dead_one_is_not(tmp_path):
