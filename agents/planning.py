@@ -89,6 +89,7 @@ def assemble_step(task: Task, *, waits: int, key: str = ASSEMBLE) -> Step:
     return Step(
         task=task,
         project_id=task.project_id,
+        priority=task.priority,
         round=task.round,
         key=key,
         kind=StepKind.ASSEMBLE,
@@ -106,6 +107,7 @@ def step_of(task: Task, each: PlanStep, version: AgentVersion) -> Step:
     return Step(
         task=task,
         project_id=task.project_id,
+        priority=task.priority,
         round=task.round,
         key=each.id,
         kind=StepKind.WORK,

@@ -144,6 +144,7 @@ class _Branch:
         made = Step(
             task=self.task,
             project_id=self.task.project_id,
+            priority=self.task.priority,
             asked_by_id=old.asked_by_id,
             depth=old.depth,
             round=old.round,
@@ -156,7 +157,6 @@ class _Branch:
             acceptance=old.acceptance,
             files=old.files,
             feedback=feedback,
-            priority=old.priority,
             state=StepState.WAITING,
             available_at=Now(),
         )

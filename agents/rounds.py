@@ -155,6 +155,7 @@ def _again(task: Task, old: Step, feedback: list[dict[str, Any]]) -> Step:
     return Step(
         task=task,
         project_id=task.project_id,
+        priority=task.priority,
         round=task.round,
         key=branches.branch(old.key),
         kind=StepKind.WORK,

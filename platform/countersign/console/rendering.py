@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.shortcuts import render
 
+from agents import holds
 from agents.lifecycle import TaskState
 from agents.models import Task
 from approvals import selectors
@@ -14,6 +15,7 @@ from countersign.console import held
 from projects.models import Membership, Role
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
 
     from projects.models import User
@@ -30,6 +32,11 @@ def page(
     return render(request, template, {**shell, **context}, status=status)
 
 
+def _running(user: User) -> QuerySet[Task]:
+    held = holds.is_held(task="pk", project="project_id")
+    return Task.objects.visible_to(user).filter(~held, state__in=_RUNNING)
+
+
 def shell_of(user: User) -> dict[str, Any]:
     """Return what the navigation shows this person."""
     inbox = selectors.count_needs_you(user, cap=COUNT_AT_MOST)
@@ -39,7 +46,7 @@ def shell_of(user: User) -> dict[str, Any]:
             "inbox": inbox,
             "inbox_word": "99+" if inbox >= COUNT_AT_MOST else str(inbox),
             "tasks": Task.objects.visible_to(user).open()[:COUNT_AT_MOST].count(),
-            "running": Task.objects.visible_to(user).filter(state__in=_RUNNING).order_by("-id")[:5],
+            "running": _running(user).order_by("-id")[:5],
             "rehearsal": settings.COUNTERSIGN_MODEL == "rehearsal",
             "is_lead": Role.LEAD in roles,
             "has_project": bool(roles),
