@@ -30,7 +30,7 @@ def try_again(escalation: Escalation, task: Task, step: Step | None) -> TaskStat
     Returns where the task goes on when that is not where it was.
     """
     if escalation.choice == Choice.RAISE_LIMIT_ONCE:
-        _raise_limit(Rule(escalation.rule), task, step)
+        _raise_limit(escalation, task, step)
     if step is None:
         return None
     if escalation.rule == Rule.CONFLICT and step.kind == StepKind.ASSEMBLE:
@@ -80,20 +80,37 @@ def _told(step: Step, escalation: Escalation) -> dict[str, Any]:
     return {"feedback": reconciling.told_of_conflict(step, escalation)}
 
 
-def _raise_limit(rule: Rule, task: Task, step: Step | None) -> None:
+def _raise_limit(escalation: Escalation, task: Task, step: Step | None) -> None:
     """Give once more what the task was given or, when the task has enough, what the step was.
 
     Of a rule without such a counter the answered escalation itself is what its breaker counts.
     """
+    rule = Rule(escalation.rule)
     if rule not in EXTRA:
         return
-    limits, now = Limits.frozen(task.limits), meters.used(task)
-    trip = task_trip(limits, tokens=now.tokens, usd=now.usd, seconds=now.seconds)
-    if trip is not None and rule != Rule.MAX_TURNS:
-        more = trip.limit + trip.used
-        task.limits = {**task.limits, trip.name: more if trip.name == "usd" else int(more)}
+    used_up = _of_task(escalation, task)
+    if used_up is not None and rule != Rule.MAX_TURNS:
+        name, more = used_up
+        task.limits = {**task.limits, name: more if name == "usd" else int(more)}
         Task.objects.filter(pk=task.pk).update(limits=task.limits)
     elif step is not None:
         extra, given = EXTRA[rule]
         amount = getattr(step.version, given)
         Step.objects.filter(pk=step.pk).update(**{extra: F(extra) + amount})
+
+
+def _of_task(escalation: Escalation, task: Task) -> tuple[str, float] | None:
+    """Return the task's limit that was reached and what it becomes; None: it was the step's.
+
+    A call that would not fit any more trips before the limit is used up, so its evidence says which.
+    """
+    told = escalation.evidence
+    limits = Limits.frozen(task.limits)
+    if told.get("scope") == "step":
+        return None
+    if told.get("scope") == "task" and told.get("name") in {"tokens", "usd"}:
+        limit = getattr(limits, told["name"])
+        return told["name"], limit + max(limit, told.get("observed", 0))
+    now = meters.used(task)
+    trip = task_trip(limits, tokens=now.tokens, usd=now.usd, seconds=now.seconds)
+    return (trip.name, trip.limit + trip.used) if trip else None

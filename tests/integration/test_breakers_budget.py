@@ -6,19 +6,21 @@ import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from django.db import connection, transaction
 from django.db.models import F
 
-from agents import attempts, stopping
+from agents import attempts, escalations, stopping
 from agents.breakers import reserving
 from agents.breakers.reserving import Asking, Own, Price, Refused, Reserved
 from agents.finishing import settle
 from agents.lifecycle import AttemptState
 from agents.limits import Limits
 from agents.models import Attempt, ModelProfile, Step, Task
+from agents.runtime.claims import claim
 from agents.runtime.contract import Finished, Interrupted, NeedsHuman, TryAgain
 from agents.runtime.database import in_db
 from agents.runtime.performing import perform
@@ -276,6 +278,31 @@ async def test_tokens_that_are_used_up_need_a_person(task, served) -> None:
     assert (evidence["scope"], evidence["name"], evidence["used"]) == ("step", "tokens", 50_000)
     assert evidence["observed"] > evidence["threshold"] == 53_000
     assert "raise_limit_once" in escalation.options
+
+
+@pytest.mark.parametrize("scope", ["task", "step"])
+async def test_the_limit_that_was_too_low_is_the_one_that_is_raised(
+    task, served, requester, scope
+) -> None:
+    """Much of the task's tokens is left, and yet no call fits: the limit itself never trips."""
+    if scope == "task":
+        await in_db(limit, task, tokens=53_000)
+    else:
+        await in_db(limited, "coder", max_tokens=53_000)
+    server = served(*[Reply(calls=[call], tokens=BIG) for call in (LIST, READ)], REPORT)
+    first = await in_db(opened, task)
+    _, escalation = await carried(first)
+    assert escalation.evidence["scope"] == scope
+    await in_db(lambda: escalations.resolve(escalation, choice="raise_limit_once", by=requester))
+    (claimed,) = await in_db(claim, "test", limit=1)
+    outcome = await perform(replace(first, step=claimed.step, attempt=claimed.attempt))
+    assert isinstance(outcome, Finished), outcome
+    assert len(server.requests) == 3
+    limits = await in_db(lambda: Task.objects.values_list("limits", flat=True).get())
+    assert (limits["tokens"] > 100_000, claimed.step.extra_tokens > 0) == (
+        True,
+        scope == "step",
+    )
 
 
 async def test_money_that_is_used_up_needs_a_person(task, served) -> None:
