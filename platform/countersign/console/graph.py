@@ -124,33 +124,35 @@ def _levels(work: Sequence[Step], answers: Sequence[Step]) -> list[list[Step | N
             depth[step.pk] = 1 + max((depth.get(need, 0) for need in needs[step.pk]), default=-1)
     lanes: dict[object, int] = {}
     taken: set[tuple[int, int]] = set()
-    for step in sorted(work, key=lambda step: depth[step.pk]):
-        wanted = min((lanes[need] for need in needs[step.pk]), default=0)
-        while (depth[step.pk], wanted) in taken:
-            wanted += 1
-        lanes[step.pk] = wanted
-        taken.add((depth[step.pk], wanted))
-    for step in answers:
-        depth[step.pk] = depth.get(step.asked_by_id, 0)
-        wanted = 1 + lanes.get(step.asked_by_id, -1)
-        while (depth[step.pk], wanted) in taken:
-            wanted += 1
-        lanes[step.pk] = wanted
-        taken.add((depth[step.pk], wanted))
+    for first in sorted(work, key=lambda step: depth[step.pk]):
+        wanted = min((lanes[need] for need in needs[first.pk]), default=0)
+        for step in _with_answers(first, answers):
+            depth[step.pk] = depth[first.pk]
+            while (depth[step.pk], wanted) in taken:
+                wanted += 1
+            lanes[step.pk] = wanted
+            taken.add((depth[step.pk], wanted))
     rows = 1 + max(lanes.values(), default=0)
     levels: list[list[Step | None]] = [
         [None] * rows for _ in range(1 + max(depth.values(), default=-1))
     ]
     for step in (*work, *answers):
-        levels[depth[step.pk]][lanes[step.pk]] = step
+        if step.pk in lanes:
+            levels[depth[step.pk]][lanes[step.pk]] = step
     return levels
+
+
+def _with_answers(step: Step, answers: Sequence[Step]) -> list[Step]:
+    """Return a step and below it the answers to its questions, each with those to its own."""
+    asked = [answer for answer in answers if answer.asked_by_id == step.pk]
+    return [step, *(each for answer in asked for each in _with_answers(answer, answers))]
 
 
 def _node(step: Step, attempts: dict[object, Attempt], seconds: dict[object, float]) -> Node:
     attempt = attempts.get(step.pk)
     look = looks.of_step(step, word=_step_word(step, attempt))
     notes = []
-    if step.finished_at and step.pk in seconds:
+    if step.finished_at and step.pk in seconds and step.kind != StepKind.ANSWER:
         notes.append(str(duration(seconds[step.pk])))
     if attempt and attempt.usd:
         notes.append(str(usd(attempt.usd)))
