@@ -19,10 +19,10 @@ from agents.workspace.secrets import scan
 from projects.invariants import Check, Found, Offence, collect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 # The newest rows: a scan reads every character.
-_EVENTS, _CONVERSATIONS, _CALLS = 20_000, 200, 2_000
+_EVENTS, _CONVERSATIONS, _CALLS = 10_000, 200, 2_000
 _LOG_BYTES = 2 * 1024**2  # the end of each log
 _SHORTEST = 16  # characters; a password such as "postgres" is a word of its own, too
 _LEFT_SECONDS = 150  # what is younger may still be tidied away
@@ -31,25 +31,26 @@ _CHUNK = 200
 
 def _secrets() -> Iterator[Offence]:
     """Look for our own secrets by their value, and for credentials of any kind in our events."""
+    ours = [(name, value) for name, value in known_secrets() if len(value) >= _SHORTEST]
     for event in Event.objects.order_by("-id")[:_EVENTS].iterator(chunk_size=_CHUNK):
         text = json.dumps(event.data, ensure_ascii=False)
-        yield from _inside("agents.event", event.pk, text, any_kind=True)
+        kinds = [f"{found.kind} ({found.shown})" for found in scan(text)]
+        yield from _inside("agents.event", event.pk, text, ours, kinds)
     attempts = Attempt.objects.exclude(checkpoint=None).order_by("-id")
     for attempt in attempts[:_CONVERSATIONS].iterator(chunk_size=10):
         text = json.dumps(attempt.checkpoint, ensure_ascii=False)
-        yield from _inside("agents.attempt", attempt.pk, text)
+        yield from _inside("agents.attempt", attempt.pk, text, ours)
     for call in ToolCall.objects.order_by("-id")[:_CALLS].iterator(chunk_size=_CHUNK):
         text = call.result + json.dumps(call.arguments, ensure_ascii=False)
-        yield from _inside("agents.toolcall", call.pk, text)
+        yield from _inside("agents.toolcall", call.pk, text, ours)
     for log in sorted(Path(settings.DATA_DIR, "logs").glob("*.log")):
-        yield from _inside("", log, _end_of(log))
+        yield from _inside("", log, _end_of(log), ours)
 
 
-def _inside(table: str, pk: Any, text: str, *, any_kind: bool = False) -> Iterator[Offence]:
-    names = [name for name, value in known_secrets() if len(value) >= _SHORTEST and value in text]
-    if any_kind:
-        names += [f"{found.kind} ({found.shown})" for found in scan(text)]
-    if names:
+def _inside(
+    table: str, pk: Any, text: str, ours: list[tuple[str, str]], kinds: Iterable[str] = ()
+) -> Iterator[Offence]:
+    if names := [*(name for name, value in ours if value in text), *kinds]:
         yield Offence(table=table, pk=str(pk), said=f"holds a secret: {', '.join(names)}")
 
 
