@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from agents import holds
 from agents.lifecycle import AttemptState, TaskState, Verdict
 from agents.models import (
     Agent,
@@ -182,6 +183,7 @@ def make_one_of_everything(project: Project, requester: User, lead: User, name: 
     recalled = recall(project, query="Round tax on the invoice total", agent_slug="coder")
     record_uses(recalled, task=task.pk, step=uuid.uuid4(), attempt=1, agent_slug="coder")
     issue(requester, name="ci")
+    holds.place(by=lead, task=task, reason="Look first.")
     audit.record("memory.looked_at", subject=memory, actor=lead, project=project)
 
 

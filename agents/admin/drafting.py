@@ -21,6 +21,7 @@ COPIED = (
     "max_turns",
     "max_tool_calls",
     "max_tokens",
+    "max_usd",
     "max_seconds",
 )
 

@@ -14,6 +14,7 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 
 from agents.admin.drafting import differences, draft_from, draft_of, next_number, publish
+from agents.admin.holding import hold_agents
 from agents.admin.tools import GrantInline
 from agents.models import Agent, AgentRole, AgentVersion, ModelProfile
 from projects.administration import (
@@ -101,8 +102,10 @@ class AgentAdmin(AuditedAdmin):
     list_filter = ["role", "enabled"]
     search_fields = ["name", "slug", "description"]
     fields = [
-        *["name", "slug", "role", "description", "colour", "icon", "enabled", "in_force", "draft"],
+        *["name", "slug", "role", "description", "colour", "icon", "enabled", "max_in_flight"],
+        *["in_force", "draft"],
     ]
+    actions = [hold_agents]
     readonly_fields = ["in_force", "draft"]
     inlines = [VersionInline, GrantInline]
 
@@ -181,7 +184,7 @@ class VersionForm(ModelForm):
         model = AgentVersion
         fields: ClassVar = [
             *["agent", "instructions", "model_profile"],
-            *["max_turns", "max_tool_calls", "max_tokens", "max_seconds"],
+            *["max_turns", "max_tool_calls", "max_tokens", "max_usd", "max_seconds"],
         ]
         widgets: ClassVar = {
             "instructions": forms.Textarea(attrs={"rows": 28, "class": "cs-mono"}),
@@ -214,7 +217,7 @@ class AgentVersionAdmin(AuditedAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show a draft against what is in force."""
-        limits = ["max_turns", "max_tool_calls", "max_tokens", "max_seconds"]
+        limits = ["max_turns", "max_tool_calls", "max_tokens", "max_usd", "max_seconds"]
         state = ["state", "published_at", "published_by"] if obj and obj.published_at else ["state"]
         return [
             (None, {"fields": ["agent", *(state if obj else [])]}),
