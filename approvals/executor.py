@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import redis
@@ -17,15 +18,32 @@ from approvals import effects, expiring, sealing
 from approvals.hands import Hands
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 PAUSE_SECONDS = 2.0  # after a fault: a database that is away needs time, not questions
 HANDS = 4  # projects whose effects are carried out side by side; each may hold a connection
+TIDY_SECONDS = 2.0
 BEAT_SECONDS = 5.0
 BEAT_TTL_SECONDS = 15
+
+_LOOK = """
+SELECT EXISTS (SELECT FROM agents_task WHERE state = 'executing')
+           OR EXISTS (SELECT FROM approvals_effect WHERE state = 'doing'),
+       EXISTS (SELECT FROM agents_task task WHERE task.state = 'review' AND NOT EXISTS (
+           SELECT FROM approvals_approval approval
+           WHERE approval.task_id = task.id AND approval.state = 'pending'))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Whether there may be effects to carry out, and proposals to seal."""
+
+    effects: bool
+    seals: bool
 
 
 class Executor:
@@ -41,6 +59,8 @@ class Executor:
             settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1
         )
         self._beat_at = 0.0
+        self._tidied_at = -TIDY_SECONDS
+        self._work = _Work(effects=True, seals=True)
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -72,13 +92,25 @@ class Executor:
         went = [self._survive(part) for part in self._parts() if not self._stopping.is_set()]
         return all(went)
 
-    def _parts(self) -> tuple[Callable[[], object], ...]:
-        return (
-            lambda: effects.carry_out_due(self.name, stop=self._stopping.is_set, hands=self._hands),
-            sealing.seal_ready,
-            expiring.expire_due,
-            expiring.withdraw_orphans,
-        )
+    def _parts(self) -> Iterator[Callable[[], object]]:
+        yield self._look
+        if self._work.effects:
+            yield lambda: effects.carry_out_due(
+                self.name, stop=self._stopping.is_set, hands=self._hands
+            )
+        if self._work.seals:
+            yield sealing.seal_ready
+        if time.monotonic() - self._tidied_at >= TIDY_SECONDS:
+            self._tidied_at = time.monotonic()
+            yield expiring.expire_due
+            yield expiring.withdraw_orphans
+
+    def _look(self) -> None:
+        """Ask what there is to do: most turns find nothing, and one statement says so."""
+        self._work = _Work(effects=True, seals=True)  # should the question fail
+        with connection.cursor() as cursor:
+            cursor.execute(_LOOK)
+            self._work = _Work(*cursor.fetchone())
 
     def _survive(self, part: Callable[[], object]) -> bool:
         """Run one part; a database outage or a fault costs this turn, never the loop."""

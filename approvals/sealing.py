@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from agents import escalations
 from agents.events import Kind
@@ -55,38 +55,44 @@ def seal(proposal: Proposal) -> Approval:
     it does already, TooLarge when the change cannot be shown whole.
     """
     with transaction.atomic():
-        task = (
-            Task.objects.select_for_update(of=("self",), no_key=True)
-            .select_related("project", "requester")
-            .get(pk=proposal.task_id)
-        )
-        if task.state != TaskState.REVIEW:
-            raise TransitionRefused(
-                f"{task.label} is {task.state}; only a task in review is sealed."
-            )
+        task = _lock(proposal.task_id)
+        if task is None or task.state != TaskState.REVIEW:
+            state = task.state if task else "gone"
+            raise TransitionRefused(f"The task is {state}; only a task in review is sealed.")
         if task.approvals.filter(state=ApprovalState.PENDING).exists():
             raise TransitionRefused(f"{task.label} waits for a signature already. Open its review.")
         proposal.task = task
-        policy = policies.active_policy(task.project)
-        nonce = secrets.token_urlsafe(24)
-        expires_at = _database_now() + timedelta(hours=policy.expires_hours)
-        snapshot = snapshots.build(proposal, policy=policy, nonce=nonce, expires_at=expires_at)
-        approval = Approval.objects.create(
-            project=task.project,
-            task=task,
-            proposal=proposal,
-            policy=policy,
-            requester=task.requester,
-            single_person=snapshot["single_person"],
-            risk=snapshot["risk"]["level"],
-            snapshot=snapshot,
-            digest=digest_of(snapshot),
-            nonce=nonce,
-            expires_at=expires_at,
-        )
-        _announce(approval)
-        failpoint("seal.written")
+        return _write(proposal)
+
+
+def _write(proposal: Proposal) -> Approval:
+    """Write what is sealed; the task is locked and waits for it."""
+    task = proposal.task
+    policy = policies.active_policy(task.project)
+    nonce = secrets.token_urlsafe(24)
+    expires_at = _database_now() + timedelta(hours=policy.expires_hours)
+    snapshot = snapshots.build(proposal, policy=policy, nonce=nonce, expires_at=expires_at)
+    approval = Approval.objects.create(
+        project=task.project,
+        task=task,
+        proposal=proposal,
+        policy=policy,
+        requester=task.requester,
+        single_person=snapshot["single_person"],
+        risk=snapshot["risk"]["level"],
+        snapshot=snapshot,
+        digest=digest_of(snapshot),
+        nonce=nonce,
+        expires_at=expires_at,
+    )
+    _announce(approval)
+    failpoint("seal.written")
     return approval
+
+
+def _lock(task: uuid.UUID, *, skip_locked: bool = False) -> Task | None:
+    tasks = Task.objects.select_for_update(of=("self",), no_key=True, skip_locked=skip_locked)
+    return tasks.select_related("project", "requester").filter(pk=task).first()
 
 
 def seal_ready(limit: int = 20) -> int:
@@ -104,11 +110,10 @@ def _seal_newest(task: uuid.UUID) -> bool:
         if proposal is None:
             return False
         try:
-            seal(proposal)
+            with transaction.atomic():  # a fault must leave this transaction fit to ask a person
+                _write(proposal)
         except TooLarge as error:
             _ask(proposal, Rule.BLOCKED, str(error), Choice.STOP)
-        except TransitionRefused:
-            return False  # somebody else put it up meanwhile
         except (OperationalError, InterfaceError):
             raise  # the database is away, not the proposal wrong
         except Exception as fault:
@@ -144,15 +149,17 @@ def _unsealed(limit: int) -> list[uuid.UUID]:
     return list(unsealed.order_by("task").values_list("task", flat=True)[:limit])
 
 
-def _lock_unsealed(task: uuid.UUID) -> Proposal | None:
+def _lock_unsealed(pk: uuid.UUID) -> Proposal | None:
     """Lock a task in review and return its newest proposal; None where others were faster."""
-    tasks = Task.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
-    locked = tasks.filter(pk=task, state=TaskState.REVIEW).first()
-    if locked is None:
+    task = _lock(pk, skip_locked=True)
+    if task is None or task.state != TaskState.REVIEW:
         return None
-    found = locked.proposals.order_by("-round", "-version").first()
-    if found is None or found.approvals.exists():
+    found = task.proposals.order_by("-round", "-version").first()
+    if found is None:
         return None
+    if task.approvals.filter(Q(proposal=found) | Q(state=ApprovalState.PENDING)).exists():
+        return None
+    found.task = task
     return found
 
 

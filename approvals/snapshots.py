@@ -77,6 +77,8 @@ def without_floats(value: Any) -> Any:
 
 def files_of(proposal: Proposal) -> list[dict[str, Any]]:
     """Return every file with every hunk, in order; raises TooLarge."""
+    if proposal.kind == ProposalKind.REPORT:
+        return []
     hunks: dict[Any, list[dict[str, Any]]] = {}
     size = 0
     people = _people(proposal)

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from agents import assembling, cautions, clocks, delegating, meters, reconciling, storable
+from agents import assembling, cautions, clocks, delegating, reconciling, storable
 from agents.lifecycle import StepKind, StepState
 from agents.limits import Limits
 from agents.messages import Answer, Plan, ProposalDraft, StepResult
@@ -115,7 +115,7 @@ def scope_of(step: Step) -> Scope:
 
 
 def _facts(step: Step, attempt: Attempt) -> _Facts:
-    left = Limits.frozen(step.task.limits).seconds - meters.used(step.task).seconds
+    left = Limits.frozen(step.task.limits).seconds - clocks.seconds_of([step.task_id])[step.task_id]
     own = step.version.max_seconds + step.extra_seconds - clocks.seconds_before(attempt)
     facts = _Facts(scope=scope_of(step), seconds=max(1.0, min(own, left)), tree=_tree_of(attempt))
     match step.kind:
