@@ -13,7 +13,6 @@ from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
-    from django.http import HttpRequest
     from django.utils.safestring import SafeString
 
     from agents.models import Agent
@@ -32,10 +31,6 @@ class HoldAdmin(ReadOnlyAdmin):
         *["scope", "task", "agent", "project", "shown_state", "reason"],
         *["placed_by", "placed_at", "lifted_by", "lifted_at"],
     ]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Hold]:
-        """Load what a row names."""
-        return super().get_queryset(request).select_related("task__project", "agent", "project")
 
     @admin.display(description="what")
     def what(self, hold: Hold) -> str:
