@@ -16,11 +16,12 @@ import redis
 from agents.canary import EXIT_CODE, PATIENCE
 from tests.acceptance.http_person import HttpPerson
 from tests.rabbitmq import RabbitMQ
-from tests.stack import Stack
+from tests.stack import Stack, refused
 from tests.swallowing_proxy import SwallowingProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 STORY = "Fix the billing bug & update docs"
 CANARY_SECONDS = 2
@@ -134,6 +135,18 @@ def test_every_queue_is_a_quorum_queue_and_none_is_of_celerys_own(running: Runni
     assert {(queue["type"], queue["durable"]) for queue in queues.values()} == {("quorum", True)}
     assert all("x-expires" in str(queues[name]["arguments"]) for name in canaries)
     assert {queue["consumers"] for queue in queues.values()} == {1}
+
+
+def test_a_broker_that_refuses_the_login_is_told_in_one_sentence(
+    running: Running, tmp_path: Path
+) -> None:
+    parts = urlsplit(running.stack.reach["CELERY_BROKER_URL"])
+    url = parts._replace(netloc=f"guest:wrong@127.0.0.1:{parts.port}").geturl()
+    said = refused(tmp_path / "data", {"CELERY_BROKER_URL": url}).strip()
+    assert said.startswith(f"The broker at {parts.scheme}://127.0.0.1:{parts.port}")
+    assert "correct CELERY_BROKER_URL" in said
+    assert ":wrong@" not in said
+    assert "\n" not in said
 
 
 def test_a_broker_that_dies_stops_no_task_and_is_used_again_when_it_is_back(

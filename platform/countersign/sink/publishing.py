@@ -32,7 +32,7 @@ STANDBY_SECONDS = 2.0
 LONGEST_PAUSE = 30.0  # seconds between two tries while the cluster is away
 PRESENCE = f"cs:worker:sink:{socket.gethostname()[:40]}:{os.getpid()}"
 SHOW_SECONDS = 5.0
-PRESENCE_SECONDS = 40  # longer than one batch may take
+PRESENCE_SECONDS = 60  # longer than a pause and one batch may take together
 _LOCK = 0x0C5A514B
 
 
