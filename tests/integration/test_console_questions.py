@@ -41,7 +41,9 @@ def test_card_offers_every_way_with_its_fields(client, project, requester, lead)
     page = shown(client, question)
     assert re.findall(r'name="choice"\s+value="(\w+)"', page) == EVERY_WAY
     assert re.search(r'value="raise_limit_once"\s+required\s+checked', page)
-    offered = re.findall(r'<option value="([\w-]+)"', page.split('id="answer-')[1])
+    offered = re.findall(
+        r'<option value="([\w-]+)"', page.split('id="answer-')[1].split("</form>")[0]
+    )
     assert offered == ["tech-writer", "tester"]
     assert 'name="commit"' in page
     assert "Code agent stopped: all turns used" in page
@@ -60,9 +62,9 @@ def test_evidence_sets_what_was_seen_against_what_was_allowed(client, project, r
     ToolCall.objects.update(result="<script>alert(1)</script> 48 lines")
     client.force_login(lead)
     page = shown(client, question)
-    told = re.findall(r"<dt>(.*?)</dt>\s*<dd>(.*?)</dd>", page)
+    told = re.findall(r"<dt[^>]*>(.*?)</dt>\s*<dd>(.*?)</dd>", page)
     assert told == [
-        ("Allowed", "3"),
+        ("Stops at", "3"),
         ("Seen", "4"),
         ("Turns", "4 of 12"),
         ("Tool calls", "9"),
@@ -160,7 +162,7 @@ def test_lists_say_why_a_person_is_needed(client, project, requester, lead):
     client.force_login(lead)
     tasks = client.get("/tasks").content.decode()
     assert "Needs a person" in tasks
-    assert "Going back and forth: Edits go back and forth." in tasks
+    assert "Code agent stopped: going back and forth." in tasks
     assert "Going back and forth: Edits go back and forth." in client.get("/inbox").content.decode()
 
 

@@ -94,8 +94,8 @@ def _question(escalation: Escalation, draft: Mapping[str, str]) -> Question:
         ways=[
             Way(
                 value=one,
-                label=_label(escalation, Choice(one)),
-                help=_HELP[Choice(one)],
+                label=_words(escalation, Choice(one))[0],
+                help=_words(escalation, Choice(one))[1],
                 chosen=one == chosen,
             )
             for one in offered
@@ -105,17 +105,20 @@ def _question(escalation: Escalation, draft: Mapping[str, str]) -> Question:
     )
 
 
-def _label(escalation: Escalation, choice: Choice) -> str:
+def _words(escalation: Escalation, choice: Choice) -> tuple[str, str]:
+    """Return what a choice is called and what it does, here."""
     if choice == Choice.RETRY_WITH_NOTE and escalation.rule == Rule.CONFLICT:
-        return "Let an agent bring the changes together"
-    return str(choice.label)
+        return "Bring them together", "An agent gets both versions, marked, and reads your note."
+    if choice == Choice.RETRY_WITH_NOTE and escalation.rule == Rule.EFFECT_FAILED:
+        return "Try again", "Countersign looks first whether it landed, then carries it out once."
+    return str(choice.label), _HELP[choice]
 
 
 def _facts(evidence: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the numbers of a trip: what was allowed against what was seen, then what was used."""
     facts = []
     if "threshold" in evidence:
-        facts += [("Allowed", str(evidence["threshold"])), ("Seen", str(evidence.get("observed")))]
+        facts += [("Stops at", str(evidence["threshold"])), ("Seen", str(evidence.get("observed")))]
     if "limit" in evidence:
         whose = "Limit of the task" if evidence.get("scope") == "task" else "Limit"
         facts += [(whose, amount(evidence["limit"])), ("Used", amount(evidence.get("used")))]
