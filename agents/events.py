@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
-from functools import cache
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import redis
-from django.conf import settings
 from django.db import models
+
+from memory import posting
 
 if TYPE_CHECKING:
     import uuid
 
     from agents.models import Event
-
-logger = logging.getLogger(__name__)
 
 
 class Kind(models.TextChoices):
@@ -72,21 +69,14 @@ def frame(event: Event) -> dict[str, Any]:
 
 
 def announce(*events: Event) -> None:
-    """Publish committed events; a lost announcement is healed by replay from the rows."""
-    try:
-        pipeline = _redis().pipeline(transaction=False)
-        for event in events:
-            task = event.task
-            moved = {"task": str(task.pk), "number": task.number, "kind": event.kind}
-            pipeline.publish(channel(task.pk), json.dumps(frame(event)))
-            told = json.dumps({**moved, "seq": event.seq})
-            pipeline.publish(project_channel(task.project_id), told)
-        pipeline.execute()
-    except redis.RedisError as error:
-        first = events[0]
-        logger.warning("%s events not announced (%s): %s", len(events), first.task_id, error)
+    """Publish committed events soon, in this order; what is lost is healed by replay from the rows."""
+    posting.post(partial(_publish, events))
 
 
-@cache
-def _redis() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)
+def _publish(events: tuple[Event, ...], pipeline: Any) -> None:
+    for event in events:
+        task = event.task
+        moved = {"task": str(task.pk), "number": task.number, "kind": event.kind}
+        pipeline.publish(channel(task.pk), json.dumps(frame(event)))
+        told = json.dumps({**moved, "seq": event.seq})
+        pipeline.publish(project_channel(task.project_id), told)

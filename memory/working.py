@@ -30,6 +30,7 @@ _WAIT_SECONDS = 1.0
 # half a conversation must not look like a whole one.
 _APPEND = """
 local seq = redis.call('GET', KEYS[2])
+if seq == ARGV[2] then return 1 end
 if (seq or '0') ~= ARGV[3] then
     redis.call('DEL', KEYS[1], KEYS[2])
     return 0
@@ -78,13 +79,20 @@ class WorkingMemory:
 
         `after` is 0 for the first entry. Keeps the newest 50 entries and 64 KB.
         """
-        limits = [MAX_ENTRIES, MAX_BYTES, TTL_SECONDS]
-        keys = [self._chain, self._seq]
         try:
-            _redis().eval(_APPEND, 2, *keys, _line(entry), seq, after, *limits)
-            self._note_key()
+            pipeline = _redis().pipeline(transaction=False)
+            self.queue_append(pipeline, entry, seq=seq, after=after)
+            pipeline.execute()
         except redis.RedisError as error:
             _lost(error)
+
+    def queue_append(
+        self, pipeline: Any, entry: Mapping[str, Any], *, seq: int, after: int
+    ) -> None:
+        """Put an `append` on a pipeline. Twice for one row: the entry is there once."""
+        limits = [MAX_ENTRIES, MAX_BYTES, TTL_SECONDS]
+        pipeline.eval(_APPEND, 2, self._chain, self._seq, _line(entry), seq, after, *limits)
+        self._queue_key(pipeline)
 
     def read_chain(
         self, *, rebuild: Callable[[], Sequence[Mapping[str, Any]]], last_seq: int
@@ -157,10 +165,13 @@ class WorkingMemory:
 
     def _note_key(self) -> None:
         # So that the end of the task finds the keys of all its agents without a scan.
-        pipeline = _redis().pipeline()
+        pipeline = _redis().pipeline(transaction=False)
+        self._queue_key(pipeline)
+        pipeline.execute()
+
+    def _queue_key(self, pipeline: Any) -> None:
         pipeline.sadd(_index(self._task), self._chain, self._seq, self._vars)
         pipeline.expire(_index(self._task), TTL_SECONDS)
-        pipeline.execute()
 
 
 def end(task_id: uuid.UUID | str) -> None:

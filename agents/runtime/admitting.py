@@ -19,8 +19,7 @@ from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.settings import ModelSettings, merge_model_settings
 
 from agents.breakers import providers, reserving
-from agents.runtime import checkpoints, pricing
-from agents.runtime.contract import TryAgain
+from agents.runtime import checkpoints, pricing, turns
 from agents.runtime.database import in_db
 from agents.runtime.halting import Halted
 from agents.runtime.redaction import capped, clean
@@ -65,9 +64,16 @@ class Gate:
         Raises Halted while the provider is left alone. A rehearsal calls nobody and costs nothing.
         """
         if self.chosen.rehearsal:
-            return await in_db(checkpoints.look, self.work, self.progress)
-        call = pricing.asking(self.chosen, request)
-        outlook = await in_db(self._look, call)
+            return await turns.looked(turns.Look(work=self.work, progress=self.progress))
+        look = turns.Look(
+            work=self.work,
+            progress=self.progress,
+            call=pricing.asking(self.chosen, request),
+            behind=_keys(self.chosen.model),
+            probe_seconds=float(self.chosen.profile.timeout_seconds),
+        )
+        outlook = await turns.looked(look)
+        self._probing = outlook.probing
         held = outlook.reserved
         self.reserved = held if isinstance(held, reserving.Reserved) else None
         return outlook
@@ -109,15 +115,6 @@ class Gate:
             await in_db(providers.failed, _keys(self.chosen.model), told)
         else:
             await self.answered()
-
-    def _look(self, call: reserving.Asking) -> Outlook:
-        seconds = float(self.chosen.profile.timeout_seconds)
-        admitted = providers.admit(_keys(self.chosen.model), probe_seconds=seconds)
-        if isinstance(admitted, providers.Waiting):
-            waits = TryAgain(reason=admitted.reason, after_seconds=admitted.seconds, counts=False)
-            raise Halted(waits)
-        self._probing = admitted.probing
-        return checkpoints.look(self.work, self.progress, call)
 
     def _release(self) -> None:
         with checkpoints.leased(self.work):

@@ -5,22 +5,37 @@ The rows of the event log are the truth; Redis only spares reading them again.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max
 
 from agents.events import Kind
 from agents.models import Event
+from memory import posting
 from memory.working import WorkingMemory
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Sequence
 
     from django.db.models import QuerySet
 
 _KINDS = (Kind.MESSAGE, Kind.TOOL_FINISHED)
 _TEXT = 2_000  # characters of a message
+_BEFORE = """
+SELECT (
+    SELECT coalesce(max(event.seq), 0) FROM agents_event event
+    JOIN agents_step step ON step.id = event.step_id
+    JOIN agents_agent agent ON agent.id = step.agent_id
+    WHERE event.task_id = given.task_id AND event.seq < given.seq AND agent.slug = given.slug
+      AND event.kind = ANY(%s)
+)
+FROM unnest(%s::uuid[], %s::bigint[], %s::text[])
+    WITH ORDINALITY AS given(task_id, seq, slug, number)
+ORDER BY given.number
+"""
 
 
 def read_chain(task_id: uuid.UUID, agent_slug: str) -> list[dict[str, Any]]:
@@ -33,7 +48,14 @@ def read_chain(task_id: uuid.UUID, agent_slug: str) -> list[dict[str, Any]]:
 
 def remember(event: Event, agent_slug: str) -> None:
     """Cache an event of an agent once it is committed; what Redis lost is found in the rows."""
-    transaction.on_commit(lambda: _append(event, agent_slug), robust=True)
+    remember_all([event], [agent_slug])
+
+
+def remember_all(events: Sequence[Event], slugs: Sequence[str]) -> None:
+    """Cache events of agents once they are committed."""
+    if events:
+        after = _before(events, slugs)
+        transaction.on_commit(partial(_append, list(events), list(slugs), after), robust=True)
 
 
 def entry(event: Event) -> dict[str, Any]:
@@ -45,11 +67,18 @@ def entry(event: Event) -> dict[str, Any]:
     return {**short, **{name: data.get(name, "") for name in ("tool", "state", "summary")}}
 
 
-def _append(event: Event, agent_slug: str) -> None:
-    before = _rows(event.task_id, agent_slug).filter(seq__lt=event.seq).aggregate(last=Max("seq"))
-    WorkingMemory(event.task_id, agent_slug).append(
-        entry(event), seq=event.seq, after=before["last"] or 0
-    )
+def _append(events: list[Event], slugs: list[str], after: list[int]) -> None:
+    for event, slug, before in zip(events, slugs, after, strict=True):
+        memory = WorkingMemory(event.task_id, slug)
+        posting.post(partial(memory.queue_append, entry=entry(event), seq=event.seq, after=before))
+
+
+def _before(events: Sequence[Event], slugs: Sequence[str]) -> list[int]:
+    columns: list[list[Any]] = [[event.task_id for event in events]]
+    columns += [[event.seq for event in events], list(slugs)]
+    with connection.cursor() as cursor:
+        cursor.execute(_BEFORE, [list(_KINDS), *columns])
+        return [row[0] for row in cursor.fetchall()]
 
 
 def _rows(task_id: uuid.UUID, agent_slug: str) -> QuerySet[Event]:

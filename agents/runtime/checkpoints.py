@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import Sum
 from pydantic_ai.conversation import Conversation, ConversationTypeAdapter
 from pydantic_ai.messages import (
     ModelMessage,
@@ -24,16 +24,13 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from agents import meters
 from agents.breakers import reserving
 from agents.events import Kind
 from agents.lifecycle import AttemptState, StepState, ToolCallState
 from agents.limits import warns
-from agents.models import Attempt, Event, Step, Task, ToolCall
-from agents.runtime import chains
+from agents.models import Attempt, Event, Step, ToolCall
 from agents.runtime.halting import superseded
-from agents.runtime.redaction import capped, clean, cleaned
-from projects.failpoints import failpoint
+from agents.runtime.redaction import cleaned, is_clean_json
 
 if TYPE_CHECKING:
     import uuid
@@ -42,7 +39,6 @@ if TYPE_CHECKING:
     from agents.limits import Trip
     from agents.runtime.contract import Work
 
-_MESSAGE_CHARACTERS = 20_000
 _GOES_ON = (
     "A person looked at this and lets you go on. Continue the work from here; "
     "what you reported above is not final."
@@ -59,6 +55,12 @@ class Progress:
     tool_calls: int = 0
     seen_seq: int = 0
     usd: Decimal = field(default_factory=Decimal)
+
+    def count(self, turn: Turn) -> None:
+        """Add a turn that is stored."""
+        self.turns += 1
+        self.tokens += turn.input_tokens + turn.output_tokens
+        self.usd += turn.usd or Decimal(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,7 @@ class Outlook:
     notes: tuple[str, ...]  # what people wrote since
     seen_seq: int
     reserved: reserving.Reserved | reserving.Refused | None = None  # None: a rehearsal calls nobody
+    probing: tuple[str, ...] = ()  # providers of which this call tries whether they answer again
 
 
 @contextmanager
@@ -101,6 +104,9 @@ def leased(work: Work) -> Iterator[Step]:
 
 def begin(work: Work) -> tuple[list[ModelMessage], Progress]:
     """Return the conversation to go on with (empty: none yet) and its counters."""
+    if work.attempt.resumes_id is None and not work.attempt.turns:
+        # A beginning is the common case, and there is nothing to read of it.
+        return [], Progress(chain=(work.attempt.pk,), seen_seq=work.attempt.seen_seq)
     chain = _chain(work.attempt)
     spent = Attempt.objects.filter(pk__in=chain).aggregate(
         asked=Sum("input_tokens"), answered=Sum("output_tokens"), usd=Sum("usd")
@@ -121,23 +127,8 @@ def _made(chain: tuple[uuid.UUID, ...]) -> int:
     return rows.exclude(state=ToolCallState.REFUSED).count()
 
 
-def look(work: Work, progress: Progress, call: reserving.Asking | None = None) -> Outlook:
-    """Return what happened to the task since the last turn, and reserve what `call` may cost.
-
-    Raises Halted when the step is lost. Locks the task: the reservations of its steps are one sum.
-    """
-    reserved = None
-    with leased(work):
-        task = Task.objects.select_for_update(no_key=True).get(pk=work.step.task_id)
-        notes, seen = _notes(work, progress.seen_seq)
-        trip = meters.check(task)
-        if call is not None and trip is None:
-            reserved = reserving.reserve(work.attempt, task, _own(work, progress), call)
-    failpoint("turn.begun")
-    return Outlook(trip=trip, notes=notes, seen_seq=seen, reserved=reserved)
-
-
-def _own(work: Work, progress: Progress) -> reserving.Own:
+def own(work: Work, progress: Progress) -> reserving.Own:
+    """Return what the attempt has used of its own limits."""
     version, extra = work.step.version, work.step.extra_tokens
     # Tokens granted by a person bring the same share of money.
     more = 1 + Decimal(extra) / max(1, version.max_tokens)
@@ -149,30 +140,12 @@ def _own(work: Work, progress: Progress) -> reserving.Own:
     )
 
 
-def save(work: Work, progress: Progress, turn: Turn) -> None:
-    """Store a finished turn, what it cost and what it said, in one fenced transaction."""
-    usd = turn.usd or Decimal(0)
-    used = {"input_tokens": F("input_tokens") + turn.input_tokens}
-    used |= {"output_tokens": F("output_tokens") + turn.output_tokens, "usd": F("usd") + usd}
-    with leased(work):
-        kept = {"checkpoint": _dump(turn.messages), "turns": progress.turns + 1}
-        kept |= {"seen_seq": progress.seen_seq, "model": turn.model, **reserving.SETTLED}
-        Attempt.objects.filter(pk=work.attempt.pk).update(**kept, **used)
-        Task.objects.filter(pk=work.step.task_id).update(
-            model_calls=F("model_calls") + int(turn.paid), **used
-        )
-        progress.turns += 1
-        progress.tokens += turn.input_tokens + turn.output_tokens
-        progress.usd += usd
-        _record(work, progress, turn)
+def record_beside(work: Work, progress: Progress, turn: Turn) -> None:
+    """Write what a turn brings beside its message: refused calls and limits that are near.
 
-
-def _record(work: Work, progress: Progress, turn: Turn) -> None:
+    In the transaction that stores it, before `progress` counts it.
+    """
     task, step = work.step.task, work.step
-    if turn.text.strip():
-        said: dict[str, Any] = {"from": "agent", "agent": step.agent.slug, "turn": progress.turns}
-        said["text"] = capped(clean(turn.text), _MESSAGE_CHARACTERS)
-        chains.remember(task.record(Kind.MESSAGE, said, step=step), step.agent.slug)
     if turn.refused:
         ToolCall.objects.bulk_create(turn.refused, ignore_conflicts=True)
     for call in turn.refused:
@@ -186,12 +159,13 @@ def _record(work: Work, progress: Progress, turn: Turn) -> None:
         task.record(Kind.TOOL_FINISHED, refused, step=step)
     if turn.usd is None:
         _warn(work, "price", f"The price of {turn.model} is not known: its cost counts as 0.")
-    version = step.version
-    if warns(used=progress.turns, limit=step.max_turns) and step.max_turns > progress.turns:
-        _warn(work, "max_turns", f"{progress.turns} of {step.max_turns} turns used")
+    version, turns = step.version, progress.turns + 1
+    if warns(used=turns, limit=step.max_turns) and step.max_turns > turns:
+        _warn(work, "max_turns", f"{turns} of {step.max_turns} turns used")
     most = version.max_tokens + step.extra_tokens
-    if warns(used=progress.tokens, limit=most):
-        _warn(work, "budget", f"{progress.tokens} of {most} tokens used")
+    tokens = progress.tokens + turn.input_tokens + turn.output_tokens
+    if warns(used=tokens, limit=most):
+        _warn(work, "budget", f"{tokens} of {most} tokens used")
 
 
 def _warn(work: Work, rule: str, detail: str) -> None:
@@ -211,22 +185,10 @@ def _chain(attempt: Attempt) -> tuple[uuid.UUID, ...]:
     return tuple(chain)
 
 
-def _notes(work: Work, after: int) -> tuple[tuple[str, ...], int]:
-    events = Event.objects.filter(
-        task_id=work.step.task_id, seq__gt=after, kind=Kind.MESSAGE, data__from="person"
-    ).order_by("seq")
-    notes, seen = [], after
-    for event in events:
-        seen = event.seq
-        if event.step_id in (None, work.step.pk):
-            author = event.data.get("author") or "a person"
-            notes.append(f"{author}: {event.data.get('text', '')}")
-    return tuple(notes), seen
-
-
-def _dump(messages: Sequence[ModelMessage]) -> Any:
-    raw = ConversationTypeAdapter.dump_json(Conversation(messages=list(messages)))
-    return cleaned(json.loads(raw))
+def dumped(messages: Sequence[ModelMessage]) -> str:
+    """Return a conversation as JSON that may be stored."""
+    raw = ConversationTypeAdapter.dump_json(Conversation(messages=list(messages))).decode()
+    return raw if is_clean_json(raw) else json.dumps(cleaned(json.loads(raw)))
 
 
 def _conversation(attempt: Attempt) -> list[ModelMessage]:

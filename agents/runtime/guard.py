@@ -19,8 +19,9 @@ from agents.breakers.reserving import Refused
 from agents.limits import attempt_trip
 from agents.models import ToolCall
 from agents.models.tasks import Choice, Rule
-from agents.runtime import asking, checkpoints, ledger, prompting, troubles
+from agents.runtime import asking, checkpoints, ledger, prompting, troubles, turns
 from agents.runtime.admitting import Gate
+from agents.runtime.batching import to_the_end
 from agents.runtime.contract import Interrupted, NeedsHuman, TryAgain
 from agents.runtime.database import in_db
 from agents.runtime.files import in_files
@@ -200,7 +201,8 @@ class StepGuard(AbstractCapability[None]):
         response = replace(response, parts=[_cleaned_part(part) for part in response.parts])
         failpoint("turn.answered")
         turn = self._turn([*ctx.messages, response], response)
-        await in_db(checkpoints.save, self.work, self.progress, turn)
+        done = turns.Save(work=self.work, progress=self.progress, turn=turn)
+        await to_the_end(turns.saved(done))
         failpoint("turn.stored")
         await self.gate.answered()
         self.last_answer = _handed_in(response, self.output_tool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from typing import Any
@@ -11,6 +12,7 @@ from django.conf import settings
 
 # NUL cannot be stored in a Postgres text; a lone surrogate cannot be encoded as UTF-8 at all.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # escaped in JSON, whole pairs too
 _SHORTEST_SECRET = 8  # a placeholder key such as "x" must not blank out every x
 
 
@@ -33,6 +35,13 @@ def cleaned(value: Any) -> Any:
             return [cleaned(item) for item in value]
         case _:
             return value
+
+
+def is_clean_json(text: str) -> bool:
+    """Tell whether a JSON text may be stored as it is; in doubt, no."""
+    if "\\u0000" in text or _UNSTORABLE.search(text) or _SURROGATE.search(text):
+        return False
+    return not any(json.dumps(value)[1:-1] in text or value in text for _, value in known_secrets())
 
 
 def capped(text: str, limit: int) -> str:

@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from agents import events
 from agents.models import Event
 from agents.runtime.database import in_db
 from countersign.live import mux as mux_module
@@ -14,6 +13,7 @@ from countersign.live.feeds import TaskFeed, mux
 from countersign.live.frames import Sent, Signal
 from countersign.live.identity import Viewer
 from countersign.supervisor import redis_server
+from memory import posting
 from projects import tokens
 from tests.api_fixtures import submitted
 from tests.live_fixtures import SECONDS, finish, say, until
@@ -26,9 +26,9 @@ def server(tmp_path, settings):
     """A Redis of our own that the test may stop and start."""
     server = redis_server.choose(tmp_path, tmp_path / "redis.log")
     settings.REDIS_URL = server.url
-    events._redis.cache_clear()
+    posting._redis.cache_clear()
     yield server
-    events._redis.cache_clear()
+    posting._redis.cache_clear()
 
 
 @pytest.fixture

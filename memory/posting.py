@@ -1,0 +1,108 @@
+"""Sends to Redis what nobody waits for: in order, many at once, off the caller's thread.
+
+A Redis that is away slows nobody. What is lost on the way is found again in the rows.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from collections import deque
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import redis
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Command = Callable[[Any], object]  # queues its part on a pipeline
+
+logger = logging.getLogger(__name__)
+
+MOST = 20_000  # waiting commands; then the oldest are let go
+_AT_ONCE = 500
+_REST_SECONDS = 1.0  # after a failure
+_EXIT_SECONDS = 1.0  # a short-lived command waits this long for its last posts
+
+
+class _Post:
+    """One thread per process that sends; it begins with the first command."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Command] = deque(maxlen=MOST)
+        self._woken = threading.Condition()
+        self._sending = False
+        self._thread: threading.Thread | None = None
+
+    def take(self, command: Command) -> None:
+        with self._woken:
+            self._waiting.append(command)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="posting", daemon=True)
+                self._thread.start()
+            self._woken.notify_all()
+
+    def wait(self, seconds: float) -> bool:
+        with self._woken:
+            return self._woken.wait_for(self._idle, seconds)
+
+    def _idle(self) -> bool:
+        return not self._waiting and not self._sending
+
+    def _run(self) -> None:
+        rest = threading.Event()
+        while True:
+            with self._woken:
+                self._sending = False
+                self._woken.notify_all()
+                self._woken.wait_for(lambda: self._waiting)
+                self._sending = True
+                count = min(_AT_ONCE, len(self._waiting))
+                batch = [self._waiting.popleft() for _ in range(count)]
+            if not _send(batch):
+                rest.wait(_REST_SECONDS)
+
+
+def post(command: Command) -> None:
+    """Send this soon, after all that was posted before; never blocks, never raises."""
+    _post.take(command)
+
+
+def flush(seconds: float = 5.0) -> bool:
+    """Wait until everything posted has been sent or given up; tell whether it has."""
+    return _post.wait(seconds)
+
+
+def _send(batch: list[Command]) -> bool:
+    try:
+        pipeline = _redis().pipeline(transaction=False)
+        for command in batch:
+            command(pipeline)
+        pipeline.execute(raise_on_error=False)
+    except redis.RedisError as error:
+        logger.warning("%s messages not sent, the rows are kept: %s", len(batch), error)
+        return False
+    except Exception:
+        logger.exception("a message could not be made, the rows are kept")
+    return True
+
+
+@cache
+def _redis() -> Any:  # its annotations mix the sync and the async client
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)
+
+
+def _afresh() -> None:
+    # A forked child has neither the thread nor the socket, and maybe a lock that nobody frees.
+    global _post
+    _post = _Post()
+    _redis.cache_clear()
+
+
+_post = _Post()
+os.register_at_fork(after_in_child=_afresh)
+atexit.register(lambda: _post.wait(_EXIT_SECONDS))
