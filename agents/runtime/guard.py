@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.exceptions import ModelRetry, ToolFailed, ToolFailedError, ToolRetryError
-from pydantic_ai.messages import ModelResponse, TextPart, ThinkingPart, ToolCallPart
+from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 
 from agents.breakers.calls import PLATFORM, Tripped, Warned
 from agents.breakers.fingerprints import of_error
@@ -21,12 +21,13 @@ from agents.models import ToolCall
 from agents.models.tasks import Choice, Rule
 from agents.runtime import asking, checkpoints, ledger, prompting, troubles, turns
 from agents.runtime.admitting import Gate
+from agents.runtime.arguments import arguments_of, cleaned_part, handed_in, refuse_repeated_names
 from agents.runtime.batching import to_the_end
 from agents.runtime.contract import Interrupted, NeedsHuman, TryAgain
 from agents.runtime.database import in_db
 from agents.runtime.files import in_files
 from agents.runtime.halting import Halted
-from agents.runtime.redaction import capped, clean, cleaned
+from agents.runtime.redaction import clean
 from agents.runtime.summaries import broken, sandbox_of, summary_of
 from agents.runtime.watching import Watch
 from projects.failpoints import failpoint
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pydantic_ai import RunContext
-    from pydantic_ai.messages import ModelMessage, ModelResponsePart
+    from pydantic_ai.messages import ModelMessage
     from pydantic_ai.models import ModelRequestContext
     from pydantic_ai.tools import ToolDefinition
 
@@ -47,10 +48,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _RAISE: tuple[str, ...] = (Choice.RAISE_LIMIT_ONCE, Choice.RETRY_WITH_NOTE, Choice.STOP)
-_UNPRICED: tuple[str, ...] = (
-    Choice.RETRY_WITH_NOTE,
-    Choice.STOP,
-)  # more money would not give it a price
+# More money would not give it a price.
+_UNPRICED: tuple[str, ...] = (Choice.RETRY_WITH_NOTE, Choice.STOP)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -198,14 +197,14 @@ class StepGuard(AbstractCapability[None]):
         """Store the answer and its cost before any of its tool calls act."""
         if response.state != "complete":
             raise Halted(TryAgain(reason=f"{self.chosen.label}: the answer broke off"))
-        response = replace(response, parts=[_cleaned_part(part) for part in response.parts])
+        response = replace(response, parts=[cleaned_part(part) for part in response.parts])
         failpoint("turn.answered")
         turn = self._turn([*ctx.messages, response], response)
         done = turns.Save(work=self.work, progress=self.progress, turn=turn)
         await to_the_end(turns.saved(done))
         failpoint("turn.stored")
         await self.gate.answered()
-        self.last_answer = _handed_in(response, self.output_tool)
+        self.last_answer = handed_in(response, self.output_tool)
         self.voice.finish()  # the message is an event now
         if turn.refused and (trip := (await self._watched()).keep_refused(turn.refused)):
             raise Halted(self.looped(trip))
@@ -238,12 +237,26 @@ class StepGuard(AbstractCapability[None]):
         allowed = {self.output_tool, *self.known}
         index = _answers(messages) - 1
         return tuple(
-            ledger.refused(self.work, index, call.tool_call_id, call.tool_name, _arguments(call))
+            ledger.refused(self.work, index, call.tool_call_id, call.tool_name, arguments_of(call))
             for call in calls
             if call.tool_name not in allowed
         )
 
     # A tool call
+
+    async def before_tool_validate(
+        self, ctx: RunContext[None], *, call: ToolCallPart, tool_def: ToolDefinition, args: Any
+    ) -> Any:
+        """Refuse arguments that say two things."""
+        refuse_repeated_names(args)
+        return args
+
+    async def before_output_validate(
+        self, ctx: RunContext[None], *, output_context: Any, output: Any
+    ) -> Any:
+        """Refuse an answer that says two things."""
+        refuse_repeated_names(output)
+        return output
 
     async def wrap_tool_execute(
         self,
@@ -346,14 +359,6 @@ def most_tool_calls(work: Work) -> int:
     return version.max_tool_calls + share * work.step.extra_turns
 
 
-def _handed_in(response: ModelResponse, output_tool: str) -> Any:
-    """Return what the model handed in as its answer, parsed where it is JSON."""
-    for part in response.parts:
-        if isinstance(part, ToolCallPart) and part.tool_name == output_tool:
-            return _arguments(part)
-    return capped(response.text or "", 4_000)
-
-
 def _failure(text: str, tool: str) -> ledger.Answer:
     shown = ledger.shortened(text or "The tool failed without a message.")
     # A tool server tells of a crash of its own in these words and no more.
@@ -365,34 +370,5 @@ def _answers(messages: Sequence[ModelMessage]) -> int:
     return sum(isinstance(message, ModelResponse) for message in messages)
 
 
-def _arguments(call: ToolCallPart) -> Any:
-    try:
-        return call.args_as_dict()
-    except (ValueError, AssertionError):
-        return capped(str(call.args), 4_000)
-
-
 def _as_text(result: Any) -> str:
     return json.dumps(result, ensure_ascii=False, indent=1, default=str)
-
-
-def _cleaned_part(part: ModelResponsePart) -> ModelResponsePart:
-    match part:
-        case TextPart() | ThinkingPart():
-            return replace(part, content=clean(part.content))
-        case ToolCallPart(args=str() as raw):
-            return replace(part, args=_cleaned_arguments(raw))
-        case ToolCallPart(args=dict() as arguments):
-            return replace(part, args=cleaned(arguments))
-        case _:
-            return part
-
-
-def _cleaned_arguments(raw: str) -> str:
-    """Clean the values, not only the JSON: an escaped NUL would come back on parsing."""
-    try:
-        arguments = json.loads(raw)
-    except ValueError:
-        return clean(raw)
-    safe = cleaned(arguments)
-    return raw if safe == arguments and clean(raw) == raw else json.dumps(safe)

@@ -26,7 +26,7 @@ from tests.breaker_fixtures import (
     write,
 )
 from tests.stub_model import Call, Reply
-from tests.thinking_fixtures import going_on, limited, serve
+from tests.thinking_fixtures import going_on, limited, make_step, make_work, serve
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHECKS = Call("run_checks", {})
@@ -241,3 +241,39 @@ async def test_a_person_sends_it_on_and_the_old_rows_do_not_count(task, served, 
     assert further is None
     assert len(server.requests) == 6
     assert note in server.requests[3].prompt
+
+
+# What is ambiguous
+
+
+async def test_arguments_that_give_a_name_twice_are_refused(task, served) -> None:
+    """People would be shown one path, and another would be written."""
+    twice = Call("write_file", '{"path": "billing/a.py", "content": "x", "path": "billing/b.py"}')
+    once = write("billing/c.py", "x = 1\n")
+    server = served(calls(twice), calls(once), REPORT)
+    work = await in_db(opened, task)
+    assert isinstance(await perform(work), Finished)
+    assert "'path' twice" in " ".join([*server.requests[1].results, server.requests[1].prompt])
+    written = sorted(path.name for path in (work.workspace.folder / "billing").glob("?.py"))
+    assert written == ["c.py"]
+    assert len(await in_db(rows, task)) == 1
+
+
+async def test_an_answer_that_gives_a_name_twice_is_asked_for_again(task, served) -> None:
+    twice = '{"status": "blocked", "summary": "One.", "status": "done"}'
+    server = served(Reply(calls=[Call("report_result", twice)]), REPORT)
+    outcome = await perform(await in_db(opened, task))
+    assert isinstance(outcome, Finished)
+    assert len(server.requests) == 2
+    assert outcome.output.summary == "Mended."
+
+
+async def test_a_name_given_twice_inside_a_plan_is_refused(task, served) -> None:
+    step = '{"id": "a", "agent": "coder", "title": "A", "instructions": "A.", "agent": "tester"}'
+    raw = f'{{"title": "T", "outcome": "change", "steps": [{step}]}}'
+    served(*[Reply(calls=[Call("submit_plan", raw)])] * 3)
+    work = await in_db(lambda: make_work(make_step(task, "router", kind="route")))
+    outcome = await perform(work)
+    assert isinstance(outcome, NeedsHuman)
+    assert outcome.rule in {"invalid_output", "invalid_plan"}
+    assert "twice" in str(outcome.evidence)
