@@ -19,6 +19,7 @@ from django.conf import settings
 from agents.workspace import exceptions
 from agents.workspace.commands import check_sha, run_git
 from agents.workspace.diffs import FileDiff, read_diff
+from agents.workspace.objects import write_object
 from agents.workspace.recalling import Recollection
 from agents.workspace.remotes import Remote
 
@@ -38,7 +39,7 @@ _BATCH_BYTES = 32 * 1024**2  # read at a time, so that a big repository does not
 _SHA = re.compile(r"[0-9a-f]{40}\n?")
 # What git said of objects, by git directory: 100,000 listed files are about 25 MB.
 _known = Recollection(100_000)
-_DIFF_WEIGHT = 200  # bytes of a diff that weigh as much as one listed file
+_BYTES_WEIGHT = 200  # bytes of text that weigh as much as one listed file
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +184,10 @@ class Store:
         lines.append(f"author {name} <{mailbox}@countersign.invalid> {moment}")
         lines.append(f"committer Countersign <platform@countersign.invalid> {moment}")
         text = "\n".join(lines) + "\n\n" + message.replace("\0", "").strip("\n") + "\n"
-        written = self._git("hash-object", "-t", "commit", "-w", "--stdin", given=text.encode())
-        return written.decode().strip()
+        written = write_object(self.git_dir, "commit", text.encode())
+        for parent in parents:
+            self._once(("ancestor", parent, written), lambda: True, _light)
+        return written
 
     def tree_of(self, name: str) -> str:
         """Return the tree of a commit (or of a tree: itself)."""
@@ -275,10 +278,15 @@ class Store:
 
     def blobs(self, names: Iterable[str]) -> Iterator[bytes]:
         """Yield the bytes of blobs, in order, from one process: all in memory at once."""
-        for content in self._read([check_sha(name).encode() for name in names]):
-            if content is None:
-                raise exceptions.GitFailed("An object of the repository is missing.")
-            yield content
+        wanted = [check_sha(name) for name in names]
+        yield from self._once(("blobs", *wanted), lambda: self._blobs(wanted), _weight_in_bytes)
+
+    def _blobs(self, names: list[str]) -> list[bytes]:
+        contents = list(self._read([name.encode() for name in names]))
+        found = [content for content in contents if content is not None]
+        if len(found) < len(contents):
+            raise exceptions.GitFailed("An object of the repository is missing.")
+        return found
 
     def contents(self, entries: Iterable[TreeEntry]) -> Iterator[tuple[TreeEntry, bytes]]:
         """Yield listed files with their bytes, in order, a bounded part in memory at a time."""
@@ -308,15 +316,8 @@ class Store:
             yield output[start : start + int(size)] if kind == b"blob" else None
 
     def write_blobs(self, files: Sequence[Path]) -> list[str]:
-        """Store files byte for byte, without filters; names without line breaks only."""
-        if not files:
-            return []
-        given = "".join(f"{path}\n" for path in files).encode()
-        return (
-            self._git("hash-object", "-w", "--no-filters", "--stdin-paths", given=given)
-            .decode()
-            .split()
-        )
+        """Store files byte for byte, without filters."""
+        return [write_object(self.git_dir, "blob", file.read_bytes()) for file in files]
 
     def write_tree(self, entries: Iterable[TreeEntry]) -> str:
         """Store the tree of exactly these files."""
@@ -341,9 +342,13 @@ def _light(_: object) -> int:
     return 1
 
 
+def _weight_in_bytes(contents: list[bytes]) -> int:
+    return len(contents) + sum(map(len, contents)) // _BYTES_WEIGHT
+
+
 def _weight_of(diffs: list[FileDiff]) -> int:
     text = sum(len(hunk.text) for file in diffs for hunk in file.hunks)
-    return len(diffs) + text // _DIFF_WEIGHT
+    return len(diffs) + text // _BYTES_WEIGHT
 
 
 _DIFF = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from approvals import policies, sealing
 from approvals.deciding import decide
 from approvals.executor import Executor
 from approvals.models import Approval, Effect
+from projects.models import Membership, Project
 from tests.approval_fixtures import end_time, git, make_change, make_report, make_repository
 
 if TYPE_CHECKING:
@@ -209,3 +211,27 @@ def test_a_celery_worker_of_the_effects_queue_hosts_the_loop_and_stops_on_sigter
             worker.kill()
             worker.wait(timeout=10)
     assert git(bare, "rev-parse", "main") == Effect.objects.get().result["commit"]
+
+
+def test_a_repository_that_does_not_answer_holds_up_no_other_project(
+    project, requester, lead, bare, tmp_path
+):
+    other = Project.objects.create(slug="other", name="Other", repository="x")
+    for user, role in ((requester, "requester"), (lead, "lead")):
+        Membership.objects.create(project=other, user=user, role=role)
+    policies.change(other, by=lead, undo_seconds=0)
+    (tmp_path / "other").mkdir()
+    make_repository(tmp_path / "other", other)
+    stuck = _approve(sealing.seal(make_change(project, requester, tmp_path)), lead)
+    fine = _approve(sealing.seal(make_change(other, requester, tmp_path)), lead)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        project.repository = f"http://127.0.0.1:{silent.getsockname()[1]}/silent.git"
+        project.save()
+        running = Executor("side by side")
+        running.start()
+        _until(lambda: Effect.objects.filter(pk=stuck.pk, state="doing").exists())
+        _until(lambda: Effect.objects.filter(pk=fine.pk, state="done").exists(), 60)
+        assert Effect.objects.get(pk=stuck.pk).state == "doing"
+    # The server is gone, so git gives up; nothing was sent.
+    _until(lambda: Effect.objects.filter(pk=stuck.pk, state="failed").exists(), 60)
+    assert running.stop(seconds=20)
