@@ -117,6 +117,8 @@ class Runs:
     def _judge(self, play: Play, run: str, *, rested: bool) -> int:
         found = judge(self.world, play, self.model.asked(), rested=rested)
         self.figures.violations += [f"{run} (seed {self.seed}): {each}" for each in found]
+        for each in found:
+            print(f"VIOLATION {run}: {each}", flush=True)  # now: a later run may not end
         return len(found)
 
 
