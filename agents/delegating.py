@@ -5,7 +5,6 @@ Everything here runs in the transaction of its caller, with the steps and then t
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from django.db.models.functions import Now
 from pydantic import ValidationError
 
 from agents import attempts, delegation_limits, dispatch, fan_in, planning, storable
+from agents.breakers import fingerprints
 from agents.events import Kind
 from agents.lifecycle import (
     DELEGATION_MOVES,
@@ -64,11 +64,13 @@ def may_ask(step: Step) -> bool:
 
 def questions_left(task: Task) -> int:
     """Return how many questions agents may still ask; a raised limit brings as many again."""
+    left = delegation_limits.MAX_QUESTIONS - task.delegations.count()
+    if left > 0:  # nearly always: no second query
+        return left
     raised = task.escalations.filter(
         rule=Rule.DELEGATION_LIMIT, choice=Choice.RAISE_LIMIT_ONCE, state=EscalationState.RESOLVED
     )
-    most = delegation_limits.MAX_QUESTIONS * (1 + raised.count())
-    return most - task.delegations.count()
+    return left + delegation_limits.MAX_QUESTIONS * raised.count()
 
 
 def read(step: Step, arguments: dict[str, Any]) -> Question | str:
@@ -159,7 +161,11 @@ def cancel(task: Task) -> None:
 
 
 def deadlock(task: Task) -> list[Step]:
-    """Return steps of a task that wait for each other in a circle; a plan cannot make one."""
+    """Return steps of a task that wait for each other in a circle, in its order, or none.
+
+    No plan, question or extra step can make one: an answer waits for nothing, and an extra step
+    only for others of its kind, which are in order, and for its asker, which is done.
+    """
     steps = {step.pk: step for step in task.steps.all()}
     waits_for: dict[Any, set[Any]] = {}
     for edge in fan_in.open_edges(task, steps.values()):
@@ -225,9 +231,13 @@ def _history(task: Task) -> list[dict[str, Any]]:
     ]
 
 
-def _last_result(task: Task, slug: str) -> dict[str, Any] | None:
+def _last_result(task: Task, slug: str) -> dict[str, Any]:
+    """Return what an agent handed in last or, as long as that is nothing, what it said last."""
     steps = task.steps.filter(agent__slug=slug, result__isnull=False)
-    return steps.order_by("-finished_at").values_list("result", flat=True).first()
+    if result := steps.order_by("-finished_at").values_list("result", flat=True).first():
+        return dict(result)
+    said = task.events.filter(kind=Kind.MESSAGE, step__agent__slug=slug).order_by("-seq")
+    return {"said": said.values_list("data__text", flat=True).first() or ""}
 
 
 def _close(answerer: Step, to: DelegationState, message: Answer) -> None:
@@ -247,19 +257,20 @@ def _close(answerer: Step, to: DelegationState, message: Answer) -> None:
 
 def _close_call(step: Step, call: ToolCall, state: ToolCallState, text: str, summary: str) -> None:
     """Write the result of the call that asked, as the guard would have."""
-    facts = {"call": str(call.pk), "tool": call.tool, "server": call.server}
+    facts: dict[str, Any] = {"call": str(call.pk), "tool": call.tool, "server": call.server}
     facts |= {"summary": storable.text(summary)[:300], "state": state.value, "sandbox": ""}
     found = ToolCall.objects.filter(pk=call.pk, state=ToolCallState.STARTED)
     found.update(
         state=state,
         result=text,
-        result_fingerprint=hashlib.sha256(text.encode()).hexdigest(),
+        result_fingerprint=fingerprints.of_result(text),
         summary=facts["summary"],
         finished_at=Now(),
     )
-    step.task.record(
-        Kind.TOOL_FINISHED, {**facts, "arguments": call.arguments, "seconds": 0.0}, step=step
-    )
+    call.refresh_from_db(fields=["started_at", "finished_at"])
+    took = (call.finished_at - call.started_at).total_seconds() if call.finished_at else 0.0
+    facts |= {"arguments": call.arguments, "seconds": round(took, 2)}
+    step.task.record(Kind.TOOL_FINISHED, facts, step=step)
 
 
 def _move(delegation: Delegation, to: DelegationState, **facts: Any) -> None:
