@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Q
 
+from agents.lifecycle import StepState
+
 if TYPE_CHECKING:
     from agents.models import Step, Task
 
@@ -26,6 +28,16 @@ def next_key(task: Task, key: str) -> str:
     """Return the key a step gets when it is done once more in the task's round."""
     times = task.steps.filter(is_of(key), round=task.round).count()
     return f"{branch(key)}{_AGAIN}{times + 1}" if times else branch(key)
+
+
+def still_shown(steps: list[Step]) -> list[Step]:
+    """Keep the steps but those that were cancelled because a later one does the same."""
+    last = {(branch(step.key), step.round): step.pk for step in steps}
+    return [
+        step
+        for step in steps
+        if step.state != StepState.CANCELLED or last[branch(step.key), step.round] == step.pk
+    ]
 
 
 def newest(steps: list[Step]) -> dict[str, Step]:

@@ -45,9 +45,7 @@ def prepare() -> dict[str, str]:
     )
     running = fixtures.running_task(project, mira)
     fixtures.use_lesson(lesson, running)
-    stopped = fixtures.stopped_task(project, mira)
-    blocked = _blocked(project, mira)
-    looped = _looped(project, mira)
+    waiting = _waiting(project, mira)
     review = fixtures.reviewed_task(project, mira)
     report = fixtures.reported_task(project, mira, report="# Found\n\nTax is rounded **twice**.")
     sent_back = fixtures.reviewed_task(project, mira, title="Cache the price list per region")
@@ -64,9 +62,7 @@ def prepare() -> dict[str, str]:
         "task-paused": f"/tasks/T-{paused.number}",
         "operations": "/operations",
         "task-asking": f"/tasks/T-{asking.number}",
-        "task-stopped": f"/tasks/T-{stopped.task.number}",
-        "task-looped": f"/tasks/T-{looped.task.number}",
-        "task-blocked": f"/tasks/T-{blocked.task.number}",
+        **waiting,
         "inbox": "/inbox",
         "review": f"/review/T-{review.task.number}/r1",
         "report": f"/review/T-{report.task.number}/r1",
@@ -117,6 +113,18 @@ def _blocked(project: Any, requester: Any) -> Any:
         "docs/rounding.md:3: Tax is rounded half up."
     )
     return made
+
+
+def _waiting(project: Any, requester: Any) -> dict[str, str]:
+    """Return the pages of tasks that wait for an answer."""
+    from tests import console_fixtures as fixtures
+
+    made = {
+        "task-stopped": fixtures.stopped_task(project, requester),
+        "task-blocked": _blocked(project, requester),
+        "task-looped": _looped(project, requester),
+    }
+    return {name: f"/tasks/T-{one.task.number}" for name, one in made.items()}
 
 
 def _looped(project: Any, requester: Any) -> Any:

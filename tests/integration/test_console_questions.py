@@ -194,3 +194,25 @@ def test_strangers_and_gets_send_nothing_again(client, project, requester, stran
     other = fixtures.running_task(project, requester)
     mixed = f"/tasks/T-{other.task.number}/steps/{made.steps['coder'].pk}/again"
     assert client.post(mixed, {"note": "x"}).status_code == 404
+
+
+def test_run_shows_what_was_left_out_and_counts_what_is_to_do(client, project, requester, lead):
+    question = asked(project, requester)
+    client.force_login(lead)
+    client.post(url(question), {"choice": "go_on_without"})
+    run = shown(client, question).split('id="run"')[1].split("</section>")[0]
+    assert "left out" in run
+    assert "1 of 2 sub-tasks done" in run
+
+
+def test_run_hides_a_step_that_is_done_anew(client, project, requester, lead):
+    made = fixtures.stopped_task(project, requester)
+    old, again = made.steps["tester"], "Add a half-even case, again"
+    Step.objects.filter(pk=old.pk).update(state="cancelled")
+    fixtures.make_step(made.task, "cover~2", "tester", again, state="waiting")
+    client.force_login(lead)
+    run = client.get(f"/tasks/T-{made.task.number}").content.decode()
+    run = run.split('id="run"')[1].split("</section>")[0]
+    assert again in run
+    assert f"agent={old.pk}" not in run
+    assert "1 of 3 sub-tasks done" in run

@@ -86,7 +86,7 @@ def of_task(task: Task, *, word: str = "") -> Look:
 
 def of_step(step: Step, *, word: str = "") -> Look:
     """Return the look of a step."""
-    return _worded(_STEP[StepState(step.state)], word)
+    return _worded(_STEP[StepState(step.state)], word or ("Left out" if step.left_out else ""))
 
 
 def title_of(step: Step) -> str:

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 
+from agents import branches
 from agents.lifecycle import StepKind, StepState, TaskState
 from agents.models import Attempt, HoldScope, Proposal, Step
 from agents.models.proposals import ProposalKind
@@ -52,6 +53,7 @@ def context_of(
     steps = _steps(task)
     shown_round = _round(task, query.get("round"))
     shown = [step for step in steps if step.round == shown_round or step.kind == StepKind.ROUTE]
+    work = branches.newest([step for step in shown if step.kind == StepKind.WORK])
     tries = _tries(steps)
     attempts = {key: rows[-1] for key, rows in tries.items()}
     approval = Approval.objects.filter(task=task).select_related("decided_by", "proposal").last()
@@ -66,10 +68,8 @@ def context_of(
         "meters": meters.meters_of(task, shown, attempts),
         "price_url": price_url(user) if not task.rehearsal else "",
         "graph": _graph(task, shown, tries, approval, effect, proposal, shown_round),
-        "work": [step for step in shown if step.kind == StepKind.WORK],
-        "done_steps": sum(
-            step.kind == StepKind.WORK and step.state == StepState.DONE for step in shown
-        ),
+        "work": [step for step in work.values() if not step.left_out],
+        "done_steps": sum(step.state == StepState.DONE for step in work.values()),
         "shown_round": shown_round,
         "rounds": range(1, task.round + 1) if task.round > 1 else (),
         "view": "list" if query.get("view") == "list" else "graph",
@@ -126,7 +126,7 @@ def _graph(
 ) -> graph.Graph:
     return graph.graph_of(
         task,
-        shown,
+        branches.still_shown(shown),
         {key: rows[-1] for key, rows in tries.items()},
         seconds={key: worked(rows) for key, rows in tries.items()},
         approval=approval if approval and approval.proposal.round == shown_round else None,
