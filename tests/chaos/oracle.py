@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from tests.chaos.play import Play
     from tests.chaos.world import World
 
-# How often the model may have been asked beyond what is stored: once for each attempt that did not
-# finish. And what may have been stored twice: turns of attempts that began anew, of later proposals.
-_CALLS = """
-SELECT task.id::text, task.model_calls,
+# Turns that are stored; attempts that did not finish, each of which may have lost one answer; and
+# turns whose conversation may be the same again: of attempts that began anew, of later proposals.
+_TURNS = """
+SELECT task.id::text, coalesce(sum(attempt.turns - coalesce(earlier.turns, 0)), 0),
        count(attempt.id) FILTER (WHERE attempt.state <> 'finished'),
-       coalesce(sum(attempt.turns) FILTER (WHERE attempt.number > 1 AND attempt.resumes_id IS NULL), 0)
-       + coalesce(sum(attempt.turns) FILTER (WHERE step.kind = 'assemble'), 0)
+       coalesce(sum(attempt.turns) FILTER (
+           WHERE step.kind = 'assemble' OR (attempt.number > 1 AND attempt.resumes_id IS NULL)), 0)
 FROM agents_task task
 LEFT JOIN agents_step step ON step.task_id = task.id
 LEFT JOIN agents_attempt attempt ON attempt.step_id = step.id
+LEFT JOIN agents_attempt earlier ON earlier.id = attempt.resumes_id
 WHERE task.id = ANY(%s) GROUP BY task.id
 """
 
@@ -116,7 +117,7 @@ def _merges(world: World) -> Iterator[str]:
 
 def _turns(play: Play, asked: dict[str, dict[str, int]]) -> Iterator[str]:
     with connection.cursor() as cursor:
-        cursor.execute(_CALLS, [[story.id for story in play.stories if story.id]])
+        cursor.execute(_TURNS, [[story.id for story in play.stories if story.id]])
         rows: dict[str, Any] = {row[0]: row[1:] for row in cursor.fetchall()}
     for story in play.stories:
         if story.id not in rows:
@@ -128,4 +129,4 @@ def _turns(play: Play, asked: dict[str, dict[str, int]]) -> Iterator[str]:
         if total - stored > ended + spoilt:
             yield f"story {story.number}: the model was asked {total} times, {stored} are stored"
         if stored > len(counts) + anew:
-            yield f"story {story.number}: {stored} turns were paid for, {len(counts)} are different"
+            yield f"story {story.number}: {stored} turns are stored, {len(counts)} are different"
