@@ -76,7 +76,7 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
     assembly: Assembly | None = None
     brief: Any = facts.brief
     if facts.material is not None:
-        made = await _assembled(facts.material)
+        made = await assembled(facts.material)
         if isinstance(made, NeedsHuman):
             return made
         assembly, base = made, made.head
@@ -153,7 +153,8 @@ def _begin_on(step: Step, base: str, paths: list[str]) -> RouteBrief:
     return briefs.route(step, paths)
 
 
-async def _assembled(material: Material) -> Assembly | NeedsHuman:
+async def assembled(material: Material) -> Assembly | NeedsHuman:
+    """Put the material together on a file thread; cancelled, the checks end as well."""
     stopped = threading.Event()
     try:
         return await in_files(assembling.prepare, material, stopped=stopped.is_set)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +14,7 @@ from agents import assembling, cautions
 from agents.finishing import settle
 from agents.messages import Check, ProposalDraft, StatedClaim, StepResult
 from agents.models import Claim, Proposal, Step
+from agents.runtime import preparing
 from agents.runtime.claims import claim
 from agents.runtime.contract import Finished, NeedsHuman
 from agents.workspace.demo import create_demo_repository
@@ -20,6 +25,8 @@ from tests import runtime_fixtures
 from tests.runtime_fixtures import claim_one, plan_step, planned, state_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agents.assembling import Assembly, Material
 
 agents = runtime_fixtures.agents
@@ -168,3 +175,33 @@ def test_main_that_moved_onto_the_same_lines_is_a_conflict(task, store):
     assert isinstance(conflict, NeedsHuman)
     assert (conflict.rule, conflict.evidence["files"]) == ("conflict", ["README.md"])
     assert "main, which has moved since" in conflict.detail
+
+
+def test_checks_end_when_the_step_is_taken_away(task, store):
+    Project.objects.update(checks_command="sleep 287.5", allow_rlimits_only=True)
+    planned(task, plan_step("a"))
+    work(store, claim_one().step, {"a.txt": b"fine\n"})
+    material = assembling.gather(claim_one().step)
+
+    async def take_away() -> None:
+        assembled = asyncio.create_task(preparing.assembled(material))
+        await _until(lambda: _runs("287.5"))
+        assembled.cancel()
+        await _until(lambda: not _runs("287.5"))
+
+    asyncio.run(take_away())
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.05)
+
+
+def _runs(command: str) -> bool:
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if command in process.read_text(errors="replace"):
+                return True
+    return False
