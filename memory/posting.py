@@ -46,6 +46,9 @@ class _Post:
                 self._thread.start()
             self._woken.notify_all()
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def wait(self, seconds: float) -> bool:
         with self._woken:
             return self._woken.wait_for(self._idle, seconds)
@@ -70,6 +73,11 @@ class _Post:
 def post(command: Command) -> None:
     """Send this soon, after all that was posted before; never blocks, never raises."""
     _post.take(command)
+
+
+def waiting() -> int:
+    """Return how much has been posted and not yet sent."""
+    return len(_post)
 
 
 def flush(seconds: float = 5.0) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_OTHER_FILES = 500
 _GRACE_SECONDS = 4.0  # for the last transactions, after the drain
 
 
@@ -36,6 +38,7 @@ class _Host:
             loop.call_soon_threadsafe(getattr(runtime, method))
 
     def _run(self) -> None:
+        _allow_connections()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._live())
@@ -54,6 +57,17 @@ class _Host:
         if self.draining:
             return
         await self.runtime.run()
+
+
+def _allow_connections() -> None:
+    """Raise the soft limit of open files: one for each step in flight, and some beside them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.STEPS_IN_FLIGHT + _OTHER_FILES
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most < wanted:
+        logger.warning("only %s files may be open: fewer steps fit in flight (ulimit -n)", most)
 
 
 _hosts: list[_Host] = []

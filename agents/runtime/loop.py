@@ -16,7 +16,7 @@ from django.db import Error as DatabaseError
 
 from agents.runtime import carrying, lease, presence, sweeping
 from agents.runtime.claims import claim
-from agents.runtime.database import in_db
+from agents.runtime.database import at_once, in_db
 
 if TYPE_CHECKING:
     import uuid
@@ -133,11 +133,11 @@ class Runtime:
         now = time.monotonic()
         try:
             if now >= self._renew_at:
-                held = await in_db(lease.renew, self.owner, steps)
+                held = await at_once(lease.renew, self.owner, steps)
                 self._renewed_at = now
                 self._renew_at = now + min(settings.HEARTBEAT_SECONDS, settings.LEASE_SECONDS / 3)
             else:
-                held = await in_db(lease.held, self.owner, steps)
+                held = await at_once(lease.held, self.owner, steps)
         except DatabaseError:
             if time.monotonic() - self._renewed_at > settings.LEASE_SECONDS:
                 self._cancel(keys)  # by now somebody else has them
@@ -150,7 +150,7 @@ class Runtime:
                 task.cancel()
 
     async def _sweep(self) -> None:
-        if swept := await in_db(lease.sweep):
+        if swept := await at_once(lease.sweep):
             logger.warning("%s steps of lost workers are given back", swept)
             self._bell.set()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import openai
@@ -18,7 +19,8 @@ from agents.runtime.exceptions import ModelMisnamed
 from agents.runtime.openai_streams import Client
 
 if TYPE_CHECKING:
-    from pydantic_ai.models import Model
+    from pydantic_ai.models import Model, ModelRequestParameters
+    from pydantic_ai.tools import ToolDefinition
 
 
 # The SDK's own limit of 1,000 would let the rest wait for a connection. 0: no limit, in aiohttp.
@@ -63,4 +65,37 @@ def _chat(
         supports_inline_system_prompts=False,
     )
     profile = merge_profile(provider.model_profile(name), strict)
-    return OpenAIChatModel(name, provider=provider, profile=profile)
+    return _Chat(name, provider=provider, profile=profile)
+
+
+class _Chat(OpenAIChatModel):
+    """Makes a provider's form of each tool's schema once, and not for every request."""
+
+    def customize_request_parameters(
+        self, model_request_parameters: ModelRequestParameters
+    ) -> ModelRequestParameters:
+        """Return the parameters with schemas as the provider takes them."""
+        asked = model_request_parameters
+        given = [*asked.function_tools, *asked.output_tools]
+        key = (
+            str(self.profile),
+            *((id(tool.parameters_json_schema), tool.strict) for tool in given),
+        )
+        if asked.output_object is not None:
+            return super().customize_request_parameters(asked)
+        if key not in _customized:
+            made = super().customize_request_parameters(asked)
+            if len(_customized) > _MOST_SCHEMAS:
+                _customized.clear()
+            # With what was given: an id is free again once its object is gone.
+            _customized[key] = given, [*made.function_tools, *made.output_tools]
+        tools = [
+            replace(tool, parameters_json_schema=known.parameters_json_schema, strict=known.strict)
+            for tool, known in zip(given, _customized[key][1], strict=True)
+        ]
+        split = len(asked.function_tools)
+        return replace(asked, function_tools=tools[:split], output_tools=tools[split:])
+
+
+_MOST_SCHEMAS = 200
+_customized: dict[tuple[Any, ...], tuple[list[ToolDefinition], list[ToolDefinition]]] = {}

@@ -7,27 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import redis
-import redis.asyncio
-from django.conf import settings
-
 from agents.events import channel
 from agents.runtime.redaction import clean
+from memory import posting
 
 if TYPE_CHECKING:
     import uuid
 
-logger = logging.getLogger(__name__)
-
 FLUSH_SECONDS = 0.05
+SLOW_SECONDS = 0.1  # while more than MANY speak
+MANY = 300
 TAIL_ENTRIES = 500
 TAIL_SECONDS = 3_600
-_REST_SECONDS = 5.0  # after a failure: a Redis that is gone must not slow every step
+_BACKLOG = 200  # posts; beyond it Redis is away, and what is said now is let go
 
 
 def tail_key(step_id: uuid.UUID | str) -> str:
@@ -46,20 +43,18 @@ class Flusher:
     """Collects deltas of every step of this process and sends them together."""
 
     def __init__(self) -> None:
-        self._client = redis.asyncio.Redis.from_url(
-            settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=0.5
-        )
         self._pending: dict[str, _Pending] = {}
         self._over: set[str] = set()
         self._runner: asyncio.Task[None] | None = None
-        self._resting_until = 0.0
 
     def add(self, *, task_id: str, step_id: str, offset: int, text: str) -> None:
         """Note one delta; `offset` counts characters of the message it belongs to."""
         if offset == 0:  # a new message begins
             self._pending.pop(step_id, None)
             self._over.add(step_id)
-        pending = self._pending.setdefault(step_id, _Pending(task_id, offset))
+        pending = self._pending.get(step_id)
+        if pending is None:
+            pending = self._pending[step_id] = _Pending(task_id, offset)
         pending.pieces.append(text)
         self._wake()
 
@@ -74,29 +69,21 @@ class Flusher:
             self._runner = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
+        pending: dict[str, _Pending] = {}
         while self._pending or self._over:
-            await asyncio.sleep(FLUSH_SECONDS)
+            # A thousand voices 20 times a second would take a core; nobody reads as fast as that.
+            await asyncio.sleep(SLOW_SECONDS if len(pending) > MANY else FLUSH_SECONDS)
             pending, self._pending = self._pending, {}
             over, self._over = self._over, set()
-            await self._send(pending, over)
+            if posting.waiting() < _BACKLOG:
+                posting.post(partial(_queue, pending, over))
 
-    async def _send(self, pending: dict[str, _Pending], over: set[str]) -> None:
-        now = asyncio.get_running_loop().time()
-        if now < self._resting_until:
-            return
-        try:
-            pipeline = self._client.pipeline(transaction=False)
-            for step_id in over:
-                pipeline.delete(tail_key(step_id))
-            for step_id, item in pending.items():
-                self._queue(pipeline, step_id, item)
-            await pipeline.execute()
-        except (redis.RedisError, OSError) as error:
-            self._resting_until = now + _REST_SECONDS
-            logger.warning("live text not sent, the events are kept: %s", error)
 
-    @staticmethod
-    def _queue(pipeline: Any, step_id: str, item: _Pending) -> None:
+def _queue(pending: dict[str, _Pending], over: set[str], pipeline: Any) -> None:
+    """Put one flush on a pipeline; runs on the posting thread."""
+    for step_id in over:
+        pipeline.delete(tail_key(step_id))
+    for step_id, item in pending.items():
         text = clean("".join(item.pieces))
         key = tail_key(step_id)
         delta = {"kind": "delta", "step": step_id, "offset": item.offset, "text": text}

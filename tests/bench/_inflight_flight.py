@@ -98,11 +98,11 @@ class Airport:
         from agents import stopping
         from agents.models import Step
 
-        until(lambda: f"{number}/0" in stub.counts()["asked"], 30)
+        until(lambda: f"{number}/0" in stub.counts()["asked"], 300)
         task = Step.objects.select_related("task__project").get(pk=step).task
         stopping.stop(task, by=self.user, reason="Enough")
         stopped = time.monotonic()
-        until(lambda: str(number) in stub.counts()["closed_at"], 30)
+        until(lambda: str(number) in stub.counts()["closed_at"], 60)
         flight.stops.append(stub.counts()["closed_at"][str(number)] - stopped)
 
     def recover(self, stub: Stub, count: int) -> Recovery:
@@ -218,8 +218,9 @@ def _tool_calls(steps: list[uuid.UUID]) -> int:
 
 
 def _states(steps: list[uuid.UUID]) -> dict[str, int]:
-    from agents.models import Step
     from django.db.models import Count
+
+    from agents.models import Step
 
     found = Step.objects.filter(pk__in=steps).values_list("state").order_by("state")
     return dict(found.annotate(Count("pk")))

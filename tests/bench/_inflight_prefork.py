@@ -20,10 +20,9 @@ def step(number: int) -> None:
     body = json.dumps(
         {"stream": True, "messages": [{"role": "user", "content": f"flight-{number}"}]}
     )
-    asked = urllib.request.Request(
-        f"{os.environ['OPENAI_BASE_URL']}/chat/completions", body.encode()
-    )
-    with urllib.request.urlopen(asked, timeout=600) as answer:
+    url = f"{os.environ['OPENAI_BASE_URL']}/chat/completions"
+    asked = urllib.request.Request(url, body.encode())  # noqa: S310  # our stub, on loopback
+    with urllib.request.urlopen(asked, timeout=600) as answer:  # noqa: S310
         for line in answer:
             if line.startswith(b"data: {"):
                 json.loads(line[6:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,10 @@ from django.utils import timezone
 from agents import dispatch
 from agents.lifecycle import StepKind, StepState, TaskState
 from agents.limits import Limits
-from agents.models import Agent, Event, Step, Task
+from agents.models import Agent, Event, ModelProfile, Step, Task
 
 if TYPE_CHECKING:
+    import uuid
     from pathlib import Path
 
     from agents.models import AgentVersion
@@ -36,6 +36,8 @@ def furnish(folder: Path) -> tuple[Project, User]:
     from projects.models import Membership, Project, Role, User
 
     seed_agents()
+    # As an admin enters it: without a price every turn would warn of that.
+    ModelProfile.objects.update(usd_per_million_input=1, usd_per_million_output=4)
     repository = str(create_demo_repository(folder / "demo.git"))
     project = Project.objects.create(slug="flight", name="flight", repository=repository)
     user = User.objects.create(username="mira", first_name="Mira", last_name="Ode")
