@@ -244,7 +244,8 @@ def main() -> None:
     report = Report("overhead")
     with StubServer() as stub, Installation(stub) as made:
         made.settle_down()
-        alone(made, 3, change=False)  # imports and plans are made once
+        alone(made, 3, change=False)  # imports, plans and connections are made once
+        alone(made, 1, change=True, approve=True)
         made.idle_connections = made.statistics()["connections"]
         waiting, reports = report_pipeline(report, made, size)
         if size.at_once:
