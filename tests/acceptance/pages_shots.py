@@ -45,7 +45,6 @@ def prepare() -> dict[str, str]:
     )
     running = fixtures.running_task(project, mira)
     fixtures.use_lesson(lesson, running)
-    waiting = _waiting(project, mira)
     review = fixtures.reviewed_task(project, mira)
     report = fixtures.reported_task(project, mira, report="# Found\n\nTax is rounded **twice**.")
     sent_back = fixtures.reviewed_task(project, mira, title="Cache the price list per region")
@@ -62,7 +61,7 @@ def prepare() -> dict[str, str]:
         "task-paused": f"/tasks/T-{paused.number}",
         "operations": "/operations",
         "task-asking": f"/tasks/T-{asking.number}",
-        **waiting,
+        **_waiting(project, mira),
         "inbox": "/inbox",
         "review": f"/review/T-{review.task.number}/r1",
         "report": f"/review/T-{report.task.number}/r1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.django_db(transaction=True)
 agents = runtime_fixtures.agents
 task = runtime_fixtures.task
-THREADS, ROUNDS = 8, 40
+THREADS, ROUNDS = 8, 25
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_of_eight_answers_one_counts_every_time(task, requester, crowd):
     for _ in range(ROUNDS):
         claim_one()
         trip("route")
-        mine = [loaded() for _ in ways]
+        mine = [copy.copy(one) for one in [loaded()] * THREADS]
         refusals = crowd(
             [
                 lambda asked=asked, way=way: answer(asked, choice=way, by=requester)
