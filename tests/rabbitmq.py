@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from countersign.supervisor.children import Child
 
-LONGEST = 90  # seconds for a node to start
+LONGEST = 180  # seconds for a node to start
 _NODE = "countersign-tests@localhost"
 _ERLANG = (
     "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
