@@ -129,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.status != 200:
             self._refuse(reply)
         elif body.get("stream"):
-            self._stream(reply, body)
+            self._stream(reply, body, request.number)
         else:
             self._send_json(200, _whole(reply, body))
 
@@ -147,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(raw)
 
-    def _stream(self, reply: Reply, body: dict[str, Any]) -> None:
+    def _stream(self, reply: Reply, body: dict[str, Any], number: int) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
@@ -162,7 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
             if not reply.cut:
                 self.wfile.write(b"data: [DONE]\n\n")
         except (BrokenPipeError, ConnectionResetError):
-            return  # the client went away, as it may
+            self.server.left[number] = time.monotonic()  # the client went away, as it may
 
     def log_message(self, *args: object) -> None:
         """Stay silent."""
@@ -239,6 +239,7 @@ class StubModel(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.script = script
         self.requests: list[Request] = []
+        self.left: dict[int, float] = {}  # request: when its client closed the stream unfinished
         self._lock = threading.Lock()
 
     @property
