@@ -12,6 +12,7 @@ import random
 import sys
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import django
@@ -78,12 +79,15 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=random.randrange(10_000))  # noqa: S311
     parser.add_argument("--smoke", action="store_true", help="A selection, in two minutes.")
-    parser.add_argument("--runs", type=int, default=42, help="Random runs over all faults.")
+    parser.add_argument("--runs", type=int, default=40, help="Random runs over all faults.")
     parser.add_argument("--tasks", type=int, default=20, help="Tasks in each of them.")
     parser.add_argument("--fault", action="append", help="Only this fault.")
     parser.add_argument("--point", action="append", help="Only this failpoint.")
     parser.add_argument("--mode", action="append", help="Only this way: kill, raise or stall.")
     parser.add_argument("--batch", type=int, default=6, help="Failpoints armed at a time.")
+    parser.add_argument(
+        "--longest", type=int, default=870, help="Seconds after which nothing more is begun."
+    )
     parser.add_argument("--write", action="store_true", help="Write docs/crash-matrix.md.")
     return parser.parse_args()
 
@@ -117,13 +121,24 @@ def _play(runs: Runs, options: argparse.Namespace, began: float) -> None:
     if options.smoke:
         points, modes, faults = _SMOKE_POINTS, ["kill"], _SMOKE_FAULTS
         count, tasks = len(faults), 10
-    for mode in modes:
-        for batch in batches(list(points), options.batch):
-            _say(began, f"{mode} at {', '.join(batch)}: {runs.at_points(batch, mode)}")
     known = {fault.name: fault for fault in FAULTS}
-    for number in range(count if faults else 0):
-        fault = known[faults[number % len(faults)]]
-        _say(began, f"{fault.name}: {runs.under(fault, number, tasks)}")
+    struck = [known[faults[number % len(faults)]] for number in range(count if faults else 0)]
+    begun = [
+        *(
+            (f"{mode} at {', '.join(batch)}", partial(runs.at_points, batch, mode))
+            for mode in modes
+            for batch in batches(list(points), options.batch)
+        ),
+        *(
+            (fault.name, partial(runs.under, fault, number, tasks))
+            for number, fault in enumerate(struck)
+        ),
+    ]
+    for done, (what, play) in enumerate(begun):
+        if time.monotonic() - began > options.longest:
+            _say(began, f"time is over; {len(begun) - done} of {len(begun)} were not begun")
+            return
+        _say(began, f"{what}: {play()}")
 
 
 def _say(began: float, text: str) -> None:
