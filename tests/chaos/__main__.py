@@ -29,16 +29,9 @@ if TYPE_CHECKING:
 
 console = Console(highlight=False)
 _SMOKE_POINTS = (
-    *(
-        "claim.opened",
-        "work.prepared",
-        "turn.answered",
-        "turn.stored",
-        "tool.acted",
-        "work.handed_in",
-    ),
-    *("settle.written", "plan.applied", "proposal.published", "seal.written", "decide.committed"),
-    *("effect.begun", "effect.sent", "effect.pushed", "effect.confirming"),
+    *("turn.answered", "turn.stored", "tool.acted", "work.handed_in", "settle.written"),
+    *("plan.applied", "proposal.published", "decide.committed", "effect.begun", "effect.sent"),
+    *("effect.pushed", "effect.confirming"),
 )
 _SMOKE_FAULTS = ("all workers killed", "Postgres restarted", "Redis restarted")
 
@@ -120,7 +113,7 @@ def _play(runs: Runs, options: argparse.Namespace, began: float) -> None:
     count, tasks = options.runs, options.tasks
     if options.smoke:
         points, modes, faults = _SMOKE_POINTS, ["kill"], _SMOKE_FAULTS
-        count, tasks = len(faults), 10
+        count, tasks = len(faults), 8
     known = {fault.name: fault for fault in FAULTS}
     struck = [known[faults[number % len(faults)]] for number in range(count if faults else 0)]
     begun = [
