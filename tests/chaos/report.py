@@ -14,6 +14,7 @@ from tests.chaos.matrix import MODES
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Iterator
 
     from rich.console import Console
 
@@ -107,15 +108,20 @@ def write(figures: Figures, lease: int) -> None:
     for point, what in POINTS.items():
         cells = " | ".join(figures.points.get((point, mode), "not run") for mode in MODES)
         lines.append(f"| `{point}` | {what} | {cells} |\n")
-    lines.append(
-        "\n## Random faults\n\nEach run hands in its tasks while the fault strikes at a moment the "
-        f"seed decides (this run: {figures.seed}).\n\n"
+    lines.append("\n## Random faults\n\n")
+    lines += _of_faults(figures) if figures.faults else ["Not part of this run.\n"]
+    DOCUMENT.parent.mkdir(exist_ok=True)
+    DOCUMENT.write_text("".join(lines), encoding="utf-8")
+
+
+def _of_faults(figures: Figures) -> Iterator[str]:
+    yield (
+        "Each run hands in its tasks while the fault strikes at a moment the seed decides (this run: "
+        f"{figures.seed}).\n\n"
         "| fault | how | runs | tasks | ended | wait for a person | violations |\n"
         "|---|---|---|---|---|---|---|\n"
     )
     for fault in FAULTS:
         case = figures.faults.get(fault.name, Case())
         counted = (case.runs, case.tasks, case.ended, case.waiting, case.violations)
-        lines.append(f"| {fault.name} | {fault.sentence} | {' | '.join(map(str, counted))} |\n")
-    DOCUMENT.parent.mkdir(exist_ok=True)
-    DOCUMENT.write_text("".join(lines), encoding="utf-8")
+        yield f"| {fault.name} | {fault.sentence} | {' | '.join(map(str, counted))} |\n"
