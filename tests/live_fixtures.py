@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agents.models import Task
     from projects.models import Project, User
 
-SECONDS = 20  # a test that waits longer has failed
+SECONDS = 60  # a test that waits longer has failed
 
 
 class _Server(uvicorn.Server):

@@ -38,7 +38,7 @@ class Stack:
         *,
         data_dir: Path | None = None,
         env: Mapping[str, str] | None = None,
-        ready_within: float = 90,
+        ready_within: float = 240,
     ) -> None:
         self._own_dir = data_dir is None
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="countersign-stack-"))

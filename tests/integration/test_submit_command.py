@@ -18,10 +18,11 @@ from agents.runtime.database import in_db
 from countersign.management.commands.submit import Command, projects_of
 from projects import tokens
 from tests.api_fixtures import make_crew
-from tests.live_fixtures import SECONDS, serving
+from tests.live_fixtures import serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).parents[2]
+LONGEST = 180  # seconds: a process that starts, on a machine that is busy
 
 
 @pytest.fixture
@@ -49,13 +50,13 @@ async def start(*arguments, host="127.0.0.1:1", token="", data=None, project="ac
 
 
 async def ended(process):
-    async with asyncio.timeout(SECONDS * 2):
+    async with asyncio.timeout(LONGEST):
         out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
 
 
 async def submitted_task():
-    async with asyncio.timeout(SECONDS * 2):
+    async with asyncio.timeout(LONGEST):
         while not (task := await in_db(Task.objects.select_related("project").first)):  # noqa: ASYNC110 - another process makes it
             await asyncio.sleep(0.05)
     return task
