@@ -208,6 +208,7 @@ def _facts(one: Claimed) -> dict[str, Any]:
 
 def _stop_at(step: Step, trip: Trip, owner: str) -> None:
     Attempt.objects.create(step=step, number=step.attempt, worker=owner)
+    _tell_leased(step)
     detail = f"The task's limit is reached: {trip.detail}. What was done so far is kept."
     evidence = {"scope": "task", "limit": trip.limit, "used": trip.used}
     escalations.raise_for(step, rule=Rule(trip.rule), detail=detail, evidence=evidence)
@@ -216,5 +217,12 @@ def _stop_at(step: Step, trip: Trip, owner: str) -> None:
 def _hand_over(step: Step) -> None:
     step.refresh_from_db(fields=["state"])
     step.task.refresh_from_db()
+    _tell_leased(step)
     detail = f"“{step.title}” could not begin by a fault in Countersign. What was done is kept."
     escalations.raise_for(step, rule=Rule.FAULT, detail=detail)
+
+
+def _tell_leased(step: Step) -> None:
+    """Write the move that the claim has made: no other event says it of a step that never began."""
+    facts = {"from": StepState.READY, "state": StepState.LEASED, "attempt": step.attempt}
+    step.task.record(Kind.STEP_STATE, facts, step=step)

@@ -84,9 +84,15 @@ WITH share AS (
 )
 SELECT picked.project_id, taken.id FROM picked LEFT JOIN taken USING (id)
 """  # noqa: S608  # made of our own constants
+_CAP_LOCKS = 1_405  # the class of these advisory locks; the key is the agent
 _CAPPED = "SELECT id FROM agents_agent WHERE max_in_flight IS NOT NULL"
 # An agent that another worker claims for at this moment is left to it: nobody waits here.
-_LOCK_CAPPED = f"{_CAPPED} ORDER BY id FOR NO KEY UPDATE SKIP LOCKED"
+# A lock of its own kind and not the row's: this login may only read agents. OFFSET keeps the planner
+# from locking agents that have no cap.
+_LOCK_CAPPED = f"""
+SELECT id FROM ({_CAPPED} OFFSET 0) capped
+WHERE pg_try_advisory_xact_lock({_CAP_LOCKS}, hashtext(id::text))
+"""  # noqa: S608  # made of our own constants
 _FREE = """
 SELECT agent.id, agent.max_in_flight - count(step.id) FROM agents_agent agent
 LEFT JOIN agents_step step ON step.agent_id = agent.id AND step.state = 'leased'

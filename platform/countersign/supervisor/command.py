@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from countersign.supervisor.choices import Choices
 
 HELP = "Start Countersign on this machine: database, Redis, web server and workers."
-_START_MAY_TAKE = 90.0  # seconds, for each of the waits below
+_START_MAY_TAKE = 180.0  # seconds, for each of the waits below
 _ENDS_AT_START = 3
 _ASK_EVERY = 0.1
 _LOOK_EVERY = 0.5

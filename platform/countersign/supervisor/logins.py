@@ -34,10 +34,10 @@ class Login:
 # Facts that are written once, whoever writes them.
 _FACTS = (("projects_auditentry", ("SELECT", "INSERT")),)
 _SECRETS = (("projects_apitoken", ()), ("django_session", ()))
-# An agent must not change what agents may do.
+# An agent must not change what agents may do, nor lift the hold that stops it.
 _AGENT_CONFIGURATION = tuple(
     (f"agents_{table}", ("SELECT",))
-    for table in ("agent", "agentversion", "modelprofile", "toolserver", "tool", "grant")
+    for table in ("agent", "agentversion", "modelprofile", "toolserver", "tool", "grant", "hold")
 )
 
 WEB = Login(
