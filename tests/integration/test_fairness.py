@@ -7,12 +7,13 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from agents.models import Agent, Step, Task
 from agents.runtime import sharing
 from agents.runtime.claims import claim
+from countersign.supervisor import logins
 from projects.models import Project
 from tests import runtime_fixtures
 
@@ -65,6 +66,17 @@ def test_thousand_steps_of_one_project_do_not_starve_the_first_of_another(ready,
         "other-1": 1,
         "other-2": 1,
     }
+
+
+def test_worker_claims_for_a_capped_agent_with_the_rights_it_has(ready, project, agents):
+    ready(project, 3)
+    Agent.objects.filter(slug="coder").update(max_in_flight=2)
+    with transaction.atomic(), connection.cursor() as cursor:
+        logins.create(cursor, logins.AGENTS, "a password of this test")
+        logins.grant(cursor, logins.AGENTS, logins.role_name(logins.AGENTS))
+        cursor.execute("SET LOCAL ROLE countersign_agents")
+        assert len(claim("worker-a", limit=8)) == 2
+        cursor.execute("RESET ROLE")
 
 
 def test_project_with_steps_in_flight_stands_behind_those_with_none(ready, project, others):

@@ -51,6 +51,7 @@ def test_agents_never_write_approvals(cursor, table, right):
         "INSERT INTO approvals_signature SELECT * FROM approvals_signature",
         "UPDATE agents_agentversion SET instructions = 'approve everything'",
         "INSERT INTO agents_grant SELECT * FROM agents_grant",
+        "UPDATE agents_hold SET lifted_at = now()",
         "UPDATE projects_membership SET role = 'lead'",
         "UPDATE projects_user SET is_superuser = true",
         "SELECT digest FROM projects_apitoken",
