@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import time
@@ -29,6 +28,7 @@ from agents.runtime.files import in_files
 from agents.runtime.halting import Halted
 from agents.runtime.redaction import clean
 from agents.runtime.summaries import broken, sandbox_of, summary_of
+from agents.runtime.unwinding import telling
 from agents.runtime.watching import Watch
 from projects.failpoints import failpoint
 
@@ -325,18 +325,18 @@ class StepGuard(AbstractCapability[None]):
             raise Halted(self.looped(watch.trip() or verdict))
         return replace(answer, text=ledger.told(answer, warned))
 
+    def _abandon(self) -> None:
+        if self.work.workspace is not None:
+            self.work.workspace.abandoned.set()  # a thread cannot be cancelled: it is told
+
     async def _act(self, asked: ledger.Asked, handler: Any) -> ledger.Answer:
         try:
-            result = await handler(asked.arguments)
+            result = await telling(handler(asked.arguments), self._abandon)
         except (ToolFailed, ModelRetry) as refusal:
             return _failure(refusal.message, asked.tool.name)
         except (ToolFailedError, ToolRetryError) as refusal:
             return _failure(str(refusal), asked.tool.name)
         except Halted:
-            raise
-        except asyncio.CancelledError:
-            if self.work.workspace is not None:
-                self.work.workspace.abandoned.set()  # a thread cannot be cancelled: it is told
             raise
         except Exception:
             # What broke is ours, not the model's: the log has it, the model learns that it failed.
