@@ -77,7 +77,7 @@ class Cluster:
             partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
             consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
             found: list[Any] = []
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120  # a sink that found no cluster waits up to 30
             while len(found) < count and time.monotonic() < deadline:
                 found += consumer.consume(100, timeout=0.5)
             found += consumer.consume(100, timeout=0.5)

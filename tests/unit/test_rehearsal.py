@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from agents import team
 from agents.roster import ROSTER
 from agents.roster.seed import READ_TOOLS, WRITE_TOOLS
 from agents.runtime.rehearsal.extracts import words_of
@@ -74,7 +75,7 @@ def test_the_telling_words_of_a_request_come_first(request_, first) -> None:
 @pytest.mark.parametrize("seed", ROSTER, ids=lambda seed: seed.slug)
 def test_every_seed_has_a_prompt_and_only_tools_that_exist(seed) -> None:
     assert seed.prompt.startswith("# ")
-    assert set(seed.tools) <= set(TOOLS)
+    assert set(seed.tools) <= {*TOOLS, *(tool.name for tool in team.definitions())}
     offered = {name for name in TOOLS if f"`{name}`" in seed.prompt}
     assert offered <= set(seed.tools)
     assert seed.max_turns >= 2
