@@ -62,7 +62,7 @@ def test_evidence_sets_what_was_seen_against_what_was_allowed(client, project, r
     ToolCall.objects.update(result="<script>alert(1)</script> 48 lines")
     client.force_login(lead)
     page = shown(client, question)
-    told = re.findall(r"<dt[^>]*>(.*?)</dt>\s*<dd>\s*(.*?)\s*</dd>", page)
+    told = re.findall(r'<dt class="small muted">(.*?)</dt>\s*<dd>\s*(.*?)\s*</dd>', page)
     assert told == [
         ("Stops at", "3"),
         ("Seen", "4"),
