@@ -74,10 +74,14 @@ class Cluster:
         consumer = Consumer({"bootstrap.servers": self.servers, "group.id": "test", "log_level": 3})
         with ExitStack() as leaving:
             leaving.callback(consumer.close)
-            partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
-            consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
             found: list[Any] = []
             deadline = time.monotonic() + 120  # a sink that found no cluster waits up to 30
+            partitions: Any = {}
+            while not partitions and time.monotonic() < deadline:
+                # The first message makes the topic; until then it has no partitions to read.
+                partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+                time.sleep(0 if partitions else 0.2)
+            consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
             while len(found) < count and time.monotonic() < deadline:
                 found += consumer.consume(100, timeout=0.5)
             found += consumer.consume(100, timeout=0.5)
