@@ -14,11 +14,10 @@ from agents.lifecycle import TaskState
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection
-    from datetime import datetime
 
     from django.db.models.expressions import Combinable
 
-    from agents.models import Attempt, Task
+    from agents.models import Attempt
 
 # The clock runs while agents are at it, not while a person is awaited.
 RUNNING = frozenset({TaskState.PLANNING, TaskState.WORKING, TaskState.ASSEMBLING})
@@ -51,13 +50,6 @@ FROM agents_task task
 CROSS JOIN LATERAL ({_RAN}) ran CROSS JOIN LATERAL ({_HELD}) held
 WHERE task.id = ANY(%s)
 """  # noqa: S608  # made of our own constants
-_FROZEN = f"""
-SELECT {_SUM.removeprefix("SELECT ")} FROM agents_task task CROSS JOIN LATERAL ({_HELD}) held
-CROSS JOIN LATERAL unnest(
-    held.spans * tstzmultirange(tstzrange(coalesce(%s, task.created_at), statement_timestamp()))
-) span
-WHERE task.id = %s
-"""  # noqa: S608  # made of our own constants
 # An attempt goes on from those before it that were given back without a person's word; what trouble
 # outside took is not theirs. A lost one ran at most until its last heartbeat, a lease ago.
 _BEFORE = """
@@ -80,13 +72,6 @@ def seconds_of(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, float]:
     with connection.cursor() as cursor:
         cursor.execute(_SECONDS, [sorted(RUNNING), list(tasks)])
         return dict(cursor.fetchall())
-
-
-def frozen_seconds(task: Task, since: datetime | None = None) -> float:
-    """Return for how long holds stopped this task's clocks, since a moment or since it was made."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FROZEN, [since, task.pk])
-        return float(cursor.fetchone()[0])
 
 
 def seconds_before(attempt: Attempt) -> float:

@@ -146,11 +146,6 @@ def may_act(user: User, hold: Hold) -> bool:
     return _may(user, hold.scope, hold.task, hold.project)
 
 
-def may_pause(user: User, task: Task) -> bool:
-    """Tell whether this person may pause and resume the task."""
-    return _may(user, HoldScope.TASK, task, None)
-
-
 def _may(by: User, scope: str, task: Task | None, project: Project | None) -> bool:
     if not by.is_active:
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -174,7 +175,9 @@ async def cutting(behind):
 
     async def hand_on(reader, writer):
         _, onward = await asyncio.open_connection("127.0.0.1", port)
-        onward.write(await reader.read(65_536))
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        onward.write(head + await reader.readexactly(int(length[1])))
         await submitted_task()
         proxy.close()
         onward.close()
