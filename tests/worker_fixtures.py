@@ -35,7 +35,7 @@ class Workers:
         self.started: list[subprocess.Popen[bytes]] = []
 
     def start(self, worker: str) -> subprocess.Popen[bytes]:
-        command = "celery -A countersign worker -P threads -c 2 -Q steps --without-gossip"
+        command = "celery -A countersign worker -P threads -c 2 -Q steps --without-gossip -l INFO"
         with (self.folder / f"{worker}.log").open("wb") as log:
             process = subprocess.Popen(
                 [
@@ -60,6 +60,8 @@ class Workers:
         for process in self.started:
             process.kill()
             process.wait(10)
+        for log in sorted(self.folder.glob("*.log")):  # shown by pytest when the test has failed
+            print(f"--- {log.name}", *log.read_text(errors="replace").splitlines()[-60:], sep="\n")
 
 
 def until(condition: Callable[[], object], seconds: float = 60) -> None:
