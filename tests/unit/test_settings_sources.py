@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TYPE_CHECKING
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -15,6 +18,9 @@ from countersign.connections import (
     running_services,
 )
 from countersign.env import env_bool, env_int, env_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_file_wins_over_plain_text(monkeypatch, tmp_path):
@@ -112,3 +118,17 @@ def test_secret_is_made_once_and_private(tmp_path):
     assert local_secret(path) == secret
     assert len(secret) > 40
     assert path.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in path.parent.iterdir()] == ["key"]
+
+
+def test_processes_that_start_together_agree_on_one_secret(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(50):
+            path, start = tmp_path / str(number) / "key", Barrier(8)
+
+            def begin(_: int, path: Path = path, start: Barrier = start) -> str:
+                start.wait()
+                return local_secret(path)
+
+            assert len(set(pool.map(begin, range(8)))) == 1
+            assert len(path.read_text()) > 40
