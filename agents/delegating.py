@@ -25,7 +25,7 @@ from agents.lifecycle import (
     ToolCallState,
 )
 from agents.messages import Answer, Question
-from agents.models import Delegation, Escalation, Grant, Step, StepDependency, Task, ToolCall
+from agents.models import Delegation, Escalation, Step, StepDependency, Task, ToolCall
 from agents.models.delegations import MAX_DEPTH
 from agents.models.tasks import Choice, Rule
 from agents.runtime.contract import Asked, Interrupted, NeedsHuman
@@ -36,29 +36,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from django.db.models import QuerySet
-
     from agents.delegation_limits import Ask
+    from agents.grants import Granted
 
 SERVER = "team"  # the bundled tool server
 ASK = "ask_agent"
 _ASKERS = frozenset({StepKind.WORK, StepKind.ANSWER})
 
 
-def usable(step: Step, grants: QuerySet[Grant]) -> QuerySet[Grant]:
-    """Keep the grants a step may use: an answer changes nothing, and not every step may ask."""
-    if step.kind == StepKind.ANSWER:
-        grants = grants.filter(tool__read_only=True)
-    return grants if may_ask(step) else grants.exclude(tool__server__slug=SERVER)
+def usable(step: Step, grants: Iterable[Granted], *, asked: int) -> list[Granted]:
+    """Keep what a step may use: an answer changes nothing, and not every step may ask.
+
+    `asked` is how many questions agents have put in its task.
+    """
+    asks = may_ask(step, asked=asked)
+    changes = step.kind != StepKind.ANSWER
+    return [
+        each for each in grants if (changes or each.read_only) and (asks or each.server != SERVER)
+    ]
 
 
-def may_ask(step: Step) -> bool:
+def may_ask(step: Step, *, asked: int) -> bool:
     """Tell whether the depth and the number of questions leave this step one.
 
     A step that has asked keeps the tool: its conversation holds the call.
     """
     if step.kind not in _ASKERS or step.depth >= MAX_DEPTH:
         return False
+    if asked < delegation_limits.MAX_QUESTIONS:  # nearly always: no query
+        return True
     return questions_left(step.task) > 0 or step.questions.exists()
 
 

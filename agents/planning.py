@@ -31,10 +31,17 @@ _OURS = (ASSEMBLE, "reconcile", ASKED)  # keys of steps that no plan makes
 
 def specialists(task: Task) -> dict[str, AgentVersion]:
     """Return the published versions of the agents this task may use, by slug."""
-    versions = AgentVersion.objects.in_use(AgentRole.SPECIALIST)
-    if task.requested_agents:
-        versions = versions.filter(agent__slug__in=task.requested_agents)
-    return {version.agent.slug: version for version in versions}
+    return {each.agent.slug: each for each in versions_in_use() if may_use(task, each)}
+
+
+def versions_in_use() -> list[AgentVersion]:
+    """Return the published version of each enabled specialist, with its agent, by slug."""
+    return list(AgentVersion.objects.in_use(AgentRole.SPECIALIST))
+
+
+def may_use(task: Task, version: AgentVersion) -> bool:
+    """Tell whether the requester lets this agent work on the task."""
+    return not task.requested_agents or version.agent.slug in task.requested_agents
 
 
 def problems(plan: Plan, task: Task) -> list[str]:

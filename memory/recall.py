@@ -54,14 +54,17 @@ def recall(
     statements when no vector is missing, one where there is nothing to recall.
     """
     query = _plain(query)[:_QUERY]
-    if not project.memory_enabled or not query.strip():
-        return []
-    scope = _recallable(project, agent_slug)
-    if not scope.exists():
+    if not query.strip() or not remembers(project, agent_slug):
         return []  # to read the query for nothing takes ten times as long as to ask
+    scope = _recallable(project, agent_slug)
     ensure_embeddings(project)
     ranked = rank(scope, query, paths=paths)
     return _within_budget(ranked, limit=limit, tokens=tokens)
+
+
+def remembers(project: Project, agent_slug: str) -> bool:
+    """Tell whether there is anything an agent could be reminded of in a project."""
+    return project.memory_enabled and _recallable(project, agent_slug).exists()
 
 
 def search(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agents import branches, cautions, omissions, planning, storable
+from agents import branches, cautions, omissions, storable
 from agents.lifecycle import StepKind, StepState
 from agents.limits import Limits
-from agents.models import Delegation, Grant, Step
+from agents.models import Delegation, Step
 from agents.models.delegations import MAX_DEPTH
 
 if TYPE_CHECKING:
@@ -21,18 +21,19 @@ if TYPE_CHECKING:
         RouteBrief,
         WorkBrief,
     )
+    from agents.runtime.gathering import Gathered, Roster
 
 _PATHS = 200  # of a large repository; shallow ones first
 
 
-def route(step: Step, paths: list[str]) -> RouteBrief:
+def route(step: Step, paths: list[str], roster: Roster) -> RouteBrief:
     """Return what the router is told."""
     task, project = step.task, step.task.project
     return {
         "request": task.request,
         "context": task.context,
         "project": project.slug,
-        "agents": _agents(step),
+        "agents": _agents(step, roster),
         "files": sorted(sorted(paths, key=lambda path: (path.count("/"), path))[:_PATHS]),
         "files_total": len(paths),
         "checks_command": project.checks_command,
@@ -41,8 +42,8 @@ def route(step: Step, paths: list[str]) -> RouteBrief:
     }
 
 
-def work(step: Step, needs: list[Step]) -> WorkBrief:
-    """Return what a specialist is told; `needs` are the steps it builds on, with their agents."""
+def work(step: Step, gathered: Gathered) -> WorkBrief:
+    """Return what a specialist is told."""
     task, project = step.task, step.task.project
     return {
         "request": task.request,
@@ -52,18 +53,18 @@ def work(step: Step, needs: list[Step]) -> WorkBrief:
         "instructions": step.instructions,
         "acceptance": step.acceptance,
         "files": step.files,
-        "outcome": planning.plan_of(task).get("outcome", "change"),
-        "needs": [need_facts(need) for need in needs],
+        "outcome": gathered.plans.get(task.pk, {}).get("outcome", "change"),
+        "needs": [need_facts(need) for need in gathered.needs.get(step.pk, [])],
         "round": step.round,
         "feedback": _feedback(step),
         "earlier": _earlier(step),
-        "colleagues": _colleagues(step),
+        "colleagues": _colleagues(step, gathered.roster),
         "checks_command": project.checks_command,
         "bundled": project.bundled,
     }
 
 
-def answer(step: Step) -> AnswerBrief:
+def answer(step: Step, roster: Roster) -> AnswerBrief:
     """Return what an agent is told that another one asks."""
     task, project = step.task, step.task.project
     asked = Delegation.objects.select_related("asker", "from_agent").get(answerer=step)
@@ -74,7 +75,7 @@ def answer(step: Step) -> AnswerBrief:
         "step": asked.asker.title,
         "goal": asked.goal,
         "question": asked.question,
-        "colleagues": _colleagues(step),
+        "colleagues": _colleagues(step, roster),
         "checks_command": project.checks_command,
         "bundled": project.bundled,
     }
@@ -113,28 +114,21 @@ def need_facts(step: Step) -> NeedFacts:
     }
 
 
-def _agents(step: Step) -> list[AgentFacts]:
-    known = planning.specialists(step.task)
-    tools: dict[Any, list[str]] = {}
-    grants = Grant.objects.filter(
-        agent__slug__in=known, tool__enabled=True, tool__server__enabled=True
-    ).order_by("tool__name")
-    for slug, tool in grants.values_list("agent__slug", "tool__name"):
-        tools.setdefault(slug, []).append(tool)
+def _agents(step: Step, roster: Roster) -> list[AgentFacts]:
     return [
         {
-            "slug": slug,
+            "slug": version.agent.slug,
             "name": version.agent.name,
             "description": version.agent.description,
-            "tools": tools.get(slug, []),
+            "tools": [each.tool for each in roster.granted(version.agent_id)],
         }
-        for slug, version in sorted(known.items())
+        for version in roster.specialists(step.task)
     ]
 
 
-def _colleagues(step: Step) -> list[AgentFacts]:
+def _colleagues(step: Step, roster: Roster) -> list[AgentFacts]:
     """Return the agents a step may ask, or give an extra step: as deep as steps may go."""
-    return _agents(step) if step.depth < MAX_DEPTH else []
+    return _agents(step, roster) if step.depth < MAX_DEPTH else []
 
 
 def _feedback(step: Step) -> list[FeedbackFacts]:

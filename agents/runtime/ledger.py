@@ -14,9 +14,8 @@ from agents.breakers import fingerprints
 from agents.breakers.calls import NOT_GRANTED, Call
 from agents.events import Kind
 from agents.lifecycle import EscalationState, ToolCallState
-from agents.models import Escalation, Event, Grant, Task, ToolCall
+from agents.models import Escalation, Event, Task, ToolCall
 from agents.models.tasks import Choice, Rule
-from agents.models.tools import Transport
 from agents.runtime import chains
 from agents.runtime.checkpoints import leased
 from agents.runtime.contract import NeedsHuman
@@ -24,8 +23,10 @@ from agents.runtime.halting import Halted
 from agents.runtime.redaction import capped, clean, cleaned
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from agents.breakers.calls import Warned
-    from agents.models import Tool
+    from agents.grants import Granted
     from agents.runtime.checkpoints import Progress
     from agents.runtime.contract import Work
 
@@ -87,28 +88,19 @@ class Answer:
         return fingerprints.of_result(self.text)
 
 
-def known_tools(work: Work) -> dict[str, Known]:
-    """Return the tools this agent was granted, by name."""
+def known_tools(work: Work, granted: Iterable[Granted]) -> dict[str, Known]:
+    """Return which of the tools its agent was granted are in the step's scope, by name."""
     allowed = work.scope.tools if work.scope else frozenset()
-    grants = Grant.objects.select_related("tool__server").filter(
-        agent=work.step.agent, tool__enabled=True, tool__server__enabled=True
-    )
     return {
-        grant.tool.name: Known(
-            name=grant.tool.name,
-            server=grant.tool.server.slug,
-            repeatable=_repeatable(grant.tool),
-            writes=not grant.tool.read_only,
+        each.tool: Known(
+            name=each.tool,
+            server=each.server,
+            repeatable=each.repeatable,
+            writes=not each.read_only,
         )
-        for grant in grants
-        if grant.tool.name in allowed
+        for each in granted
+        if each.tool in allowed
     }
-
-
-def _repeatable(tool: Tool) -> bool:
-    # A resumed attempt begins with the newest recorded tree, so whatever a bundled tool had half
-    # done in its workspace is gone. Other servers keep what they did.
-    return tool.read_only or tool.idempotent or tool.server.transport == Transport.BUNDLED
 
 
 def begin(work: Work, progress: Progress, asked: Asked, *, most: int) -> Answer | ToolCall | None:

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from django.db import InterfaceError, OperationalError
 from pydantic_ai import Agent, RunContext, ToolOutput
 from pydantic_ai.exceptions import AgentRunError, ModelRetry, UnexpectedModelBehavior
 from pydantic_ai.usage import UsageLimits
 
-from agents import extending, planning
+from agents import extending, grants, planning
 from agents.messages import Plan, StepResult
 from agents.models.tasks import Choice, Rule
 from agents.runtime import checkpoints, ledger, prompting, providers, remembering, troubles
+from agents.runtime.batching import Together
 from agents.runtime.contract import Finished, NeedsHuman
 from agents.runtime.database import in_db
 from agents.runtime.exceptions import ModelMisnamed
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from pydantic_ai.messages import ModelMessage
 
+    from agents.grants import Granted
     from agents.messages import Answer, ProposalDraft
     from agents.runtime.checkpoints import Progress
     from agents.runtime.contract import Outcome, Work
@@ -64,7 +67,7 @@ async def perform(work: Work) -> Outcome:
         options = (Choice.RETRY_WITH_NOTE, Choice.STOP)
         return NeedsHuman(rule=Rule.MODEL_REFUSED, detail=str(error), options=options)
     try:
-        begun = await in_db(_begin, work)
+        begun = await _begin(work)
         guard = StepGuard(
             work=work,
             chosen=chosen,
@@ -78,11 +81,28 @@ async def perform(work: Work) -> Outcome:
         return halted.outcome
 
 
-def _begin(work: Work) -> _Begun:
-    """Read in one visit to the database what the attempt begins with."""
+def _begin_together(works: Sequence[Work]) -> list[_Begun | Exception]:
+    """Read in one visit to the database what attempts begin with that begin at the same moment."""
+    granted = grants.granted({work.step.agent_id for work in works})
+    remembers = remembering.Remembering()
+    begun: list[_Begun | Exception] = []
+    for work in works:
+        try:
+            begun.append(_begun(work, granted.get(work.step.agent_id, []), remembers))
+        except (OperationalError, InterfaceError):
+            raise  # it would be the same for each
+        except Exception as error:  # noqa: BLE001  # this attempt's; what others recalled is written
+            begun.append(error)
+    return begun
+
+
+_begin = Together(_begin_together)
+
+
+def _begun(work: Work, granted: list[Granted], remembers: remembering.Remembering) -> _Begun:
     messages, progress = checkpoints.begin(work)
-    recalled = [] if messages else remembering.recalled_for(work)
-    known = ledger.known_tools(work)
+    recalled = [] if messages else remembers.recalled_for(work)
+    known = ledger.known_tools(work, granted)
     return _Begun(messages=messages, progress=progress, known=known, recalled=recalled)
 
 

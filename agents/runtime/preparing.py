@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from agents import assembling, cautions, clocks, delegating, reconciling, storable
-from agents.lifecycle import StepKind, StepState
+from agents.lifecycle import StepKind
 from agents.limits import Limits
 from agents.messages import Answer, Plan, ProposalDraft, StepResult
-from agents.models import Grant, Step, Task, ToolCall
+from agents.models import Task, ToolCall
 from agents.models.tasks import Rule
-from agents.runtime import briefs
+from agents.runtime import briefs, gathering
+from agents.runtime.batching import Together
 from agents.runtime.contract import NeedsHuman, Work
 from agents.runtime.database import in_db
 from agents.runtime.files import in_files
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agents.assembling import Assembly, Material
-    from agents.models import Attempt
+    from agents.models import Attempt, Step
     from agents.runtime.claims import Claimed
     from agents.runtime.contract import RouteBrief
+    from agents.runtime.gathering import Gathered, Roster
 
 _OUTPUT: dict[str, type[Plan] | type[StepResult] | type[Answer] | type[ProposalDraft]] = {
     StepKind.ROUTE: Plan,
@@ -61,6 +63,7 @@ class _Facts:
     scope: Scope
     seconds: float
     tree: str  # where a resumed attempt left its files, or empty
+    roster: Roster
     brief: Any = None  # of a work step or an answer
     ground: str | _Ground = ""  # the commit such a step begins with, or what makes it
     material: Material | None = None  # of an assemble step
@@ -72,7 +75,7 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
     Raises RepositoryUnreachable, NoSuchBranch, GitFailed, DangerousPath.
     """
     step, attempt = claimed.step, claimed.attempt
-    facts = await in_db(_facts, step, attempt)
+    facts = await _facts_of(claimed)
     assembly: Assembly | None = None
     brief: Any = facts.brief
     if facts.material is not None:
@@ -83,7 +86,7 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
         brief = await in_db(briefs.assemble, step, made)
     elif step.kind == StepKind.ROUTE:
         base, paths = await in_files(_main, step)
-        brief = await in_db(_begin_on, step, base, paths)
+        brief = await in_db(_begin_on, step, base, paths, facts.roster)
     else:
         based = await _based(step, facts.ground)
         if isinstance(based, NeedsHuman):
@@ -102,32 +105,57 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
     return Prepared(work=work, assembly=assembly)
 
 
-def scope_of(step: Step) -> Scope:
-    """Return what the step's agent was granted; reads rows."""
-    grants = Grant.objects.filter(
-        agent_id=step.agent_id, tool__enabled=True, tool__server__enabled=True
+def _facts_together(all_claimed: list[Claimed]) -> list[_Facts]:
+    """Read what steps begin with that begin at the same moment."""
+    gathered = gathering.gather([each.step for each in all_claimed])
+    facts = [_facts(each.step, each.attempt, gathered) for each in all_claimed]
+    # Only now: were one of them refused, all would be read again, each by itself.
+    gathering.keep_bases(
+        [
+            (each.step, fact.ground)
+            for each, fact in zip(all_claimed, facts, strict=True)
+            if isinstance(fact.ground, str) and _chosen_now(each.step)
+        ]
     )
-    usable = delegating.usable(step, grants).values_list("tool__name", "paths")
-    allowed = {name: tuple(paths) for name, paths in usable}
-    return Scope(
-        tools=frozenset(allowed), writes={name: globs for name, globs in allowed.items() if globs}
-    )
+    return facts
 
 
-def _facts(step: Step, attempt: Attempt) -> _Facts:
-    left = Limits.frozen(step.task.limits).seconds - clocks.seconds_of([step.task_id])[step.task_id]
+_facts_of = Together(_facts_together)
+
+
+def _chosen_now(step: Step) -> bool:
+    """Tell whether the commit it begins with is not on its row yet; once chosen it stays."""
+    return step.kind == StepKind.WORK and not step.base_commit
+
+
+def _facts(step: Step, attempt: Attempt, gathered: Gathered) -> _Facts:
+    left = Limits.frozen(step.task.limits).seconds - gathered.seconds[step.task_id]
     own = step.version.max_seconds + step.extra_seconds - clocks.seconds_before(attempt)
-    facts = _Facts(scope=scope_of(step), seconds=max(1.0, min(own, left)), tree=_tree_of(attempt))
+    facts = _Facts(
+        scope=_scope(step, gathered),
+        seconds=max(1.0, min(own, left)),
+        tree=_tree_of(attempt),
+        roster=gathered.roster,
+    )
     match step.kind:
         case StepKind.WORK:
-            needs = list(step.needs.select_related("agent").order_by("id"))
-            return replace(facts, brief=briefs.work(step, needs), ground=_ground(step, needs))
+            brief, ground = briefs.work(step, gathered), _ground(step, gathered)
+            return replace(facts, brief=brief, ground=ground)
         case StepKind.ANSWER:
             base = step.base_commit or step.task.base_commit
-            return replace(facts, brief=briefs.answer(step), ground=base)
+            return replace(facts, brief=briefs.answer(step, gathered.roster), ground=base)
         case StepKind.ASSEMBLE:
             return replace(facts, material=assembling.gather(step))
     return facts
+
+
+def _scope(step: Step, gathered: Gathered) -> Scope:
+    granted = gathered.roster.granted(step.agent_id)
+    usable = delegating.usable(step, granted, asked=gathered.questions.get(step.task_id, 0))
+    return Scope(
+        tools=frozenset(each.tool for each in usable),
+        writes={each.tool: each.paths for each in usable if each.paths},
+    )
 
 
 def _tree_of(attempt: Attempt) -> str:
@@ -147,10 +175,10 @@ def _main(step: Step) -> tuple[str, list[str]]:
     return base, [cautions.shown(entry.path) for entry in store.paths(base)]
 
 
-def _begin_on(step: Step, base: str, paths: list[str]) -> RouteBrief:
+def _begin_on(step: Step, base: str, paths: list[str], roster: Roster) -> RouteBrief:
     Task.objects.filter(pk=step.task_id).update(base_commit=base)
     step.task.base_commit = base
-    return briefs.route(step, paths)
+    return briefs.route(step, paths, roster)
 
 
 async def assembled(material: Material) -> Assembly | NeedsHuman:
@@ -169,18 +197,20 @@ async def _based(step: Step, ground: str | _Ground) -> str | NeedsHuman:
         return ground
     base = await in_files(_merged, step, ground.heads, marks=ground.marks)
     if isinstance(base, str):
-        await in_db(_keep_base, step, base)
+        await in_db(gathering.keep_bases, [(step, base)])
     return base
 
 
-def _ground(step: Step, needs: list[Step]) -> str | _Ground:
+def _ground(step: Step, gathered: Gathered) -> str | _Ground:
+    """Return the commit a step begins with, or what has to be merged for it."""
     if step.base_commit:
         return step.base_commit
+    needs = gathered.needs.get(step.pk, [])
     heads = list(dict.fromkeys(need.result_commit for need in needs if need.result_commit))
     if not heads:
-        heads = [assembling.head_before(step) or step.task.base_commit]
+        before = assembling.head_before(step) if step.task_id in gathered.proposed else ""
+        heads = [before or step.task.base_commit]
     if len(heads) == 1 and not step.key.startswith(reconciling.KEY):
-        _keep_base(step, heads[0])
         return heads[0]
     return _Ground(heads=heads, marks=reconciling.may_hold_marks(step))
 
@@ -212,12 +242,6 @@ def _conflict(step: Step, paths: list[str], ours: str, theirs: str) -> NeedsHuma
         f"{', '.join(files[:3])}. Nothing was thrown away.",
         evidence={"files": files, "ours": ours, "theirs": theirs},
     )
-
-
-def _keep_base(step: Step, base: str) -> None:
-    mine = Step.objects.filter(pk=step.pk, attempt=step.attempt, state=StepState.LEASED)
-    mine.update(base_commit=base)
-    step.base_commit = base
 
 
 async def _workspace(step: Step, facts: _Facts, base: str) -> Workspace | None:
