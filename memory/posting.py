@@ -10,7 +10,6 @@ import logging
 import os
 import threading
 from collections import deque
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -99,18 +98,23 @@ def _send(batch: list[Command]) -> bool:
     return True
 
 
-@cache
 def _redis() -> Any:  # its annotations mix the sync and the async client
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)
+    url = settings.REDIS_URL
+    if url not in _clients:
+        _clients[url] = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1)
+    return _clients[url]
 
 
 def _afresh() -> None:
-    # A forked child has neither the thread nor the socket, and maybe a lock that nobody frees.
-    global _post
-    _post = _Post()
-    _redis.cache_clear()
+    # A forked child has neither the thread nor the socket, and maybe a lock that nobody frees. What
+    # it inherits is kept: a client that is let go closes itself and would wait for that lock.
+    global _post, _clients
+    _inherited.extend((_post, _clients))
+    _post, _clients = _Post(), {}
 
 
 _post = _Post()
+_clients: dict[str, Any] = {}
+_inherited: list[Any] = []
 os.register_at_fork(after_in_child=_afresh)
 atexit.register(lambda: _post.wait(_EXIT_SECONDS))

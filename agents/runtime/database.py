@@ -8,9 +8,10 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
+from django.conf import settings
 from django.db import connection, connections
 
 if TYPE_CHECKING:
@@ -113,7 +114,16 @@ def _running() -> ThreadPoolExecutor:
 def _open() -> None:
     wrapper = connections[connection.alias]
     wrapper.inc_thread_sharing()  # close() runs on another thread
+    wrapper.settings_dict = _let_go(wrapper.settings_dict)
     _opened.append(wrapper)
+
+
+def _let_go(given: dict[str, Any]) -> dict[str, Any]:
+    """Return connection settings with which a process that is stopped inside a transaction holds its
+    rows no longer than its steps: others would wait for it, leases or not."""
+    options = given["OPTIONS"]
+    idle = f"-c idle_in_transaction_session_timeout={settings.LEASE_SECONDS}s"
+    return {**given, "OPTIONS": {**options, "options": f"{options.get('options', '')} {idle}"}}
 
 
 def _call(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

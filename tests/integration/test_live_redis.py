@@ -13,7 +13,6 @@ from countersign.live.feeds import TaskFeed, mux
 from countersign.live.frames import Sent, Signal
 from countersign.live.identity import Viewer
 from countersign.supervisor import redis_server
-from memory import posting
 from projects import tokens
 from tests.api_fixtures import submitted
 from tests.live_fixtures import SECONDS, finish, say, until
@@ -26,9 +25,7 @@ def server(tmp_path, settings):
     """A Redis of our own that the test may stop and start."""
     server = redis_server.choose(tmp_path, tmp_path / "redis.log")
     settings.REDIS_URL = server.url
-    posting._redis.cache_clear()
-    yield server
-    posting._redis.cache_clear()
+    return server
 
 
 @pytest.fixture
