@@ -192,9 +192,12 @@ class Ear:
 
 def make_project(stack: Stack) -> tuple[Any, Any, Any]:
     """Make a project with a small repository, checks that cost nothing, and no undo window."""
+    from agents.models import ModelProfile
     from approvals.models import Policy
     from projects.models import Membership, Project, User
 
+    # As an admin enters it: without a price every turn would warn of that.
+    ModelProfile.objects.update(usd_per_million_input=1, usd_per_million_output=4)
     requester = User.objects.get(username=stack.accounts["requester"]["username"])
     lead = User.objects.get(username=stack.accounts["lead"]["username"])
     project = Project.objects.create(
