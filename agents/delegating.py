@@ -33,7 +33,7 @@ from projects import transitions
 from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from agents.delegation_limits import Ask
@@ -157,9 +157,12 @@ def go_on_without(step: Step, dependents: Iterable[Step]) -> None:
     fan_in.count_down(dependents)
 
 
-def cancel(task: Task) -> None:
-    """Close every open question of a task whose steps were stopped."""
-    for delegation in task.delegations.filter(state=DelegationState.ASKED).select_related("call"):
+def cancel(task: Task, *, askers: Collection[Step] | None = None) -> None:
+    """Close the open questions of steps that were stopped; without `askers` the whole task's."""
+    asked = task.delegations.filter(state=DelegationState.ASKED)
+    if askers is not None:
+        asked = asked.filter(asker__in=askers)
+    for delegation in asked.select_related("call"):
         _move(delegation, DelegationState.CANCELLED)
         ToolCall.objects.filter(pk=delegation.call_id, state=ToolCallState.STARTED).update(
             state=ToolCallState.REFUSED, result=_STOPPED, finished_at=Now()

@@ -7,22 +7,20 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models.functions import Now
 
-from agents import attempts, dispatch, escalations, planning
+from agents import attempts, delegating, dispatch, escalations, planning
 from agents.branches import is_of, next_key
 from agents.escalations.resolving import check_note, check_right, leave_needs_human
 from agents.events import Kind
 from agents.lifecycle import (
-    DELEGATION_MOVES,
     ESCALATION_MOVES,
     STEP_SETTLED,
     AttemptState,
-    DelegationState,
     EscalationState,
     StepKind,
     StepState,
     TaskState,
 )
-from agents.models import Delegation, Step, StepDependency, Task
+from agents.models import Step, StepDependency, Task
 from agents.models.tasks import Choice
 from projects import audit, transitions
 from projects.exceptions import InvalidInput, TransitionRefused
@@ -165,16 +163,20 @@ class _Branch:
 
     def _drop(self, olds: list[Step], by: User) -> None:
         """Cancel steps that are done anew before they were finished, with what they asked."""
-        mine = {old.pk for old in olds}
-        asked = [s for s in self.steps.values() if s.asked_by_id in mine and _answers(s)]
-        for step in (*olds, *asked):
+        dropped = self._with_answers(olds)
+        for step in dropped:
             step.move(StepState.CANCELLED, reason="Done anew: what it built on was sent again.")
             attempts.close(step, AttemptState.CANCELLED)
             self._answer(step, by)
-        for question in Delegation.objects.filter(asker__in=mine, state=DelegationState.ASKED):
-            transitions.move(
-                question, DelegationState.CANCELLED, moves=DELEGATION_MOVES, answered_at=Now()
-            )
+        delegating.cancel(self.task, askers=dropped)
+
+    def _with_answers(self, olds: list[Step]) -> list[Step]:
+        """Return steps with those that are answering them, and those that answer these in turn."""
+        found = list(olds)
+        for step in found:  # grows while it is read
+            asked = [one for one in self.steps.values() if one.asked_by_id == step.pk]
+            found += [one for one in asked if _answers(one) and one not in found]
+        return found
 
     def _answer(self, step: Step, by: User) -> None:
         for question in step.escalations.filter(state=EscalationState.OPEN):

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, connection, transaction
-from django.db.models import Exists, OuterRef, QuerySet
-from django.db.models.functions import Now
+from django.db.models import Exists, OuterRef, QuerySet, Window
+from django.db.models.functions import Now, RowNumber
 
 from agents import escalations, holds
 from agents.events import Kind
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _BATCH = 20
+_OF_A_PROJECT = 10
 _PK_PROJECT = ("pk", "approval__project_id")
 
 
@@ -258,14 +259,21 @@ def _plan_again(effect: Effect) -> None:
 
 
 def _due() -> list[tuple[uuid.UUID, uuid.UUID]]:
-    """Return planned effects, with their project, whose window is over and predecessors are done."""
+    """Return planned effects, with their project, whose window is over and predecessors are done.
+
+    A few of each project: one that takes its time must not keep the others from being looked at.
+    """
     before = Effect.objects.filter(
         approval=OuterRef("approval"), position__lt=OuterRef("position")
     ).exclude(state=EffectState.DONE)
     rows = _current().filter(~Exists(before), state=EffectState.PLANNED, not_before__lte=Now())
     held = holds.is_held(task="approval__task_id", project="approval__project_id")
     rows = rows.filter(~held, not_before__lte=deadlines.window_now())
-    return list(rows.order_by("not_before", "position").values_list(*_PK_PROJECT)[:_BATCH])
+    turn = Window(
+        RowNumber(), partition_by="approval__project", order_by=["not_before", "position"]
+    )
+    first = rows.annotate(turn=turn).filter(turn__lte=_OF_A_PROJECT)
+    return list(first.order_by("turn", "not_before").values_list(*_PK_PROJECT)[:_BATCH])
 
 
 def _left_over() -> list[tuple[uuid.UUID, uuid.UUID]]:

@@ -13,13 +13,15 @@ from approvals.lifecycle import ApprovalState, EffectState
 from approvals.merging import TRAILER
 from approvals.models import Approval, Effect, EffectKind
 from approvals.sealing import digest_of
+from projects import audit
 from projects.exceptions import CountersignError
 from projects.invariants import Check, Offence, collect, sql
-from projects.models import Project
+from projects.models import AuditEntry, Project
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Iterator
+    from datetime import datetime
 
 _SNAPSHOTS = 500  # the newest, and every one that still counts; each is read whole
 _DIFFS = 50  # of those that still count: git is asked for each
@@ -152,7 +154,15 @@ def _merged_once() -> Iterator[Offence]:
             yield Offence(table="projects.project", pk=str(project.pk), said=said)
             continue
         mine = merges.filter(approval__project=project)
+        if set_back := _set_back_at(project):
+            mine = mine.exclude(state=EffectState.DONE, finished_at__lt=set_back)
         yield from _compared(on_main, dict(mine.values_list("approval_id", "state")))
+
+
+def _set_back_at(project: Project) -> datetime | None:
+    """Return when main of the bundled repository was last set back, to play its story again."""
+    entries = AuditEntry.objects.filter(project=project, action=audit.DEMO_RESET)
+    return entries.order_by("-id").values_list("at", flat=True).first()
 
 
 def _compared(on_main: Counter[str], states: dict[uuid.UUID, str]) -> Iterator[Offence]:

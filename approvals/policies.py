@@ -8,9 +8,10 @@ from django.db import IntegrityError, transaction
 
 from approvals.models import Policy
 from projects import audit
+from projects.models import Project
 
 if TYPE_CHECKING:
-    from projects.models import Project, User
+    from projects.models import User
 
 MONEY_PATHS = ["**/billing/**", "**/payment*/**", "**/invoice*", "**/price*", "**/ledger*"]
 PROTECTED_PATHS = [
@@ -43,11 +44,12 @@ def active_policy(project: Project) -> Policy:
 def change(project: Project, *, by: User, address: str | None = None, **fields: Any) -> Policy:
     """Put a new version in force with these fields changed; the old version stays on record.
 
-    Locks the active version, so two changes at once become two versions.
+    Locks the project, so two changes at once become two versions: waiting for the version itself,
+    the second would find it no longer active and the newer one not yet there.
     """
-    old = active_policy(project)
     with transaction.atomic():
-        old = Policy.objects.select_for_update().filter(project=project, active=True).get()
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        old = active_policy(project)
         kept = {name: getattr(old, name) for name in RULES}
         Policy.objects.filter(pk=old.pk).update(active=False)
         new = Policy(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LOOKED_AT = 1_000  # tasks in review without a pending approval
+_LOOKED_AT = 1_000  # tasks in review without a pending approval, at a time
 
 
 def canonical(snapshot: dict[str, Any]) -> bytes:
@@ -131,22 +131,29 @@ def _ask(proposal: Proposal, rule: Rule, detail: str, *options: Choice) -> None:
 
 
 def _unsealed(limit: int) -> list[uuid.UUID]:
-    """Return tasks in review whose newest proposal has no approval.
+    """Return tasks in review whose newest proposal has no approval, oldest first.
 
     In two steps: thousands of tasks wait for people, and the first leaves out all of them at once.
+    Page by page: those whose approval has expired stay in review, and must hide no other.
     """
     pending = Approval.objects.filter(task=OuterRef("pk"), state=ApprovalState.PENDING)
-    bare = Task.objects.filter(~Exists(pending), state=TaskState.REVIEW).order_by("id")
-    ids = list(bare.values_list("pk", flat=True)[:_LOOKED_AT])
-    if not ids:
-        return []
+    bare = Task.objects.filter(~Exists(pending), state=TaskState.REVIEW).order_by("pk")
+    found: list[uuid.UUID] = []
+    page = list(bare.values_list("pk", flat=True)[:_LOOKED_AT])
+    while page and len(found) < limit:
+        found += _never_sealed(page)
+        page = list(bare.filter(pk__gt=page[-1]).values_list("pk", flat=True)[:_LOOKED_AT])
+    return found[:limit]
+
+
+def _never_sealed(tasks: list[uuid.UUID]) -> list[uuid.UUID]:
     newest = Proposal.objects.filter(task=OuterRef("task")).order_by("-round", "-version")
     unsealed = Proposal.objects.filter(
         ~Exists(Approval.objects.filter(proposal=OuterRef("pk"))),
-        task__in=ids,
+        task__in=tasks,
         pk=newest.values("pk")[:1],
     )
-    return list(unsealed.order_by("task").values_list("task", flat=True)[:limit])
+    return list(unsealed.order_by("task_id").values_list("task", flat=True))
 
 
 def _lock_unsealed(pk: uuid.UUID) -> Proposal | None:

@@ -21,7 +21,6 @@ from agents.models.tasks import Choice, Rule
 from agents.runtime import asking, checkpoints, ledger, prompting, troubles, turns
 from agents.runtime.admitting import Gate
 from agents.runtime.arguments import arguments_of, cleaned_part, handed_in, refuse_repeated_names
-from agents.runtime.batching import to_the_end
 from agents.runtime.contract import Interrupted, NeedsHuman, TryAgain
 from agents.runtime.database import in_db
 from agents.runtime.files import in_files
@@ -200,8 +199,7 @@ class StepGuard(AbstractCapability[None]):
         response = replace(response, parts=[cleaned_part(part) for part in response.parts])
         failpoint("turn.answered")
         turn = self._turn([*ctx.messages, response], response)
-        done = turns.Save(work=self.work, progress=self.progress, turn=turn)
-        await to_the_end(turns.saved(done))
+        await turns.saved(self.work, self.progress, turn)
         failpoint("turn.stored")
         await self.gate.answered()
         self.last_answer = handed_in(response, self.output_tool)

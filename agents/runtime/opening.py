@@ -207,7 +207,8 @@ def _facts(one: Claimed) -> dict[str, Any]:
 
 
 def _stop_at(step: Step, trip: Trip, owner: str) -> None:
-    Attempt.objects.create(step=step, number=step.attempt, worker=owner)
+    # With the conversation it would have gone on with: what a person lets on has lost nothing.
+    _attempt(step, _before([step]).get(step.pk), owner).save(force_insert=True)
     _tell_leased(step)
     detail = f"The task's limit is reached: {trip.detail}. What was done so far is kept."
     evidence = {"scope": "task", "limit": trip.limit, "used": trip.used}

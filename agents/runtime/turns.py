@@ -6,20 +6,24 @@ Each step is fenced by its attempt number in every one of them.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import time
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection, transaction
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from agents import meters
 from agents.breakers import providers, reserving
 from agents.events import Kind
-from agents.models import Event, Task
+from agents.models import Attempt, Event, Task
 from agents.recording import record_all
 from agents.runtime import chains, checkpoints
-from agents.runtime.batching import Together
+from agents.runtime.batching import Together, to_the_end
 from agents.runtime.checkpoints import Outlook
 from agents.runtime.contract import TryAgain
 from agents.runtime.halting import Halted, superseded
@@ -33,7 +37,10 @@ if TYPE_CHECKING:
     from agents.runtime.checkpoints import Progress, Turn
     from agents.runtime.contract import Work
 
+logger = logging.getLogger(__name__)
+
 _MESSAGE_CHARACTERS = 20_000
+_REST_SECONDS = 0.5  # between two tries
 # Steps before tasks and both by id: the lock order of the whole floor.
 _LEASED = """
 SELECT id, attempt FROM agents_step WHERE id = ANY(%s) AND state = 'leased'
@@ -88,6 +95,7 @@ class Save:
     work: Work
     progress: Progress
     turn: Turn
+    again: bool = False  # the connection broke: it may be stored already
 
 
 def look(looks: Sequence[Look]) -> list[Outlook | Exception]:
@@ -120,11 +128,12 @@ def save(saves: Sequence[Save]) -> list[bool | Exception]:
     with transaction.atomic():
         held = _held(each.work for each in saves)
         ours = [each for each in saves if _is_ours(each.work, held)]
-        if ours:
-            _lock_tasks(ours)
-            _keep(ours, dumped)
-            _tell(ours)
-            for each in ours:
+        stored = _stored([each for each in ours if each.again])
+        if new := [each for each in ours if each.work.attempt.pk not in stored]:
+            _lock_tasks(new)
+            _keep(new, dumped)
+            _tell(new)
+            for each in new:
                 checkpoints.record_beside(each.work, each.progress, each.turn)
     for each in ours:
         each.progress.count(each.turn)
@@ -163,6 +172,13 @@ def _held(works: Iterable[Work]) -> dict[uuid.UUID, int]:
     with connection.cursor() as cursor:
         cursor.execute(_LEASED, [[work.step.pk for work in works]])
         return dict(cursor.fetchall())
+
+
+def _stored(saves: Sequence[Save]) -> set[uuid.UUID]:
+    """Return the attempts whose turn was committed although nobody heard of it."""
+    counted = {each.work.attempt.pk: each.progress.turns for each in saves}
+    rows = Attempt.objects.filter(pk__in=counted).values_list("pk", "turns") if counted else []
+    return {pk for pk, turns in rows if turns > counted[pk]}
 
 
 def _is_ours(work: Work, held: dict[uuid.UUID, int]) -> bool:
@@ -249,4 +265,24 @@ def _said(each: Save) -> Event:
 
 
 looked = Together(look)
-saved = Together(save)
+_saved = Together(save)
+
+
+async def saved(work: Work, progress: Progress, turn: Turn) -> None:
+    """Store a finished turn; while the database is away, try as long as the lease may hold.
+
+    What is being written when the caller is cancelled is written to the end: a paid answer that is
+    lost would be paid again. Raises Halted when the step is lost.
+    """
+    give_up = time.monotonic() + settings.LEASE_SECONDS
+    done = Save(work=work, progress=progress, turn=turn)
+    while True:
+        try:
+            await to_the_end(_saved(done))
+            return
+        except (OperationalError, InterfaceError) as error:
+            if time.monotonic() > give_up:
+                raise
+            logger.warning("a turn of step %s is not stored, again: %s", work.step.pk, error)
+        done = replace(done, again=True)
+        await asyncio.sleep(_REST_SECONDS)

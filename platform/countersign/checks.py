@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -19,7 +20,8 @@ _LOCAL = {"localhost", "127.0.0.1", "[::1]"}
 
 def faults() -> list[CheckMessage]:
     """Return what is wrong with the settings alone; needs no app to be loaded."""
-    found = [*secret_key_is_long(None), *model_is_readable(None), *broker_is_known(None)]
+    checks = (secret_key_is_long, model_is_readable, broker_is_known, sandbox_paths_are_there)
+    found = [message for check in checks for message in check(None)]
     return [message for message in found if message.level >= ERROR]
 
 
@@ -71,6 +73,23 @@ def broker_is_known(app_configs: Sequence[AppConfig] | None, **options: Any) -> 
                 "Kafka takes the event log, by KAFKA_URL."
             ),
             id="countersign.E004",
+        )
+    ]
+
+
+@register
+def sandbox_paths_are_there(
+    app_configs: Sequence[AppConfig] | None, **options: Any
+) -> list[CheckMessage]:
+    """Refuse folders that no check could read: a project's checks would fail without a word of it."""
+    missing = [path for path in settings.SANDBOX_PATHS if not Path(path).is_dir()]
+    if not missing:
+        return []
+    return [
+        Error(
+            f"COUNTERSIGN_SANDBOX_PATHS names {missing[0]}, and there is no such folder.",
+            hint="correct the path, or take it out.",
+            id="countersign.E005",
         )
     ]
 

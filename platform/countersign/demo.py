@@ -107,7 +107,12 @@ def reset() -> tuple[str, str]:
         before, first = reset_demo_repository(_repository())
         if before != first:
             audit.record(
-                "demo.reset", subject=project, actor=None, project=project, before=before, now=first
+                audit.DEMO_RESET,
+                subject=project,
+                actor=None,
+                project=project,
+                before=before,
+                now=first,
             )
     return before, first
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+LOOPBACK = "localhost,127.0.0.1,[::1]"  # names of this machine, as ALLOWED_HOSTS lists them
+
 
 def env_text(name: str, default: str = "") -> str:
     """Return the setting `name`, or the content of the file named by `name`_FILE."""

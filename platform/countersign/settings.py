@@ -13,7 +13,7 @@ from countersign.connections import (
     local_secret,
     running_services,
 )
-from countersign.env import env_bool, env_int, env_list, env_text
+from countersign.env import LOOPBACK, env_bool, env_int, env_list, env_text
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 # In a wheel, templates and static lie inside the package; in a checkout, at the root.
@@ -26,7 +26,7 @@ PORT = env_int("COUNTERSIGN_PORT", int(_RUNNING.get("COUNTERSIGN_PORT", "8000"))
 
 DEBUG = env_bool("COUNTERSIGN_DEBUG", default=False)
 SECRET_KEY = env_text("SECRET_KEY") or local_secret(DATA_DIR / "secret-key")
-ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", LOOPBACK)
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 
 DATABASE_URL = env_text("DATABASE_URL") or _RUNNING.get("DATABASE_URL", "")

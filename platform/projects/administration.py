@@ -20,7 +20,7 @@ from projects.exceptions import CountersignError
 from projects.models import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from django.http import HttpRequest
     from django.utils.safestring import SafeString
@@ -67,13 +67,16 @@ class AuditedAdmin(ModelAdmin):
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Delete the row and write the audit entry with it."""
         with transaction.atomic():
+            _lock([obj])
             self.record(request, obj, "deleted", label=str(obj)[:200])
             super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
         """Delete the chosen rows one by one, each with its audit entry."""
         with transaction.atomic():
-            for row in queryset:
+            rows = list(queryset)
+            _lock(rows)
+            for row in rows:
                 self.delete_model(request, row)
 
     def record(self, request: HttpRequest, row: models.Model, act: str, **detail: Any) -> None:
@@ -86,6 +89,14 @@ class AuditedAdmin(ModelAdmin):
             address=request.META.get("REMOTE_ADDR") or None,
             **detail,
         )
+
+
+def _lock(rows: Sequence[models.Model]) -> None:
+    """Lock rows before the audit chain, as everybody does who changes one."""
+    for model in {type(row) for row in rows}:
+        mine = [row.pk for row in rows if type(row) is model]
+        found = model._base_manager.filter(pk__in=mine).order_by("pk")
+        list(found.select_for_update().values_list("pk"))
 
 
 class ReadOnlyAdmin(ModelAdmin):

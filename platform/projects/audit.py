@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from projects.models import Project, User
 
 GENESIS = "0" * 64
+DEMO_RESET = "demo.reset"  # main of the bundled repository was set back: what was merged is gone
 _LOCK = 0x0C5A0D17  # one writer of the chain at a time
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
@@ -87,6 +89,14 @@ class Project(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    def clean(self) -> None:
+        """Refuse a command that no shell could read: its checks would fail on every proposal."""
+        try:
+            shlex.split(self.checks_command)
+        except ValueError as error:
+            said = f"No shell can read this command: {str(error).lower()}."
+            raise ValidationError({"checks_command": said}) from error
 
 
 class Role(models.TextChoices):

@@ -116,7 +116,8 @@ function say() {
     hint.hidden = !refused;
     hint.textContent = refused ? `${refused} ${refused === 1 ? "hunk is" : "hunks are"} refused, so it cannot be approved as it is.` : "";
   }
-  form.querySelector("[data-decide=a]")?.setAttribute("aria-disabled", String(refused > 0));
+  const approve = form.querySelector("[data-decide=a]");
+  approve?.setAttribute("aria-disabled", String(refused > 0 || "moved" in approve.dataset));
 }
 
 function spy() {

@@ -139,6 +139,9 @@ def test_readiness_tells_a_missing_worker_and_it_comes_back(stack):
         ({"CELERY_BROKER_URL": "confluentkafka://here"}, "CELERY_BROKER_URL begins with confluent"),
         ({"COUNTERSIGN_AGENT_WORKERS": "0"}, "COUNTERSIGN_AGENT_WORKERS must be 1 to 64"),
         ({"KAFKA_URL": "here:9092"}, "KAFKA_URL must look like kafka://host:9092"),
+        ({"ALLOWED_HOSTS": "example.com"}, "ALLOWED_HOSTS leaves out localhost"),
+        ({"ALLOWED_HOSTS": ","}, "ALLOWED_HOSTS leaves out localhost"),
+        ({"COUNTERSIGN_SANDBOX_PATHS": "/nowhere"}, "COUNTERSIGN_SANDBOX_PATHS names /nowhere"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

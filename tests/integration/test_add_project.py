@@ -55,6 +55,12 @@ def test_second_run_changes_only_what_it_names(repository, requester):
     assert AuditEntry.objects.filter(project=project, action="project.changed").count() == 1
 
 
+def test_command_that_no_shell_could_read_is_refused(repository, db):
+    said = refusal("shop", "--repository", repository, "--checks", 'python -m unittest "')
+    assert "No shell can read this command: no closing quotation." in said
+    assert not Project.objects.exists()
+
+
 def test_relative_path_is_made_absolute(repository, monkeypatch, db):
     monkeypatch.chdir(repository.parent)
     add("shop", "--repository", repository.name)

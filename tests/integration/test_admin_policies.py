@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import connection
 from django.urls import reverse
 
+from approvals import policies
 from approvals.models import Policy
 from approvals.policies import active_policy
 from projects.models import AuditEntry
@@ -96,3 +101,22 @@ def test_policy_added_for_a_project_that_has_one_follows_it(policy, project, as_
 def test_policy_cannot_be_deleted(policy, as_admin):
     delete = reverse("admin:approvals_policy_delete", args=[policy.pk])
     assert as_admin.post(delete, {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_changes_at_once_become_two_versions(project, admin):
+    active_policy(project)
+    start = threading.Barrier(2)
+
+    def change(seconds: int) -> int:
+        try:
+            start.wait()
+            return policies.change(project, by=admin, undo_seconds=seconds).version
+        finally:
+            connection.close()
+
+    for number in range(10):
+        with ThreadPoolExecutor(2) as pool:
+            made = sorted(pool.map(change, (number, number + 100)))
+        assert made == [2 * number + 2, 2 * number + 3]
+    assert Policy.objects.filter(project=project, active=True).count() == 1

@@ -7,13 +7,13 @@ from django.db.models.functions import Now
 
 from agents.events import Kind
 from agents.models import Hunk, Step
-from approvals import sealing
+from approvals import expiring, sealing
 from approvals.deciding import HunkDecision, decide
 from approvals.models import Approval
 from approvals.snapshots import same_repository
 from memory.models import Memory, MemoryUse
 from projects.exceptions import TransitionRefused
-from tests.approval_fixtures import make_change, make_report, make_repository
+from tests.approval_fixtures import end_time, make_change, make_report, make_repository
 
 pytestmark = pytest.mark.django_db
 
@@ -159,3 +159,15 @@ def test_a_hunk_nobody_can_be_named_for_goes_back_to_everybody_who_worked(propos
     asked = Step.objects.filter(round=2, kind="work")
     assert {step.agent.slug for step in asked} == {"coder", "tech-writer"}
     assert all(step.feedback[0]["note"] == "Whose is this?" for step in asked)
+
+
+def test_tasks_whose_approval_has_expired_hide_no_newer_one(project, requester, monkeypatch):
+    monkeypatch.setattr(sealing, "_LOOKED_AT", 2)
+    for _ in range(5):
+        expired = sealing.seal(make_report(project, requester))
+        end_time(expired)
+        expiring.expire_due()
+    new = make_report(project, requester)
+    assert sealing.seal_ready(limit=1) == 1
+    assert Approval.objects.get(state="pending").proposal == new
+    assert sealing.seal_ready(limit=1) == 0

@@ -13,7 +13,7 @@ from agents import escalations
 from agents.finishing import settle
 from agents.intake import submit
 from agents.models import Attempt, Escalation, Event, Step, Task
-from agents.models.tasks import Rule
+from agents.models.tasks import Choice, Rule
 from agents.runtime import lease
 from agents.runtime.claims import claim
 from agents.runtime.contract import Finished, Interrupted, NeedsHuman, TryAgain
@@ -184,3 +184,16 @@ def test_step_that_cannot_begin_goes_to_a_person_and_holds_up_no_other(task, pro
     assert [one.step.task_id for one in claimed] == [other.pk]
     assert (Escalation.objects.get().rule, state_of(task)) == ("fault", "needs_human")
     assert Attempt.objects.filter(step__task=task).count() == 0
+
+
+def test_step_stopped_at_its_claim_goes_on_with_what_it_has_done(task, requester):
+    planned(task, plan_step("fix"))
+    first = claim_one().attempt
+    Attempt.objects.filter(pk=first.pk).update(turns=2, checkpoint={"messages": []}, seen_seq=7)
+    assert settle(first, Interrupted())
+    Task.objects.filter(pk=task.pk).update(input_tokens=10**9)
+    assert claim("worker-b", limit=1) == []
+    escalations.resolve(Escalation.objects.get(), choice=Choice.RAISE_LIMIT_ONCE, by=requester)
+    third = claim_one("worker-c").attempt
+    assert (third.number, third.turns, third.seen_seq) == (3, 2, 7)
+    assert third.resumes.resumes_id == first.pk

@@ -16,7 +16,7 @@ from agents.runtime.claims import claim
 from agents.runtime.contract import Finished, NeedsHuman
 from projects.exceptions import InvalidInput, NotAllowed, TransitionRefused
 from projects.models import AuditEntry
-from tests import runtime_fixtures
+from tests import delegation_fixtures, runtime_fixtures
 from tests.runtime_fixtures import plan_step, planned, result, state_of, states
 
 agents = runtime_fixtures.agents
@@ -252,3 +252,17 @@ def test_sent_again_twice_at_once_happens_once(crew, requester):
         thread.join(60)
     assert sorted(done) == [""] * 5 + ["a~2"]
     assert Step.objects.filter(key__startswith="a~").count() == 1
+
+
+def test_who_answers_for_a_dropped_step_stops_and_who_answers_for_that_one(crew, requester):
+    finish("a")
+    first = delegation_fixtures.asked(delegation_fixtures.claim_step("b").attempt, agent="coder")
+    answering = delegation_fixtures.claim_step(first.answerer.key).attempt
+    second = delegation_fixtures.asked(answering, agent="tech-writer", goal="Know the rule.")
+    again("a", requester)
+    assert states(crew) | {"b": "cancelled"} == states(crew)
+    for question in (first, second):
+        question.refresh_from_db()
+        assert question.state == "cancelled"
+        assert Step.objects.get(pk=question.answerer_id).state == "cancelled"
+        assert question.call.state == "refused"

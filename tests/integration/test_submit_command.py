@@ -130,6 +130,16 @@ async def test_until_review_fails_with_a_task_that_never_comes_there(token):
     assert code == 1
 
 
+async def test_until_review_ends_when_it_needs_a_person(token):
+    async with serving() as host:
+        process = await start("--until", "review", host=host, token=token)
+        task = await submitted_task()
+        await in_db(task.record, "escalation.raised", {"detail": "All turns are used."})
+        code, out, err = await ended(process)
+    assert (code, err) == (1, "")
+    assert f"Needs a person: All turns are used. http://{host}/tasks/T-{task.number}" in out
+
+
 async def test_ctrl_c_leaves_the_task_running(token):
     async with serving() as host:
         process = await start("--watch", host=host, token=token)

@@ -135,7 +135,9 @@ class Mux:
     def _add(self, watcher: Watcher) -> None:
         for channel in watcher.channels:
             self._watchers.setdefault(channel, set()).add(watcher)
-            self._live.setdefault(channel, asyncio.Event())
+            live = self._live.setdefault(channel, asyncio.Event())
+            if channel in self._sent and not self._unacknowledged.get(channel):
+                live.set()  # left and watched again before anything was sent: it is in force
         self._changed.set()
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="countersign-live-mux")

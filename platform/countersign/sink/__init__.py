@@ -1,1 +1,1 @@
-"""Sends the event log to Kafka, at least once and in the order of its commits."""
+"""Sends the event log to Kafka, at least once and leaving none out."""

@@ -1,4 +1,7 @@
-"""Reads the event log in the order of its commits, so that no late commit is ever missed."""
+"""Reads the event log in the order of its transactions, so that no late commit is ever missed.
+
+Not the order of a task: a transaction gets its number before it waits for the task. `seq` is.
+"""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Child:
         self.process.returncode = exit_code
         now = time.monotonic()
         self.ends = 1 if now - self._started_at > STEADY_AFTER else self.ends + 1
-        self.due_at = now + min(LONGEST_PAUSE, 0.25 * 2**self.ends)
+        self.due_at = now + min(LONGEST_PAUSE, 0.25 * 2 ** min(self.ends, 10))
 
     def signal_group(self, number: signal.Signals) -> None:
         """Signal the process and everything it started in its session."""

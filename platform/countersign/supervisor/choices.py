@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from countersign.env import env_int, env_list, env_text
+from countersign.env import LOOPBACK, env_int, env_list, env_text
 
 _MOST_WORKERS = 64  # on one machine; each takes about 100 MB and a handful of connections
 
@@ -140,11 +140,19 @@ def _agent_workers() -> int:
 
 
 def _host_header() -> str:
-    """Return a Host the web server accepts, for asking it whether it is ready."""
-    names = [name.lstrip(".") for name in env_list("ALLOWED_HOSTS")]
-    if not names or {"*", "127.0.0.1"} & set(names):
+    """Return a Host the web server accepts, for asking it whether it is ready.
+
+    Raises ImproperlyConfigured when it would not answer at the address that `up` prints.
+    """
+    names = set(env_list("ALLOWED_HOSTS", LOOPBACK))
+    if "127.0.0.1" in names or "*" in names:
         return "127.0.0.1"
-    return names[0]
+    if "localhost" in names:
+        return "localhost"
+    raise ImproperlyConfigured(
+        "ALLOWED_HOSTS leaves out localhost, where this machine itself asks the server whether it "
+        "is up; add localhost to it, or unset it."
+    )
 
 
 def _in_use(folder: Path) -> str:

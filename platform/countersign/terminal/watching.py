@@ -68,26 +68,27 @@ class Progress:
 def watch(client: ApiClient, receipt: dict[str, Any], console: Console, *, until: str = "") -> int:
     """Follow a task to its end; return the exit code. Ctrl-C leaves the task running.
 
-    Until `review`: also ends, with 0, as soon as the task waits for a signature.
+    Until `review`: also ends as soon as the task waits for a signature, with 0, or needs a person,
+    with 1.
     """
     progress = Progress(client.task(receipt["id"]))
     try:
         if console.is_terminal:
             with Live(console=console, get_renderable=progress.table, refresh_per_second=4):
-                waits = _follow(client, progress, console, until)
+                code = _follow(client, progress, console, until)
         else:
-            waits = _follow(client, progress, console, until)
+            code = _follow(client, progress, console, until)
     except KeyboardInterrupt:
         links = progress.task["links"]
         console.print(
             f"{progress.task['label']} goes on without you. Watch it again: {links['console']}"
         )
         return INTERRUPTED
-    return DONE if waits else _close(progress, console)
+    return _close(progress, console) if code is None else code
 
 
-def _follow(client: ApiClient, progress: Progress, console: Console, until: str) -> bool:
-    """Print what happens until the task is over, or until it waits as asked: then True."""
+def _follow(client: ApiClient, progress: Progress, console: Console, until: str) -> int | None:
+    """Print what happens until the task is over, or until it waits for people: then an exit code."""
     for frame in client.follow(progress.task["id"]):
         progress.note(frame)
         if "seq" not in frame:
@@ -96,12 +97,12 @@ def _follow(client: ApiClient, progress: Progress, console: Console, until: str)
         if line := _line(frame, progress):
             console.print(line, soft_wrap=True)
         if frame["kind"] in _NEED_A_PERSON:
-            if until == "review" and frame["kind"] == "approval.requested":
-                return True
+            if until == "review":
+                return DONE if frame["kind"] == "approval.requested" else NOT_DONE
             if not progress.hinted:
                 console.print(_HINT, soft_wrap=True)
             progress.hinted = True
-    return False
+    return None
 
 
 def _line(frame: dict[str, Any], progress: Progress) -> str:

@@ -9,9 +9,10 @@ from agents.events import Kind
 from agents.lifecycle import TaskState
 from agents.models import Proposal
 from agents.workspace.git import Store
-from approvals import effects, policies, sealing
+from approvals import effects, invariants, policies, sealing
 from approvals.models import Approval, Effect
-from projects.models import Membership
+from projects import audit
+from projects.models import Membership, Project
 from tests.approval_fixtures import (
     approve,
     first_parents,
@@ -314,3 +315,31 @@ def test_a_requester_whose_project_is_no_longer_single_person_is_refused(
 
 def _json(value: object) -> str:
     return sealing.canonical(value).decode()
+
+
+def test_due_effects_of_one_project_do_not_hide_those_of_another(
+    approved, project, requester, lead, bare, monkeypatch
+):
+    monkeypatch.setattr(effects, "_BATCH", 4)
+    monkeypatch.setattr(effects, "_OF_A_PROJECT", 2)
+    other = Project.objects.create(slug="other", name="Other")
+    for user, role in ((requester, "requester"), (lead, "lead")):
+        Membership.objects.create(project=other, user=user, role=role)
+    for _ in range(5):
+        approve(sealing.seal(make_report(project, requester)), lead)
+    policies.change(other, by=lead, undo_seconds=0)
+    late = approve(sealing.seal(make_report(other, requester)), lead)
+    due = effects._due()
+    assert len(due) == 3
+    assert (late.pk, other.pk) in due
+
+
+def test_merge_from_before_the_demo_was_set_back_breaks_no_invariant(approved, bare, project):
+    base = git(bare, "rev-parse", "main").strip()
+    assert effects.carry_out_due("test") == 1
+    assert list(invariants._merged_once()) == []
+    git(bare, "update-ref", "refs/heads/main", base)
+    (gone,) = invariants._merged_once()
+    assert gone.pk == str(approved.approval_id)
+    audit.record(audit.DEMO_RESET, subject=project, actor=None, project=project)
+    assert list(invariants._merged_once()) == []

@@ -37,12 +37,13 @@ def review(request: PersonRequest, number: int, round_number: int) -> HttpRespon
 def main_moved(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Answer whether main is still where it was sealed; asked beside the page, for git may be slow."""
     approval = approval_or_404(request.user, number, round_number)
+    may_sign = not rights.why_not(approval, request.user)
     context = {
         "approval": approval,
         "task": approval.task,
         "moved_to": freshness.main_moved(approval),
-        "may_put_up_again": not rights.why_not(approval, request.user)
-        or approval.requester_id == request.user.pk,
+        "may_sign": may_sign,
+        "may_put_up_again": may_sign or approval.requester_id == request.user.pk,
     }
     return page(request, "review/main_moved.html", context)
 

@@ -39,7 +39,7 @@ class Command(BaseCommand):
             "--until",
             choices=["review"],
             default="",
-            help="Watch only until it waits for a signature, and exit with 0.",
+            help="Watch only until it waits for a signature (exits with 0) or needs a person (1).",
         )
         parser.add_argument(
             "--as",
