@@ -18,7 +18,7 @@ from agents.runtime import briefs, gathering
 from agents.runtime.batching import Together
 from agents.runtime.contract import NeedsHuman, Work
 from agents.runtime.database import in_db
-from agents.runtime.files import in_files
+from agents.runtime.files import in_files, in_repository
 from agents.workspace.files import Workspace
 from agents.workspace.git import Store
 from agents.workspace.scope import Scope
@@ -85,7 +85,7 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
         assembly, base = made, made.head
         brief = await in_db(briefs.assemble, step, made)
     elif step.kind == StepKind.ROUTE:
-        base, paths = await in_files(_main, step)
+        base, paths = await in_repository(step.project_id, _main, step)
         brief = await in_db(_begin_on, step, base, paths, facts.roster)
     else:
         based = await _based(step, facts.ground)
@@ -185,7 +185,9 @@ async def assembled(material: Material) -> Assembly | NeedsHuman:
     """Put the material together on a file thread; cancelled, the checks end as well."""
     stopped = threading.Event()
     try:
-        return await in_files(assembling.prepare, material, stopped=stopped.is_set)
+        return await in_repository(
+            material.step.project_id, assembling.prepare, material, stopped=stopped.is_set
+        )
     except asyncio.CancelledError:
         stopped.set()  # a thread cannot be cancelled: it is told, or the checks would run on
         raise
@@ -195,7 +197,7 @@ async def _based(step: Step, ground: str | _Ground) -> str | NeedsHuman:
     """Return the commit the step's workspace begins with; once chosen it stays."""
     if isinstance(ground, str):
         return ground
-    base = await in_files(_merged, step, ground.heads, marks=ground.marks)
+    base = await in_repository(step.project_id, _merged, step, ground.heads, marks=ground.marks)
     if isinstance(base, str):
         await in_db(gathering.keep_bases, [(step, base)])
     return base
