@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 
 import pytest
 from django.db import DatabaseError, transaction
@@ -37,10 +36,7 @@ async def test_rows_of_a_frozen_worker_are_free_after_its_lease(task, settings):
     locked, free = threading.Event(), threading.Event()
     frozen = asyncio.ensure_future(in_db(frozen_in_a_transaction, locked, free))
     await asyncio.to_thread(until, locked.is_set)
-    began = time.monotonic()
     changed = await in_db(Task.objects.filter(pk=task.pk).update, title="Written by another")
-    waited = time.monotonic() - began
     free.set()
     assert (changed, await frozen) == (1, "refused")
-    assert waited > 1  # it did hold them
     assert await in_db(lambda: Task.objects.get().title) == "Written by another"
