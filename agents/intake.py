@@ -99,7 +99,7 @@ def _check(project: Project, request: Any, context: Any, key: Any) -> None:
     if project.archived_at is not None:
         raise InvalidInput("project", "This project is archived. Nothing was submitted.")
     # What nobody can see asks for nothing.
-    if not isinstance(request, str) or not characters.strip(request).strip():
+    if not isinstance(request, str) or characters.says_nothing(request):
         raise InvalidInput("request", "Say what you want done; the request is empty.")
     if len(request) > MAX_CHARACTERS:
         raise InvalidInput(

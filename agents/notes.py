@@ -9,6 +9,7 @@ from django.db import transaction
 from agents import storable
 from agents.events import Kind
 from agents.models import Task
+from agents.workspace import characters
 from projects import audit
 from projects.access import require_member
 from projects.exceptions import InvalidInput, TransitionRefused
@@ -22,7 +23,7 @@ MAX_CHARACTERS = 4_000
 
 def check(text: str) -> str:
     """Return the note without outer blanks; raises InvalidInput when it cannot be taken."""
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str) or characters.says_nothing(text):
         raise InvalidInput("text", "The note is empty. Write what the agents should know.")
     if len(text) > MAX_CHARACTERS:
         raise InvalidInput("text", f"A note has at most {MAX_CHARACTERS:,} characters.")

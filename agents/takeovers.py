@@ -13,6 +13,7 @@ from agents.lifecycle import AttemptState, StepKind, StepState
 from agents.messages import Answer, StepResult
 from agents.models import Attempt, Escalation, Step
 from agents.models.tasks import Choice
+from agents.workspace import characters
 from agents.workspace.exceptions import GitFailed, NoSuchBranch
 from agents.workspace.git import Store
 from projects.exceptions import InvalidInput
@@ -45,7 +46,7 @@ def prepare(step: Step, *, text: str, commit: str, by: User) -> HandedIn:
     Blocks: git, and the repository when there is a commit. Raises InvalidInput,
     RepositoryUnreachable.
     """
-    if not text.strip():
+    if characters.says_nothing(text):
         raise InvalidInput("note", "Say what you did or found; the others go on from it.")
     name = commit.strip()
     if len(name) > MAX_COMMIT:

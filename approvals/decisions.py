@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agents.workspace.characters import says_nothing
 from approvals.lifecycle import SignatureVerdict
 from approvals.models import HunkVerdict
 from memory.texts import MAX_CHARACTERS
@@ -59,7 +60,7 @@ class Decision:
             hunk
             for hunk in self.hunks
             if hunk.verdict == HunkVerdict.REFUSE
-            or (hunk.note.strip() and hunk.verdict != HunkVerdict.ACCEPT)
+            or (not says_nothing(hunk.note) and hunk.verdict != HunkVerdict.ACCEPT)
         ]
 
     def _says_enough(self) -> None:
@@ -68,11 +69,11 @@ class Decision:
             raise InvalidInput(
                 "hunks", f"You refused {refused} of the hunks. Accept them or request changes."
             )
-        if self.verdict == SignatureVerdict.REJECT and not self.note.strip():
+        if self.verdict == SignatureVerdict.REJECT and says_nothing(self.note):
             raise InvalidInput("note", "Say why you reject it; the reason is kept with the task.")
         if self.verdict != SignatureVerdict.REQUEST_CHANGES:
             return
-        if not self.note.strip() and not self.sent_back:
+        if says_nothing(self.note) and not self.sent_back:
             raise InvalidInput("note", "Say what must change, or refuse at least one hunk.")
 
 

@@ -15,6 +15,7 @@ from agents.events import Kind
 from agents.lifecycle import ESCALATION_MOVES, EscalationState, StepState, TaskState
 from agents.models import Escalation, Step, Task
 from agents.models.tasks import Choice
+from agents.workspace import characters
 from projects import audit, transitions
 from projects.access import is_lead, require_member
 from projects.exceptions import InvalidInput, NotAllowed, TransitionRefused
@@ -116,7 +117,7 @@ def check_note(note: str, *, most: int = MAX_NOTE) -> str:
     """Return a note without outer blanks; raises InvalidInput for what cannot be kept."""
     if len(note) > most or storable.text(note) != note:
         raise InvalidInput("note", f"A note is plain text of at most {most:,} characters.")
-    return note.strip()
+    return "" if characters.says_nothing(note) else note.strip()
 
 
 def check_choice(escalation: Escalation, choice: str) -> Choice:

@@ -103,6 +103,11 @@ def strip(text: str) -> str:
     return "".join(_plain(c) if is_hidden(c) else c for c in text)
 
 
+def says_nothing(text: str) -> bool:
+    """Tell whether a person would see nothing of it: blanks, or only what is invisible."""
+    return not strip(text).strip()
+
+
 def code(character: str) -> str:
     """Return the code point the way Unicode writes it, e.g. U+200B."""
     return f"U+{ord(character):04X}"

@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "countersign.headers.private_answers",
     "csp.middleware.CSPMiddleware",
+    "countersign.texts.readable_requests",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -131,6 +132,7 @@ LOGIN_URL = "console:sign_in"
 LOGIN_REDIRECT_URL = "console:home"
 LOGOUT_REDIRECT_URL = "console:sign_in"
 
+SESSION_ENGINE = "countersign.sessions"
 SESSION_COOKIE_AGE = 8 * 60 * 60  # seconds: one working day
 SESSION_COOKIE_SAMESITE = "Lax"
 SECURE_COOKIES = env_bool("COUNTERSIGN_SECURE_COOKIES", default=False)

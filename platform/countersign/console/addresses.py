@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -12,9 +13,16 @@ if TYPE_CHECKING:
 
 
 def inside(request: HttpRequest, address: str | None) -> str:
-    """Return the address if it stays on this site, else the home page."""
-    if address and url_has_allowed_host_and_scheme(
-        address, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    """Return the address if it stays on this site, else the home page.
+
+    A bare word is no address: a redirect would take it for the name of a page.
+    """
+    if (
+        address
+        and url_has_allowed_host_and_scheme(
+            address, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+        )
+        and urlsplit(address).path.startswith("/")
     ):
         return address
     return reverse("console:home")

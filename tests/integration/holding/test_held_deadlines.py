@@ -12,7 +12,7 @@ from agents import holds, meters
 from agents.finishing import settle
 from agents.models import Attempt, Hold, Step, Task
 from agents.runtime.contract import Interrupted, TryAgain
-from agents.runtime.preparing import _facts
+from agents.runtime.preparing import _facts_together
 from approvals import deadlines, effects, expiring, policies, sealing, undoing
 from approvals.deciding import decide
 from approvals.exceptions import ApprovalExpired
@@ -117,8 +117,7 @@ def _ended(outcome, *, after: int) -> None:
 
 
 def _seconds() -> float:
-    one = claim_one()
-    return _facts(one.step, one.attempt).seconds
+    return _facts_together([claim_one()])[0].seconds
 
 
 @pytest.fixture
