@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agents.models import Grant
 from agents.models.tools import Transport
@@ -33,8 +33,8 @@ def granted(agents: Collection[uuid.UUID] | None = None) -> Grants:
     if agents is not None:
         rows = rows.filter(agent__in=agents)
     found: Grants = {}
-    for agent, *tool in rows.order_by("tool__name", "tool").values_list("agent", *_COLUMNS):
-        found.setdefault(agent, []).append(_of(*tool))
+    for row in rows.order_by("tool__name", "tool").values_list("agent", *_COLUMNS, named=True):
+        found.setdefault(row.agent, []).append(_of(row))
     return found
 
 
@@ -44,21 +44,14 @@ _COLUMNS = (
 )
 
 
-def _of(
-    name: str,
-    server: str,
-    transport: str,
-    read_only: bool,  # noqa: FBT001  # a row's columns
-    idempotent: bool,  # noqa: FBT001
-    paths: list[str],
-) -> Granted:
+def _of(row: Any) -> Granted:
     # A resumed attempt begins with the newest recorded tree, so whatever a bundled tool had half
     # done in its workspace is gone. Other servers keep what they did.
-    repeatable = read_only or idempotent or transport == Transport.BUNDLED
+    bundled = row.tool__server__transport == Transport.BUNDLED
     return Granted(
-        tool=name,
-        server=server,
-        read_only=read_only,
-        repeatable=repeatable,
-        paths=tuple(paths),
+        tool=row.tool__name,
+        server=row.tool__server__slug,
+        read_only=row.tool__read_only,
+        repeatable=row.tool__read_only or row.tool__idempotent or bundled,
+        paths=tuple(row.paths),
     )

@@ -139,10 +139,13 @@ def _unsealed(limit: int) -> list[uuid.UUID]:
     pending = Approval.objects.filter(task=OuterRef("pk"), state=ApprovalState.PENDING)
     bare = Task.objects.filter(~Exists(pending), state=TaskState.REVIEW).order_by("pk")
     found: list[uuid.UUID] = []
-    page = list(bare.values_list("pk", flat=True)[:_LOOKED_AT])
-    while page and len(found) < limit:
+    rest = bare
+    while len(found) < limit:
+        page = list(rest.values_list("pk", flat=True)[:_LOOKED_AT])
         found += _never_sealed(page)
-        page = list(bare.filter(pk__gt=page[-1]).values_list("pk", flat=True)[:_LOOKED_AT])
+        if len(page) < _LOOKED_AT:
+            break
+        rest = bare.filter(pk__gt=page[-1])
     return found[:limit]
 
 

@@ -67,17 +67,18 @@ class AuditedAdmin(ModelAdmin):
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Delete the row and write the audit entry with it."""
         with transaction.atomic():
-            _lock([obj])
-            self.record(request, obj, "deleted", label=str(obj)[:200])
-            super().delete_model(request, obj)
+            self._delete(request, [obj])
 
     def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
         """Delete the chosen rows one by one, each with its audit entry."""
         with transaction.atomic():
-            rows = list(queryset)
-            _lock(rows)
-            for row in rows:
-                self.delete_model(request, row)
+            self._delete(request, list(queryset))
+
+    def _delete(self, request: HttpRequest, rows: Sequence[models.Model]) -> None:
+        _lock(rows)
+        for row in rows:
+            self.record(request, row, "deleted", label=str(row)[:200])
+            super().delete_model(request, row)
 
     def record(self, request: HttpRequest, row: models.Model, act: str, **detail: Any) -> None:
         """Write one audit entry about `row` in the caller's transaction."""
@@ -93,10 +94,9 @@ class AuditedAdmin(ModelAdmin):
 
 def _lock(rows: Sequence[models.Model]) -> None:
     """Lock rows before the audit chain, as everybody does who changes one."""
-    for model in {type(row) for row in rows}:
-        mine = [row.pk for row in rows if type(row) is model]
-        found = model._base_manager.filter(pk__in=mine).order_by("pk")
-        list(found.select_for_update().values_list("pk"))
+    if rows:  # of one model: those an admin page deletes together
+        found = type(rows[0])._base_manager.filter(pk__in=[row.pk for row in rows])
+        list(found.order_by("pk").select_for_update().values_list("pk"))
 
 
 class ReadOnlyAdmin(ModelAdmin):

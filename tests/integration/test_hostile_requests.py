@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+from django.core.exceptions import BadRequest
 
 from agents import notes
 from agents.escalations.resolving import check_note
-from agents.models import Event
+from agents.models import Event, Task
 from approvals.decisions import Decision, HunkDecision
 from approvals.models import HunkVerdict
 from countersign.api.problems import Problem
 from countersign.live import sse
+from countersign.texts import readable_requests
 from projects.exceptions import InvalidInput
 from tests.api_fixtures import submitted
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
 
 pytestmark = pytest.mark.django_db
 
@@ -54,10 +61,23 @@ def test_a_cookie_that_is_no_session_is_nobodys(client, key):
         "multipart/form-data; boundary=x; charset=hex",
     ],
 )
-def test_a_form_in_another_encoding_is_refused(signed_in, kind):
-    answer = signed_in.generic("POST", "/new", b"request=%2BAA-hello", content_type=kind)
+def test_a_form_in_another_encoding_is_not_read(rf, kind):
+    asked: list[HttpRequest] = []
+    with pytest.raises(BadRequest, match="UTF-8"):
+        readable_requests(asked.append)(rf.generic("POST", "/new", b"a=b", content_type=kind))
+    assert asked == []
+    plain = rf.generic("POST", "/new", b"a=b", content_type="text/plain; charset=UTF-8")
+    readable_requests(asked.append)(plain)
+    assert asked == [plain]
+
+
+def test_half_a_character_that_another_encoding_can_spell_is_refused(signed_in, project):
+    form = f"project={project.slug}&request=%2B2AA-hello".encode()
+    kind = "application/x-www-form-urlencoded; charset=utf-7"
+    answer = signed_in.generic("POST", "/new", form, content_type=kind)
     assert answer.status_code == 400
     assert "Content-Security-Policy" in answer
+    assert not Task.objects.exists()
 
 
 @pytest.mark.parametrize("address", ["/tasks?state=%00", "/admin/agents/task/?state__exact=%00"])

@@ -110,3 +110,12 @@ async def test_a_storm_of_watchers_is_one_connection_and_few_commands(server, ta
     assert mux().watchers == 0
     await mux().close()
     child.stop(5)
+
+
+async def test_a_channel_left_and_watched_again_at_once_is_still_in_force(server):
+    child = await start(server)
+    async with mux().watch("cs:test:again"), mux().watch("cs:test:beside"):
+        pass
+    async with mux().watch("cs:test:again"):
+        assert mux()._live["cs:test:again"].is_set()
+    child.stop(5)
