@@ -85,6 +85,7 @@ class Person:
 
     def _sign_in(self) -> None:
         self.open("/sign-in")
+        self.picture("sign-in")
         self.page.get_by_label("User name").fill(self.account["username"])
         self.page.get_by_label("Password").fill(self.account["password"])
         self.page.get_by_role("button", name="Sign in").click()
