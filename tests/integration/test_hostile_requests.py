@@ -10,6 +10,7 @@ from django.core.exceptions import BadRequest
 from agents import notes
 from agents.escalations.resolving import check_note
 from agents.models import Event, Task
+from agents.seeding import seed_agents
 from approvals.decisions import Decision, HunkDecision
 from approvals.models import HunkVerdict
 from countersign.api.problems import Problem
@@ -71,13 +72,18 @@ def test_a_form_in_another_encoding_is_not_read(rf, kind):
     assert asked == [plain]
 
 
-def test_half_a_character_that_another_encoding_can_spell_is_refused(signed_in, project):
-    form = f"project={project.slug}&request=%2B2AA-hello".encode()
-    kind = "application/x-www-form-urlencoded; charset=utf-7"
-    answer = signed_in.generic("POST", "/new", form, content_type=kind)
+def test_a_form_in_an_encoding_that_can_spell_half_a_character_does_nothing(signed_in, project):
+    seed_agents()
+    fields = {"project": project.slug, "request": "Hello"}
+    part = '--x\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
+    form = "".join(part.format(*field) for field in fields.items()) + "--x--\r\n"
+    kind = "multipart/form-data; boundary=x; charset={}"
+    answer = signed_in.generic("POST", "/new", form, content_type=kind.format("utf-7"))
     assert answer.status_code == 400
     assert "Content-Security-Policy" in answer
     assert not Task.objects.exists()
+    signed_in.generic("POST", "/new", form, content_type=kind.format("utf-8"))
+    assert Task.objects.get().request == "Hello"
 
 
 @pytest.mark.parametrize("address", ["/tasks?state=%00", "/admin/agents/task/?state__exact=%00"])
