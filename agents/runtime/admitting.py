@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ from pydantic_ai.exceptions import (
     ModelUnavailableError,
 )
 from pydantic_ai.models.fallback import FallbackModel
-from pydantic_ai.settings import ModelSettings, merge_model_settings
+from pydantic_ai.settings import ModelSettings
 
 from agents.breakers import providers, reserving
 from agents.runtime import checkpoints, pricing, turns
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydantic_ai.messages import ModelResponse
-    from pydantic_ai.models import Model, ModelRequestContext
+    from pydantic_ai.models import Model
 
     from agents.runtime.checkpoints import Outlook, Progress
     from agents.runtime.contract import Work
+    from agents.runtime.offering import ModelCall
     from agents.runtime.providers import Chosen
 
 # Trouble of the provider, not of the request.
@@ -58,7 +59,7 @@ class Gate:
     reserved: reserving.Reserved | None = None
     _probing: tuple[str, ...] = ()
 
-    async def enter(self, request: ModelRequestContext) -> Outlook:
+    async def enter(self, call: ModelCall) -> Outlook:
         """Return what a turn must know; with the cost of the call reserved unless it is refused.
 
         Raises Halted while the provider is left alone. A rehearsal calls nobody and costs nothing.
@@ -68,7 +69,7 @@ class Gate:
         look = turns.Look(
             work=self.work,
             progress=self.progress,
-            call=pricing.asking(self.chosen, request),
+            call=pricing.asking(self.chosen, call),
             behind=_keys(self.chosen.model),
             probe_seconds=float(self.chosen.profile.timeout_seconds),
         )
@@ -78,14 +79,11 @@ class Gate:
         self.reserved = held if isinstance(held, reserving.Reserved) else None
         return outlook
 
-    def fitted(self, request: ModelRequestContext) -> ModelRequestContext:
-        """Return the request with its answer no longer than what is reserved for it."""
+    def fitted(self, settings: ModelSettings) -> ModelSettings:
+        """Return the settings with an answer no longer than what is reserved for it."""
         if self.reserved is None or not self.reserved.tight:
-            return request
-        settings = ModelSettings(max_tokens=self.reserved.output_tokens)
-        return replace(
-            request, model_settings=merge_model_settings(request.model_settings, settings)
-        )
+            return settings
+        return ModelSettings({**settings, "max_tokens": self.reserved.output_tokens})
 
     def cut(self, response: ModelResponse) -> dict[str, Any]:
         """Return the limit that ended an answer early, because not more of it could be paid."""

@@ -8,8 +8,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from pydantic_ai.capabilities import AbstractCapability
-from pydantic_ai.exceptions import ModelRetry, ToolFailed, ToolFailedError, ToolRetryError
+from pydantic_ai.exceptions import ModelRetry, ToolFailed
 from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 
 from agents.breakers.calls import PLATFORM, Tripped, Warned
@@ -20,7 +19,7 @@ from agents.models import ToolCall
 from agents.models.tasks import Choice, Rule
 from agents.runtime import asking, checkpoints, ledger, prompting, troubles, turns
 from agents.runtime.admitting import Gate
-from agents.runtime.arguments import arguments_of, cleaned_part, handed_in, refuse_repeated_names
+from agents.runtime.arguments import arguments_of, cleaned_part, handed_in
 from agents.runtime.contract import Interrupted, NeedsHuman, TryAgain
 from agents.runtime.database import in_db
 from agents.runtime.files import in_files
@@ -32,17 +31,17 @@ from agents.runtime.watching import Watch
 from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
-    from pydantic_ai import RunContext
     from pydantic_ai.messages import ModelMessage
-    from pydantic_ai.models import ModelRequestContext
-    from pydantic_ai.tools import ToolDefinition
 
     from agents.runtime.checkpoints import Progress
     from agents.runtime.contract import Work
+    from agents.runtime.offering import ModelCall
     from agents.runtime.providers import Chosen
     from agents.runtime.streaming import Voice
+
+    Act = Callable[[str, dict[str, Any]], Coroutine[object, object, Any]]
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ _UNPRICED: tuple[str, ...] = (Choice.RETRY_WITH_NOTE, Choice.STOP)
 
 
 @dataclass(kw_only=True, eq=False)
-class StepGuard(AbstractCapability[None]):
+class StepGuard:
     """Holds one attempt to its limits and grants, and keeps what it did."""
 
     work: Work
@@ -72,38 +71,31 @@ class StepGuard(AbstractCapability[None]):
 
     # Before a turn
 
-    async def before_model_request(
-        self, ctx: RunContext[None], request_context: ModelRequestContext
-    ) -> ModelRequestContext:
-        """Stop where a limit says so; otherwise deliver notes and tell how many turns are left."""
+    async def before_turn(self, call: ModelCall) -> tuple[ModelCall, list[str]]:
+        """Stop where a limit says so; otherwise return the call as it may be made, and what to tell.
+
+        Told are notes of people and how many turns are left. Raises Halted.
+        """
         if self.work.draining():
             raise Halted(Interrupted())
         warning = await self._stop_loops()
         self._stop_at_limits()
-        outlook = await self.gate.enter(request_context)
+        outlook = await self.gate.enter(call)
         self._stop_unaffordable(outlook)
-        if warning:
-            ctx.enqueue(warning)
-        for note in outlook.notes:
-            ctx.enqueue(prompting.note(note))
         self.progress.seen_seq = outlook.seen_seq  # kept with the answer to it
         notice = prompting.turn_notice(
             turn=self.progress.turns + 1,
             most=self.work.step.max_turns,
             output_tool=self.output_tool,
         )
-        if notice:
-            ctx.enqueue(notice)
-        return self.gate.fitted(request_context)
+        told = [warning, *(prompting.note(note) for note in outlook.notes), notice]
+        settings = self.gate.fitted(call.settings)
+        return replace(call, settings=settings), [text for text in told if text]
 
-    async def prepare_tools(
-        self, ctx: RunContext[None], tool_defs: list[ToolDefinition]
-    ) -> list[ToolDefinition]:
-        """Show no tools on the last turn."""
-        # Calls of a stored answer still wait to be carried out after a crash.
-        resuming = bool(ctx.messages) and isinstance(ctx.messages[-1], ModelResponse)
-        last = self.progress.turns + 1 >= self.work.step.max_turns
-        return [] if last and not resuming else tool_defs
+    @property
+    def last_turn(self) -> bool:
+        """Tell whether the next answer is the last, for which no tools are shown."""
+        return self.progress.turns + 1 >= self.work.step.max_turns
 
     def _stop_at_limits(self) -> None:
         step, version = self.work.step, self.work.step.version
@@ -186,19 +178,15 @@ class StepGuard(AbstractCapability[None]):
 
     # After a turn
 
-    async def after_model_request(
-        self,
-        ctx: RunContext[None],
-        *,
-        request_context: ModelRequestContext,
-        response: ModelResponse,
+    async def after_turn(
+        self, messages: Sequence[ModelMessage], response: ModelResponse
     ) -> ModelResponse:
-        """Store the answer and its cost before any of its tool calls act."""
+        """Store the answer and its cost before any of its tool calls act; return it as stored."""
         if response.state != "complete":
             raise Halted(TryAgain(reason=f"{self.chosen.label}: the answer broke off"))
         response = replace(response, parts=[cleaned_part(part) for part in response.parts])
         failpoint("turn.answered")
-        turn = self._turn([*ctx.messages, response], response)
+        turn = self._turn([*messages, response], response)
         await turns.saved(self.work, self.progress, turn)
         failpoint("turn.stored")
         await self.gate.answered()
@@ -242,50 +230,29 @@ class StepGuard(AbstractCapability[None]):
 
     # A tool call
 
-    async def before_tool_validate(
-        self, ctx: RunContext[None], *, call: ToolCallPart, tool_def: ToolDefinition, args: Any
-    ) -> Any:
-        """Refuse arguments that say two things."""
-        refuse_repeated_names(args)
-        return args
-
-    async def before_output_validate(
-        self, ctx: RunContext[None], *, output_context: Any, output: Any
-    ) -> Any:
-        """Refuse an answer that says two things."""
-        refuse_repeated_names(output)
-        return output
-
-    async def wrap_tool_execute(
+    async def called(
         self,
-        ctx: RunContext[None],
-        *,
+        messages: Sequence[ModelMessage],
         call: ToolCallPart,
-        tool_def: ToolDefinition,
-        args: dict[str, Any],
-        handler: Any,
-    ) -> Any:
+        arguments: dict[str, Any],
+        act: Act,
+    ) -> ledger.Answer:
         """Answer a call from the ledger, or record it, carry it out and record what it gave."""
-        tool = self.known.get(call.tool_name)
-        if tool is None:
-            raise ToolFailed(f"{call.tool_name} is not granted to you.")
         asked = ledger.Asked(
-            response=_answers(ctx.messages) - 1,
+            response=_answers(messages) - 1,
             call_id=call.tool_call_id,
-            tool=tool,
-            arguments=dict(args),
+            tool=self.known[call.tool_name],
+            arguments=arguments,
         )
-        answer = await self._answer(asked, handler)
-        self.last_calls.append(f"{tool.name}: {answer.summary or answer.text[:120]}")
-        if answer.failed:
-            raise ToolFailed(answer.text)
-        return answer.text
+        answer = await self._answer(asked, act)
+        self.last_calls.append(f"{call.tool_name}: {answer.summary or answer.text[:120]}")
+        return answer
 
-    async def _answer(self, asked: ledger.Asked, handler: Any) -> ledger.Answer:
+    async def _answer(self, asked: ledger.Asked, act: Act) -> ledger.Answer:
         most = most_tool_calls(self.work)
         begun = await in_db(ledger.begin, self.work, self.progress, asked, most=most)
         if isinstance(begun, ToolCall):
-            return await self._carry_out(begun, asked, handler)
+            return await self._carry_out(begun, asked, act)
         if begun is None:
             detail = f"{self._name}: {most} of {most} tool calls used."
             raise Halted(self.tripped(Rule.MAX_TURNS, detail))
@@ -294,13 +261,13 @@ class StepGuard(AbstractCapability[None]):
             raise Halted(self.looped(trip))
         return begun
 
-    async def _carry_out(self, row: ToolCall, asked: ledger.Asked, handler: Any) -> ledger.Answer:
+    async def _carry_out(self, row: ToolCall, asked: ledger.Asked, act: Act) -> ledger.Answer:
         failpoint("tool.started")
         began = time.monotonic()
         if asking.asks(asked):
             answer = await asking.ask(self.work, row, asked)  # ends the attempt, or says why not
         else:
-            answer = await self._act(asked, handler)
+            answer = await self._act(asked, act)
         if asked.tool.writes and not answer.failed and self.work.workspace is not None:
             tree = await in_files(self.work.workspace.snapshot)
             answer = replace(answer, tree=tree)
@@ -327,13 +294,11 @@ class StepGuard(AbstractCapability[None]):
         if self.work.workspace is not None:
             self.work.workspace.abandoned.set()  # a thread cannot be cancelled: it is told
 
-    async def _act(self, asked: ledger.Asked, handler: Any) -> ledger.Answer:
+    async def _act(self, asked: ledger.Asked, act: Act) -> ledger.Answer:
         try:
-            result = await telling(handler(asked.arguments), self._abandon)
+            result = await telling(act(asked.tool.name, asked.arguments), self._abandon)
         except (ToolFailed, ModelRetry) as refusal:
             return _failure(refusal.message, asked.tool.name)
-        except (ToolFailedError, ToolRetryError) as refusal:
-            return _failure(str(refusal), asked.tool.name)
         except Halted:
             raise
         except Exception:

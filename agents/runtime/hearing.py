@@ -1,7 +1,6 @@
 """Lets people hear an answer while it comes, and keeps it from having no end.
 
-The words go from the stream straight to the flusher; pydantic-ai is handed whole answers. Its own
-streaming passes every word through ten generators and a lock, for an observer we do not need.
+The words go from the stream straight to the flusher; what is handed on is the whole answer.
 """
 
 from __future__ import annotations
@@ -9,15 +8,15 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from pydantic_ai.direct import model_request_stream
 from pydantic_ai.exceptions import UnexpectedModelBehavior
 from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
-from pydantic_ai.models.wrapper import WrapperModel
 
 if TYPE_CHECKING:
-    from pydantic_ai.messages import ModelMessage, ModelResponse
-    from pydantic_ai.models import Model, ModelRequestParameters
-    from pydantic_ai.settings import ModelSettings
+    from pydantic_ai.messages import ModelResponse
+    from pydantic_ai.models import Model
 
+    from agents.runtime.offering import ModelCall
     from agents.runtime.streaming import Voice
 
 
@@ -82,32 +81,22 @@ def heard(characters: int) -> None:
         ear.count(characters)
 
 
-class Heard(WrapperModel):
-    """A model whose answers come as a stream but are handed on whole."""
-
-    def __init__(self, wrapped: Model, voice: Voice, most: int) -> None:
-        super().__init__(wrapped)
-        self._voice = voice
-        self._most = most
-
-    async def request(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-    ) -> ModelResponse:
-        """Read one answer to its end; cancelled, the connection is closed."""
-        ear = Ear(self._voice, self._most)
-        token = _ear.set(ear)
-        try:
-            async with self.wrapped.request_stream(
-                messages, model_settings, model_request_parameters
-            ) as stream:
-                async for event in stream:
-                    ear.watch(event)
-                return stream.get()
-        finally:
-            _ear.reset(token)
+async def heard_out(model: Model, call: ModelCall, voice: Voice, *, most: int) -> ModelResponse:
+    """Read one answer to its end, of at most so many characters; cancelled, the connection closes."""
+    ear = Ear(voice, most)
+    token = _ear.set(ear)
+    try:
+        async with model_request_stream(
+            model,
+            call.messages,
+            model_settings=call.settings,
+            model_request_parameters=call.parameters(),
+        ) as stream:
+            async for event in stream:
+                ear.watch(event)
+            return stream.get()
+    finally:
+        _ear.reset(token)
 
 
 def _length_of(new: Any) -> int:

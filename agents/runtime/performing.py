@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from django.db import InterfaceError, OperationalError
-from pydantic_ai import Agent, RunContext, ToolOutput
 from pydantic_ai.exceptions import AgentRunError, ModelRetry, UnexpectedModelBehavior
-from pydantic_ai.usage import UsageLimits
+from pydantic_ai.messages import ModelRequest, UserPromptPart
 
 from agents import extending, grants, planning
 from agents.messages import Plan, StepResult
@@ -19,13 +19,14 @@ from agents.models.tasks import Choice, Rule
 from agents.runtime import checkpoints, ledger, prompting, providers, remembering, troubles
 from agents.runtime.batching import Together
 from agents.runtime.contract import Finished, NeedsHuman
+from agents.runtime.conversing import Conversation
 from agents.runtime.database import in_db
 from agents.runtime.exceptions import ModelMisnamed
 from agents.runtime.guard import StepGuard
 from agents.runtime.halting import Halted
-from agents.runtime.hearing import Heard
+from agents.runtime.offering import output_tool
 from agents.runtime.streaming import Voice
-from agents.runtime.toolsets import toolsets
+from agents.runtime.toolsets import Toolbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,17 +34,11 @@ if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
 
     from agents.grants import Granted
-    from agents.messages import Answer, ProposalDraft
     from agents.runtime.checkpoints import Progress
     from agents.runtime.contract import Outcome, Work
+    from agents.runtime.conversing import HandedIn
     from agents.runtime.ledger import Known
     from memory.recall import Recalled
-
-REPAIRS = 2  # how often a model may correct an answer that fits no schema
-_TOOL_REPAIRS = 50  # bounded by the turns; a limit per tool would end a run that is getting on
-_NO_LIMITS = UsageLimits(request_limit=None)  # ours live in rows, so that they survive a crash
-# Characters of one answer: one without an end would take the time and memory of every other step.
-MAX_ANSWER = 500_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +113,12 @@ async def _within_the_clock(guard: StepGuard, begun: _Begun) -> Outcome:
 
 
 async def _think(guard: StepGuard, begun: _Begun) -> Outcome:
-    prompt = None if begun.messages else prompting.prompt(guard.work, begun.recalled)
+    messages = begun.messages
+    if not messages:
+        prompt = prompting.prompt(guard.work, begun.recalled)
+        messages = [ModelRequest(parts=[UserPromptPart(content=prompt)])]
     try:
-        output = await _run(guard, prompt, begun.messages)
+        output = await _run(guard, messages)
     except UnexpectedModelBehavior as error:
         return _gave_up(guard, error)
     except RecursionError:
@@ -131,53 +129,31 @@ async def _think(guard: StepGuard, begun: _Begun) -> Outcome:
     return _finished(guard, output)
 
 
-async def _run(guard: StepGuard, prompt: str | None, messages: Sequence[ModelMessage]) -> Any:
-    agent = _agent(guard.work.output, guard.output_tool)
-    # One call after the other: an answer that edits and then runs the checks means that order.
-    with agent.parallel_tool_call_execution_mode("sequential"):
-        result = await agent.run(
-            prompt,
-            deps=guard.work,
-            message_history=messages,
-            model=Heard(guard.chosen.model, guard.voice, MAX_ANSWER),
-            model_settings=guard.chosen.settings,
-            instructions=prompting.instructions(guard.work, guard.output_tool),
-            toolsets=toolsets(guard.work, guard.known),
-            capabilities=[guard],
-            usage_limits=_NO_LIMITS,
+async def _run(guard: StepGuard, messages: list[ModelMessage]) -> HandedIn:
+    work = guard.work
+    async with contextlib.aclosing(Toolbox(work, guard.known)) as toolbox:
+        conversation = Conversation(
+            guard=guard,
+            toolbox=toolbox,
+            output=output_tool(work.output, guard.output_tool),
+            instructions=prompting.instructions(work, guard.output_tool),
+            usable=partial(_usable, work),
+            messages=messages,
         )
-    return result.output
+        return await conversation.until_handed_in()
 
 
-@cache
-def _agent(output: type[Plan | StepResult | Answer | ProposalDraft], tool: str) -> Agent[Any, Any]:
-    """Return what is the same for every step with this output: its schema takes long to make."""
-    agent: Agent[Any, Any] = Agent(
-        name="step",
-        deps_type=object,
-        output_type=ToolOutput(output, name=tool, description=_HAND_IN, strict=False),
-        retries={"tools": _TOOL_REPAIRS, "output": REPAIRS},
-    )
-    if output in _VALIDATED:
-        agent.output_validator(_usable)
-    return agent
-
-
-_HAND_IN = "Hand in your answer and end your work. Call it once, when nothing else is left to do."
-
-
-_VALIDATED = (Plan, StepResult)
-
-
-async def _usable(ctx: RunContext[Any], output: Plan | StepResult) -> Plan | StepResult:
+async def _usable(work: Work, output: HandedIn) -> None:
+    """Raise ModelRetry with every reason why an answer that fits the schema cannot be carried out."""
+    if not isinstance(output, Plan | StepResult):
+        return
     if isinstance(output, StepResult) and not output.extra_steps:
-        return output
-    found = await in_db(_problems, ctx.deps, output)
+        return
+    found = await in_db(_problems, work, output)
     if found:
         listed = "\n".join(f"- {problem}" for problem in found)
         what = "This plan" if isinstance(output, Plan) else "This result"
         raise ModelRetry(f"{what} cannot be carried out:\n{listed}\nSubmit it corrected.")
-    return output
 
 
 def _problems(work: Work, output: Plan | StepResult) -> list[str]:
@@ -186,7 +162,7 @@ def _problems(work: Work, output: Plan | StepResult) -> list[str]:
     return extending.problems(output, work.step)
 
 
-def _finished(guard: StepGuard, output: Plan | StepResult | Answer | ProposalDraft) -> Outcome:
+def _finished(guard: StepGuard, output: HandedIn) -> Outcome:
     blocked = isinstance(output, StepResult) and output.status == "blocked"
     most = guard.work.step.max_turns
     if blocked and guard.progress.turns >= most:

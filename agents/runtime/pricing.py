@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -23,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pydantic_ai.messages import ModelMessage
-    from pydantic_ai.models import Model, ModelRequestContext
+    from pydantic_ai.models import Model
 
+    from agents.runtime.offering import ModelCall
     from agents.runtime.providers import Chosen
 
 # Cautious: English text has about 4 characters a token, code and JSON about 3.
@@ -34,10 +34,10 @@ _NOTHING = Decimal(0)
 _FREE = Price(input=_NOTHING, output=_NOTHING)
 
 
-def asking(chosen: Chosen, request: ModelRequestContext) -> Asking:
+def asking(chosen: Chosen, call: ModelCall) -> Asking:
     """Return what the call about to be made sends and may cost."""
     return Asking(
-        input_tokens=_estimate(request),
+        input_tokens=_estimate(call),
         output_tokens=chosen.profile.max_output_tokens,
         price=price_of(chosen),
     )
@@ -85,23 +85,15 @@ def _listed(name: str, provider: str, url: str) -> Price | None:
     return Price(input=totals[0], output=totals[1])
 
 
-def _estimate(request: ModelRequestContext) -> int:
+def _estimate(call: ModelCall) -> int:
     """Count on from what the provider counted last; before that, by characters."""
-    messages = request.messages
+    messages = call.messages
     for back, message in enumerate(reversed(messages)):
         if isinstance(message, ModelResponse) and message.usage.input_tokens:
             counted = message.usage.input_tokens + message.usage.output_tokens
             later = messages[len(messages) - back :]
             return counted + _length(later) // _CHARACTERS
-    return (_length(messages) + _overhead(request)) // _CHARACTERS
-
-
-def _overhead(request: ModelRequestContext) -> int:
-    parameters = request.model_request_parameters
-    told = sum(len(part.content) for part in parameters.instruction_parts or [])
-    tools = [*parameters.function_tools, *parameters.output_tools]
-    schemas = (len(json.dumps(tool.parameters_json_schema)) for tool in tools)
-    return told + sum(schemas) + sum(len(tool.description or "") for tool in tools)
+    return (_length(messages) + call.overhead) // _CHARACTERS
 
 
 def _length(messages: Sequence[ModelMessage]) -> int:

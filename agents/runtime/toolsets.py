@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from functools import cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from pydantic_ai.mcp import TOOL_SCHEMA_VALIDATOR, MCPToolset
+from pydantic_ai.mcp import MCPToolset
 from pydantic_ai.tools import ToolDefinition
-from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
 
 from agents import delegating, team
+from agents.runtime.offering import Offered
 from agents.workspace import server
 from agents.workspace.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from pydantic_ai import RunContext
 
     from agents.runtime.contract import Work
     from agents.runtime.ledger import Known
@@ -27,38 +25,39 @@ WORKSPACE, TEAM = "workspace", delegating.SERVER
 _READ_SECONDS = 900.0  # the project's checks have their own, shorter limit
 
 
-def toolsets(work: Work, known: dict[str, Known]) -> list[AbstractToolset[Any]]:
-    """Return what the model may see; the guard and the server refuse the rest once more."""
-    found = [_workspace(work, _of(known, WORKSPACE)), _team(_of(known, TEAM))]
-    return [toolset for toolset in found if toolset is not None]
+class Toolbox:
+    """What an agent may call; the guard and the servers refuse the rest once more."""
+
+    def __init__(self, work: Work, known: dict[str, Known]) -> None:
+        found = [_workspace(work, _of(known, WORKSPACE)), _team(_of(known, TEAM))]
+        self._bundles = [bundle for bundle in found if bundle is not None]
+        self.tools = [tool for bundle in self._bundles for tool in bundle.tools.values()]
+
+    async def call(self, name: str, arguments: dict[str, Any]) -> Any:
+        """Call a tool; raises ToolFailed or ModelRetry with what it says of itself."""
+        bundle = next(bundle for bundle in self._bundles if name in bundle.tools)
+        return await bundle.call(name, arguments)
+
+    async def aclose(self) -> None:
+        """End the sessions that calls have begun."""
+        for bundle in self._bundles:
+            await bundle.aclose()
 
 
-class Bundled(AbstractToolset[Any]):
+class Bundle:
     """Tools of a server of ours: listed without it, and served by it from the first call on.
 
     A server and its session take milliseconds and 100 kB; most turns call no tool.
     """
 
-    def __init__(
-        self, name: str, tools: dict[str, ToolDefinition], build: Callable[[], MCPToolset[Any]]
-    ) -> None:
-        self._name = name
-        self._tools = tools
+    def __init__(self, tools: dict[str, Offered], build: Callable[[], MCPToolset[Any]]) -> None:
+        self.tools = tools
         self._build = build
         self._over = asyncio.Event()
         self._session: asyncio.Task[None] | None = None
         self._joined: asyncio.Future[MCPToolset[Any]] | None = None
 
-    @property
-    def id(self) -> str:
-        """The server's name."""
-        return self._name
-
-    async def __aenter__(self) -> Self:
-        """Connect nothing yet."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    async def aclose(self) -> None:
         """End the session, if a call has begun one."""
         session, self._session, self._joined = self._session, None, None
         if session is not None:
@@ -66,27 +65,13 @@ class Bundled(AbstractToolset[Any]):
             await session
             self._over = asyncio.Event()
 
-    async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
-        """Return the granted tools."""
-        return {
-            name: ToolsetTool(
-                toolset=self,
-                tool_def=definition,
-                max_retries=ctx.max_retries,
-                args_validator=TOOL_SCHEMA_VALIDATOR,
-            )
-            for name, definition in self._tools.items()
-        }
-
-    async def call_tool(
-        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
-    ) -> Any:
+    async def call(self, name: str, arguments: dict[str, Any]) -> Any:
         """Call a tool over the session, which is begun when there is none."""
         if self._joined is None:
             self._joined = asyncio.get_running_loop().create_future()
             self._session = asyncio.create_task(self._serve(self._joined, self._over))
         connected = await asyncio.shield(self._joined)
-        return await connected.call_tool(name, tool_args, ctx, tool)
+        return await connected.direct_call_tool(name, arguments)
 
     async def _serve(self, joined: asyncio.Future[MCPToolset[Any]], over: asyncio.Event) -> None:
         # A session is ended by the task that began it; calls come from others.
@@ -107,7 +92,7 @@ def _of(known: dict[str, Known], name: str) -> frozenset[str]:
     return frozenset(tool for tool, about in known.items() if about.server == name)
 
 
-def _workspace(work: Work, mine: frozenset[str]) -> AbstractToolset[Any] | None:
+def _workspace(work: Work, mine: frozenset[str]) -> Bundle | None:
     workspace = work.workspace
     if workspace is None or work.scope is None or not mine:
         return None
@@ -121,31 +106,33 @@ def _workspace(work: Work, mine: frozenset[str]) -> AbstractToolset[Any] | None:
             read_timeout=_READ_SECONDS,
         )
 
-    return Bundled(WORKSPACE, _granted(WORKSPACE, mine), build)
+    return Bundle(_granted(WORKSPACE, mine), build)
 
 
-def _team(mine: frozenset[str]) -> AbstractToolset[Any] | None:
+def _team(mine: frozenset[str]) -> Bundle | None:
     if not mine:
         return None
 
     def build() -> MCPToolset[Any]:
         return MCPToolset(team.build_server(), id=TEAM, tool_error_behavior="failed")
 
-    return Bundled(TEAM, _granted(TEAM, mine), build)
+    return Bundle(_granted(TEAM, mine), build)
 
 
-def _granted(name: str, mine: frozenset[str]) -> dict[str, ToolDefinition]:
-    return {tool: known for tool, known in _definitions(name).items() if tool in mine}
+def _granted(name: str, mine: frozenset[str]) -> dict[str, Offered]:
+    return {tool: offered for tool, offered in _offered(name).items() if tool in mine}
 
 
 @cache
-def _definitions(name: str) -> dict[str, ToolDefinition]:
+def _offered(name: str) -> dict[str, Offered]:
     source = team if name == TEAM else server
     return {
-        each.name: ToolDefinition(
-            name=each.name,
-            description=each.description,
-            parameters_json_schema=each.input_schema,
+        each.name: Offered.of(
+            ToolDefinition(
+                name=each.name,
+                description=each.description,
+                parameters_json_schema=each.input_schema,
+            )
         )
         for each in source.definitions()
     }

@@ -8,7 +8,7 @@ import pytest
 
 from agents.models import Attempt, Event, ModelProfile, Task
 from agents.models.tasks import Rule
-from agents.runtime import performing
+from agents.runtime import conversing
 from agents.runtime.contract import Finished, Interrupted, NeedsHuman, TryAgain
 from agents.runtime.database import in_db
 from agents.runtime.performing import perform
@@ -111,7 +111,7 @@ async def test_an_invalid_answer_is_repaired_twice_at_most(task, served) -> None
 async def test_an_answer_without_end_or_bottom_needs_a_person(
     task, served, answer, monkeypatch
 ) -> None:
-    monkeypatch.setattr(performing, "MAX_ANSWER", 20_000)
+    monkeypatch.setattr(conversing, "MAX_ANSWER", 20_000)
     server = served(answer)
     outcome = await perform(await in_db(worked, task))
     assert isinstance(outcome, NeedsHuman)
