@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Count
+
 from agents import branches, cautions, omissions, planning, storable
 from agents.events import Kind
 from agents.lifecycle import AttemptState, StepState, TaskState
@@ -16,12 +18,15 @@ from agents.workspace import claims as checking
 from agents.workspace.authorship import Contribution, attribute
 from agents.workspace.checks import CheckReport, run_checks
 from agents.workspace.git import Store
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import uuid
+    from collections.abc import Callable, Collection
 
     from agents.messages import ProposalDraft, StatedClaim
     from agents.workspace.diffs import FileDiff
+    from agents.writing import Writes
 
 _CLAIM_EVIDENCE = 500  # characters
 
@@ -142,14 +147,27 @@ def verify(assembly: Assembly, draft: ProposalDraft) -> list[Verified]:
     return [_verified(assembly, claim, author) for claim, author in stated.values()]
 
 
+def versions_before(tasks: Collection[uuid.UUID]) -> dict[tuple[uuid.UUID, int], int]:
+    """Count the proposals each round of these tasks has had, by task and round."""
+    rows = Proposal.objects.filter(task__in=tasks).order_by().values_list("task", "round")
+    return {(task, number): many for task, number, many in rows.annotate(Count("pk"))}
+
+
 def publish(
-    step: Step, assembly: Assembly, draft: ProposalDraft, verified: list[Verified]
-) -> Proposal:
-    """Write the proposal, finish the step and put the task up for review; caller's transaction."""
+    writes: Writes,
+    step: Step,
+    version: int,
+    *,
+    assembly: Assembly,
+    draft: ProposalDraft,
+    verified: list[Verified],
+) -> None:
+    """Write the proposal, finish the locked step and put the task up for review."""
     task = step.task
-    proposal = _proposal(step, assembly, draft)
-    _write_files(proposal, assembly)
-    Claim.objects.bulk_create(
+    proposal = _proposal(step, version, assembly, draft)
+    writes.add([proposal])
+    _write_files(writes, proposal, assembly)
+    writes.add(
         Claim(
             proposal=proposal,
             position=position,
@@ -162,12 +180,13 @@ def publish(
         for position, one in enumerate(verified)
     )
     said = {"status": "done", "summary": proposal.summary}
-    step.move(StepState.DONE, kind=Kind.STEP_FINISHED, data=said, result=storable.dumped(draft))
+    done = storable.dumped(draft)
+    writes.move_step(step, StepState.DONE, kind=Kind.STEP_FINISHED, data=said, result=done)
     facts = {"proposal": str(proposal.pk), "round": proposal.round, "version": proposal.version}
     facts |= {"kind": proposal.kind, "title": proposal.title, "added": proposal.added}
     facts |= {"removed": proposal.removed, "files": len(assembly.diffs) if assembly.changes else 0}
-    task.move(TaskState.REVIEW, kind=Kind.PROPOSAL_READY, data=facts)
-    return proposal
+    writes.move_task(task, TaskState.REVIEW, kind=Kind.PROPOSAL_READY, data=facts)
+    failpoint("proposal.published")
 
 
 def _planned(material: Material) -> list[str]:
@@ -282,12 +301,11 @@ def _verified(assembly: Assembly, claim: StatedClaim, author: Step | None) -> Ve
     return Verified(claim=claim, step=author, verdict=verdict, evidence=evidence)
 
 
-def _proposal(step: Step, assembly: Assembly, draft: ProposalDraft) -> Proposal:
+def _proposal(step: Step, version: int, assembly: Assembly, draft: ProposalDraft) -> Proposal:
     task, change = step.task, assembly.changes
-    version = task.proposals.filter(round=task.round).count() + 1
     reports = [draft.report, *(planning.report_of(each) for each in assembly.material.latest)]
     reports.append(draft.summary)
-    return Proposal.objects.create(
+    return Proposal(
         task=task,
         round=task.round,
         version=version,
@@ -306,7 +324,7 @@ def _proposal(step: Step, assembly: Assembly, draft: ProposalDraft) -> Proposal:
     )
 
 
-def _write_files(proposal: Proposal, assembly: Assembly) -> None:
+def _write_files(writes: Writes, proposal: Proposal, assembly: Assembly) -> None:
     if not assembly.changes:
         return
     rows, hunks = [], []
@@ -317,8 +335,8 @@ def _write_files(proposal: Proposal, assembly: Assembly) -> None:
             _hunk(row, at, hunk, author)
             for at, (hunk, author) in enumerate(zip(diff.hunks, authors, strict=True))
         ]
-    FileChange.objects.bulk_create(rows)
-    Hunk.objects.bulk_create(hunks)
+    writes.add(rows)
+    writes.add(hunks)
 
 
 def _file(proposal: Proposal, position: int, diff: FileDiff) -> FileChange:

@@ -5,41 +5,46 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import Q
 from django.db.models.functions import Now
 
-from agents import dispatch
 from agents.lifecycle import DelegationState, StepState
 from agents.models import Delegation, Step, StepDependency
+from agents.writing import Writes
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from agents.models import Task
 
 
 def lock(step_id: uuid.UUID) -> tuple[Step, list[Step]]:
-    """Lock a step and those that need it, in one order for everybody, until the transaction ends.
+    """Lock a step and those that need it, as `lock_all` does."""
+    return lock_all([step_id])[step_id]
 
-    Locks steps before tasks: take this lock before the first event.
+
+def lock_all(step_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[Step, list[Step]]]:
+    """Lock steps and those that wait for them, in one order for everybody, until the transaction ends.
+
+    A row is one object, whoever waits for it. Locks steps before tasks: take this lock before the
+    first event.
     """
-    dependents = StepDependency.objects.filter(needs=step_id).values_list("step_id", flat=True)
-    steps = Step.objects.filter(Q(pk=step_id) | Q(pk__in=dependents)).order_by("pk")
-    locked = {step.pk: step for step in steps.select_for_update(no_key=True)}
-    mine = locked.pop(step_id)
-    return mine, [step for step in locked.values() if step.state == StepState.WAITING]
+    edges = list(StepDependency.objects.filter(needs__in=step_ids).values_list("needs", "step"))
+    wanted = {*step_ids, *(dependent for _, dependent in edges)}
+    steps = Step.objects.filter(pk__in=wanted).order_by("pk").select_for_update(no_key=True)
+    locked = {step.pk: step for step in steps}
+    found: dict[uuid.UUID, tuple[Step, list[Step]]] = {pk: (locked[pk], []) for pk in step_ids}
+    for needs, dependent in sorted(edges):
+        if locked[dependent].state == StepState.WAITING:
+            found[needs][1].append(locked[dependent])
+    return found
 
 
 def count_down(dependents: Iterable[Step]) -> None:
     """Tell locked waiting steps that one dependency is done; the last one makes a step ready."""
-    for step in dependents:
-        if step.waits > 1:
-            step.waits -= 1
-            Step.objects.filter(pk=step.pk).update(waits=step.waits)
-        else:
-            step.move(StepState.READY, waits=0, available_at=Now())
-            transaction.on_commit(dispatch.ring, robust=True)
+    writes = Writes()
+    writes.count_down(dependents)
+    writes.write()
 
 
 def count_up(step: Step, needs: Iterable[Step]) -> None:

@@ -1,210 +1,175 @@
-"""Persists how an attempt ended: one transaction, fenced by the attempt number."""
+"""Persists how attempts ended, fenced by the attempt number: in one transaction those that end as
+planned, the rest each in one of its own.
+"""
 
 from __future__ import annotations
 
 import logging
-import random
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
-from django.db.models.functions import Now
+from django.db import InterfaceError, OperationalError, transaction
 
-from agents import (
-    attempts,
-    delegating,
-    dispatch,
-    escalations,
-    extending,
-    fan_in,
-    holds,
-    planning,
-    storable,
-)
+from agents import assembling, dispatch, ending, fan_in, planning, storable
 from agents.events import Kind
-from agents.lifecycle import AttemptState, StepState
-from agents.messages import Answer, Plan, StepResult
-from agents.models import Step, Task
+from agents.lifecycle import StepState
+from agents.messages import Plan, StepResult
+from agents.models import Task
 from agents.models.tasks import Rule
-from agents.runtime.contract import Asked, Finished, Interrupted, NeedsHuman, TryAgain
+from agents.runtime.contract import Finished, Interrupted, NeedsHuman
+from agents.writing import Writes
 from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import uuid
+    from collections.abc import Callable, Sequence
 
-    from agents.messages import ProposalDraft
-    from agents.models import Attempt
+    from agents.models import Attempt, Step
     from agents.runtime.contract import Outcome
+
+    Publish = Callable[[Writes, Step, int], object]
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_BACKOFF = 60.0  # seconds
+_Held = dict["uuid.UUID", tuple["Step", list["Step"]]]  # by step: it, and what waits for it
 
 
-def settle(
-    attempt: Attempt,
-    outcome: Outcome,
-    *,
-    result_commit: str = "",
-    publish: Callable[[Step], None] | None = None,
-) -> bool:
-    """Write the outcome of an attempt; False when the attempt is stale and wrote nothing.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Settlement:
+    """How one attempt ended, with what was made of it outside the transaction."""
 
-    Locks the step and its dependents, then the task. `publish` writes a proposal's rows.
-    """
-    with transaction.atomic():
-        step, dependents = _locked(attempt)
-        if step.state != StepState.LEASED or step.attempt != attempt.number:
-            logger.info("attempt %s of step %s is stale", attempt.number, step.pk)
-            return False
-        failpoint("settle.locked")
-        match outcome:
+    attempt: Attempt
+    outcome: Outcome
+    result_commit: str = ""
+    publish: Publish | None = None  # writes the rows of a proposal of this version
+
+    @property
+    def planned(self) -> bool:
+        """Tell whether it ended as nearly all do: such attempts are written together."""
+        match self.outcome:
             case Finished(output=StepResult() as result):
-                _work(step, result, result_commit, dependents)
-            case Finished():
-                _finish(step, outcome.output, dependents, publish)
-            case Asked():
-                _delegate(step, outcome)
-            case NeedsHuman():
-                _ask(step, outcome)
-            case TryAgain():
-                _again(step, outcome)
-            case Interrupted():
-                _give_back(step)
+                return result.status == "done" and not result.extra_steps
+            case Finished(output=Plan()):
+                return True
+        return self.publish is not None
+
+
+def settle(attempt: Attempt, outcome: Outcome, **made: Any) -> bool:
+    """Write the outcome of one attempt; False when the attempt is stale and wrote nothing."""
+    (settled,) = settle_all([Settlement(attempt=attempt, outcome=outcome, **made)])
+    if isinstance(settled, Exception):
+        raise settled
+    return settled
+
+
+def settle_all(ended: Sequence[Settlement]) -> list[bool | Exception]:
+    """Write how attempts ended, giving for each what `settle` returns or raises.
+
+    Locks steps and their dependents, then tasks. An error of one that ended as planned spoils all
+    of those: it is raised, and nothing is written. Written already, an attempt is stale.
+    """
+    planned = [each for each in ended if each.planned]
+    done: dict[int, bool | Exception] = dict(_together(planned)) if planned else {}
+    for each in ended:
+        if id(each) not in done:
+            done[id(each)] = _alone(each)
+    return [done[id(each)] for each in ended]
+
+
+def _together(ended: Sequence[Settlement]) -> dict[int, bool]:
+    """Write what ended as planned; what turned out otherwise under the locks is left out."""
+    done: dict[int, bool] = {}
+    with transaction.atomic():
+        held = _locked(ended)
+        failpoint("settle.locked")
+        writes, staff = Writes(), planning.Staff()
+        versions = assembling.versions_before([held[e.attempt.step_id][0].task_id for e in ended])
+        for each in ended:
+            step, dependents = held[each.attempt.step_id]
+            if _is_stale(each, step):
+                done[id(each)] = False
+            elif each.publish is not None:
+                before = versions.get((step.task_id, step.task.round), 0)
+                _propose(writes, each.publish, step, before + 1)
+                done[id(each)] = True
+            elif _goes_on(writes, each, step, dependents, staff):
+                done[id(each)] = True
+        writes.write()
         failpoint("settle.written")
+    return done
+
+
+def _alone(each: Settlement) -> bool | Exception:
+    try:
+        with transaction.atomic():
+            step, dependents = _locked([each])[each.attempt.step_id]
+            if _is_stale(each, step):
+                return False
+            match each.outcome:
+                case Finished(output=Plan() as plan):
+                    _refuse(step, plan)
+                case _:
+                    ending.write(step, each.outcome, each.result_commit, dependents)
+    except (OperationalError, InterfaceError):
+        raise  # it would be the same for each
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is this one's
+        return error
     return True
 
 
-def backoff(tries: int) -> float:
-    """Return the seconds before the next try: doubling, with jitter, at most a minute."""
-    longest = min(_LONGEST_BACKOFF, 2.0**tries)
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311  # spreads load, guards nothing
+def _locked(ended: Sequence[Settlement]) -> _Held:
+    held = fan_in.lock_all([each.attempt.step_id for each in ended])
+    tasks = Task.objects.filter(pk__in={step.task_id for step, _ in held.values()})
+    locked = {task.pk: task for task in tasks.order_by("pk").select_for_update(no_key=True)}
+    for step, dependents in held.values():
+        for each in (step, *dependents):
+            each.task = locked[each.task_id]  # one object: a move of one is seen by the next
+    return held
 
 
-def lose(step: Step) -> None:
-    """Take a step from an attempt whose lease ran out; after too many a person is asked.
-
-    The caller has locked the step.
-    """
-    attempts.close(step, AttemptState.LOST, error="The worker died or lost its lease.")
-    if attempts.in_a_row(step, AttemptState.LOST) < escalations.TRIES:
-        step.move(StepState.READY, available_at=Now(), data={"why": "lease lost"})
-        transaction.on_commit(dispatch.ring, robust=True)
-        return
-    escalations.raise_for(
-        step,
-        rule=Rule.FAULT,
-        detail=f"{escalations.TRIES} workers in a row died or lost their lease at this step. "
-        "What was finished before is kept.",
-        evidence={"attempts": escalations.TRIES},
-    )
+def _is_stale(each: Settlement, step: Step) -> bool:
+    stale = step.state != StepState.LEASED or step.attempt != each.attempt.number
+    if stale:
+        logger.info("attempt %s of step %s is stale", each.attempt.number, step.pk)
+    return stale
 
 
-def _locked(attempt: Attempt) -> tuple[Step, list[Step]]:
-    step, dependents = fan_in.lock(attempt.step_id)
-    task = Task.objects.select_for_update(no_key=True).get(pk=step.task_id)
-    for each in (step, *dependents):
-        each.task = task  # one object: a move made for one step is seen by the next
-    return step, dependents
+def _goes_on(
+    writes: Writes, each: Settlement, step: Step, dependents: list[Step], staff: planning.Staff
+) -> bool:
+    """Write a plan or a result of work; False for a plan that cannot be carried out any more."""
+    match each.outcome:
+        case Finished(output=Plan() as plan):
+            if planning.problems(plan, step.task, staff):
+                return False
+            planning.apply_plan(writes, step, plan, staff)
+        case Finished(output=StepResult() as result):
+            said = {"status": result.status, "summary": storable.text(result.summary)}
+            writes.move_step(
+                step,
+                StepState.DONE,
+                kind=Kind.STEP_FINISHED,
+                data=said,
+                result=storable.dumped(result),
+                result_commit=each.result_commit,
+            )
+            writes.count_down(dependents)
+    writes.finish_attempt(step)
+    return True
 
 
-def _finish(
-    step: Step,
-    output: Plan | StepResult | Answer | ProposalDraft,
-    dependents: list[Step],
-    publish: Callable[[Step], None] | None,
-) -> None:
-    match output:
-        case Plan():
-            _plan(step, output)
-        case Answer():
-            attempts.close(step, AttemptState.FINISHED)
-            delegating.answer(step, output, dependents)
-        case _:
-            _assemble(step, publish)
-
-
-def _plan(step: Step, plan: Plan) -> None:
-    if wrong := planning.problems(plan, step.task):
-        evidence: dict[str, Any] = {"plan": storable.dumped(plan), "problems": wrong}
-        detail = f"The plan cannot be carried out: {wrong[0]}"
-        _ask(step, NeedsHuman(rule=Rule.INVALID_PLAN, detail=detail, evidence=evidence))
-        return
-    planning.apply_plan(step, plan)
-    attempts.close(step, AttemptState.FINISHED)
-
-
-def _work(step: Step, result: StepResult, commit: str, dependents: list[Step]) -> None:
-    if extending.problems(result, step):
-        # Others were faster since it was validated: the next attempt validates it anew and tells
-        # the model, as if it had been so from the first.
-        _give_back(step)
-        return
-    said = {"status": result.status, "summary": storable.text(result.summary)}
-    facts = {"result": storable.dumped(result), "result_commit": commit}
-    attempts.close(step, AttemptState.FINISHED)
-    if result.status == "done":
-        step.move(StepState.DONE, kind=Kind.STEP_FINISHED, data=said, **facts)
-        extending.add(step, result, dependents)
-        fan_in.count_down(dependents)
-        return
-    step.move(
-        StepState.BLOCKED, kind=Kind.STEP_FINISHED, data=said, reason=said["summary"], **facts
-    )
-    escalations.raise_for(
-        step,
-        rule=Rule.BLOCKED,
-        detail=said["summary"],
-        evidence={"result": facts["result"], "rehearsal": step.task.rehearsal},
-    )
-
-
-def _assemble(step: Step, publish: Callable[[Step], None] | None) -> None:
-    if publish is None:
-        raise TypeError("a proposal draft is settled with what publishes it")
-    publish(step)
-    attempts.close(step, AttemptState.FINISHED)
-    failpoint("proposal.published")
+def _propose(writes: Writes, publish: Publish, step: Step, version: int) -> None:
+    publish(writes, step, version)
+    writes.finish_attempt(step)
     transaction.on_commit(dispatch.ring_effects, robust=True)  # it is sealed there
 
 
-def _delegate(step: Step, asked: Asked) -> None:
-    match delegating.ask(step, asked):
-        case NeedsHuman() as trip:
-            _ask(step, trip)
-        case Interrupted():
-            _give_back(step)
-
-
-def _ask(step: Step, outcome: NeedsHuman) -> None:
-    escalations.raise_for(
-        step,
-        rule=outcome.rule,
-        detail=outcome.detail,
-        evidence=outcome.evidence,
-        options=outcome.options,
-    )
-
-
-def _again(step: Step, outcome: TryAgain) -> None:
-    tries = attempts.in_a_row(step, AttemptState.RELEASED) + 1
-    reason = storable.text(outcome.reason)
-    if outcome.counts and tries >= escalations.TRIES:
-        detail = f"Tried {tries} times, the last time: {reason}. What was finished is kept."
-        _ask(step, NeedsHuman(rule=outcome.rule, detail=detail, evidence={"tries": tries}))
+def _refuse(step: Step, plan: Plan) -> None:
+    """Ask a person about a plan that cannot be carried out; if it can be again, let it be tried."""
+    wrong = planning.problems(plan, step.task)
+    if not wrong:
+        ending.write(step, Interrupted(), "", [])
         return
-    seconds = outcome.after_seconds or backoff(tries)
-    attempts.close(step, AttemptState.RELEASED, error=reason or "Try again.")
-    step.move(
-        StepState.READY,
-        data={"why": reason, "after_seconds": round(seconds, 1)},
-        reason=reason,
-        available_at=Now() + timedelta(seconds=seconds),
-    )
-
-
-def _give_back(step: Step) -> None:
-    attempts.close(step, AttemptState.RELEASED)
-    why = "held" if holds.holds_step(step) else "given back"
-    step.move(StepState.READY, available_at=Now(), data={"why": why})
-    transaction.on_commit(dispatch.ring, robust=True)
+    evidence: dict[str, Any] = {"plan": storable.dumped(plan), "problems": wrong}
+    detail = f"The plan cannot be carried out: {wrong[0]}"
+    ending.ask(step, NeedsHuman(rule=Rule.INVALID_PLAN, detail=detail, evidence=evidence))

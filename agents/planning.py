@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from agents.messages import Plan, PlanStep
     from agents.models import Task
+    from agents.writing import Writes
 
 ROUTE = "route"
 ASSEMBLE = "assemble"
@@ -29,14 +31,33 @@ ASKED = "asked-"  # and a number: an answer to another agent
 _OURS = (ASSEMBLE, "reconcile", ASKED)  # keys of steps that no plan makes
 
 
+class Staff:
+    """The agents that may be given steps now; read when first asked for, and then once."""
+
+    @cached_property
+    def specialists(self) -> list[AgentVersion]:
+        """The published version of each enabled specialist, with its agent, by slug."""
+        return list(AgentVersion.objects.in_use(AgentRole.SPECIALIST))
+
+    @cached_property
+    def aggregator(self) -> AgentVersion:
+        """Who makes proposals; raises CountersignError when no such agent is enabled."""
+        version = AgentVersion.objects.in_use(AgentRole.AGGREGATOR).first()
+        if version is None:
+            raise CountersignError(
+                "No aggregator agent is enabled, so no proposal can be made. "
+                "Ask an admin to enable one."
+            )
+        return version
+
+    def of(self, task: Task) -> dict[str, AgentVersion]:
+        """Return the specialists this task may use, by slug."""
+        return {each.agent.slug: each for each in self.specialists if may_use(task, each)}
+
+
 def specialists(task: Task) -> dict[str, AgentVersion]:
     """Return the published versions of the agents this task may use, by slug."""
-    return {each.agent.slug: each for each in versions_in_use() if may_use(task, each)}
-
-
-def versions_in_use() -> list[AgentVersion]:
-    """Return the published version of each enabled specialist, with its agent, by slug."""
-    return list(AgentVersion.objects.in_use(AgentRole.SPECIALIST))
+    return Staff().of(task)
 
 
 def may_use(task: Task, version: AgentVersion) -> bool:
@@ -44,55 +65,52 @@ def may_use(task: Task, version: AgentVersion) -> bool:
     return not task.requested_agents or version.agent.slug in task.requested_agents
 
 
-def problems(plan: Plan, task: Task) -> list[str]:
+def problems(plan: Plan, task: Task, staff: Staff | None = None) -> list[str]:
     """Return what is wrong with a plan, as sentences its author can act on; reads rows."""
-    return [*_of_size(plan, task), *step_problems(plan.steps, task)]
+    return [*_of_size(plan, task), *step_problems(plan.steps, task, staff)]
 
 
-def step_problems(steps: Iterable[PlanStep], task: Task) -> list[str]:
+def step_problems(steps: Iterable[PlanStep], task: Task, staff: Staff | None = None) -> list[str]:
     """Return what is wrong with steps an agent asks for, as sentences it can act on; reads rows."""
-    known = specialists(task)
+    known = (staff or Staff()).of(task)
     names = ", ".join(sorted(known)) or "none"
     return [problem for each in steps for problem in _of_step(each, known, names)]
 
 
-def apply_plan(step: Step, plan: Plan) -> None:
-    """Turn a checked plan into steps and finish the route step; in the caller's transaction.
+def apply_plan(writes: Writes, step: Step, plan: Plan, staff: Staff) -> None:
+    """Turn a checked plan into steps and finish the locked route step.
 
     Raises TransitionRefused when the route step is no longer held.
     """
-    task = step.task
-    versions = specialists(task)
-    with transaction.atomic():
-        step.move(
-            StepState.DONE,
-            kind=Kind.STEP_FINISHED,
-            data={"status": "done", "summary": f"Planned {len(plan.steps)} steps."},
-            result=storable.dumped(plan),
-        )
-        made = {each.id: step_of(task, each, versions[each.agent]) for each in plan.steps}
-        last = assemble_step(task, waits=len(made))
-        Step.objects.bulk_create([*made.values(), last])
-        edges = [
-            (made[each.id], made[need]) for each in plan.steps for need in set(each.depends_on)
-        ]
-        edges += [(last, one) for one in made.values()]
-        StepDependency.objects.bulk_create(StepDependency(step=a, needs=b) for a, b in edges)
-        facts = {"title": storable.text(plan.title), "outcome": plan.outcome}
-        steps = [listed(each) for each in plan.steps]
-        task.move(
-            TaskState.WORKING,
-            kind=Kind.TASK_PLANNED,
-            data={**facts, "steps": steps},
-            title=facts["title"],
-        )
-        failpoint("plan.applied")
-        transaction.on_commit(dispatch.ring, robust=True)
+    task, versions = step.task, staff.of(step.task)
+    writes.move_step(
+        step,
+        StepState.DONE,
+        kind=Kind.STEP_FINISHED,
+        data={"status": "done", "summary": f"Planned {len(plan.steps)} steps."},
+        result=storable.dumped(plan),
+    )
+    made = {each.id: step_of(task, each, versions[each.agent]) for each in plan.steps}
+    last = assemble_step(task, waits=len(made), version=staff.aggregator)
+    writes.add([*made.values(), last])
+    edges = [(made[each.id], made[need]) for each in plan.steps for need in set(each.depends_on)]
+    edges += [(last, one) for one in made.values()]
+    writes.add(StepDependency(step=a, needs=b) for a, b in edges)
+    facts = {"title": storable.text(plan.title), "outcome": plan.outcome}
+    task.title = facts["title"]
+    listing = [listed(each) for each in plan.steps]
+    writes.move_task(
+        task, TaskState.WORKING, kind=Kind.TASK_PLANNED, data={**facts, "steps": listing}
+    )
+    failpoint("plan.applied")
+    transaction.on_commit(dispatch.ring, robust=True)
 
 
-def assemble_step(task: Task, *, waits: int, key: str = ASSEMBLE) -> Step:
+def assemble_step(
+    task: Task, *, waits: int, key: str = ASSEMBLE, version: AgentVersion | None = None
+) -> Step:
     """Return the unsaved step that makes one proposal of a round."""
-    version = _aggregator()
+    version = version or Staff().aggregator
     return Step(
         task=task,
         project_id=task.project_id,
@@ -171,15 +189,6 @@ def _planned_in(task: Task) -> int:
     """Return the round of the newest plan."""
     newest = task.steps.filter(kind=StepKind.ROUTE).order_by("-round").first()
     return newest.round if newest else 1
-
-
-def _aggregator() -> AgentVersion:
-    version = AgentVersion.objects.in_use(AgentRole.AGGREGATOR).first()
-    if version is None:
-        raise CountersignError(
-            "No aggregator agent is enabled, so no proposal can be made. Ask an admin to enable one."
-        )
-    return version
 
 
 def _of_size(plan: Plan, task: Task) -> Iterator[str]:

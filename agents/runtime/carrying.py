@@ -16,6 +16,7 @@ from django.db import InterfaceError, OperationalError
 from agents import assembling, finishing
 from agents.messages import ProposalDraft, StepResult
 from agents.models.tasks import Rule
+from agents.runtime.batching import Together
 from agents.runtime.contract import Finished, Interrupted, NeedsHuman, TryAgain
 from agents.runtime.database import in_db
 from agents.runtime.files import in_files
@@ -28,7 +29,6 @@ from projects.failpoints import failpoint
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from agents.models import Step
     from agents.runtime.claims import Claimed
     from agents.runtime.contract import Outcome, Work
     from agents.runtime.preparing import Prepared
@@ -45,7 +45,7 @@ class _Ending:
 
     outcome: Outcome
     result_commit: str = ""
-    publish: Callable[[Step], Any] | None = None
+    publish: finishing.Publish | None = None
 
 
 async def carry(
@@ -155,14 +155,18 @@ async def _settle(claimed: Claimed, ending: _Ending) -> None:
 
 async def _write(claimed: Claimed, ending: _Ending) -> None:
     try:
-        await in_db(
-            finishing.settle,
-            claimed.attempt,
-            ending.outcome,
-            result_commit=ending.result_commit,
-            publish=ending.publish,
+        await _settled(
+            finishing.Settlement(
+                attempt=claimed.attempt,
+                outcome=ending.outcome,
+                result_commit=ending.result_commit,
+                publish=ending.publish,
+            )
         )
     except CountersignError as error:
         # What came out cannot be written as it is (no aggregator, say); a person can mend that.
         fault = NeedsHuman(rule=Rule.FAULT, detail=str(error))
         await in_db(finishing.settle, claimed.attempt, fault)
+
+
+_settled = Together(finishing.settle_all)

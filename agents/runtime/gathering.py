@@ -41,7 +41,7 @@ class Roster:
     @classmethod
     def read(cls) -> Roster:
         """Read it; two statements."""
-        return cls(known=planning.versions_in_use(), grants=grants.granted())
+        return cls(known=planning.Staff().specialists, grants=grants.granted())
 
     def specialists(self, task: Task) -> list[AgentVersion]:
         """Return those a task may use, by slug."""

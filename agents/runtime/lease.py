@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import connection, transaction
 
-from agents import dispatch, escalations, finishing
+from agents import dispatch, ending, escalations
 from agents.breakers import reserving
 from agents.events import Kind
 from agents.holds import STEP_IS_HELD
@@ -90,7 +90,7 @@ def sweep(*, limit: int = 500) -> int:
         _give_up([step for step in steps if step.pk in again])
         for step in steps:
             if step.pk not in again:
-                finishing.lose(step)
+                ending.lose(step)
         failpoint("lease.swept")
     return len(ids)
 

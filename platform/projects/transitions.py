@@ -43,11 +43,20 @@ def move(
     database has left the loaded state or no longer matches `guard` (somebody was faster).
     """
     old = row.state  # type: ignore[attr-defined]
-    name = f"{row._meta.verbose_name} {row.pk}"
-    if to not in moves[old]:
-        raise TransitionRefused(f"{name} is {old}; it cannot become {to}.")
+    check(row, to, moves)
     found = type(row)._base_manager.filter(pk=row.pk, state=old, **(guard or {}))
     if not found.update(state=to, **facts):
-        raise TransitionRefused(f"{name} is no longer {old}, so it did not become {to}.")
+        raise TransitionRefused(f"{_name(row)} is no longer {old}, so it did not become {to}.")
     for field, value in {"state": to, **facts}.items():
         setattr(row, field, value)
+
+
+def check(row: models.Model, to: str, moves: Mapping[str, frozenset[str]]) -> None:
+    """Raise TransitionRefused when there is no arrow from the loaded state of `row` to `to`."""
+    old = row.state  # type: ignore[attr-defined]
+    if to not in moves[old]:
+        raise TransitionRefused(f"{_name(row)} is {old}; it cannot become {to}.")
+
+
+def _name(row: models.Model) -> str:
+    return f"{row._meta.verbose_name} {row.pk}"

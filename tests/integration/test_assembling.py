@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,7 +139,7 @@ def test_proposal_names_its_commits_and_its_versions(task, store):
     assert settle(
         one.attempt,
         Finished(DRAFT),
-        publish=lambda step: assembling.publish(step, made, DRAFT, verified),
+        publish=partial(assembling.publish, assembly=made, draft=DRAFT, verified=verified),
     )
     proposal = Proposal.objects.get()
     assert (proposal.base_commit, proposal.kind) == (store.main_now(), "change")
@@ -147,7 +148,7 @@ def test_proposal_names_its_commits_and_its_versions(task, store):
     assert Claim.objects.get().verdict == "proven"
     assert (state_of(task), proposal.model) == ("review", "rehearsal")
     # A second delivery of the same end writes nothing.
-    assert not settle(one.attempt, Finished(DRAFT), publish=lambda _: pytest.fail("twice"))
+    assert not settle(one.attempt, Finished(DRAFT), publish=lambda *_: pytest.fail("twice"))
 
 
 def test_main_that_moved_is_merged_in(task, store):

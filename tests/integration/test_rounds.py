@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from agents import rounds
+from agents.events import Kind
 from agents.finishing import settle
 from agents.intake import submit
 from agents.lifecycle import StepState, TaskState
@@ -16,35 +19,30 @@ from projects.exceptions import InvalidInput, TransitionRefused
 from tests import runtime_fixtures
 from tests.runtime_fixtures import plan_step, planned, result, state_of
 
+if TYPE_CHECKING:
+    from agents.writing import Writes
+
 agents = runtime_fixtures.agents
 DRAFT = Finished(ProposalDraft(title="Land it", summary="It."))
 
 
-def publish(step: Step) -> None:
+def publish(writes: Writes, step: Step, version: int) -> None:
     """Put up a proposal as the assembly would, without a repository."""
     task = step.task
-    version = task.proposals.filter(round=task.round).count() + 1
-    Proposal.objects.create(
-        task=task,
-        round=task.round,
-        version=version,
-        kind="report",
-        title="x",
-        summary="x",
-        model="x",
-    )
-    step.move(StepState.DONE)
-    task.move(TaskState.REVIEW)
+    facts = {"kind": "report", "title": "x", "summary": "x", "model": "x"}
+    writes.add([Proposal(task=task, round=task.round, version=version, **facts)])
+    writes.move_step(step, StepState.DONE)
+    writes.move_task(task, TaskState.REVIEW, kind=Kind.TASK_STATE, data={})
 
 
 def finish_all(*, by: str = "worker-a") -> None:
     """Carry every step that becomes ready to a result."""
     while ready := claim(by, limit=9):
         for one in ready:
-            kind = one.step.kind
-            settle(
-                one.attempt, DRAFT if kind == "assemble" else Finished(result()), publish=publish
-            )
+            if one.step.kind == "assemble":
+                settle(one.attempt, DRAFT, publish=publish)
+            else:
+                settle(one.attempt, Finished(result()))
 
 
 @pytest.fixture

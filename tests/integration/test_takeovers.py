@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,7 +86,7 @@ def propose() -> Proposal:
     assembly = assembling.prepare(assembling.gather(one.step))
     assert not isinstance(assembly, NeedsHuman)
     verified = assembling.verify(assembly, DRAFT)
-    write = lambda step: assembling.publish(step, assembly, DRAFT, verified)  # noqa: E731
+    write = partial(assembling.publish, assembly=assembly, draft=DRAFT, verified=verified)
     assert settle(one.attempt, Finished(DRAFT), publish=write)
     return Proposal.objects.latest("created_at")
 

@@ -1,0 +1,185 @@
+"""Collects what outcomes change and writes it together, one statement for each kind of row.
+
+Fifty steps that end in the same moment cost what one costs. The rows are locked by the caller; every
+UPDATE names the attempt and the state it was read in all the same.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection, transaction
+
+from agents import dispatch
+from agents.events import Kind
+from agents.lifecycle import STEP_MOVES, STEP_SETTLED, TASK_MOVES, AttemptState, StepState
+from agents.models import Event
+from agents.recording import record_all
+from projects import transitions
+from projects.exceptions import TransitionRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from django.db import models
+
+    from agents.models import Step, Task
+
+_CLOSE = """
+UPDATE agents_attempt attempt SET state = %s, finished_at = statement_timestamp(), error = ''
+FROM unnest(%s::uuid[], %s::int[]) AS given(step_id, number)
+WHERE attempt.step_id = given.step_id AND attempt.number = given.number
+    AND attempt.state = 'running'
+"""
+_MOVE_STEPS = """
+UPDATE agents_step step
+SET state = given.state, waits = given.waits, lease_owner = '', lease_until = NULL,
+    result = coalesce(given.result, step.result), result_commit = given.result_commit,
+    available_at = CASE WHEN given.state = 'ready' THEN statement_timestamp()
+        ELSE step.available_at END,
+    finished_at = CASE WHEN given.over THEN statement_timestamp() ELSE step.finished_at END
+FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::int[], %s::jsonb[], %s::text[],
+            %s::bool[])
+    AS given(id, attempt, came_from, state, waits, result, result_commit, over)
+WHERE step.id = given.id AND step.attempt = given.attempt AND step.state = given.came_from
+"""
+_WAITS = """
+UPDATE agents_step step SET waits = given.waits
+FROM unnest(%s::uuid[], %s::int[]) AS given(id, waits) WHERE step.id = given.id
+"""
+_MOVE_TASKS = """
+UPDATE agents_task task SET state = given.state, title = given.title
+FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[]) AS given(id, came_from, state, title)
+WHERE task.id = given.id AND task.state = given.came_from
+"""
+
+
+class Writes:
+    """Changes that are not written yet; the objects say already how it will be."""
+
+    def __init__(self) -> None:
+        self._closed: list[Step] = []
+        self._steps: list[tuple[Step, str]] = []  # and the state each came from
+        self._tasks: list[tuple[Task, str]] = []
+        self._counted: dict[Any, Step] = {}
+        self._rows: list[models.Model] = []
+        self._events: list[Event] = []
+
+    def finish_attempt(self, step: Step) -> None:
+        """End the running attempt of the step's number as finished."""
+        self._closed.append(step)
+
+    def move_step(
+        self,
+        step: Step,
+        to: str,
+        *,
+        kind: str = Kind.STEP_STATE,
+        data: dict[str, Any] | None = None,
+        result: Any = None,
+        result_commit: str | None = None,
+    ) -> None:
+        """Change a locked step's state, with the event; raises TransitionRefused."""
+        came_from = step.state
+        transitions.check(step, to, STEP_MOVES)
+        step.state, step.lease_owner, step.lease_until = to, "", None
+        if result is not None:
+            step.result = result
+        if result_commit is not None:
+            step.result_commit = result_commit
+        self._steps.append((step, came_from))
+        said = {"from": came_from, "state": to, "attempt": step.attempt, **(data or {})}
+        self.record(step.task, kind, said, step=step)
+
+    def move_task(self, task: Task, to: str, *, kind: str, data: dict[str, Any]) -> None:
+        """Change a locked task's state to one that is not its last, with the event and its title."""
+        came_from = task.state
+        transitions.check(task, to, TASK_MOVES)
+        task.state = to
+        self._tasks.append((task, came_from))
+        self.record(task, kind, {"from": came_from, "state": to, **data})
+
+    def record(
+        self, task: Task, kind: str, data: dict[str, Any], *, step: Step | None = None
+    ) -> None:
+        """Append an event of a locked task."""
+        self._events.append(Event(task=task, kind=kind, step=step, data=data))
+
+    def count_down(self, dependents: Iterable[Step]) -> None:
+        """Tell locked waiting steps that one dependency is done; the last one makes a step ready."""
+        for step in dependents:
+            step.waits = max(0, step.waits - 1)
+            self._counted[step.pk] = step
+
+    def add(self, rows: Iterable[models.Model]) -> None:
+        """Insert rows, those of one model in this order and the models in the order they came."""
+        self._rows += rows
+
+    def write(self) -> None:
+        """Write everything, once, in the caller's transaction.
+
+        Raises TransitionRefused when a row is no longer as it was read: nothing of it may be kept.
+        """
+        self._close()
+        self._make_ready()
+        self._move_steps()
+        self._insert()
+        self._move_tasks()
+        record_all(self._events)
+
+    def _close(self) -> None:
+        if self._closed:
+            ids, numbers = _columns((step.pk, step.attempt) for step in self._closed)
+            _execute(_CLOSE, [AttemptState.FINISHED, ids, numbers])
+
+    def _make_ready(self) -> None:
+        waiting = [step for step in self._counted.values() if step.waits]
+        if waiting:
+            _execute(_WAITS, _columns((step.pk, step.waits) for step in waiting))
+        for step in self._counted.values():
+            if not step.waits:
+                self.move_step(step, StepState.READY)
+                transaction.on_commit(dispatch.ring, robust=True)
+
+    def _move_steps(self) -> None:
+        if not self._steps:
+            return
+        columns = _columns(
+            (
+                step.pk,
+                step.attempt,
+                came_from,
+                step.state,
+                step.waits,
+                None if step.result is None else json.dumps(step.result),
+                step.result_commit,
+                step.state in STEP_SETTLED,
+            )
+            for step, came_from in self._steps
+        )
+        _all_of("step", _execute(_MOVE_STEPS, columns), len(self._steps))
+
+    def _insert(self) -> None:
+        for model in dict.fromkeys(type(row) for row in self._rows):
+            model._default_manager.bulk_create([row for row in self._rows if type(row) is model])
+
+    def _move_tasks(self) -> None:
+        if self._tasks:
+            columns = _columns((t.pk, old, t.state, t.title) for t, old in self._tasks)
+            _all_of("task", _execute(_MOVE_TASKS, columns), len(self._tasks))
+
+
+def _columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _execute(statement: str, given: list[Any]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, given)
+        return int(cursor.rowcount)
+
+
+def _all_of(what: str, moved: int, expected: int) -> None:
+    if moved != expected:
+        raise TransitionRefused(f"of {expected} {what}s {expected - moved} had changed meanwhile.")
