@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count
 
-from agents import branches, cautions, omissions, planning, storable
+from agents import cautions, omissions, planning, storable
 from agents.events import Kind
-from agents.lifecycle import AttemptState, StepState, TaskState
-from agents.models import Attempt, Claim, FileChange, Hunk, Proposal, Step, StepDependency
+from agents.lifecycle import StepState, TaskState
+from agents.models import Claim, FileChange, Hunk, Proposal, Step
 from agents.models.proposals import ProposalKind
 from agents.models.tasks import Rule
 from agents.runtime.contract import NeedsHuman
@@ -24,24 +24,12 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Collection
 
+    from agents.materials import Material
     from agents.messages import ProposalDraft, StatedClaim
     from agents.workspace.diffs import FileDiff
     from agents.writing import Writes
 
 _CLAIM_EVIDENCE = 500  # characters
-
-
-@dataclass(frozen=True, kw_only=True)
-class Material:
-    """The rows a proposal is made of."""
-
-    step: Step
-    outcome: str
-    latest: list[Step]  # the newest finished work step of each key
-    leaves: list[Step]  # whose results are merged
-    contributions: list[Contribution]
-    head_before: str  # of the last proposal, or empty
-    left_out: list[Step]  # by a person, and not done since
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,30 +60,6 @@ class Verified:
     step: Step | None
     verdict: str
     evidence: str
-
-
-def gather(step: Step) -> Material:
-    """Read what the assemble step has to put together."""
-    done = planning.done_work(step.task)
-    return Material(
-        step=step,
-        outcome=planning.plan_of(step.task).get("outcome", "change"),
-        latest=list(branches.newest(done).values()),
-        leaves=_leaves(step),
-        contributions=_contributions(done),
-        head_before=head_before(step, done),
-        left_out=omissions.left_out(step.task, done),
-    )
-
-
-def head_before(step: Step, done: list[Step] | None = None) -> str:
-    """Return the head of the last proposal under the newest plan, or nothing."""
-    before = step.task.proposals.exclude(head_commit="").order_by("round", "version").last()
-    if before is None:
-        return ""
-    done = planning.done_work(step.task) if done is None else done
-    first_round = done[0].round if done else step.round
-    return before.head_commit if before.round >= first_round else ""
 
 
 def prepare(
@@ -194,31 +158,6 @@ def _planned(material: Material) -> list[str]:
     if not all(step.files for step in material.latest):
         return []
     return [glob for step in material.latest for glob in step.files]
-
-
-def _leaves(step: Step) -> list[Step]:
-    needs = list(step.needs.select_related("agent").order_by("id"))
-    # A step that left no commit hides none: a person left it out, or took it over in words.
-    made = [each for each in needs if each.result_commit]
-    inner = StepDependency.objects.filter(step__in=made).values_list("needs_id", flat=True)
-    within = set(inner)
-    return [each for each in made if each.pk not in within]
-
-
-def _contributions(done: list[Step]) -> list[Contribution]:
-    numbers = {step.pk: step.attempt for step in done}
-    finished = Attempt.objects.filter(step__in=done, state=AttemptState.FINISHED)
-    attempts = {a.step_id: a for a in finished if a.number == numbers[a.step_id]}
-    return [
-        Contribution(
-            step=step,
-            attempt=attempts[step.pk],
-            base_commit=step.base_commit,
-            result_commit=step.result_commit,
-        )
-        for step in sorted(done, key=lambda s: (s.round, s.finished_at))
-        if step.pk in attempts and step.result_commit not in {"", step.base_commit}
-    ]
 
 
 def _merge(store: Store, material: Material, base: str) -> str | NeedsHuman:

@@ -12,7 +12,6 @@ from agents.models import Step, StepDependency
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from agents.models import Task
     from projects.models import User
 
 WARNING = "step_left_out"
@@ -44,15 +43,10 @@ def bypass(step: Step) -> None:
     StepDependency.objects.bulk_create(edges, ignore_conflicts=True)
 
 
-def left_out(task: Task, done: Iterable[Step]) -> list[Step]:
-    """Return the steps a person left out and nobody did since; `done` are the finished ones."""
-    newest = task.steps.filter(kind=StepKind.ROUTE).order_by("-round").first()
-    found = task.steps.filter(
-        kind=StepKind.WORK, left_out=True, round__gte=newest.round if newest else 1
-    )
+def still(left_out: Iterable[Step], done: Iterable[Step]) -> list[Step]:
+    """Return the steps a person left out that no finished one did since, in the given order."""
     later = {branch(step.key): step.round for step in sorted(done, key=lambda step: step.round)}
-    steps = found.select_related("agent").order_by("round", "id")
-    return [step for step in steps if later.get(branch(step.key), 0) <= step.round]
+    return [step for step in left_out if later.get(branch(step.key), 0) <= step.round]
 
 
 def result_of(step: Step) -> dict[str, Any]:

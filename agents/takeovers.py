@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from django.db.models.functions import Now
 
-from agents import assembling, cautions, delegating, fan_in, omissions, planning, storable
+from agents import (
+    cautions,
+    delegating,
+    fan_in,
+    materials,
+    omissions,
+    planning,
+    storable,
+)
 from agents.events import Kind
 from agents.lifecycle import AttemptState, StepKind, StepState
 from agents.messages import Answer, StepResult
@@ -157,7 +165,7 @@ def _base(step: Step, store: Store) -> str:
     needs = step.needs.exclude(result_commit="").order_by("id")
     heads = list(dict.fromkeys(needs.values_list("result_commit", flat=True)))
     if not heads:
-        heads = [assembling.gather(step).head_before or step.task.base_commit or store.fetch()]
+        heads = [materials.gather(step).head_before or step.task.base_commit or store.fetch()]
     merged, *others = heads
     for head in others:
         if not store.is_ancestor(head, merged):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from agents import assembling, escalations
+from agents import assembling, escalations, materials
 from agents.finishing import settle
 from agents.intake import submit
 from agents.lifecycle import StepState
@@ -69,7 +69,7 @@ def _proposed(project: Project, requester: User, lead: User, folder: Path, reque
     commit = store.commit(workspace.snapshot(), parents=[store.fetch()], message="Mend")
     _settle(work, Finished(result()), result_commit=commit)
     last = _one()
-    assembly = assembling.prepare(assembling.gather(last.step))
+    assembly = assembling.prepare(materials.gather(last.step))
     draft = ProposalDraft(title=request, summary="It is done.", claims=[])
     verified = assembling.verify(assembly, draft)
     write = partial(assembling.publish, assembly=assembly, draft=draft, verified=verified)

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection
 from django.db.models import Count
 
-from agents import clocks, grants, planning
+from agents import clocks, grants, materials, planning
 from agents.lifecycle import StepKind, StepState
-from agents.models import Delegation, Proposal, Step, StepDependency
+from agents.models import Delegation, Proposal, Step
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Sequence
 
     from agents.grants import Granted, Grants
+    from agents.materials import Material
     from agents.models import AgentVersion, Task
 
 # Rows are locked in the order every other transaction locks them; fenced by the attempt number.
@@ -62,18 +63,22 @@ class Gathered:
     plans: dict[uuid.UUID, dict[str, Any]]  # by task
     needs: dict[uuid.UUID, list[Step]]  # by step, with their agents
     proposed: set[uuid.UUID]  # tasks that had a change proposed
+    materials: dict[uuid.UUID, Material]  # by assemble step
 
 
 def gather(steps: Collection[Step]) -> Gathered:
     """Read it; the number of statements does not grow with the number of steps."""
     tasks = {step.task_id for step in steps}
+    needs = materials.needs_of(steps)
+    making = [step for step in steps if step.kind == StepKind.ASSEMBLE]
     proposals = Proposal.objects.filter(task__in=tasks).exclude(head_commit="")
     return Gathered(
         roster=Roster.read(),
         seconds=clocks.seconds_of(tasks),
         questions=_questions(tasks),
         plans=_plans(tasks),
-        needs=_needs(steps),
+        needs=needs,
+        materials=materials.gather_all(making, needs),
         proposed=set(proposals.values_list("task", flat=True)),
     )
 
@@ -102,11 +107,3 @@ def _plans(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, Any]]:
     routes = Step.objects.filter(task__in=tasks, kind=StepKind.ROUTE, state=StepState.DONE)
     newest = routes.order_by("task_id", "-round").distinct("task_id")
     return {task: plan or {} for task, plan in newest.values_list("task_id", "result")}
-
-
-def _needs(steps: Collection[Step]) -> dict[uuid.UUID, list[Step]]:
-    edges = StepDependency.objects.filter(step__in=[step.pk for step in steps])
-    found: dict[uuid.UUID, list[Step]] = {}
-    for edge in edges.select_related("needs__agent").order_by("needs_id"):
-        found.setdefault(edge.step_id, []).append(edge.needs)
-    return found

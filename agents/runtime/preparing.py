@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from agents import assembling, cautions, clocks, delegating, reconciling, storable
+from agents import assembling, cautions, clocks, delegating, materials, reconciling, storable
 from agents.lifecycle import StepKind
 from agents.limits import Limits
 from agents.messages import Answer, Plan, ProposalDraft, StepResult
@@ -26,7 +26,8 @@ from agents.workspace.scope import Scope
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agents.assembling import Assembly, Material
+    from agents.assembling import Assembly
+    from agents.materials import Material
     from agents.models import Attempt, Step
     from agents.runtime.claims import Claimed
     from agents.runtime.contract import RouteBrief
@@ -145,7 +146,7 @@ def _facts(step: Step, attempt: Attempt, gathered: Gathered) -> _Facts:
             base = step.base_commit or step.task.base_commit
             return replace(facts, brief=briefs.answer(step, gathered.roster), ground=base)
         case StepKind.ASSEMBLE:
-            return replace(facts, material=assembling.gather(step))
+            return replace(facts, material=gathered.materials[step.pk])
     return facts
 
 
@@ -210,7 +211,7 @@ def _ground(step: Step, gathered: Gathered) -> str | _Ground:
     needs = gathered.needs.get(step.pk, [])
     heads = list(dict.fromkeys(need.result_commit for need in needs if need.result_commit))
     if not heads:
-        before = assembling.head_before(step) if step.task_id in gathered.proposed else ""
+        before = materials.head_before(step) if step.task_id in gathered.proposed else ""
         heads = [before or step.task.base_commit]
     if len(heads) == 1 and not step.key.startswith(reconciling.KEY):
         return heads[0]

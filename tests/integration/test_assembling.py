@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agents import assembling, cautions
+from agents import assembling, cautions, materials
 from agents.finishing import settle
 from agents.messages import Check, ProposalDraft, StatedClaim, StepResult
 from agents.models import Claim, Proposal, Step
@@ -69,7 +69,7 @@ def work(store: Store, step: Step, files: dict[str, bytes | None], *claims: Stat
 
 def assemble() -> tuple[Material, Assembly | NeedsHuman]:
     step = claim_one().step
-    material = assembling.gather(step)
+    material = materials.gather(step)
     return material, assembling.prepare(material)
 
 
@@ -134,7 +134,7 @@ def test_proposal_names_its_commits_and_its_versions(task, store):
     planned(task, plan_step("a"))
     work(store, claim_one().step, {"a.txt": b"x\n"}, CHANGED)
     (one,) = claim("worker-a", limit=1)
-    made = assembling.prepare(assembling.gather(one.step))
+    made = assembling.prepare(materials.gather(one.step))
     verified = assembling.verify(made, DRAFT)
     assert settle(
         one.attempt,
@@ -182,7 +182,7 @@ def test_checks_end_when_the_step_is_taken_away(task, store):
     Project.objects.update(checks_command="sleep 287.5", allow_rlimits_only=True)
     planned(task, plan_step("a"))
     work(store, claim_one().step, {"a.txt": b"fine\n"})
-    material = assembling.gather(claim_one().step)
+    material = materials.gather(claim_one().step)
 
     async def take_away() -> None:
         assembled = asyncio.create_task(preparing.assembled(material))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agents import assembling, escalations, reopening
+from agents import assembling, escalations, materials, reopening
 from agents.finishing import settle
 from agents.messages import ProposalDraft, StepResult
 from agents.models import Escalation, Hunk, Proposal, Step
@@ -83,7 +83,7 @@ def finish(key: str, store: Store, **files: str) -> str:
 def propose() -> Proposal:
     """Assemble and publish what is finished."""
     one = claim_one()
-    assembly = assembling.prepare(assembling.gather(one.step))
+    assembly = assembling.prepare(materials.gather(one.step))
     assert not isinstance(assembly, NeedsHuman)
     verified = assembling.verify(assembly, DRAFT)
     write = partial(assembling.publish, assembly=assembly, draft=DRAFT, verified=verified)
