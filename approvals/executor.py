@@ -99,11 +99,15 @@ class Executor:
                 self.name, stop=self._stopping.is_set, hands=self._hands
             )
         if self._work.seals:
-            yield sealing.seal_ready
+            yield self._seal
         if time.monotonic() - self._tidied_at >= TIDY_SECONDS:
             self._tidied_at = time.monotonic()
             yield expiring.expire_due
             yield expiring.withdraw_orphans
+
+    def _seal(self) -> None:
+        if sealing.seal_ready() >= sealing.MOST:
+            self.wake()  # there are more
 
     def _look(self) -> None:
         """Ask what there is to do: most turns find nothing, and one statement says so."""

@@ -11,6 +11,9 @@ from projects import audit
 from projects.models import Project
 
 if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterable
+
     from projects.models import User
 
 MONEY_PATHS = ["**/billing/**", "**/payment*/**", "**/invoice*", "**/price*", "**/ledger*"]
@@ -39,6 +42,15 @@ def active_policy(project: Project) -> Policy:
             )
     except IntegrityError:  # another process made it between our look and our insert
         return Policy.objects.get(project=project, active=True)
+
+
+def active_policies(projects: Iterable[Project]) -> dict[uuid.UUID, Policy]:
+    """Return the policy in force in each project, by project, as `active_policy` does."""
+    wanted = {project.pk: project for project in projects}
+    found = {
+        each.project_id: each for each in Policy.objects.filter(project__in=wanted, active=True)
+    }
+    return {pk: found.get(pk) or active_policy(project) for pk, project in wanted.items()}
 
 
 def change(project: Project, *, by: User, address: str | None = None, **fields: Any) -> Policy:

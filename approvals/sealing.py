@@ -15,8 +15,9 @@ from django.db.models import Exists, OuterRef, Q
 from agents import escalations
 from agents.events import Kind
 from agents.lifecycle import TaskState
-from agents.models import Proposal, Task
+from agents.models import Event, Proposal, Task
 from agents.models.tasks import Choice, Rule
+from agents.recording import record_all
 from approvals import policies, snapshots
 from approvals.exceptions import TooLarge
 from approvals.lifecycle import ApprovalState
@@ -27,10 +28,14 @@ from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Sequence
     from datetime import datetime
+
+    from approvals.models import Policy
 
 logger = logging.getLogger(__name__)
 
+MOST = 50  # sealed in one transaction: it holds the audit log's lock as long as it takes
 _LOOKED_AT = 1_000  # tasks in review without a pending approval, at a time
 
 
@@ -62,17 +67,25 @@ def seal(proposal: Proposal) -> Approval:
         if task.approvals.filter(state=ApprovalState.PENDING).exists():
             raise TransitionRefused(f"{task.label} waits for a signature already. Open its review.")
         proposal.task = task
-        return _write(proposal)
+        return _write([proposal])[0]
 
 
-def _write(proposal: Proposal) -> Approval:
-    """Write what is sealed; the task is locked and waits for it."""
-    task = proposal.task
-    policy = policies.active_policy(task.project)
-    nonce = secrets.token_urlsafe(24)
-    expires_at = _database_now() + timedelta(hours=policy.expires_hours)
-    snapshot = snapshots.build(proposal, policy=policy, nonce=nonce, expires_at=expires_at)
-    approval = Approval.objects.create(
+def _write(proposals: Sequence[Proposal]) -> list[Approval]:
+    """Write what is sealed, by one moment's facts; the tasks are locked and wait for it."""
+    rules = policies.active_policies(each.task.project for each in proposals)
+    facts, now = snapshots.Facts.read(proposals), _database_now()
+    sealed = [_sealed(each, facts, rules[each.task.project_id], now) for each in proposals]
+    Approval.objects.bulk_create(sealed)
+    _announce(sealed)
+    failpoint("seal.written")
+    return sealed
+
+
+def _sealed(proposal: Proposal, facts: snapshots.Facts, policy: Policy, now: datetime) -> Approval:
+    task, nonce = proposal.task, secrets.token_urlsafe(24)
+    expires_at = now + timedelta(hours=policy.expires_hours)
+    snapshot = snapshots.build(proposal, facts, policy=policy, nonce=nonce, expires_at=expires_at)
+    return Approval(
         project=task.project,
         task=task,
         proposal=proposal,
@@ -85,42 +98,55 @@ def _write(proposal: Proposal) -> Approval:
         nonce=nonce,
         expires_at=expires_at,
     )
-    _announce(approval)
-    failpoint("seal.written")
-    return approval
 
 
-def _lock(task: uuid.UUID, *, skip_locked: bool = False) -> Task | None:
-    tasks = Task.objects.select_for_update(of=("self",), no_key=True, skip_locked=skip_locked)
+def _lock(task: uuid.UUID) -> Task | None:
+    tasks = Task.objects.select_for_update(of=("self",), no_key=True)
     return tasks.select_related("project", "requester").filter(pk=task).first()
 
 
-def seal_ready(limit: int = 20) -> int:
+def seal_ready(limit: int = MOST) -> int:
     """Seal the newest proposal of every task in review that has none; return how many it took up.
 
     What cannot be sealed is a person's question and holds up no other. Two processes may do this
     at once: each task is sealed by one of them.
     """
-    return sum(_seal_newest(task) for task in _unsealed(limit))
+    tasks = _unsealed(limit)
+    try:
+        return _seal_newest(tasks)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away, no proposal is wrong
+    except Exception as error:  # noqa: BLE001  # one of them; each is tried by itself
+        logger.info("%s tasks are sealed one by one: %s", len(tasks), error)
+    return sum(_seal_or_ask(task) for task in tasks)
 
 
-def _seal_newest(task: uuid.UUID) -> bool:
+def _seal_newest(tasks: Sequence[uuid.UUID]) -> int:
+    if not tasks:
+        return 0
     with transaction.atomic():
-        proposal = _lock_unsealed(task)
-        if proposal is None:
-            return False
+        proposals = _lock_unsealed(tasks)
+        if proposals:
+            _write(proposals)
+    return len(proposals)
+
+
+def _seal_or_ask(task: uuid.UUID) -> int:
+    with transaction.atomic():
+        proposals = _lock_unsealed([task])
         try:
             with transaction.atomic():  # a fault must leave this transaction fit to ask a person
-                _write(proposal)
+                if proposals:
+                    _write(proposals)
         except TooLarge as error:
-            _ask(proposal, Rule.BLOCKED, str(error), Choice.STOP)
+            _ask(proposals[0], Rule.BLOCKED, str(error), Choice.STOP)
         except (OperationalError, InterfaceError):
-            raise  # the database is away, not the proposal wrong
+            raise
         except Exception as fault:
-            logger.exception("task %s cannot be sealed", proposal.task_id)
+            logger.exception("task %s cannot be sealed", task)
             said = f"The proposal could not be put up for sign-off: {type(fault).__name__}."
-            _ask(proposal, Rule.FAULT, said, Choice.RETRY_WITH_NOTE, Choice.STOP)
-    return True
+            _ask(proposals[0], Rule.FAULT, said, Choice.RETRY_WITH_NOTE, Choice.STOP)
+    return len(proposals)
 
 
 def _ask(proposal: Proposal, rule: Rule, detail: str, *options: Choice) -> None:
@@ -159,31 +185,42 @@ def _never_sealed(tasks: list[uuid.UUID]) -> list[uuid.UUID]:
     return list(unsealed.order_by("task_id").values_list("task", flat=True))
 
 
-def _lock_unsealed(pk: uuid.UUID) -> Proposal | None:
-    """Lock a task in review and return its newest proposal; None where others were faster."""
-    task = _lock(pk, skip_locked=True)
-    if task is None or task.state != TaskState.REVIEW:
-        return None
-    found = task.proposals.order_by("-round", "-version").first()
-    if found is None:
-        return None
-    if task.approvals.filter(Q(proposal=found) | Q(state=ApprovalState.PENDING)).exists():
-        return None
-    found.task = task
-    return found
+def _lock_unsealed(tasks: Sequence[uuid.UUID]) -> list[Proposal]:
+    """Lock tasks in review and return their newest proposals; not those where others were faster."""
+    free = Task.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
+    review = free.filter(pk__in=tasks, state=TaskState.REVIEW).order_by("pk")
+    locked = {task.pk: task for task in review.select_related("project", "requester")}
+    newest = Proposal.objects.filter(task__in=locked).order_by("task_id", "-round", "-version")
+    proposals = list(newest.distinct("task_id"))
+    known = Q(proposal__in=proposals) | Q(task__in=locked, state=ApprovalState.PENDING)
+    taken = set(Approval.objects.filter(known).values_list("task", flat=True))
+    for proposal in proposals:
+        proposal.task = locked[proposal.task_id]
+    return [proposal for proposal in proposals if proposal.task_id not in taken]
 
 
-def _announce(approval: Approval) -> None:
-    task = approval.task
-    task.record(Kind.APPROVAL_REQUESTED, {"approval": str(approval.pk), "risk": approval.risk})
-    audit.record(
-        "approval.requested",
-        subject=approval,
-        actor=None,
-        project=approval.project,
-        digest=approval.digest,
-        task=task.label,
-        risk=approval.risk,
+def _announce(sealed: Sequence[Approval]) -> None:
+    record_all(
+        [
+            Event(
+                task=each.task,
+                kind=Kind.APPROVAL_REQUESTED,
+                data={"approval": str(each.pk), "risk": each.risk},
+            )
+            for each in sealed
+        ]
+    )
+    audit.record_all(
+        [
+            audit.Act(
+                action="approval.requested",
+                subject=each,
+                actor=None,
+                project=each.project,
+                detail={"digest": each.digest, "task": each.task.label, "risk": each.risk},
+            )
+            for each in sealed
+        ]
     )
 
 

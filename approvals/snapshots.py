@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from approvals.exceptions import TooLarge
 from memory.models import MemoryUse
 
 if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
     from datetime import datetime
 
     from agents.models import Proposal, Task
@@ -26,8 +29,29 @@ VERSION = 1
 MAX_DIFF_BYTES = 2 * 1024 * 1024
 
 
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the rows say of proposals and their tasks."""
+
+    claims: dict[uuid.UUID, list[dict[str, Any]]]  # by proposal
+    agents: dict[uuid.UUID, list[dict[str, Any]]]  # by proposal
+    memories: dict[uuid.UUID, list[dict[str, Any]]]  # by task
+    used: dict[uuid.UUID, meters.Used]  # by task
+
+    @classmethod
+    def read(cls, proposals: Sequence[Proposal]) -> Facts:
+        """Read them; the number of statements does not grow with the number of proposals."""
+        tasks = [proposal.task_id for proposal in proposals]
+        return cls(
+            claims=_claims(proposals),
+            agents=_agents(proposals),
+            memories=_memories(tasks),
+            used=meters.used_by(tasks),
+        )
+
+
 def build(
-    proposal: Proposal, *, policy: Policy, nonce: str, expires_at: datetime
+    proposal: Proposal, facts: Facts, *, policy: Policy, nonce: str, expires_at: datetime
 ) -> dict[str, Any]:
     """Return the snapshot of a proposal; raises TooLarge, never leaves a line out."""
     task = proposal.task
@@ -39,13 +63,13 @@ def build(
         "round": proposal.round,
         "proposal": _proposal(proposal),
         "files": files_of(proposal),
-        "claims": _claims(proposal),
+        "claims": facts.claims.get(proposal.pk, []),
         "checks": proposal.checks,
         "warnings": proposal.warnings,
         "policy": _policy(policy),
-        "agents": _agents(proposal),
-        "memories": _memories(task),
-        "usage": _usage(proposal),
+        "agents": facts.agents.get(proposal.pk, []),
+        "memories": facts.memories.get(task.pk, []),
+        "usage": _usage(task, facts.used[task.pk]),
         "single_person": project.single_person,
         "nonce": nonce,
         "expires_at": expires_at.isoformat(),
@@ -198,17 +222,14 @@ def _proposal(proposal: Proposal) -> dict[str, Any]:
     }
 
 
-def _claims(proposal: Proposal) -> list[dict[str, Any]]:
-    rows = Claim.objects.filter(proposal=proposal).select_related("step__agent")
-    return [
-        {
-            "text": claim.text,
-            "agent": claim.step.agent.slug if claim.step else "",
-            "verdict": claim.verdict,
-            "evidence": claim.evidence,
-        }
-        for claim in rows.order_by("position")
-    ]
+def _claims(proposals: Sequence[Proposal]) -> dict[uuid.UUID, list[dict[str, Any]]]:
+    rows = Claim.objects.filter(proposal__in=proposals).order_by("position")
+    found: dict[uuid.UUID, list[dict[str, Any]]] = {}
+    columns = ("proposal", "text", "verdict", "evidence", "step__agent__slug")
+    for proposal, text, verdict, evidence, agent in rows.values_list(*columns):
+        claim = {"text": text, "agent": agent or "", "verdict": verdict, "evidence": evidence}
+        found.setdefault(proposal, []).append(claim)
+    return found
 
 
 def _policy(policy: Policy) -> dict[str, Any]:
@@ -220,37 +241,43 @@ def _policy(policy: Policy) -> dict[str, Any]:
     }
 
 
-def _agents(proposal: Proposal) -> list[dict[str, Any]]:
-    """List who worked on it, each version once; the router only planned it."""
+def _agents(proposals: Sequence[Proposal]) -> dict[uuid.UUID, list[dict[str, Any]]]:
+    """List who worked on each, each version once; the router only planned it."""
+    names = ("slug", "name", "colour", "icon")
     steps = (
-        Step.objects.filter(task=proposal.task, round__lte=proposal.round, attempt__gt=0)
+        Step.objects.filter(task__in=[each.task_id for each in proposals], attempt__gt=0)
         .exclude(kind=StepKind.ROUTE)
-        .select_related("agent", "version")
         .order_by("round", "id")
+        .values_list("task", "round", "version__number", *(f"agent__{name}" for name in names))
     )
-    seen = {
-        (step.agent.slug, step.version.number): {
-            "slug": step.agent.slug,
-            "name": step.agent.name,
-            "colour": step.agent.colour,
-            "icon": step.agent.icon,
-            "version": step.version.number,
-        }
-        for step in steps
-    }
-    return list(seen.values())
-
-
-def _memories(task: Task) -> list[dict[str, Any]]:
-    """List what was recalled by id: its text never changes, and can still be forgotten."""
-    used = MemoryUse.objects.filter(task=task.pk).order_by("id")
-    return [{"id": str(key)} for key in dict.fromkeys(used.values_list("memory_id", flat=True))]
-
-
-def _usage(proposal: Proposal) -> dict[str, Any]:
-    task = proposal.task
+    worked: dict[uuid.UUID, list[tuple[int, dict[str, Any]]]] = {}
+    for task, number, version, *agent in steps:
+        facts = {**dict(zip(names, agent, strict=True)), "version": version}
+        worked.setdefault(task, []).append((number, facts))
     return {
-        "seconds": int(meters.used(task).seconds),  # of the agents; waiting for people is no work
+        proposal.pk: list(
+            {
+                (facts["slug"], facts["version"]): facts
+                for number, facts in worked.get(proposal.task_id, [])
+                if number <= proposal.round
+            }.values()
+        )
+        for proposal in proposals
+    }
+
+
+def _memories(tasks: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[dict[str, Any]]]:
+    """List what was recalled by id: its text never changes, and can still be forgotten."""
+    used = MemoryUse.objects.filter(task__in=tasks).order_by("id").values_list("task", "memory_id")
+    return {
+        task: [{"id": str(memory)} for memory in dict.fromkeys(m for t, m in used if t == task)]
+        for task in dict.fromkeys(t for t, _ in used)
+    }
+
+
+def _usage(task: Task, used: meters.Used) -> dict[str, Any]:
+    return {
+        "seconds": int(used.seconds),  # of the agents; waiting for people is no work
         "usd": f"{task.usd:f}",
         "tokens": task.input_tokens + task.output_tokens,
         "turns": task.model_calls,

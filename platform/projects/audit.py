@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,25 @@ from django.utils import timezone
 from projects.models import AuditEntry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from projects.models import Project, User
 
 GENESIS = "0" * 64
 DEMO_RESET = "demo.reset"  # main of the bundled repository was set back: what was merged is gone
 _LOCK = 0x0C5A0D17  # one writer of the chain at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """One act to be entered."""
+
+    action: str
+    subject: Any
+    actor: User | None
+    project: Project | None = None
+    address: str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
 
 
 def record(
@@ -29,7 +44,20 @@ def record(
     address: str | None = None,
     **detail: Any,
 ) -> AuditEntry:
-    """Append one entry in the caller's transaction.
+    """Append one entry, as `record_all` does."""
+    act = Act(
+        action=action,
+        subject=subject,
+        actor=actor,
+        project=project,
+        address=address,
+        detail=detail,
+    )
+    return record_all([act])[0]
+
+
+def record_all(acts: Sequence[Act]) -> list[AuditEntry]:
+    """Append entries in this order, in the caller's transaction.
 
     Locks the chain until the transaction ends, so call it last.
     """
@@ -37,20 +65,26 @@ def record(
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         last = AuditEntry.objects.order_by("-id").values_list("digest", flat=True).first()
-        entry = AuditEntry(
-            at=timezone.now(),
-            actor=actor,
-            actor_label=actor.username if actor else "system",
-            address=_plain(address),
-            project=project,
-            action=action,
-            object_type=subject._meta.model_name,
-            object_id=str(subject.pk),
-            detail=detail,
-            previous_digest=last or GENESIS,
-        )
-        entry.digest = digest_of(entry)
-        entry.save(force_insert=True)
+        entries: list[AuditEntry] = []
+        for act in acts:
+            entries.append(_entry(act, entries[-1].digest if entries else last or GENESIS))
+        return AuditEntry.objects.bulk_create(entries)
+
+
+def _entry(act: Act, previous: str) -> AuditEntry:
+    entry = AuditEntry(
+        at=timezone.now(),
+        actor=act.actor,
+        actor_label=act.actor.username if act.actor else "system",
+        address=_plain(act.address),
+        project=act.project,
+        action=act.action,
+        object_type=act.subject._meta.model_name,
+        object_id=str(act.subject.pk),
+        detail=act.detail,
+        previous_digest=previous,
+    )
+    entry.digest = digest_of(entry)
     return entry
 
 
