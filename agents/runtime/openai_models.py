@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import httpx2
-import openai
 from django.conf import settings
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.profiles import merge_profile
@@ -16,15 +14,11 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
 from agents.runtime.exceptions import ModelMisnamed
-from agents.runtime.openai_streams import Client
+from agents.runtime.openai_wire import Client
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model, ModelRequestParameters
     from pydantic_ai.tools import ToolDefinition
-
-
-# The SDK's own limit of 1,000 would let the rest wait for a connection. 0: no limit, in aiohttp.
-_NO_LIMITS = httpx2.Limits(max_connections=0, max_keepalive_connections=None)
 
 
 def from_openai(name: str, base_url: str) -> Model:
@@ -48,10 +42,9 @@ def from_ollama(name: str, base_url: str) -> Model:
     return _chat(name, OllamaProvider(openai_client=client))
 
 
-def _client(url: str | None, key: str) -> openai.AsyncOpenAI:
+def _client(url: str | None, key: str) -> Client:
     # max_retries=0: hidden retries would neither be counted nor shown.
-    http = openai.DefaultAioHttpClient(limits=_NO_LIMITS)
-    return Client(base_url=url, api_key=key, max_retries=0, http_client=http)
+    return Client(base_url=url, api_key=key, max_retries=0)
 
 
 def _chat(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents.runtime.openai_streams import _Runs
+from agents.runtime.openai_streams import Runs
 
 
 def chunk(finish: str | None = None, **delta: Any) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def call(arguments: str, index: int = 0, **head: Any) -> dict[str, Any]:
 
 
 def joined(*chunks: dict[str, Any]) -> list[dict[str, Any]]:
-    runs = _Runs()
+    runs = Runs()
     taken = [each for one in chunks for each in runs.take(one)]
     return [each["choices"][0] if each["choices"] else each for each in [*taken, *runs.end()]]
 
@@ -42,7 +42,7 @@ def test_words_and_arguments_become_one_chunk_each() -> None:
 
 
 def test_the_first_chunk_goes_on_at_once() -> None:
-    assert list(_Runs().take(chunk(content="I"))) == [chunk(content="I")]
+    assert list(Runs().take(chunk(content="I"))) == [chunk(content="I")]
 
 
 def test_two_calls_stay_two() -> None:

@@ -1,0 +1,193 @@
+"""OpenAI's protocol as servers really speak it: odd framing, errors, and connections used again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+from aiohttp import web
+
+from agents.runtime import openai_wire
+from agents.runtime.openai_wire import Client
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionChunk
+
+Script = Callable[[web.StreamResponse], Any]
+BODY = {"model": "x", "messages": [], "stream": True}
+
+
+def line(content: str, finish: str | None = None) -> str:
+    choice = {"index": 0, "delta": {"content": content}, "finish_reason": finish}
+    return json.dumps({"id": "1", "model": "x", "choices": [choice]})
+
+
+@asynccontextmanager
+async def served(script: Script) -> AsyncIterator[tuple[Client, list[Any]]]:
+    """Serve each request by the script; give the client and the connections that were made."""
+    connections: list[Any] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        connections.append(request.transport.get_extra_info("peername"))
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await script(response)
+        return response
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    client = Client(base_url=url, api_key="k", max_retries=0)
+    try:
+        yield client, connections
+    finally:
+        await client._connected().close()
+        await runner.cleanup()
+
+
+async def read(client: Client, **more: Any) -> list[ChatCompletionChunk]:
+    answer = await client.chat.completions.create(**{**BODY, **more})
+    async with answer:
+        return [chunk async for chunk in answer]
+
+
+def text_of(chunks: list[ChatCompletionChunk]) -> str:
+    return "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+
+
+async def test_bytes_may_be_cut_anywhere_and_lines_end_either_way() -> None:
+    whole = f": hello\r\n\r\ndata: {line('Grün ')}\r\n\r\nevent: x\ndata:{line('und blau')}\n\n"
+    pieces = f"{whole}data: {line('', 'stop')}\n\ndata: [DONE]\n\n".encode()
+
+    async def script(response: web.StreamResponse) -> None:
+        for at in range(0, len(pieces), 7):
+            await response.write(pieces[at : at + 7])
+            await asyncio.sleep(0)
+
+    async with served(script) as (client, _):
+        chunks = await read(client)
+    assert text_of(chunks) == "Grün und blau"
+    assert chunks[-1].choices[0].finish_reason == "stop"
+
+
+async def test_an_answer_may_end_without_being_called_done() -> None:
+    async def script(response: web.StreamResponse) -> None:
+        await response.write(f"data: {line('a')}\n\ndata: {line('b', 'stop')}".encode())
+
+    async with served(script) as (client, _):
+        assert text_of(await read(client)) == "ab"
+
+
+async def test_a_connection_is_used_again_after_an_answer() -> None:
+    async def script(response: web.StreamResponse) -> None:
+        await response.write(f"data: {line('a', 'stop')}\n\ndata: [DONE]\n\n".encode())
+
+    async with served(script) as (client, connections):
+        for _ in range(3):
+            await read(client)
+    assert len(set(connections)) == 1
+
+
+async def test_a_server_that_never_ends_a_done_answer_is_left() -> None:
+    over = asyncio.Event()
+
+    async def script(response: web.StreamResponse) -> None:
+        await response.write(f"data: {line('a', 'stop')}\n\ndata: [DONE]\n\n".encode())
+        await over.wait()
+
+    async with served(script) as (client, _):
+        async with asyncio.timeout(openai_wire._END_SECONDS + 5):
+            assert text_of(await read(client)) == "a"
+        over.set()
+
+
+async def test_an_answer_that_is_left_early_closes_its_connection() -> None:
+    gone = asyncio.Event()
+
+    async def script(response: web.StreamResponse) -> None:
+        await response.write(f"data: {line('first')}\n\n".encode())
+        try:
+            while True:
+                await response.write(b": still here\n\n")
+                await asyncio.sleep(0.01)
+        except ConnectionError:
+            gone.set()
+            raise
+
+    async with served(script) as (client, _):
+        async with await client.chat.completions.create(**BODY) as answer:
+            await anext(aiter(answer))
+        async with asyncio.timeout(5):
+            await gone.wait()
+
+
+async def test_a_chunk_that_leaves_things_out_is_taken_as_it_is() -> None:
+    loose = {"id": None, "choices": [{"delta": {"content": "a"}}], "made_up": 1}
+
+    async def script(response: web.StreamResponse) -> None:
+        await response.write(f"data: {json.dumps(loose)}\n\ndata: [DONE]\n\n".encode())
+
+    async with served(script) as (client, _):
+        assert text_of(await read(client)) == "a"
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ('{"error": {"message": "too busy", "code": 529}}', openai.APIError),
+        ("{not json", json.JSONDecodeError),
+    ],
+)
+async def test_what_is_no_answer_is_an_error(data: str, expected: type[Exception]) -> None:
+    async def script(response: web.StreamResponse) -> None:
+        await response.write(f"data: {data}\n\n".encode())
+
+    async with served(script) as (client, _):
+        with pytest.raises(expected):
+            await read(client)
+
+
+async def test_a_line_without_an_end_is_not_kept(monkeypatch) -> None:
+    monkeypatch.setattr(openai_wire, "_LONGEST_LINE", 1_000)
+
+    async def script(response: web.StreamResponse) -> None:
+        await response.write(b"data: " + b"x" * 5_000)
+
+    async with served(script) as (client, _):
+        with pytest.raises(json.JSONDecodeError, match="has no end"):
+            await read(client)
+
+
+async def test_silence_is_a_time_out_and_a_broken_answer_a_broken_connection() -> None:
+    async def silent(_: web.StreamResponse) -> None:
+        await asyncio.sleep(30)
+
+    async def broken(response: web.StreamResponse) -> None:
+        await response.write(f"data: {line('a')}\n\n".encode())
+        transport = response._req.transport
+        assert transport is not None
+        transport.abort()
+
+    async with served(silent) as (client, _):
+        with pytest.raises(openai.APITimeoutError):
+            await read(client, timeout=0.2)
+    async with served(broken) as (client, _):
+        with pytest.raises(openai.APIConnectionError):
+            await read(client)
+
+
+async def test_nobody_there_is_told_from_a_time_out() -> None:
+    client = Client(base_url="http://127.0.0.1:9/v1", api_key="k", max_retries=0)
+    with pytest.raises(openai.APIConnectionError) as caught:
+        await read(client)
+    assert type(caught.value.__cause__).__name__ == "ClientConnectorError"
+    await client._connected().close()
