@@ -13,6 +13,7 @@ from agents.limits import Limits
 from agents.models import Step, StepDependency
 from agents.models.delegations import MAX_DEPTH
 from projects.failpoints import failpoint
+from projects.inserting import insert_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,7 +44,7 @@ def add(step: Step, result: StepResult, dependents: Sequence[Step]) -> None:
     for each in result.extra_steps:
         made[each.id] = planning.step_of(step.task, each, versions[each.agent])
         made[each.id].asked_by, made[each.id].depth = step, step.depth + 1
-    Step.objects.bulk_create(made.values())
+    insert_all(list(made.values()))
     edges = [(one, step) for one in made.values()]
     edges += [(made[e.id], made[n]) for e in result.extra_steps for n in set(e.depends_on)]
     StepDependency.objects.bulk_create(StepDependency(step=a, needs=b) for a, b in edges)

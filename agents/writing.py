@@ -18,6 +18,7 @@ from agents.models import Event
 from agents.recording import record_all
 from projects import transitions
 from projects.exceptions import TransitionRefused
+from projects.inserting import insert_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -162,7 +163,7 @@ class Writes:
 
     def _insert(self) -> None:
         for model in dict.fromkeys(type(row) for row in self._rows):
-            model._default_manager.bulk_create([row for row in self._rows if type(row) is model])
+            insert_all([row for row in self._rows if type(row) is model])
 
     def _move_tasks(self) -> None:
         if self._tasks:

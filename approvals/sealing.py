@@ -25,6 +25,7 @@ from approvals.models import Approval
 from projects import audit
 from projects.exceptions import TransitionRefused
 from projects.failpoints import failpoint
+from projects.inserting import insert_all
 
 if TYPE_CHECKING:
     import uuid
@@ -75,7 +76,7 @@ def _write(proposals: Sequence[Proposal]) -> list[Approval]:
     rules = policies.active_policies(each.task.project for each in proposals)
     facts, now = snapshots.Facts.read(proposals), _database_now()
     sealed = [_sealed(each, facts, rules[each.task.project_id], now) for each in proposals]
-    Approval.objects.bulk_create(sealed)
+    insert_all(sealed)
     _announce(sealed)
     failpoint("seal.written")
     return sealed

@@ -14,6 +14,7 @@ from agents.lifecycle import AttemptState, EscalationState, StepKind, StepState,
 from agents.models import AgentVersion, Attempt, Escalation, Event, Step, Task
 from agents.models.tasks import Choice, Rule
 from agents.recording import record_all
+from projects.inserting import insert_all
 
 if TYPE_CHECKING:
     import uuid
@@ -134,7 +135,7 @@ def _opened(steps: list[Step], owner: str) -> list[Claimed]:
 def _begin(steps: list[Step], owner: str) -> list[Claimed]:
     before = _before(steps)
     attempts = [_attempt(step, before.get(step.pk), owner) for step in steps]
-    Attempt.objects.bulk_create(attempts)
+    insert_all(attempts)
     opened = [Claimed(step=s, attempt=a) for s, a in zip(steps, attempts, strict=True)]
     _write_events(opened)
     return opened
