@@ -7,6 +7,7 @@ the sums below holds it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -16,32 +17,26 @@ from django.db import connection
 from agents.limits import Limits
 
 if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+
     from agents.models import Attempt, Step, Task
 
 LEAST_OUTPUT = 1_000  # tokens; an answer shorter than this is rarely of use
 
+_OTHERS = """
+SELECT step.task_id, sum(other.reserved_tokens), sum(other.reserved_usd)
+FROM agents_attempt other JOIN agents_step step ON step.id = other.step_id
+WHERE step.task_id = ANY(%s) AND other.reserved_tokens > 0 AND other.id <> ALL(%s)
+GROUP BY step.task_id
+"""
 _RESERVE = """
-WITH others AS (
-    SELECT coalesce(sum(other.reserved_tokens), 0) AS tokens,
-           coalesce(sum(other.reserved_usd), 0) AS usd
-    FROM agents_attempt other JOIN agents_step step ON step.id = other.step_id
-    WHERE step.task_id = %(task)s AND other.reserved_tokens > 0 AND other.id <> %(attempt)s
-), room AS (
-    SELECT tokens, usd, least(
-        %(most)s, %(step_tokens)s - %(input)s, %(task_tokens)s - tokens - %(input)s,
-        CASE WHEN %(output_usd)s > 0
-             THEN floor((least(%(step_usd)s, %(task_usd)s - usd) - %(input_usd)s) / %(output_usd)s)
-             ELSE %(most)s END
-    )::bigint AS output
-    FROM others
-)
 UPDATE agents_attempt attempt
-SET reserved_tokens = CASE WHEN output >= %(least)s THEN %(input)s + output ELSE 0 END,
-    reserved_usd = CASE WHEN output >= %(least)s THEN %(input_usd)s + output * %(output_usd)s ELSE 0 END,
-    reserved_input_tokens = CASE WHEN output >= %(least)s THEN %(input)s ELSE 0 END,
-    reserved_input_usd = CASE WHEN output >= %(least)s THEN %(input_usd)s ELSE 0 END
-FROM room WHERE attempt.id = %(attempt)s
-RETURNING room.tokens, room.usd, room.output
+SET reserved_tokens = given.tokens, reserved_usd = given.usd,
+    reserved_input_tokens = given.input_tokens, reserved_input_usd = given.input_usd
+FROM unnest(%s::uuid[], %s::bigint[], %s::numeric[], %s::bigint[], %s::numeric[])
+    AS given(id, tokens, usd, input_tokens, input_usd)
+WHERE attempt.id = given.id
 """
 _WRITE_OFF = """
 WITH open AS (
@@ -82,6 +77,9 @@ class Price:
     output: Decimal
 
 
+_FREE = Price(input=Decimal(0), output=Decimal(0))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
     """One model call about to be made: what it sends, at most answers, and costs."""
@@ -102,6 +100,16 @@ class Own:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A call that an attempt is about to make."""
+
+    attempt: Attempt
+    task: Task
+    own: Own
+    call: Asking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reserved:
     """The call may be made, with at most so many tokens of answer."""
 
@@ -119,6 +127,17 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class _Others:
+    """What the other steps of a task have reserved."""
+
+    tokens: int = 0
+    usd: Decimal = Decimal(0)
+
+    def more(self, tokens: int, usd: Decimal) -> _Others:
+        return _Others(self.tokens + tokens, self.usd + usd)
+
+
+@dataclass(frozen=True, slots=True)
 class _Bound:
     scope: str  # task or step
     name: str  # tokens or usd
@@ -132,25 +151,77 @@ class _Bound:
         return self.limit - self.used - self.reserved - self.needed
 
 
-def reserve(attempt: Attempt, task: Task, own: Own, call: Asking) -> Reserved | Refused:
-    """Reserve what a call may cost on the attempt's row, or say which limit it would pass.
+def reserve(wishes: Sequence[Wish]) -> list[Reserved | Refused]:
+    """Reserve what calls may cost on their attempts' rows, or say which limit each would pass.
 
-    The caller holds the task's row lock and has read `task` under it. Less room than the profile
-    allows lowers the answer, down to LEAST_OUTPUT.
+    The caller holds the tasks' row locks and has read them under it. Less room than the profile
+    allows lowers an answer, down to LEAST_OUTPUT. One after the other: each sees what those before
+    it reserved.
     """
-    limits = Limits.frozen(task.limits)
+    others = _others(wishes)
+    given: list[Reserved | Refused] = []
+    rows = []
+    for wish in wishes:
+        found = _reserve(wish, others[wish.task.pk])
+        given.append(found)
+        rows.append((wish.attempt.pk, *_amounts(wish.call, found)))
+        _, tokens, usd, _, _ = rows[-1]
+        others[wish.task.pk] = others[wish.task.pk].more(tokens, usd)
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(_RESERVE, [list(column) for column in zip(*rows, strict=True)])
+    return given
+
+
+def _others(wishes: Sequence[Wish]) -> dict[uuid.UUID, _Others]:
+    """Return what is reserved by the other steps of each task; the wishes' own is replaced."""
+    tasks = {wish.task.pk: _Others() for wish in wishes}
+    if tasks:
+        with connection.cursor() as cursor:
+            cursor.execute(_OTHERS, [list(tasks), [wish.attempt.pk for wish in wishes]])
+            tasks |= {task: _Others(int(tokens), usd) for task, tokens, usd in cursor.fetchall()}
+    return tasks
+
+
+def _reserve(wish: Wish, others: _Others) -> Reserved | Refused:
+    limits, own, call = Limits.frozen(wish.task.limits), wish.own, wish.call
     if call.price is None and (limits.usd_set or own.max_usd is not None):
         return _unpriced(limits, own)
     least = min(LEAST_OUTPUT, call.output_tokens)
-    with connection.cursor() as cursor:
-        cursor.execute(_RESERVE, _parameters(attempt, task, limits, own, call, least))
-        tokens, usd, output = cursor.fetchone()
+    output = _room(wish, limits, others)
     if output >= call.output_tokens:
         return Reserved(output_tokens=call.output_tokens)
-    refused = _refused(_bounds(task, limits, own, call, least, int(tokens), usd))
+    refused = _refused(_bounds(wish.task, limits, own, call, least, others.tokens, others.usd))
     if output < least:
         return refused
-    return Reserved(output_tokens=int(output), tight=refused.evidence)
+    return Reserved(output_tokens=output, tight=refused.evidence)
+
+
+def _room(wish: Wish, limits: Limits, others: _Others) -> int:
+    """Return how many tokens of answer every limit leaves room for, at most those asked for."""
+    task, own, call = wish.task, wish.own, wish.call
+    left = [
+        call.output_tokens,
+        own.max_tokens - own.tokens - call.input_tokens,
+        limits.tokens - task.input_tokens - task.output_tokens - others.tokens - call.input_tokens,
+    ]
+    price = call.price or _FREE
+    if price.output > 0:
+        usd = Decimal(str(limits.usd)) - task.usd - others.usd
+        if own.max_usd is not None:
+            usd = min(usd, own.max_usd - own.usd)
+        left.append(math.floor((usd - call.input_tokens * price.input) / price.output))
+    return min(left)
+
+
+def _amounts(call: Asking, given: Reserved | Refused) -> tuple[int, Decimal, int, Decimal]:
+    """Return the tokens and USD to reserve, and of each what is sent."""
+    if isinstance(given, Refused):
+        return 0, Decimal(0), 0, Decimal(0)
+    price = call.price or _FREE
+    sent = call.input_tokens * price.input
+    answer = given.output_tokens
+    return call.input_tokens + answer, sent + answer * price.output, call.input_tokens, sent
 
 
 def release(attempt: Attempt) -> None:
@@ -168,30 +239,10 @@ def write_off(*steps: Step) -> None:
         cursor.execute(_WRITE_OFF, [[step.pk for step in steps], [step.attempt for step in steps]])
 
 
-def _parameters(
-    attempt: Attempt, task: Task, limits: Limits, own: Own, call: Asking, least: int
-) -> dict[str, Any]:
-    price = call.price or Price(input=Decimal(0), output=Decimal(0))
-    task_usd = Decimal(str(limits.usd)) - task.usd
-    return {
-        "task": task.pk,
-        "attempt": attempt.pk,
-        "most": call.output_tokens,
-        "least": least,
-        "input": call.input_tokens,
-        "input_usd": call.input_tokens * price.input,
-        "output_usd": price.output,
-        "step_tokens": own.max_tokens - own.tokens,
-        "task_tokens": limits.tokens - task.input_tokens - task.output_tokens,
-        "step_usd": task_usd if own.max_usd is None else own.max_usd - own.usd,
-        "task_usd": task_usd,
-    }
-
-
 def _bounds(
     task: Task, limits: Limits, own: Own, call: Asking, least: int, tokens: int, usd: Decimal
 ) -> list[_Bound]:
-    price = call.price or Price(input=Decimal(0), output=Decimal(0))
+    price = call.price or _FREE
     size = call.input_tokens + least
     cost = float(call.input_tokens * price.input + least * price.output)
     spent = task.input_tokens + task.output_tokens

@@ -31,6 +31,14 @@ WITH mine AS (
 UPDATE agents_step step SET base_commit = mine.base FROM mine WHERE step.id = mine.id
 """
 
+_KEEP_TASKS_BASES = """
+WITH mine AS (
+    SELECT task.id, given.base FROM unnest(%s::uuid[], %s::text[]) AS given(id, base)
+    JOIN agents_task task ON task.id = given.id ORDER BY task.id FOR NO KEY UPDATE OF task
+)
+UPDATE agents_task task SET base_commit = mine.base FROM mine WHERE task.id = mine.id
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Roster:
@@ -96,6 +104,14 @@ def keep_bases(bases: Sequence[tuple[Step, str]]) -> None:
         cursor.execute(_KEEP_BASES, columns)
     for step, base in bases:
         step.base_commit = base
+
+
+def keep_tasks_bases(bases: Sequence[tuple[Task, str]]) -> None:
+    """Write the commits of main that tasks begin with."""
+    with connection.cursor() as cursor:
+        cursor.execute(_KEEP_TASKS_BASES, [[t.pk for t, _ in bases], [base for _, base in bases]])
+    for task, base in bases:
+        task.base_commit = base
 
 
 def _questions(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:

@@ -20,7 +20,6 @@ from agents.runtime import checkpoints, ledger, prompting, providers, rememberin
 from agents.runtime.batching import Together
 from agents.runtime.contract import Finished, NeedsHuman
 from agents.runtime.conversing import Conversation
-from agents.runtime.database import in_db
 from agents.runtime.exceptions import ModelMisnamed
 from agents.runtime.guard import StepGuard
 from agents.runtime.halting import Halted
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
 
     from agents.grants import Granted
+    from agents.models import Step
     from agents.runtime.checkpoints import Progress
     from agents.runtime.contract import Outcome, Work
     from agents.runtime.conversing import HandedIn
@@ -149,17 +149,24 @@ async def _usable(work: Work, output: HandedIn) -> None:
         return
     if isinstance(output, StepResult) and not output.extra_steps:
         return
-    found = await in_db(_problems, work, output)
+    found = await _problems_of((work.step, output))
     if found:
         listed = "\n".join(f"- {problem}" for problem in found)
         what = "This plan" if isinstance(output, Plan) else "This result"
         raise ModelRetry(f"{what} cannot be carried out:\n{listed}\nSubmit it corrected.")
 
 
-def _problems(work: Work, output: Plan | StepResult) -> list[str]:
-    if isinstance(output, Plan):
-        return planning.problems(output, work.step.task)
-    return extending.problems(output, work.step)
+def _problems(handed_in: list[tuple[Step, Plan | StepResult]]) -> list[list[str]]:
+    staff = planning.Staff()
+    return [
+        planning.problems(output, step.task, staff)
+        if isinstance(output, Plan)
+        else extending.problems(output, step)
+        for step, output in handed_in
+    ]
+
+
+_problems_of = Together(_problems)
 
 
 def _finished(guard: StepGuard, output: HandedIn) -> Outcome:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from agents.materials import Material
     from agents.models import Attempt, Step
     from agents.runtime.claims import Claimed
-    from agents.runtime.contract import RouteBrief
     from agents.runtime.gathering import Gathered, Roster
 
 _OUTPUT: dict[str, type[Plan] | type[StepResult] | type[Answer] | type[ProposalDraft]] = {
@@ -84,10 +83,11 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
         if isinstance(made, NeedsHuman):
             return made
         assembly, base = made, made.head
-        brief = await in_db(briefs.assemble, step, made)
+        brief = briefs.assemble(step, made)
     elif step.kind == StepKind.ROUTE:
         base, paths = await in_repository(step.project_id, _main, step)
-        brief = await in_db(_begin_on, step, base, paths, facts.roster)
+        await _begun_on((step.task, base))
+        brief = briefs.route(step, paths, facts.roster)
     else:
         based = await _based(step, facts.ground)
         if isinstance(based, NeedsHuman):
@@ -176,10 +176,13 @@ def _main(step: Step) -> tuple[str, list[str]]:
     return base, [cautions.shown(entry.path) for entry in store.paths(base)]
 
 
-def _begin_on(step: Step, base: str, paths: list[str], roster: Roster) -> RouteBrief:
-    Task.objects.filter(pk=step.task_id).update(base_commit=base)
-    step.task.base_commit = base
-    return briefs.route(step, paths, roster)
+def _begin_on(bases: list[tuple[Task, str]]) -> list[None]:
+    """Keep the commit of main that each task begins with."""
+    gathering.keep_tasks_bases(bases)
+    return [None] * len(bases)
+
+
+_begun_on = Together(_begin_on)
 
 
 async def assembled(material: Material) -> Assembly | NeedsHuman:

@@ -113,11 +113,17 @@ def look(looks: Sequence[Look]) -> list[Outlook | Exception]:
         tasks = {task.pk: task for task in locked.filter(pk__in=_tasks_of(ours))}
         used = meters.used_by(list(tasks)) if tasks else {}
         notes = _notes(ours)
+        trips = {id(each): meters.check(task, used[task.pk]) for each, task in _with(tasks, ours)}
+        reserved = _reserved([each for each in _with(tasks, ours) if trips[id(each[0])] is None])
         seen: dict[int, Outlook | Halted] = dict(admitted.waiting)
         for each in ours:
-            task = tasks[each.work.step.task_id]
-            outlook = _outlook(each, task, used[task.pk], notes[id(each)])
-            seen[id(each)] = replace(outlook, probing=admitted.probing[id(each)])
+            seen[id(each)] = Outlook(
+                trip=trips[id(each)],
+                notes=notes[id(each)][0],
+                seen_seq=notes[id(each)][1],
+                reserved=reserved.get(id(each)),
+                probing=admitted.probing[id(each)],
+            )
     failpoint("turn.begun")
     return [seen.get(id(each)) or superseded() for each in looks]
 
@@ -189,14 +195,25 @@ def _tasks_of(items: Iterable[Look | Save]) -> list[uuid.UUID]:
     return list({item.work.step.task_id for item in items})
 
 
-def _outlook(
-    each: Look, task: Task, used: meters.Used, notes: tuple[tuple[str, ...], int]
-) -> Outlook:
-    trip, reserved = meters.check(task, used), None
-    if each.call is not None and trip is None:
-        own = checkpoints.own(each.work, each.progress)
-        reserved = reserving.reserve(each.work.attempt, task, own, each.call)
-    return Outlook(trip=trip, notes=notes[0], seen_seq=notes[1], reserved=reserved)
+def _with(tasks: dict[uuid.UUID, Task], looks: Sequence[Look]) -> list[tuple[Look, Task]]:
+    return [(each, tasks[each.work.step.task_id]) for each in looks]
+
+
+def _reserved(
+    looks: Sequence[tuple[Look, Task]],
+) -> dict[int, reserving.Reserved | reserving.Refused]:
+    """Reserve the calls of these steps, by the look's identity; a rehearsal makes none."""
+    wishes = {
+        id(each): reserving.Wish(
+            attempt=each.work.attempt,
+            task=task,
+            own=checkpoints.own(each.work, each.progress),
+            call=each.call,
+        )
+        for each, task in looks
+        if each.call is not None
+    }
+    return dict(zip(wishes, reserving.reserve(list(wishes.values())), strict=True))
 
 
 def _notes(looks: Sequence[Look]) -> dict[int, tuple[tuple[str, ...], int]]:

@@ -12,7 +12,7 @@ from django.db.models import F
 
 from agents import attempts, stopping
 from agents.breakers import reserving
-from agents.breakers.reserving import Asking, Own, Price, Refused, Reserved
+from agents.breakers.reserving import Asking, Own, Price, Refused, Reserved, Wish
 from agents.lifecycle import AttemptState
 from agents.limits import Limits
 from agents.models import Attempt, Step, Task
@@ -39,7 +39,8 @@ def ask(task: Task, attempt: Attempt, call: Asking, **own) -> Reserved | Refused
     facts = {"tokens": 0, "max_tokens": 10**9, "usd": Decimal(0), "max_usd": None, **own}
     with transaction.atomic():
         locked = Task.objects.select_for_update(no_key=True).get(pk=task.pk)
-        return reserving.reserve(attempt, locked, Own(**facts), call)
+        wish = Wish(attempt=attempt, task=locked, own=Own(**facts), call=call)
+        return reserving.reserve([wish])[0]
 
 
 def call_of(sent: int = 1_000, most: int = 8_000, price: Price | None = DEAR) -> Asking:
