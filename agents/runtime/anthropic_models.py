@@ -10,6 +10,7 @@ from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 
 from agents.runtime.exceptions import ModelMisnamed
+from agents.runtime.hearing import Heard
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
@@ -28,4 +29,4 @@ def from_anthropic(name: str, base_url: str) -> Model:
         max_retries=0,
         http_client=anthropic.DefaultAioHttpClient(),
     )
-    return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=client))
+    return Heard(AnthropicModel(name, provider=AnthropicProvider(anthropic_client=client)))

@@ -8,13 +8,15 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from pydantic_ai.direct import model_request_stream
+from pydantic_ai.direct import model_request
 from pydantic_ai.exceptions import UnexpectedModelBehavior
 from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
+from pydantic_ai.models.wrapper import WrapperModel
 
 if TYPE_CHECKING:
-    from pydantic_ai.messages import ModelResponse
-    from pydantic_ai.models import Model
+    from pydantic_ai.messages import ModelMessage, ModelResponse
+    from pydantic_ai.models import Model, ModelRequestParameters
+    from pydantic_ai.settings import ModelSettings
 
     from agents.runtime.offering import ModelCall
     from agents.runtime.streaming import Voice
@@ -24,7 +26,6 @@ class Ear:
     """Hears one answer: speaks its words on, and counts its characters."""
 
     def __init__(self, voice: Voice, most: int) -> None:
-        self.direct = False  # the stream itself tells; its events would say everything twice
         self._voice = voice
         self._most = most
         self._length = 0
@@ -44,9 +45,7 @@ class Ear:
             self._silent = self._broken = False
 
     def watch(self, event: Any) -> None:
-        """Take an event of a model whose stream does not tell by itself."""
-        if self.direct:
-            return
+        """Take an event of pydantic-ai's."""
         match event:
             case PartStartEvent(part=TextPart(content=text)):
                 self._broken = not self._silent
@@ -70,33 +69,47 @@ _ear: ContextVar[Ear | None] = ContextVar("ear", default=None)
 def said(text: str) -> None:
     """Speak words of the answer that is being read in this context, if anybody listens."""
     if ear := _ear.get():
-        ear.direct = True
         ear.say(text)
 
 
 def heard(characters: int) -> None:
     """Count characters that are not for people, in the answer that is being read."""
     if ear := _ear.get():
-        ear.direct = True
         ear.count(characters)
 
 
 async def heard_out(model: Model, call: ModelCall, voice: Voice, *, most: int) -> ModelResponse:
     """Read one answer to its end, of at most so many characters; cancelled, the connection closes."""
-    ear = Ear(voice, most)
-    token = _ear.set(ear)
+    token = _ear.set(Ear(voice, most))
     try:
-        async with model_request_stream(
+        return await model_request(
             model,
             call.messages,
             model_settings=call.settings,
             model_request_parameters=call.parameters(),
-        ) as stream:
-            async for event in stream:
-                ear.watch(event)
-            return stream.get()
+        )
     finally:
         _ear.reset(token)
+
+
+class Heard(WrapperModel):
+    """A model of pydantic-ai's own, whose answers come as a stream and are handed on whole."""
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """Read one answer to its end and tell its events to whoever listens."""
+        ear = _ear.get()
+        async with self.wrapped.request_stream(
+            messages, model_settings, model_request_parameters
+        ) as stream:
+            async for event in stream:
+                if ear is not None:
+                    ear.watch(event)
+            return stream.get()
 
 
 def _length_of(new: Any) -> int:

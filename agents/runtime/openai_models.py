@@ -51,8 +51,6 @@ def _chat(
     name: str, provider: OpenAIProvider | OpenAICompatibleProvider | OllamaProvider
 ) -> OpenAIChatModel:
     strict = OpenAIModelProfile(
-        # Without this a stream that was cut off is taken for an answer.
-        openai_chat_streaming_requires_finish_reason=True,
         # Strict chat templates refuse a second system message, and one that is not the first.
         openai_chat_supports_multiple_system_messages=False,
         supports_inline_system_prompts=False,

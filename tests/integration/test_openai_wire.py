@@ -16,10 +16,10 @@ from agents.runtime import openai_wire
 from agents.runtime.openai_wire import Client
 
 if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletionChunk
+    from openai.types.chat import ChatCompletion
 
 Script = Callable[[web.StreamResponse], Any]
-BODY = {"model": "x", "messages": [], "stream": True}
+BODY = {"model": "x", "messages": []}
 
 
 def line(content: str, finish: str | None = None) -> str:
@@ -54,14 +54,13 @@ async def served(script: Script) -> AsyncIterator[tuple[Client, list[Any]]]:
         await runner.cleanup()
 
 
-async def read(client: Client, **more: Any) -> list[ChatCompletionChunk]:
-    answer = await client.chat.completions.create(**{**BODY, **more})
-    async with answer:
-        return [chunk async for chunk in answer]
+async def read(client: Client, **more: Any) -> ChatCompletion:
+    answer: ChatCompletion = await client.chat.completions.create(**{**BODY, **more})
+    return answer
 
 
-def text_of(chunks: list[ChatCompletionChunk]) -> str:
-    return "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+def text_of(answer: ChatCompletion) -> str:
+    return answer.choices[0].message.content or ""
 
 
 async def test_bytes_may_be_cut_anywhere_and_lines_end_either_way() -> None:
@@ -74,9 +73,9 @@ async def test_bytes_may_be_cut_anywhere_and_lines_end_either_way() -> None:
             await asyncio.sleep(0)
 
     async with served(script) as (client, _):
-        chunks = await read(client)
-    assert text_of(chunks) == "Grün und blau"
-    assert chunks[-1].choices[0].finish_reason == "stop"
+        answer = await read(client)
+    assert text_of(answer) == "Grün und blau"
+    assert answer.choices[0].finish_reason == "stop"
 
 
 async def test_an_answer_may_end_without_being_called_done() -> None:
@@ -111,10 +110,11 @@ async def test_a_server_that_never_ends_a_done_answer_is_left() -> None:
 
 
 async def test_an_answer_that_is_left_early_closes_its_connection() -> None:
-    gone = asyncio.Event()
+    begun, gone = asyncio.Event(), asyncio.Event()
 
     async def script(response: web.StreamResponse) -> None:
         await response.write(f"data: {line('first')}\n\n".encode())
+        begun.set()
         try:
             while True:
                 await response.write(b": still here\n\n")
@@ -124,14 +124,15 @@ async def test_an_answer_that_is_left_early_closes_its_connection() -> None:
             raise
 
     async with served(script) as (client, _):
-        async with await client.chat.completions.create(**BODY) as answer:
-            await anext(aiter(answer))
+        reading = asyncio.create_task(read(client))
+        await begun.wait()
+        reading.cancel()
         async with asyncio.timeout(5):
             await gone.wait()
 
 
 async def test_a_chunk_that_leaves_things_out_is_taken_as_it_is() -> None:
-    loose = {"id": None, "choices": [{"delta": {"content": "a"}}], "made_up": 1}
+    loose = {"id": None, "choices": [{"delta": {"content": "a"}, "finish_reason": "done"}]}
 
     async def script(response: web.StreamResponse) -> None:
         await response.write(f"data: {json.dumps(loose)}\n\ndata: [DONE]\n\n".encode())
@@ -145,6 +146,8 @@ async def test_a_chunk_that_leaves_things_out_is_taken_as_it_is() -> None:
     [
         ('{"error": {"message": "too busy", "code": 529}}', openai.APIError),
         ("{not json", json.JSONDecodeError),
+        ("[]", json.JSONDecodeError),
+        (line("cut off"), openai.APIError),
     ],
 )
 async def test_what_is_no_answer_is_an_error(data: str, expected: type[Exception]) -> None:

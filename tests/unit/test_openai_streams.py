@@ -1,74 +1,152 @@
-"""Neighbouring chunks of one kind become one; nothing of them is lost or moved."""
+"""What comes in pieces becomes the answer a server would have sent whole; nothing is lost or moved."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from agents.runtime.openai_streams import Runs
+import pytest
+from openai.types.chat import ChatCompletion
+
+from agents.runtime.hearing import Ear, _ear
+from agents.runtime.openai_streams import Whole
+
+
+class Listener:
+    """Hears what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
 
 
 def chunk(finish: str | None = None, **delta: Any) -> dict[str, Any]:
     return {"id": "1", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
 
-def call(arguments: str, index: int = 0, **head: Any) -> dict[str, Any]:
+def call(arguments: str, index: int | None = 0, **head: Any) -> dict[str, Any]:
     name = head.pop("name", None)
     function = {"arguments": arguments, **({"name": name} if name else {})}
     return chunk(tool_calls=[{"index": index, "function": function, **head}])
 
 
-def joined(*chunks: dict[str, Any]) -> list[dict[str, Any]]:
-    runs = Runs()
-    taken = [each for one in chunks for each in runs.take(one)]
-    return [each["choices"][0] if each["choices"] else each for each in [*taken, *runs.end()]]
+def whole(*chunks: dict[str, Any]) -> dict[str, Any]:
+    made = Whole()
+    for each in chunks:
+        made.take(each)
+    answer = made.completion()
+    ChatCompletion.model_validate({**answer, "choices": answer["choices"] if made.finished else []})
+    return answer
 
 
-def deltas(*chunks: dict[str, Any]) -> list[dict[str, Any]]:
-    return [choice["delta"] for choice in joined(*chunks)]
+def message(*chunks: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = whole(*chunks, chunk(finish="stop"))["choices"][0]["message"]
+    return told
 
 
-def test_words_and_arguments_become_one_chunk_each() -> None:
-    made = deltas(
+def calls(*chunks: dict[str, Any]) -> list[tuple[str, str]]:
+    made = message(*chunks)["tool_calls"]
+    return [(each["function"]["name"], each["function"]["arguments"]) for each in made]
+
+
+def test_words_and_arguments_become_whole() -> None:
+    told = message(
         chunk(role="assistant", content=""),
         chunk(content="I "),
         chunk(content="look."),
-        call('{"pa', id="a", name="read"),
+        call('{"pa', id="a", name="read", type="function"),
         call('th": 1}'),
-        chunk(finish="tool_calls"),
     )
-    assert [each.get("content") for each in made] == ["", "I look.", None, None]
-    (only,) = made[2]["tool_calls"]
-    assert only == {"index": 0, "id": "a", "function": {"name": "read", "arguments": '{"path": 1}'}}
+    assert told["content"] == "I look."
+    (only,) = told["tool_calls"]
+    function = {"name": "read", "arguments": '{"path": 1}'}
+    assert only == {"id": "a", "type": "function", "function": function}
 
 
-def test_the_first_chunk_goes_on_at_once() -> None:
-    assert list(Runs().take(chunk(content="I"))) == [chunk(content="I")]
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [call("1", 0, id="a", name="x"), call("2", 1, id="b", name="y"), call("3", 1)],
+        [call("1", 0, id="a", name="x"), call("23", 0, id="b", name="y")],  # one number for all
+        [call("1", None, id="a", name="x"), call("23", None, id="b", name="y")],  # none at all
+        [
+            call("1", 0, id="a", name="x"),
+            call("2", 1, id="b", name="y"),
+            call("", 0),
+            call("3", 1),
+        ],
+        [call("1", 0, id="a", name="x"), call("2", 1, name="y"), call("3", 1)],  # no id
+    ],
+)
+def test_two_calls_stay_two_however_they_are_numbered(pieces: list[dict[str, Any]]) -> None:
+    assert calls(*pieces) == [("x", "1"), ("y", "23")]
 
 
-def test_two_calls_stay_two() -> None:
-    first = chunk(role="assistant")
-    made = deltas(
-        first, call("1", 0, id="a", name="x"), call("2", 1, id="b", name="y"), call("3", 1)
+def test_a_call_repeated_with_its_id_in_every_piece_is_one() -> None:
+    assert calls(call("1", id="a", name="x"), call("2", id="a", name="x")) == [("x", "12")]
+
+
+def test_calls_without_an_id_get_one_each() -> None:
+    told = message(call("1", 0, name="x"), call("2", 1, name="y"))["tool_calls"]
+    assert len({each["id"] for each in told}) == 2
+
+
+def test_thoughts_lists_and_what_is_unknown_are_kept() -> None:
+    told = message(
+        chunk(reasoning="a"),
+        chunk(reasoning="b", reasoning_details=[1]),
+        chunk(content="c", reasoning_details=[2], odd=[{"x": 1}]),
+        chunk(made_up={"y": 2}),
     )
-    told = [each["tool_calls"][0]["function"]["arguments"] for each in made[1:]]
-    assert told == ["1", "23"]
+    assert (told["reasoning"], told["content"]) == ("ab", "c")
+    assert (told["reasoning_details"], told["made_up"]) == ([1, 2], {"y": 2})
 
 
-def test_order_between_kinds_is_kept() -> None:
-    first = chunk(role="assistant")
-    made = deltas(first, chunk(reasoning="a"), chunk(content="b"), chunk(content="c"))
-    assert made[1:] == [{"reasoning": "a"}, {"content": "bc"}]
+def test_the_end_keeps_its_reason_usage_and_model() -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    last = {"id": "1", "model": "m", "created": 7, "choices": [], "usage": usage}
+    made = whole(chunk(content="a"), chunk(finish="length"), last)
+    assert (made["id"], made["model"], made["created"]) == ("1", "m", 7)
+    assert (made["usage"], made["choices"][0]["finish_reason"]) == (usage, "length")
 
 
-def test_thinking_tags_and_what_is_unknown_stand_alone() -> None:
-    first = chunk(role="assistant")
-    odd = chunk(content="x", logprobs_of_mine=[1])
-    made = deltas(first, chunk(content="<think>"), chunk(content="a"), chunk(content="b"), odd)
-    assert [each.get("content") for each in made[1:]] == ["<think>", "ab", "x"]
+def test_without_a_reason_it_is_not_finished() -> None:
+    made = Whole()
+    made.take(chunk(content="a"))
+    assert not made.finished
+    made.take(chunk(finish="stop"))
+    assert made.finished
 
 
-def test_the_end_keeps_its_reason_and_usage() -> None:
-    usage = {"id": "1", "choices": [], "usage": {"prompt_tokens": 1}}
-    made = joined(chunk(content="a"), chunk(content="b"), chunk(finish="stop"), usage)
-    assert made[-2]["finish_reason"] == "stop"
-    assert made[-1] == usage
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        {"choices": None},
+        {"choices": [None]},
+        {"choices": [{}]},
+        {"choices": [{"delta": None}]},
+        {"choices": [{"delta": {"tool_calls": [None, {}, {"function": None}]}}]},
+        {"choices": [{"delta": {"tool_calls": [{"function": {"arguments": {"a": 1}}}]}}]},
+    ],
+)
+def test_odd_chunks_break_nothing(odd: dict[str, Any]) -> None:
+    assert message(odd, chunk(content="a"))["content"] == "a"
+
+
+def test_only_words_for_people_are_said() -> None:
+    listener = Listener()
+    token = _ear.set(Ear(listener, 1_000))  # type: ignore[arg-type]
+    try:
+        whole(
+            chunk(content="<think>"),
+            chunk(content="hm"),
+            chunk(content="</think>"),
+            chunk(reasoning="more"),
+            chunk(content="Hello"),
+            call("{}", id="a", name="x"),
+        )
+    finally:
+        _ear.reset(token)
+    assert "".join(listener.said).strip() == "Hello"

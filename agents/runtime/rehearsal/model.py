@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from pydantic_ai.models.function import DeltaToolCall, FunctionModel
 
+from agents.runtime.hearing import Heard
 from agents.runtime.rehearsal.answers import blocked, cannot_act
 from agents.runtime.rehearsal.extracts import extract, plan_to_look
 from agents.runtime.rehearsal.scene import Move, scene_of
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pydantic_ai.messages import ModelMessage
+    from pydantic_ai.models import Model
     from pydantic_ai.models.function import AgentInfo
 
     from agents.runtime.contract import Work
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 _PIECE = re.compile(r"\S+\s*|\s+")
 
 
-def rehearsal_model(work: Work) -> FunctionModel:
+def rehearsal_model(work: Work) -> Model:
     """Return the scripted model of one step."""
 
     async def speak(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[Any]:
@@ -40,7 +42,7 @@ def rehearsal_model(work: Work) -> FunctionModel:
             call.tool_call_id = f"rehearsal-{len(messages)}-{index}"
             yield {index + 1: call}
 
-    return FunctionModel(stream_function=speak, model_name="rehearsal")
+    return Heard(FunctionModel(stream_function=speak, model_name="rehearsal"))
 
 
 def _next(scene: Scene, info: AgentInfo) -> Move:
