@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
 from django.db.models.functions import Now
 
-from agents import dispatch, storable
+from agents import storable
 from agents.branches import branch
 from agents.events import Kind
 from agents.lifecycle import StepKind, StepState, TaskState
@@ -103,7 +102,6 @@ def apply_plan(writes: Writes, step: Step, plan: Plan, staff: Staff) -> None:
         task, TaskState.WORKING, kind=Kind.TASK_PLANNED, data={**facts, "steps": listing}
     )
     failpoint("plan.applied")
-    transaction.on_commit(dispatch.ring, robust=True)
 
 
 def assemble_step(

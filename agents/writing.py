@@ -14,18 +14,18 @@ from django.db import connection, transaction
 from agents import dispatch
 from agents.events import Kind
 from agents.lifecycle import STEP_MOVES, STEP_SETTLED, TASK_MOVES, AttemptState, StepState
-from agents.models import Event
+from agents.models import Event, Step
 from agents.recording import record_all
 from projects import transitions
 from projects.exceptions import TransitionRefused
 from projects.inserting import insert_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from django.db import models
 
-    from agents.models import Step, Task
+    from agents.models import Task
 
 _CLOSE = """
 UPDATE agents_attempt attempt SET state = %s, finished_at = statement_timestamp(), error = ''
@@ -128,6 +128,12 @@ class Writes:
         self._insert()
         self._move_tasks()
         record_all(self._events)
+        if any(step.state == StepState.READY for step in self._touched()):
+            transaction.on_commit(dispatch.ring, robust=True)
+
+    def _touched(self) -> Iterator[Step]:
+        yield from (step for step, _ in self._steps)
+        yield from (row for row in self._rows if isinstance(row, Step))
 
     def _close(self) -> None:
         if self._closed:
@@ -141,7 +147,6 @@ class Writes:
         for step in self._counted.values():
             if not step.waits:
                 self.move_step(step, StepState.READY)
-                transaction.on_commit(dispatch.ring, robust=True)
 
     def _move_steps(self) -> None:
         if not self._steps:
