@@ -113,6 +113,8 @@ def verify(assembly: Assembly, draft: ProposalDraft) -> list[Verified]:
 
 def versions_before(tasks: Collection[uuid.UUID]) -> dict[tuple[uuid.UUID, int], int]:
     """Count the proposals each round of these tasks has had, by task and round."""
+    if not tasks:
+        return {}
     rows = Proposal.objects.filter(task__in=tasks).order_by().values_list("task", "round")
     return {(task, number): many for task, number, many in rows.annotate(Count("pk"))}
 

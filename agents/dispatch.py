@@ -6,13 +6,14 @@ import atexit
 import logging
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from celery import current_app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class _Bell:
 
     task: str
     queue: str
-    at_hand: Callable[[], None] | None = None  # wakes who does this work in this very process
+    at_hand: list[Callable[[], object]] = field(default_factory=list)  # wake who does it right here
     _rung: threading.Event = field(default_factory=threading.Event)
     _idle: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -47,8 +48,8 @@ class _Bell:
         self._idle.set()
 
     def ring(self) -> None:
-        if self.at_hand is not None:
-            self.at_hand()
+        for wake in self.at_hand:
+            wake()
         self._idle.clear()
         self._rung.set()
         with self._lock:
@@ -62,7 +63,7 @@ class _Bell:
 
     def _publish(self) -> None:
         while self._rung.wait():
-            if self.at_hand is not None:
+            if self.at_hand:
                 time.sleep(_LATER_SECONDS)
             self._rung.clear()
             try:
@@ -71,7 +72,7 @@ class _Bell:
                 logger.warning("%s not rung, the poll will find the work: %s", self.task, error)
             if not self._rung.is_set():
                 self._idle.set()
-            if self.at_hand is None:
+            if not self.at_hand:
                 time.sleep(_LATER_SECONDS)
 
 
@@ -87,9 +88,14 @@ def _let_ring() -> None:
         bell.wait(max(0.0, deadline - time.monotonic()))
 
 
-def wake_here(wake: Callable[[], None] | None) -> None:
-    """Wake this process's own runtime by every ring, without the broker; None: it has none."""
-    _steps.at_hand = wake
+@contextmanager
+def at_hand(wake: Callable[[], object]) -> Iterator[None]:
+    """Call `wake` by every ring in this process meanwhile, without the broker; from any thread."""
+    _steps.at_hand.append(wake)
+    try:
+        yield
+    finally:
+        _steps.at_hand.remove(wake)
 
 
 def ring() -> None:

@@ -83,7 +83,9 @@ def _together(ended: Sequence[Settlement]) -> dict[int, bool]:
         held = _locked(ended)
         failpoint("settle.locked")
         writes, staff = Writes(), planning.Staff()
-        versions = assembling.versions_before([held[e.attempt.step_id][0].task_id for e in ended])
+        versions = assembling.versions_before(
+            [held[each.attempt.step_id][0].task_id for each in ended if each.publish]
+        )
         for each in ended:
             step, dependents = held[each.attempt.step_id]
             if _is_stale(each, step):

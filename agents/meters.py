@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from agents import clocks
 from agents.events import Kind
 from agents.limits import Limits, Trip, share, task_trip, warns
-from agents.models import Event, Task
+from agents.models import Event
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection
+
+    from agents.models import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,18 +28,20 @@ class Used:
 
 def used(task: Task) -> Used:
     """Read what the task has used up to now, by the database's clock."""
-    return used_by([task.pk])[task.pk]
+    task.refresh_from_db(fields=["input_tokens", "output_tokens", "usd"])
+    return used_by([task])[task.pk]
 
 
-def used_by(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, Used]:
-    """Read what each of these tasks has used up to now."""
-    seconds = clocks.seconds_of(tasks)
-    rows = Task.objects.filter(pk__in=tasks).values_list(
-        "pk", "input_tokens", "output_tokens", "usd"
-    )
+def used_by(tasks: Collection[Task]) -> dict[uuid.UUID, Used]:
+    """Return what each of these tasks, as they were just read, has used up to now."""
+    seconds = clocks.seconds_of([task.pk for task in tasks])
     return {
-        pk: Used(seconds=seconds[pk], tokens=asked + answered, usd=float(usd))
-        for pk, asked, answered, usd in rows
+        task.pk: Used(
+            seconds=seconds[task.pk],
+            tokens=task.input_tokens + task.output_tokens,
+            usd=float(task.usd),
+        )
+        for task in tasks
     }
 
 

@@ -34,20 +34,24 @@ class Staff:
     """The agents that may be given steps now; read when first asked for, and then once."""
 
     @cached_property
+    def _known(self) -> list[AgentVersion]:
+        roles = (AgentRole.SPECIALIST, AgentRole.AGGREGATOR)
+        return list(AgentVersion.objects.in_use(*roles))
+
+    @property
     def specialists(self) -> list[AgentVersion]:
         """The published version of each enabled specialist, with its agent, by slug."""
-        return list(AgentVersion.objects.in_use(AgentRole.SPECIALIST))
+        return [each for each in self._known if each.agent.role == AgentRole.SPECIALIST]
 
-    @cached_property
+    @property
     def aggregator(self) -> AgentVersion:
         """Who makes proposals; raises CountersignError when no such agent is enabled."""
-        version = AgentVersion.objects.in_use(AgentRole.AGGREGATOR).first()
-        if version is None:
-            raise CountersignError(
-                "No aggregator agent is enabled, so no proposal can be made. "
-                "Ask an admin to enable one."
-            )
-        return version
+        for each in self._known:
+            if each.agent.role == AgentRole.AGGREGATOR:
+                return each
+        raise CountersignError(
+            "No aggregator agent is enabled, so no proposal can be made. Ask an admin to enable one."
+        )
 
     def of(self, task: Task) -> dict[str, AgentVersion]:
         """Return the specialists this task may use, by slug."""

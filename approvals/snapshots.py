@@ -46,7 +46,7 @@ class Facts:
             claims=_claims(proposals),
             agents=_agents(proposals),
             memories=_memories(tasks),
-            used=meters.used_by(tasks),
+            used=meters.used_by([proposal.task for proposal in proposals]),
         )
 
 

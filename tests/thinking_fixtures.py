@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import F
 from django.utils import timezone
 
+from agents.grants import granted
 from agents.lifecycle import StepKind, StepState, TaskState
 from agents.limits import Limits
 from agents.messages import Plan, ProposalDraft, StepResult
 from agents.models import Agent, AgentVersion, Attempt, Grant, Step, Task, ToolCall
 from agents.runtime.contract import Work
+from agents.runtime.ledger import known_tools
 from agents.workspace.files import Workspace
 from agents.workspace.scope import Scope
 from tests.stub_model import Reply, StubModel, sequence
@@ -145,6 +147,7 @@ def make_work(
         brief=brief or brief_of(step),
         workspace=workspace,
         scope=scope,
+        known=known_tools(scope, granted({step.agent_id}).get(step.agent_id, [])),
         deadline=time.monotonic() + seconds,
         **facts,
     )

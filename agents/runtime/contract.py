@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from agents.messages import Answer, Plan, ProposalDraft, Question, StepResult
     from agents.models import Attempt, Step
+    from agents.runtime.ledger import Known
     from agents.workspace.files import Workspace
     from agents.workspace.scope import Scope
 
@@ -127,6 +128,7 @@ class Work:
     brief: RouteBrief | WorkBrief | AnswerBrief | AssembleBrief
     workspace: Workspace | None
     scope: Scope | None
+    known: dict[str, Known]  # the tools it may call, by name
     deadline: float  # on time.monotonic()'s clock
     draining: Callable[[], bool] = lambda: False  # asked before each turn: end with Interrupted
 

@@ -23,6 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 THREADS = 4  # also the number of connections of one worker process
+_PREPARE_AFTER = 3  # times a statement was sent over a connection
 _CHECK_AFTER = 5.0  # seconds a connection may rest before it is tried with SELECT 1
 
 _lock = threading.Lock()
@@ -120,10 +121,16 @@ def _open() -> None:
 
 def _let_go(given: dict[str, Any]) -> dict[str, Any]:
     """Return connection settings with which a process that is stopped inside a transaction holds its
-    rows no longer than its steps: others would wait for it, leases or not."""
+    rows no longer than its steps: others would wait for it, leases or not.
+
+    And with statements that are prepared when they come again: a worker sends the same few dozen,
+    and to plan them anew took a third of what they cost.
+    """
     options = given["OPTIONS"]
     idle = f"-c idle_in_transaction_session_timeout={settings.LEASE_SECONDS}s"
-    return {**given, "OPTIONS": {**options, "options": f"{options.get('options', '')} {idle}"}}
+    more: dict[str, Any] = {"options": f"{options.get('options', '')} {idle}"}
+    more |= {"server_side_binding": True, "prepare_threshold": _PREPARE_AFTER}
+    return {**given, "OPTIONS": {**options, **more}}
 
 
 def _call(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
-from django.db.models import Count
 
 from agents import clocks, grants, materials, planning
-from agents.lifecycle import StepKind, StepState
-from agents.models import Delegation, Proposal, Step
+from agents.lifecycle import StepKind
 
 if TYPE_CHECKING:
     import uuid
@@ -18,8 +17,18 @@ if TYPE_CHECKING:
 
     from agents.grants import Granted, Grants
     from agents.materials import Material
-    from agents.models import AgentVersion, Task
+    from agents.models import AgentVersion, Step, Task
 
+_ABOUT = """
+SELECT task.id,
+       (SELECT count(*) FROM agents_delegation asked WHERE asked.task_id = task.id),
+       coalesce((SELECT route.result FROM agents_step route
+                 WHERE route.task_id = task.id AND route.kind = 'route' AND route.state = 'done'
+                 ORDER BY route.round DESC LIMIT 1), '{}')::text,
+       EXISTS (SELECT FROM agents_proposal made
+               WHERE made.task_id = task.id AND made.head_commit <> '')
+FROM agents_task task WHERE task.id = ANY(%s)
+"""
 # Rows are locked in the order every other transaction locks them; fenced by the attempt number.
 _KEEP_BASES = """
 WITH mine AS (
@@ -76,18 +85,21 @@ class Gathered:
 
 def gather(steps: Collection[Step]) -> Gathered:
     """Read it; the number of statements does not grow with the number of steps."""
-    tasks = {step.task_id for step in steps}
+    tasks = list({step.task_id for step in steps})
     needs = materials.needs_of(steps)
-    making = [step for step in steps if step.kind == StepKind.ASSEMBLE]
-    proposals = Proposal.objects.filter(task__in=tasks).exclude(head_commit="")
+    with connection.cursor() as cursor:
+        cursor.execute(_ABOUT, [tasks])
+        about = {row[0]: row[1:] for row in cursor.fetchall()}
     return Gathered(
         roster=Roster.read(),
         seconds=clocks.seconds_of(tasks),
-        questions=_questions(tasks),
-        plans=_plans(tasks),
+        questions={task: asked for task, (asked, _, _) in about.items()},
+        plans={task: json.loads(plan) for task, (_, plan, _) in about.items()},
         needs=needs,
-        materials=materials.gather_all(making, needs),
-        proposed=set(proposals.values_list("task", flat=True)),
+        materials=materials.gather_all(
+            [step for step in steps if step.kind == StepKind.ASSEMBLE], needs
+        ),
+        proposed={task for task, (_, _, proposed) in about.items() if proposed},
     )
 
 
@@ -112,14 +124,3 @@ def keep_tasks_bases(bases: Sequence[tuple[Task, str]]) -> None:
         cursor.execute(_KEEP_TASKS_BASES, [[t.pk for t, _ in bases], [base for _, base in bases]])
     for task, base in bases:
         task.base_commit = base
-
-
-def _questions(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
-    asked = Delegation.objects.filter(task__in=tasks).order_by().values_list("task")
-    return dict(asked.annotate(Count("pk")))
-
-
-def _plans(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, Any]]:
-    routes = Step.objects.filter(task__in=tasks, kind=StepKind.ROUTE, state=StepState.DONE)
-    newest = routes.order_by("task_id", "-round").distinct("task_id")
-    return {task: plan or {} for task, plan in newest.values_list("task_id", "result")}

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import uvloop
 from django.conf import settings
 
-from agents import dispatch
 from agents.runtime import database
 
 if TYPE_CHECKING:
@@ -93,7 +92,6 @@ def start() -> None:
     if not _hosts:
         _hosts.append(_Host())
         _hosts[0].thread.start()
-        dispatch.wake_here(wake)
 
 
 def wake() -> None:
@@ -112,6 +110,5 @@ def drain() -> None:
 def join() -> None:
     """Wait until everything is given back, at most a little longer than the drain."""
     drain()
-    dispatch.wake_here(None)
     for host in _hosts:
         host.thread.join(settings.DRAIN_SECONDS + _GRACE_SECONDS)

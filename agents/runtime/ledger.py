@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agents.grants import Granted
     from agents.runtime.checkpoints import Progress
     from agents.runtime.contract import Work
+    from agents.workspace.scope import Scope
 
 RESULT_BYTES = 20_000
 _ARGUMENT_CHARACTERS = 2_000
@@ -88,9 +89,8 @@ class Answer:
         return fingerprints.of_result(self.text)
 
 
-def known_tools(work: Work, granted: Iterable[Granted]) -> dict[str, Known]:
-    """Return which of the tools its agent was granted are in the step's scope, by name."""
-    allowed = work.scope.tools if work.scope else frozenset()
+def known_tools(scope: Scope, granted: Iterable[Granted]) -> dict[str, Known]:
+    """Return which of the tools an agent was granted are in a step's scope, by name."""
     return {
         each.tool: Known(
             name=each.tool,
@@ -99,7 +99,7 @@ def known_tools(work: Work, granted: Iterable[Granted]) -> dict[str, Known]:
             writes=not each.read_only,
         )
         for each in granted
-        if each.tool in allowed
+        if each.tool in scope.tools
     }
 
 

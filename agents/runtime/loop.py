@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import Error as DatabaseError
 
+from agents import dispatch
 from agents.runtime import carrying, lease, presence, sweeping
 from agents.runtime.claims import claim
 from agents.runtime.database import at_once, in_db
@@ -65,6 +66,11 @@ class Runtime:
 
     async def run(self) -> None:
         """Carry steps until drained."""
+        loop = asyncio.get_running_loop()
+        with dispatch.at_hand(lambda: loop.call_soon_threadsafe(self._bell.set)):
+            await self._run()
+
+    async def _run(self) -> None:
         logger.info("runtime %s claims up to %s steps at once", self.owner, self.capacity)
         duties = [
             asyncio.create_task(self._every(POLL_SECONDS, self._claim, bell=self._bell)),
@@ -114,14 +120,16 @@ class Runtime:
         carry = carrying.carry(claimed, draining=self._drain.is_set, perform=self._perform)
         task = asyncio.create_task(carry, name=f"step {key[0]}.{key[1]}")
         self._running[key] = task
-        task.add_done_callback(lambda done: self._ended(key, done))
+        capped = claimed.step.agent.max_in_flight is not None
+        task.add_done_callback(lambda done: self._ended(key, done, capped=capped))
 
-    def _ended(self, key: tuple[uuid.UUID, int], done: asyncio.Task[None]) -> None:
+    def _ended(self, key: tuple[uuid.UUID, int], done: asyncio.Task[None], *, capped: bool) -> None:
+        if capped or self.in_flight >= self.capacity:
+            self._bell.set()  # there is room again; what became ready has rung by itself
         del self._running[key]
         if not done.cancelled() and (error := done.exception()):
             # The lease runs out and the sweeper gives the step back.
             logger.error("step %s ended by a fault", key[0], exc_info=error)
-        self._bell.set()  # its dependents may be ready, and a slot is free
 
     async def _watch(self) -> None:
         """Renew leases when due, and cancel what is no longer ours: stopped, swept or taken."""

@@ -100,7 +100,7 @@ def _load(ids: list[uuid.UUID]) -> list[Step]:
 def _trips(steps: list[Step]) -> dict[uuid.UUID, Trip | Exception | None]:
     """Return for each task the limit it has used up, or why that cannot be told."""
     tasks = {step.task_id: step.task for step in steps}
-    used = meters.used_by(list(tasks))
+    used = meters.used_by(list(tasks.values()))
     found: dict[uuid.UUID, Trip | Exception | None] = {}
     for pk, task in tasks.items():
         try:
@@ -193,10 +193,11 @@ def _write_events(opened: list[Claimed]) -> None:
             events.append(Event(task=task, kind=Kind.TASK_STATE, data=data))
             task.state, moved[task.pk] = to, task
         events.append(Event(task=task, step=step, kind=Kind.STEP_STARTED, data=_facts(one)))
-    with connection.cursor() as cursor:
-        cursor.execute(_MOVE, [list(moved), [task.state for task in moved.values()]])
-        for pk, started_at in cursor.fetchall():
-            moved[pk].started_at = started_at
+    if moved:
+        with connection.cursor() as cursor:
+            cursor.execute(_MOVE, [list(moved), [task.state for task in moved.values()]])
+            for pk, started_at in cursor.fetchall():
+                moved[pk].started_at = started_at
     record_all(events)
 
 

@@ -13,10 +13,10 @@ from django.db import InterfaceError, OperationalError
 from pydantic_ai.exceptions import AgentRunError, ModelRetry, UnexpectedModelBehavior
 from pydantic_ai.messages import ModelRequest, UserPromptPart
 
-from agents import extending, grants, planning
+from agents import extending, planning
 from agents.messages import Plan, StepResult
 from agents.models.tasks import Choice, Rule
-from agents.runtime import checkpoints, ledger, prompting, providers, remembering, troubles
+from agents.runtime import checkpoints, prompting, providers, remembering, troubles
 from agents.runtime.batching import Together
 from agents.runtime.contract import Finished, NeedsHuman
 from agents.runtime.conversing import Conversation
@@ -32,12 +32,10 @@ if TYPE_CHECKING:
 
     from pydantic_ai.messages import ModelMessage
 
-    from agents.grants import Granted
     from agents.models import Step
     from agents.runtime.checkpoints import Progress
     from agents.runtime.contract import Outcome, Work
     from agents.runtime.conversing import HandedIn
-    from agents.runtime.ledger import Known
     from memory.recall import Recalled
 
 
@@ -47,7 +45,6 @@ class _Begun:
 
     messages: list[ModelMessage]
     progress: Progress
-    known: dict[str, Known]
     recalled: list[Recalled]
 
 
@@ -67,7 +64,7 @@ async def perform(work: Work) -> Outcome:
             work=work,
             chosen=chosen,
             progress=begun.progress,
-            known=begun.known,
+            known=work.known,
             output_tool=checkpoints.OUTPUT_TOOLS[work.output.__name__],
             voice=Voice(task_id=work.step.task_id, step_id=work.step.pk),
         )
@@ -78,12 +75,11 @@ async def perform(work: Work) -> Outcome:
 
 def _begin_together(works: Sequence[Work]) -> list[_Begun | Exception]:
     """Read in one visit to the database what attempts begin with that begin at the same moment."""
-    granted = grants.granted({work.step.agent_id for work in works})
     remembers = remembering.Remembering()
     begun: list[_Begun | Exception] = []
     for work in works:
         try:
-            begun.append(_begun(work, granted.get(work.step.agent_id, []), remembers))
+            begun.append(_begun(work, remembers))
         except (OperationalError, InterfaceError):
             raise  # it would be the same for each
         except Exception as error:  # noqa: BLE001  # this attempt's; what others recalled is written
@@ -94,11 +90,10 @@ def _begin_together(works: Sequence[Work]) -> list[_Begun | Exception]:
 _begin = Together(_begin_together)
 
 
-def _begun(work: Work, granted: list[Granted], remembers: remembering.Remembering) -> _Begun:
+def _begun(work: Work, remembers: remembering.Remembering) -> _Begun:
     messages, progress = checkpoints.begin(work)
     recalled = [] if messages else remembers.recalled_for(work)
-    known = ledger.known_tools(work, granted)
-    return _Begun(messages=messages, progress=progress, known=known, recalled=recalled)
+    return _Begun(messages=messages, progress=progress, recalled=recalled)
 
 
 async def _within_the_clock(guard: StepGuard, begun: _Begun) -> Outcome:

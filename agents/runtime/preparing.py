@@ -14,7 +14,7 @@ from agents.limits import Limits
 from agents.messages import Answer, Plan, ProposalDraft, StepResult
 from agents.models import Task, ToolCall
 from agents.models.tasks import Rule
-from agents.runtime import briefs, gathering
+from agents.runtime import briefs, gathering, ledger
 from agents.runtime.batching import Together
 from agents.runtime.contract import NeedsHuman, Work
 from agents.runtime.database import in_db
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from agents.models import Attempt, Step
     from agents.runtime.claims import Claimed
     from agents.runtime.gathering import Gathered, Roster
+    from agents.runtime.ledger import Known
 
 _OUTPUT: dict[str, type[Plan] | type[StepResult] | type[Answer] | type[ProposalDraft]] = {
     StepKind.ROUTE: Plan,
@@ -61,6 +62,7 @@ class _Facts:
     """All that is read from rows, in one visit to the database."""
 
     scope: Scope
+    known: dict[str, Known]
     seconds: float
     tree: str  # where a resumed attempt left its files, or empty
     roster: Roster
@@ -100,6 +102,7 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
         brief=brief,
         workspace=await _workspace(step, facts, base),
         scope=facts.scope,
+        known=facts.known,
         deadline=time.monotonic() + facts.seconds,
         draining=draining,
     )
@@ -132,8 +135,10 @@ def _chosen_now(step: Step) -> bool:
 def _facts(step: Step, attempt: Attempt, gathered: Gathered) -> _Facts:
     left = Limits.frozen(step.task.limits).seconds - gathered.seconds[step.task_id]
     own = step.version.max_seconds + step.extra_seconds - clocks.seconds_before(attempt)
+    scope = _scope(step, gathered)
     facts = _Facts(
-        scope=_scope(step, gathered),
+        scope=scope,
+        known=ledger.known_tools(scope, gathered.roster.granted(step.agent_id)),
         seconds=max(1.0, min(own, left)),
         tree=_tree_of(attempt),
         roster=gathered.roster,

@@ -129,6 +129,8 @@ def take(owner: str, *, limit: int) -> list[uuid.UUID]:
         for project, slots in shares.items():
             if sum(each == project for each, _ in picked) < slots:
                 exhausted.add(project)
+        if len(found) < left and exhausted.issuperset(shares):
+            break  # every project there is was found, and has no more
     return taken
 
 

@@ -111,7 +111,7 @@ def look(looks: Sequence[Look]) -> list[Outlook | Exception]:
         ours = [each for each in let_in if _is_ours(each.work, held)]
         locked = Task.objects.select_for_update(no_key=True).order_by("pk")
         tasks = {task.pk: task for task in locked.filter(pk__in=_tasks_of(ours))}
-        used = meters.used_by(list(tasks)) if tasks else {}
+        used = meters.used_by(list(tasks.values())) if tasks else {}
         notes = _notes(ours)
         trips = {id(each): meters.check(task, used[task.pk]) for each, task in _with(tasks, ours)}
         reserved = _reserved([each for each in _with(tasks, ours) if trips[id(each[0])] is None])

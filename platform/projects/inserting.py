@@ -26,6 +26,8 @@ def insert_all(rows: Sequence[M]) -> list[M]:
     if not rows:
         return []
     model = type(rows[0])
+    if len(rows) == 1:
+        return model._default_manager.bulk_create(rows)
     clocks = [
         field.attname
         for field in model._meta.concrete_fields
