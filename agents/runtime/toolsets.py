@@ -7,7 +7,9 @@ import contextlib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pydantic_ai.mcp import MCPToolset
+from mcp import Client, MCPError
+from mcp.types import TextContent
+from pydantic_ai.exceptions import ModelRetry, ToolFailed
 from pydantic_ai.tools import ToolDefinition
 
 from agents import delegating, team
@@ -17,6 +19,8 @@ from agents.workspace.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from mcp.server import MCPServer
 
     from agents.runtime.contract import Work
     from agents.runtime.ledger import Known
@@ -50,12 +54,12 @@ class Bundle:
     A server and its session take milliseconds and 100 kB; most turns call no tool.
     """
 
-    def __init__(self, tools: dict[str, Offered], build: Callable[[], MCPToolset[Any]]) -> None:
+    def __init__(self, tools: dict[str, Offered], server: Callable[[], MCPServer]) -> None:
         self.tools = tools
-        self._build = build
+        self._server = server
         self._over = asyncio.Event()
         self._session: asyncio.Task[None] | None = None
-        self._joined: asyncio.Future[MCPToolset[Any]] | None = None
+        self._joined: asyncio.Future[Client] | None = None
 
     async def aclose(self) -> None:
         """End the session, if a call has begun one."""
@@ -71,12 +75,13 @@ class Bundle:
             self._joined = asyncio.get_running_loop().create_future()
             self._session = asyncio.create_task(self._serve(self._joined, self._over))
         connected = await asyncio.shield(self._joined)
-        return await connected.direct_call_tool(name, arguments)
+        return await _called(connected, name, arguments)
 
-    async def _serve(self, joined: asyncio.Future[MCPToolset[Any]], over: asyncio.Event) -> None:
+    async def _serve(self, joined: asyncio.Future[Client], over: asyncio.Event) -> None:
         # A session is ended by the task that began it; calls come from others.
         try:
-            async with self._build() as connected:
+            client = Client(self._server(), read_timeout_seconds=_READ_SECONDS)
+            async with client as connected:
                 joined.set_result(connected)
                 await over.wait()
         except Exception as error:
@@ -98,25 +103,11 @@ def _workspace(work: Work, mine: frozenset[str]) -> Bundle | None:
         return None
     scope = Scope(tools=mine, writes=work.scope.writes)
 
-    def build() -> MCPToolset[Any]:
-        return MCPToolset(
-            server.build_server(workspace, scope),
-            id=WORKSPACE,
-            tool_error_behavior="failed",
-            read_timeout=_READ_SECONDS,
-        )
-
-    return Bundle(_granted(WORKSPACE, mine), build)
+    return Bundle(_granted(WORKSPACE, mine), lambda: server.build_server(workspace, scope))
 
 
 def _team(mine: frozenset[str]) -> Bundle | None:
-    if not mine:
-        return None
-
-    def build() -> MCPToolset[Any]:
-        return MCPToolset(team.build_server(), id=TEAM, tool_error_behavior="failed")
-
-    return Bundle(_granted(TEAM, mine), build)
+    return Bundle(_granted(TEAM, mine), team.build_server) if mine else None
 
 
 def _granted(name: str, mine: frozenset[str]) -> dict[str, Offered]:
@@ -136,3 +127,19 @@ def _offered(name: str) -> dict[str, Offered]:
         )
         for each in source.definitions()
     }
+
+
+async def _called(client: Client, name: str, arguments: dict[str, Any]) -> Any:
+    """Return what a tool gave, as data where it is data."""
+    try:
+        result = await client.call_tool(name, arguments)
+    except MCPError as error:  # it was not called: arguments of another shape, say
+        raise ModelRetry(str(error)) from error
+    text = "\n".join(part.text for part in result.content if isinstance(part, TextContent))
+    if result.is_error:
+        raise ToolFailed(text or f"Tool {name!r} returned an error")
+    given = result.structured_content
+    if given is None:
+        return text
+    # The SDK puts what is no object under this name.
+    return given["result"] if set(given) == {"result"} else given

@@ -249,6 +249,5 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
         "mcp": {"level": "WARNING"},
-        "fastmcp": {"level": "WARNING"},
     },
 }

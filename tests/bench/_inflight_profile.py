@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EVERY_SECONDS = 0.01
 LIBRARIES = (
     *("pydantic_ai", "pydantic", "openai", "httpx", "aiohttp", "uvloop", "psycopg", "redis"),
-    *("celery", "kombu", "mcp", "fastmcp", "anyio", "opentelemetry", "genai_prices", "django"),
+    *("celery", "kombu", "mcp", "anyio", "opentelemetry", "genai_prices", "django"),
 )
 OURS = ("agents", "memory", "projects", "approvals", "countersign")
 _ROOT = str(Path(__file__).resolve().parents[2])
