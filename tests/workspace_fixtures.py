@@ -6,11 +6,13 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from agents.workspace.git import Store, TreeEntry
+from agents.workspace.listings import TreeEntry
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
+
+    from agents.workspace.git import Store
 
 _PLAIN = {
     "GIT_CONFIG_NOSYSTEM": "1",

@@ -40,6 +40,15 @@ def attribute(
     owners: list[list[Counter[int]]] = [[Counter() for _ in file.hunks] for file in diffs]
     lines: list[dict[tuple[Side, int], int]] = [{} for _ in diffs]
     touched: list[int | None] = [None for _ in diffs]
+    store.prepare_diffs(
+        pair
+        for each in contributions
+        for pair in (
+            (each.base_commit, each.result_commit),
+            (base, each.base_commit),
+            (each.result_commit, head),
+        )
+    )
     for number, contribution in enumerate(contributions):
         traces = _Traces(store, base, head, contribution)
         for at, file in enumerate(diffs):

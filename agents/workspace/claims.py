@@ -13,7 +13,8 @@ from agents.workspace.paths import matches
 if TYPE_CHECKING:
     from agents.messages import Check, StatedClaim
     from agents.workspace.checks import CheckReport
-    from agents.workspace.git import Store, TreeEntry
+    from agents.workspace.git import Store
+    from agents.workspace.listings import TreeEntry
 
 Finding = tuple[Verdict, str]
 _EVIDENCE = 500  # characters; the column's own limit

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from agents.workspace.git import Store, TreeEntry
+from agents.workspace.git import Store
+from agents.workspace.listings import TreeEntry
 
 CONTENT = Path(__file__).with_name("demo_repository")
 CHECKS_COMMAND = "python -m unittest discover -s tests -t . -v"

@@ -9,6 +9,21 @@ from dataclasses import dataclass, field
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)", re.DOTALL)
 _STATUS = {"A": "added", "D": "deleted", "M": "modified", "T": "modified", "R": "renamed"}
 
+# What of git is read here.
+COMMAND = (
+    "diff-tree",
+    "-r",
+    "-z",
+    "--raw",
+    "-p",
+    "-M",
+    "--full-index",
+    "-U3",
+    "--no-color",
+    "--no-ext-diff",
+    "--no-textconv",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HunkDiff:

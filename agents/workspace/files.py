@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 from django.conf import settings
 
 from agents.workspace.exceptions import DangerousPath, PathRefused, TooLarge
-from agents.workspace.git import Store, TreeEntry
+from agents.workspace.git import Store
+from agents.workspace.listings import TreeEntry
 from agents.workspace.paths import check_path, is_git_name, is_portable
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Workspace:
         self.lock = threading.RLock()
         # Set when its step was taken away: what still runs for it ends.
         self.abandoned = threading.Event()
+        self._like = ""  # a commit or tree that holds most of the files
         self._source = ""  # what the folder will be written from when it is first needed
         self._stored = _Stored()
 
@@ -111,11 +113,11 @@ class Workspace:
         """
         check_entries(self.store.paths(commit))
         self.remove()
-        self._source = commit
+        self._source = self._like = commit
 
     def materialise(self, commit: str) -> None:
         """Replace the folder by the files of a commit or tree; raises DangerousPath."""
-        self._source = ""
+        self._source, self._like = "", commit
         self._write_out(commit)
 
     def _write_out(self, commit: str) -> None:
@@ -148,8 +150,9 @@ class Workspace:
         blobs = self._store_blobs(changed, looks)
         for path in changed:
             check_path(path)
-            entries[path] = TreeEntry(path, _mode(found[path]), blobs[path])
-        tree = self.store.write_tree(entries.values())
+            facts = found[path]
+            entries[path] = TreeEntry(path, _mode(facts), blobs[path], facts.st_size)
+        tree = self.store.write_tree(entries.values(), like=self._like)
         self._stored = _Stored(looks=looks, blobs=blobs, tree=tree)
         return tree
 

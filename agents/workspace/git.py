@@ -11,23 +11,25 @@ import fcntl
 import re
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from agents.workspace import exceptions
+from agents.workspace import ancestry, commits, exceptions, listings
 from agents.workspace.commands import check_sha, run_git
-from agents.workspace.diffs import FileDiff, read_diff
-from agents.workspace.objects import write_object
+from agents.workspace.diffs import COMMAND, FileDiff, read_diff
+from agents.workspace.objects import read_object, write_object
 from agents.workspace.recalling import Recollection
 from agents.workspace.remotes import Remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
     from typing import Any, TypeVar
 
+    from agents.workspace.listings import TreeEntry
     from projects.models import Project
 
     T = TypeVar("T")
@@ -48,21 +50,6 @@ class Merge:
 
     tree: str
     conflicts: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class TreeEntry:
-    """One file of a tree. Modes: 100644, 100755, 120000 (symlink), 160000 (gitlink)."""
-
-    path: str
-    mode: str
-    blob: str
-    size: int = 0  # bytes; only known of entries that were listed
-
-    @property
-    def regular(self) -> bool:
-        """Tell whether it is a plain file."""
-        return self.mode in {"100644", "100755"}
 
 
 class Store:
@@ -97,6 +84,9 @@ class Store:
             return ask()
         answer: T = _known.ask((self.git_dir, *question), ask, weigh)
         return answer
+
+    def _tell(self, question: tuple[str, ...], answer: object, weight: int = 1) -> None:
+        _known.tell((self.git_dir, *question), answer, weight)
 
     def _git(self, *arguments: str, given: bytes = b"", fine: Sequence[int] = (0,)) -> bytes:
         return run_git(*arguments, git_dir=self.git_dir, given=given, fine=fine).stdout
@@ -177,16 +167,10 @@ class Store:
         at: datetime | None = None,
     ) -> str:
         """Write a commit; the same arguments give the same commit."""
-        moment = f"{int((at or datetime.now(UTC)).timestamp())} +0000"
-        name = re.sub(r"[<>\x00-\x1f\x7f]", "", author).strip(" .,:;'\"") or "Agent"
-        mailbox = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "agent"
-        lines = [f"tree {check_sha(tree)}", *(f"parent {check_sha(each)}" for each in parents)]
-        lines.append(f"author {name} <{mailbox}@countersign.invalid> {moment}")
-        lines.append(f"committer Countersign <platform@countersign.invalid> {moment}")
-        text = "\n".join(lines) + "\n\n" + message.replace("\0", "").strip("\n") + "\n"
-        written = write_object(self.git_dir, "commit", text.encode())
-        for parent in parents:
-            self._once(("ancestor", parent, written), lambda: True, _light)
+        text = commits.body(tree, parents=parents, message=message, author=author, at=at)
+        written = write_object(self.git_dir, "commit", text)
+        self._tell(("parents", written), tuple(parents))
+        self._tell(("tree", written), tree)
         return written
 
     def tree_of(self, name: str) -> str:
@@ -205,13 +189,28 @@ class Store:
             return True
 
         def ask() -> bool:
+            if (known := ancestry.is_ancestor(*names, self._parents)) is not None:
+                return known
             question = ("merge-base", "--is-ancestor", *names)
             return run_git(*question, git_dir=self.git_dir, fine=(0, 1)).returncode == 0
 
         return self._once(("ancestor", *names), ask, _light)
 
+    def _parents(self, commit: str) -> tuple[str, ...] | None:
+        """Return a commit's parents where no process has to be asked; never for who verifies."""
+        if self._from_disk:
+            return None
+
+        return self._once(
+            ("parents", commit),
+            lambda: commits.parents_of(read_object(self.git_dir, commit)),
+            _light,
+        )
+
     def merge(self, ours: str, theirs: str) -> Merge:
         """Merge two commits in memory; conflicts are named, nothing is checked out."""
+        if (simple := self._simple_merge(ours, theirs)) is not None:
+            return simple
         done = run_git(
             "merge-tree",
             "--write-tree",
@@ -225,6 +224,16 @@ class Store:
         )
         tree, *paths = done.stdout.decode(errors="surrogateescape").split("\0")
         return Merge(tree, list(dict.fromkeys(path for path in paths if path)))
+
+    def _simple_merge(self, ours: str, theirs: str) -> Merge | None:
+        """Merge where the two sides changed different files and deleted none; else it is git's."""
+        base = ancestry.fork(check_sha(ours), check_sha(theirs), self._parents)
+        if base is None:
+            return None
+        mine = self.listing(ours)
+        files = listings.merged(self.listing(base), mine, self.listing(theirs))
+        made = files and listings.rebuilt(files, mine, self._write_folder)
+        return Merge(self._remembered(*made), []) if made else None
 
     def find_on_main(self, trailer: str, value: str) -> str | None:
         """Fetch, and return the newest commit of main with this trailer, if any."""
@@ -246,28 +255,43 @@ class Store:
 
     def diff(self, base: str, head: str) -> list[FileDiff]:
         """Return every difference of two trees or commits, renames detected, text exact."""
-        names = (check_sha(base), check_sha(head))
         if base == head:
             return []
+        names = (check_sha(base), check_sha(head))
+        ask = partial(self._diffs, [names])
+        return list(self._once(("diff", *names), lambda: ask()[0], _weight_of))
 
-        def ask() -> list[FileDiff]:
-            return read_diff(self._git(*_DIFF, *names, "--"))
+    def prepare_diffs(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Let one process find the differences that `diff` will be asked for."""
+        wanted = [
+            (check_sha(base), check_sha(head))
+            for base, head in dict.fromkeys(pairs)
+            if base != head and not _known.knows((self.git_dir, "diff", base, head))
+        ]
+        if wanted and not self._from_disk:
+            for pair, diffs in zip(wanted, self._diffs(wanted), strict=True):
+                self._tell(("diff", *pair), diffs, _weight_of(diffs))
 
-        return list(self._once(("diff", *names), ask, _weight_of))
+    def _diffs(self, pairs: Sequence[tuple[str, str]]) -> list[list[FileDiff]]:
+        trees = [f"{self.tree_of(base)} {self.tree_of(head)}\n" for base, head in pairs]
+        # A line that names no object comes back as it is: nothing a repository holds can say it.
+        mark = f"countersign {uuid.uuid4().hex}\n"
+        given = mark.join(["", *trees]).encode()
+        _, *answers = self._git(*COMMAND, "--stdin", given=given).split(mark.encode())
+        return [read_diff(answer.partition(b"\n")[2]) for answer in answers]
 
     def paths(self, tree: str) -> list[TreeEntry]:
         """Return every file of a tree or commit, in git's order."""
-        return list(self._once(("paths", tree), lambda: self._paths(tree)))
+        return list(self.listing(tree).entries)
 
-    def _paths(self, tree: str) -> list[TreeEntry]:
-        output = self._git("ls-tree", "-r", "-l", "-z", "--full-tree", check_sha(tree))
-        entries = []
-        for record in output.split(b"\0")[:-1]:
-            facts, _, path = record.partition(b"\t")
-            mode, _, blob, size = facts.decode().split()
-            name = path.decode(errors="surrogateescape")
-            entries.append(TreeEntry(name, mode, blob, int(size) if size.isdigit() else 0))
-        return entries
+    def listing(self, tree: str) -> listings.Listing:
+        """Return the files and folders of a tree or commit."""
+
+        def ask() -> listings.Listing:
+            command = ("ls-tree", "-r", "-t", "-l", "-z", "--full-tree")
+            return listings.read(self._git(*command, check_sha(tree)))
+
+        return self._once(("listing", tree), ask, lambda found: found.weight)
 
     def blob(self, tree: str, path: str) -> bytes | None:
         """Return the bytes of one file, or None where there is no such file."""
@@ -319,8 +343,22 @@ class Store:
         """Store files byte for byte, without filters."""
         return [write_object(self.git_dir, "blob", file.read_bytes()) for file in files]
 
-    def write_tree(self, entries: Iterable[TreeEntry]) -> str:
-        """Store the tree of exactly these files."""
+    def write_tree(self, entries: Iterable[TreeEntry], *, like: str = "") -> str:
+        """Store the tree of exactly these files; `like`: a tree or commit that has most of them."""
+        files = list(entries)
+        if like and (made := listings.rebuilt(files, self.listing(like), self._write_folder)):
+            return self._remembered(*made)
+        return self._write_tree(files)
+
+    def _write_folder(self, body: bytes) -> str:
+        return write_object(self.git_dir, "tree", body)
+
+    def _remembered(self, tree: str, listing: listings.Listing) -> str:
+        self._tell(("listing", tree), listing, listing.weight)
+        self._tell(("tree", tree), tree)
+        return tree
+
+    def _write_tree(self, entries: Iterable[TreeEntry]) -> str:
         index = self.git_dir / "tmp" / uuid.uuid4().hex
         lines = b"".join(
             f"{entry.mode} {entry.blob}\t{entry.path}\0".encode(errors="surrogateescape")
@@ -349,18 +387,3 @@ def _weight_in_bytes(contents: list[bytes]) -> int:
 def _weight_of(diffs: list[FileDiff]) -> int:
     text = sum(len(hunk.text) for file in diffs for hunk in file.hunks)
     return len(diffs) + text // _BYTES_WEIGHT
-
-
-_DIFF = (
-    "diff-tree",
-    "-r",
-    "-z",
-    "--raw",
-    "-p",
-    "-M",
-    "--full-index",
-    "-U3",
-    "--no-color",
-    "--no-ext-diff",
-    "--no-textconv",
-)

@@ -1,4 +1,4 @@
-"""Writes git's loose objects, as `git hash-object -w` does, without a process for each."""
+"""Writes and reads git's loose objects, as `git hash-object -w` does, without a process for each."""
 
 from __future__ import annotations
 
@@ -28,3 +28,13 @@ def write_object(git_dir: Path, kind: str, body: bytes) -> str:
         finally:
             draft.unlink(missing_ok=True)
     return name
+
+
+def read_object(git_dir: Path, name: str) -> tuple[str, bytes] | None:
+    """Return the kind and body of a loose object; None where there is none, or it is damaged."""
+    try:
+        whole = zlib.decompress((git_dir / "objects" / name[:2] / name[2:]).read_bytes())
+    except (OSError, zlib.error):
+        return None
+    header, _, body = whole.partition(b"\0")
+    return header.partition(b" ")[0].decode("ascii", "replace"), body

@@ -31,10 +31,18 @@ class Recollection:
                 known: T = self._answers[question][0]
                 return known
         answer = ask()
-        weight = weigh(answer)
+        self.tell(question, answer, weigh(answer))
+        return answer
+
+    def knows(self, question: Hashable) -> bool:
+        """Tell whether the answer is known."""
+        with self._lock:
+            return question in self._answers
+
+    def tell(self, question: Hashable, answer: Any, weight: int = 1) -> None:
+        """Keep an answer that came another way."""
         if weight * 4 <= self._most:  # one answer must not push out all others
             self._keep(question, answer, weight)
-        return answer
 
     def _keep(self, question: Hashable, answer: Any, weight: int) -> None:
         with self._lock:

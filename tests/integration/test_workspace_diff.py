@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agents.workspace.git import Store, TreeEntry
+from agents.workspace.git import Store
+from agents.workspace.listings import TreeEntry
 from tests.workspace_fixtures import git, grow, make_repository
 
 if TYPE_CHECKING:

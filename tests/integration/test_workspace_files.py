@@ -11,7 +11,8 @@ import pytest
 
 from agents.workspace.exceptions import DangerousPath, GitFailed, PathRefused, TooLarge
 from agents.workspace.files import Workspace, remove_folder, write_files
-from agents.workspace.git import Store, TreeEntry
+from agents.workspace.git import Store
+from agents.workspace.listings import TreeEntry
 from tests.workspace_fixtures import git, make_repository
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from agents.workspace.exceptions import (
     PushRefused,
     RepositoryUnreachable,
 )
-from agents.workspace.git import Store, TreeEntry
+from agents.workspace.git import Store
+from agents.workspace.listings import TreeEntry
 from tests.workspace_fixtures import git, grow, make_repository
 
 if TYPE_CHECKING:
