@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from agents.workspace import ancestry, commits, exceptions, listings
+from agents.workspace import ancestry, commits, exceptions, listings, recalling
 from agents.workspace.commands import check_sha, run_git
 from agents.workspace.diffs import COMMAND, FileDiff, read_diff
 from agents.workspace.objects import read_object, write_object
-from agents.workspace.recalling import Recollection
 from agents.workspace.remotes import Remote
 
 if TYPE_CHECKING:
@@ -40,8 +39,8 @@ _HANDED_IN = "refs/countersign/handed-in"
 _BATCH_BYTES = 32 * 1024**2  # read at a time, so that a big repository does not fill the memory
 _SHA = re.compile(r"[0-9a-f]{40}\n?")
 # What git said of objects, by git directory: 100,000 listed files are about 25 MB.
-_known = Recollection(100_000)
-_BYTES_WEIGHT = 200  # bytes of text that weigh as much as one listed file
+_known = recalling.Recollection(100_000)
+_LOOSE = 200  # objects; git keeps fewer of a fetch singly, and we write few
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,14 +302,25 @@ class Store:
     def blobs(self, names: Iterable[str]) -> Iterator[bytes]:
         """Yield the bytes of blobs, in order, from one process: all in memory at once."""
         wanted = [check_sha(name) for name in names]
-        yield from self._once(("blobs", *wanted), lambda: self._blobs(wanted), _weight_in_bytes)
+        yield from self._once(
+            ("blobs", *wanted), lambda: self._blobs(wanted), recalling.weight_in_bytes
+        )
 
     def _blobs(self, names: list[str]) -> list[bytes]:
-        contents = list(self._read([name.encode() for name in names]))
-        found = [content for content in contents if content is not None]
-        if len(found) < len(contents):
-            raise exceptions.GitFailed("An object of the repository is missing.")
-        return found
+        found = self._loose(names)
+        rest = [name for name in dict.fromkeys(names) if name not in found]
+        for name, content in zip(rest, self._read([each.encode() for each in rest]), strict=True):
+            if content is None:
+                raise exceptions.GitFailed("An object of the repository is missing.")
+            found[name] = content
+        return [found[name] for name in names]
+
+    def _loose(self, names: list[str]) -> dict[str, bytes]:
+        """Return blobs that lie about singly; not for who verifies, nor of so many that few would."""
+        if self._from_disk or len(names) > _LOOSE:
+            return {}
+        read = {name: read_object(self.git_dir, name) for name in names}
+        return {name: found[1] for name, found in read.items() if found and found[0] == "blob"}
 
     def contents(self, entries: Iterable[TreeEntry]) -> Iterator[tuple[TreeEntry, bytes]]:
         """Yield listed files with their bytes, in order, a bounded part in memory at a time."""
@@ -326,6 +336,8 @@ class Store:
             yield from zip(batch, self.blobs(each.blob for each in batch), strict=True)
 
     def _read(self, names: list[bytes]) -> Iterator[bytes | None]:
+        if not names:
+            return
         output = self._git("cat-file", "--batch", given=b"".join(n + b"\n" for n in names))
         at = 0
         for name in names:
@@ -380,10 +392,6 @@ def _light(_: object) -> int:
     return 1
 
 
-def _weight_in_bytes(contents: list[bytes]) -> int:
-    return len(contents) + sum(map(len, contents)) // _BYTES_WEIGHT
-
-
 def _weight_of(diffs: list[FileDiff]) -> int:
     text = sum(len(hunk.text) for file in diffs for hunk in file.hunks)
-    return len(diffs) + text // _BYTES_WEIGHT
+    return len(diffs) + text // recalling.BYTES_WEIGHT

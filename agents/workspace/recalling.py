@@ -11,6 +11,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+BYTES_WEIGHT = 200  # bytes of text that weigh as much as one listed file
+
+
+def weight_in_bytes(contents: list[bytes]) -> int:
+    """Return what the contents of files weigh."""
+    return len(contents) + sum(map(len, contents)) // BYTES_WEIGHT
+
 
 class Recollection:
     """The newest answers up to a weight in all, for every thread of a process."""

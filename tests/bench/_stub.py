@@ -19,7 +19,7 @@ import uvloop
 from aiohttp import web
 
 STEPS = ("first", "second", "third")
-_FILE = re.compile(r"Write the file (notes/[\w./-]+)")
+_FILE = re.compile(r"Write the file (notes/[\w./-]*\w)")
 
 
 class StubServer:
