@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models.functions import Now
 
-from agents import storable
+from agents import colleagues, storable
 from agents.branches import branch
 from agents.events import Kind
 from agents.lifecycle import StepKind, StepState, TaskState
@@ -18,8 +18,9 @@ from projects.exceptions import CountersignError
 from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
+    from agents.colleagues import Colleague
     from agents.messages import Plan, PlanStep
     from agents.models import Task
     from agents.writing import Writes
@@ -34,38 +35,38 @@ class Staff:
     """The agents that may be given steps now; read when first asked for, and then once."""
 
     @cached_property
-    def _known(self) -> list[AgentVersion]:
-        roles = (AgentRole.SPECIALIST, AgentRole.AGGREGATOR)
-        return list(AgentVersion.objects.in_use(*roles))
+    def _known(self) -> list[Colleague]:
+        return colleagues.in_use()
 
     @property
-    def specialists(self) -> list[AgentVersion]:
-        """The published version of each enabled specialist, with its agent, by slug."""
-        return [each for each in self._known if each.agent.role == AgentRole.SPECIALIST]
+    def specialists(self) -> list[Colleague]:
+        """Every enabled specialist, by slug."""
+        return [each for each in self._known if each.specialist]
 
     @property
-    def aggregator(self) -> AgentVersion:
+    def aggregator(self) -> Colleague:
         """Who makes proposals; raises CountersignError when no such agent is enabled."""
         for each in self._known:
-            if each.agent.role == AgentRole.AGGREGATOR:
+            if not each.specialist:
                 return each
         raise CountersignError(
             "No aggregator agent is enabled, so no proposal can be made. Ask an admin to enable one."
         )
 
-    def of(self, task: Task) -> dict[str, AgentVersion]:
+    def of(self, task: Task) -> dict[str, Colleague]:
         """Return the specialists this task may use, by slug."""
-        return {each.agent.slug: each for each in self.specialists if may_use(task, each)}
+        return {each.slug: each for each in self.specialists if may_use(task, each.slug)}
 
 
 def specialists(task: Task) -> dict[str, AgentVersion]:
     """Return the published versions of the agents this task may use, by slug."""
-    return Staff().of(task)
+    versions = AgentVersion.objects.in_use(AgentRole.SPECIALIST)
+    return {each.agent.slug: each for each in versions if may_use(task, each.agent.slug)}
 
 
-def may_use(task: Task, version: AgentVersion) -> bool:
+def may_use(task: Task, agent: str) -> bool:
     """Tell whether the requester lets this agent work on the task."""
-    return not task.requested_agents or version.agent.slug in task.requested_agents
+    return not task.requested_agents or agent in task.requested_agents
 
 
 def problems(plan: Plan, task: Task, staff: Staff | None = None) -> list[str]:
@@ -109,7 +110,7 @@ def apply_plan(writes: Writes, step: Step, plan: Plan, staff: Staff) -> None:
 
 
 def assemble_step(
-    task: Task, *, waits: int, key: str = ASSEMBLE, version: AgentVersion | None = None
+    task: Task, *, waits: int, key: str = ASSEMBLE, version: Colleague | None = None
 ) -> Step:
     """Return the unsaved step that makes one proposal of a round."""
     version = version or Staff().aggregator
@@ -120,15 +121,15 @@ def assemble_step(
         round=task.round,
         key=key,
         kind=StepKind.ASSEMBLE,
-        agent=version.agent,
-        version=version,
+        agent_id=version.agent_id,
+        version_id=version.id,
         title="Make one proposal",
         state=StepState.WAITING if waits else StepState.READY,
         waits=waits,
     )
 
 
-def step_of(task: Task, each: PlanStep, version: AgentVersion) -> Step:
+def step_of(task: Task, each: PlanStep, version: AgentVersion | Colleague) -> Step:
     """Return the unsaved step that does one sub-task in the task's round."""
     waits = len(set(each.depends_on))
     return Step(
@@ -138,8 +139,8 @@ def step_of(task: Task, each: PlanStep, version: AgentVersion) -> Step:
         round=task.round,
         key=each.id,
         kind=StepKind.WORK,
-        agent=version.agent,
-        version=version,
+        agent_id=version.agent_id,
+        version_id=version.id,
         title=storable.text(each.title),
         instructions=storable.text(each.instructions),
         acceptance=storable.text(each.acceptance),
@@ -199,7 +200,7 @@ def _of_size(plan: Plan, task: Task) -> Iterator[str]:
         yield f"The plan has {len(plan.steps)} steps; this task allows at most {most}."
 
 
-def _of_step(each: PlanStep, known: dict[str, AgentVersion], names: str) -> Iterator[str]:
+def _of_step(each: PlanStep, known: Container[str], names: str) -> Iterator[str]:
     if each.agent not in known:
         yield f"Step {each.id}: there is no agent {each.agent!r} for this task; use {names}."
     if each.id == ROUTE or each.id.startswith(_OURS):

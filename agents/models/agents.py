@@ -99,9 +99,9 @@ class Agent(models.Model):
 class AgentVersionQuerySet(models.QuerySet["AgentVersion"]):
     """Versions as new steps get them."""
 
-    def in_use(self, *roles: str) -> AgentVersionQuerySet:
-        """Keep the newest published version of each enabled agent of these roles, with its agent."""
-        found = self.filter(published_at__isnull=False, agent__enabled=True, agent__role__in=roles)
+    def in_use(self, role: str) -> AgentVersionQuerySet:
+        """Keep the newest published version of each enabled agent of a role, with its agent."""
+        found = self.filter(published_at__isnull=False, agent__enabled=True, agent__role=role)
         newest = found.select_related("agent").order_by("agent__slug", "-number")
         return newest.distinct("agent__slug")
 

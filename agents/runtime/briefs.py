@@ -117,12 +117,12 @@ def need_facts(step: Step) -> NeedFacts:
 def _agents(step: Step, roster: Roster) -> list[AgentFacts]:
     return [
         {
-            "slug": version.agent.slug,
-            "name": version.agent.name,
-            "description": version.agent.description,
-            "tools": [each.tool for each in roster.granted(version.agent_id)],
+            "slug": colleague.slug,
+            "name": colleague.name,
+            "description": colleague.description,
+            "tools": [each.tool for each in roster.granted(colleague.agent_id)],
         }
-        for version in roster.specialists(step.task)
+        for colleague in roster.specialists(step.task)
     ]
 
 

@@ -14,6 +14,8 @@ from weakref import WeakKeyDictionary
 from django.conf import settings
 from django.db import connection, connections
 
+from projects.connections import preparing
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,7 +25,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 THREADS = 4  # also the number of connections of one worker process
-_PREPARE_AFTER = 3  # times a statement was sent over a connection
 _CHECK_AFTER = 5.0  # seconds a connection may rest before it is tried with SELECT 1
 
 _lock = threading.Lock()
@@ -115,22 +116,16 @@ def _running() -> ThreadPoolExecutor:
 def _open() -> None:
     wrapper = connections[connection.alias]
     wrapper.inc_thread_sharing()  # close() runs on another thread
-    wrapper.settings_dict = _let_go(wrapper.settings_dict)
+    wrapper.settings_dict = preparing(_let_go(wrapper.settings_dict))
     _opened.append(wrapper)
 
 
 def _let_go(given: dict[str, Any]) -> dict[str, Any]:
     """Return connection settings with which a process that is stopped inside a transaction holds its
-    rows no longer than its steps: others would wait for it, leases or not.
-
-    And with statements that are prepared when they come again: a worker sends the same few dozen,
-    and to plan them anew took a third of what they cost.
-    """
+    rows no longer than its steps: others would wait for it, leases or not."""
     options = given["OPTIONS"]
     idle = f"-c idle_in_transaction_session_timeout={settings.LEASE_SECONDS}s"
-    more: dict[str, Any] = {"options": f"{options.get('options', '')} {idle}"}
-    more |= {"server_side_binding": True, "prepare_threshold": _PREPARE_AFTER}
-    return {**given, "OPTIONS": {**options, **more}}
+    return {**given, "OPTIONS": {**options, "options": f"{options.get('options', '')} {idle}"}}
 
 
 def _call(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

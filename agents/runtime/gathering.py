@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Sequence
 
+    from agents.colleagues import Colleague
     from agents.grants import Granted, Grants
     from agents.materials import Material
-    from agents.models import AgentVersion, Step, Task
+    from agents.models import Step, Task
 
 _ABOUT = """
 SELECT task.id,
@@ -53,7 +54,7 @@ UPDATE agents_task task SET base_commit = mine.base FROM mine WHERE task.id = mi
 class Roster:
     """The agents as they are set up at this moment."""
 
-    known: list[AgentVersion]  # the specialists' versions in use
+    known: list[Colleague]  # the specialists
     grants: Grants
 
     @classmethod
@@ -61,9 +62,9 @@ class Roster:
         """Read it; two statements."""
         return cls(known=planning.Staff().specialists, grants=grants.granted())
 
-    def specialists(self, task: Task) -> list[AgentVersion]:
+    def specialists(self, task: Task) -> list[Colleague]:
         """Return those a task may use, by slug."""
-        return [each for each in self.known if planning.may_use(task, each)]
+        return [each for each in self.known if planning.may_use(task, each.slug)]
 
     def granted(self, agent: uuid.UUID) -> list[Granted]:
         """Return what an agent may use, by name."""

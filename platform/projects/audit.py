@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
+from projects import transitions
 from projects.models import AuditEntry
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def record_all(acts: Sequence[Act]) -> list[AuditEntry]:
 
     Locks the chain until the transaction ends, so call it last.
     """
-    with transaction.atomic():
+    with transitions.together():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         last = AuditEntry.objects.order_by("-id").values_list("digest", flat=True).first()
