@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from agents.models import Task
 
 
+_LONG = ("instructions", "acceptance", "files", "feedback")  # read by none who only settles
+
+
 def lock(step_id: uuid.UUID) -> tuple[Step, list[Step]]:
     """Lock a step and those that need it, as `lock_all` does."""
     return lock_all([step_id])[step_id]
@@ -31,8 +34,8 @@ def lock_all(step_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[Step, lis
     """
     edges = list(StepDependency.objects.filter(needs__in=step_ids).values_list("needs", "step"))
     wanted = {*step_ids, *(dependent for _, dependent in edges)}
-    steps = Step.objects.filter(pk__in=wanted).order_by("pk").select_for_update(no_key=True)
-    locked = {step.pk: step for step in steps}
+    steps = Step.objects.filter(pk__in=wanted).defer(*_LONG).order_by("pk")
+    locked = {step.pk: step for step in steps.select_for_update(no_key=True)}
     found: dict[uuid.UUID, tuple[Step, list[Step]]] = {pk: (locked[pk], []) for pk in step_ids}
     for needs, dependent in sorted(edges):
         if locked[dependent].state == StepState.WAITING:

@@ -121,7 +121,9 @@ def _alone(each: Settlement) -> bool | Exception:
 
 def _locked(ended: Sequence[Settlement]) -> _Held:
     held = fan_in.lock_all([each.attempt.step_id for each in ended])
-    tasks = Task.objects.filter(pk__in={step.task_id for step, _ in held.values()})
+    # Without what was asked: a text of 100,000 characters that nobody reads here.
+    tasks = Task.objects.defer("request", "context")
+    tasks = tasks.filter(pk__in={step.task_id for step, _ in held.values()})
     locked = {task.pk: task for task in tasks.order_by("pk").select_for_update(no_key=True)}
     for step, dependents in held.values():
         for each in (step, *dependents):

@@ -35,7 +35,7 @@ class Client(openai.AsyncOpenAI):
         super().__init__(**given)
         self._session: aiohttp.ClientSession | None = None
         self._address = str(self.base_url.join("chat/completions"))
-        sent = self.default_headers
+        sent = {**self.default_headers, **self.auth_headers}
         self._headers = {name: text for name, text in sent.items() if isinstance(text, str)}
 
     @property

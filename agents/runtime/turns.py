@@ -109,8 +109,8 @@ def look(looks: Sequence[Look]) -> list[Outlook | Exception]:
     with transaction.atomic():
         held = _held(each.work for each in let_in)
         ours = [each for each in let_in if _is_ours(each.work, held)]
-        locked = Task.objects.select_for_update(no_key=True).order_by("pk")
-        tasks = {task.pk: task for task in locked.filter(pk__in=_tasks_of(ours))}
+        locked = Task.objects.select_for_update(no_key=True).defer("request", "context")
+        tasks = {task.pk: task for task in locked.filter(pk__in=_tasks_of(ours)).order_by("pk")}
         used = meters.used_by(list(tasks.values())) if tasks else {}
         notes = _notes(ours)
         trips = {id(each): meters.check(task, used[task.pk]) for each, task in _with(tasks, ours)}

@@ -78,6 +78,21 @@ async def test_bytes_may_be_cut_anywhere_and_lines_end_either_way() -> None:
     assert answer.choices[0].finish_reason == "stop"
 
 
+async def test_the_key_and_what_the_sdk_says_of_itself_are_sent() -> None:
+    seen: dict[str, str] = {}
+
+    async def script(response: web.StreamResponse) -> None:
+        seen.update(response._req.headers)
+        await response.write(f"data: {line('a', 'stop')}\n\ndata: [DONE]\n\n".encode())
+
+    async with served(script) as (client, _):
+        await read(client, extra_headers={"User-Agent": "mine"})
+    headers = {name.lower(): text for name, text in seen.items()}
+    assert headers["authorization"] == "Bearer k"
+    assert headers["content-type"] == "application/json"
+    assert headers["user-agent"] == "mine"
+
+
 async def test_an_answer_may_end_without_being_called_done() -> None:
     async def script(response: web.StreamResponse) -> None:
         await response.write(f"data: {line('a')}\n\ndata: {line('b', 'stop')}".encode())
