@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Sum
 from pydantic_ai.conversation import Conversation, ConversationTypeAdapter
 from pydantic_ai.messages import (
@@ -26,9 +26,9 @@ from pydantic_ai.messages import (
 
 from agents.breakers import reserving
 from agents.events import Kind
-from agents.lifecycle import AttemptState, StepState, ToolCallState
+from agents.lifecycle import AttemptState, ToolCallState
 from agents.limits import warns
-from agents.models import Attempt, Event, Step, ToolCall
+from agents.models import Attempt, Event, ToolCall
 from agents.runtime.halting import superseded
 from agents.runtime.redaction import cleaned, is_clean_json
 
@@ -43,6 +43,10 @@ _GOES_ON = (
     "A person looked at this and lets you go on. Continue the work from here; "
     "what you reported above is not final."
 )
+
+_LEASED = """
+SELECT 1 FROM agents_step WHERE id = %s AND attempt = %s AND state = 'leased' FOR NO KEY UPDATE
+"""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -89,17 +93,14 @@ class Outlook:
 
 
 @contextmanager
-def leased(work: Work) -> Iterator[Step]:
+def leased(work: Work) -> Iterator[None]:
     """Lock the step for one short transaction; raises Halted when this attempt lost it."""
     with transaction.atomic():
-        step = (
-            Step.objects.select_for_update(no_key=True)
-            .filter(pk=work.step.pk, attempt=work.attempt.number, state=StepState.LEASED)
-            .first()
-        )
-        if step is None:
-            raise superseded()
-        yield step
+        with connection.cursor() as cursor:
+            cursor.execute(_LEASED, [work.step.pk, work.attempt.number])
+            if cursor.fetchone() is None:
+                raise superseded()
+        yield
 
 
 def begin(work: Work) -> tuple[list[ModelMessage], Progress]:
