@@ -116,11 +116,10 @@ class Store:
     def fetch(self) -> str:
         """Bring main up to date and return its head; raises RepositoryUnreachable, NoSuchBranch."""
         self.create()
-        if (there := self.remote.head_on_disk()) and there == self._fetched():
-            return there
-        with self._lock():
-            self.remote.fetch(self.git_dir, into=_MAIN)
-            return self._git("rev-parse", "--verify", f"{_MAIN}^{{commit}}").decode().strip()
+        there = self.remote.head_on_disk()
+        head = there if there and there == self._fetched() else self._bring(_MAIN)
+        self._tell(("main", head), head)
+        return head
 
     def fetch_named(self, name: str, *, into: str) -> str:
         """Fetch a branch or a whole commit id of the repository and return its commit.
@@ -128,9 +127,11 @@ class Store:
         It is kept under the ref `into`. Raises RepositoryUnreachable, NoSuchBranch.
         """
         self.create()
-        ref = f"{_HANDED_IN}/{into}"
+        return self._bring(f"{_HANDED_IN}/{into}", named=name)
+
+    def _bring(self, ref: str, *, named: str = "") -> str:
         with self._lock():
-            self.remote.fetch(self.git_dir, into=ref, named=name)
+            self.remote.fetch(self.git_dir, into=ref, named=named)
             return self._git("rev-parse", "--verify", f"{ref}^{{commit}}").decode().strip()
 
     def _fetched(self) -> str:
@@ -196,8 +197,11 @@ class Store:
         return self._once(("ancestor", *names), ask, _light)
 
     def _parents(self, commit: str) -> tuple[str, ...] | None:
-        """Return a commit's parents where no process has to be asked; never for who verifies."""
-        if self._from_disk:
+        """Return a commit's parents where no process has to be asked; never for who verifies.
+
+        None also where main was: its history is long, and what agents make begins there.
+        """
+        if self._from_disk or _known.knows((self.git_dir, "main", commit)):
             return None
 
         return self._once(
@@ -286,11 +290,10 @@ class Store:
     def listing(self, tree: str) -> listings.Listing:
         """Return the files and folders of a tree or commit."""
 
-        def ask() -> listings.Listing:
-            command = ("ls-tree", "-r", "-t", "-l", "-z", "--full-tree")
-            return listings.read(self._git(*command, check_sha(tree)))
-
-        return self._once(("listing", tree), ask, lambda found: found.weight)
+        name = self.tree_of(tree)  # what was told of a tree is true of its commits
+        command = ("ls-tree", "-r", "-t", "-l", "-z", "--full-tree", name)
+        ask = lambda: listings.read(self._git(*command))  # noqa: E731
+        return self._once(("listing", name), ask, lambda found: found.weight)
 
     def blob(self, tree: str, path: str) -> bytes | None:
         """Return the bytes of one file, or None where there is no such file."""

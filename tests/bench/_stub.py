@@ -74,18 +74,25 @@ def reply_to(body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return "submit_proposal", {"title": "Answer", "summary": "Answered.", "report": report}
     wanted = _FILE.search(prompt)
     if wanted and body["messages"][-1]["role"] != "tool":
-        return "write_file", {"path": wanted[1], "content": f"A note: {wanted[1]}\n"}
+        return "write_file", {"path": wanted[1], "content": f"A note of {_number(prompt)}\n"}
     return "report_result", {"status": "done", "summary": "Answered.", "report": "Yes."}
 
 
 def _plan(prompt: str) -> dict[str, Any]:
-    change = re.search(r"\[change\] (\d+)", prompt)
-    told = f"Write the file notes/{change[1]}-{{}}.txt." if change else "Answer part {}."
+    change = _number(prompt)
+    # Few names, so that the repository stays as small as it is made, however many are merged.
+    told = f"Write the file notes/{change % 10}-{{}}.txt." if change else "Answer part {}."
     steps = [
         {"id": name, "agent": "coder", "title": "Answer", "instructions": told.format(name)}
         for name in STEPS
     ]
     return {"title": "Answer", "outcome": "change" if change else "report", "steps": steps}
+
+
+def _number(prompt: str) -> int:
+    """Return the number of a task that asks for a change, or 0."""
+    change = re.search(r"\[change\] (\d+)", prompt)
+    return int(change[1]) if change else 0
 
 
 class _Server:

@@ -246,6 +246,7 @@ def main() -> None:
         made.settle_down()
         alone(made, 3, change=False)  # imports, plans and connections are made once
         alone(made, 1, change=True, approve=True)
+        saturated(made, 20, change=False)  # the pool of connections is full only under load
         made.idle_connections = made.statistics()["connections"]
         waiting, reports = report_pipeline(report, made, size)
         if size.at_once:
