@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_THREADS = 4
+_THREADS = 2  # more would only wait for each other between their many small calls
 # Most of them wait: for a remote, or for the checks of a project.
 _WAITING_THREADS = 8
 OF_A_PROJECT = 4  # at once; so one whose remote hangs leaves room for the others
