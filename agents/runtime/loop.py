@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 
 from agents import dispatch
-from agents.runtime import carrying, lease, presence, sweeping
+from agents.runtime import carrying, lease, presence, providers, sweeping
 from agents.runtime.claims import claim
 from agents.runtime.database import at_once, in_db
 
@@ -85,6 +85,7 @@ class Runtime:
             duty.cancel()
         await asyncio.gather(*duties, return_exceptions=True)
         await asyncio.to_thread(presence.leave, self.owner)
+        await providers.close()
         logger.info("runtime %s is drained", self.owner)
 
     async def _every(

@@ -89,6 +89,12 @@ class Client(openai.AsyncOpenAI):
             raise openai.APIError(message=message, request=self._request(), body=error)
         return chunk
 
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+        await super().close()
+
     def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:
             # Each answer in flight has a connection of its own: a limit would let the rest wait.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
@@ -18,6 +18,7 @@ from pydantic_ai.exceptions import (
     ModelUnavailableError,
 )
 from pydantic_ai.models.fallback import FallbackModel
+from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
 from agents.runtime.exceptions import ModelMisnamed
@@ -113,6 +114,13 @@ def _cached(name: str, base_url: str) -> Model:
     if key not in cache:
         cache[key] = _build(name, base_url)
     return cache[key]
+
+
+async def close() -> None:
+    """Close the connections that the models of this loop keep."""
+    for model in _models.pop(asyncio.get_running_loop(), {}).values():
+        inner: Any = model.wrapped if isinstance(model, WrapperModel) else model
+        await inner.client.close()
 
 
 def _environment() -> tuple[str, ...]:

@@ -126,7 +126,8 @@ def main() -> None:
         steps = 50 if chosen.quick else 1000
         report_profile(report, profiled(airport, stub, steps, ideal), steps)
         stub.end()
-        stub = house.stub(seconds=8.0, turns=2)
+        # Longer than the second worker takes to start: the first must be in its turns when killed.
+        stub = house.stub(seconds=20.0, turns=2)
         report_recovery(report, airport.recover(stub, 40 if chosen.quick else 500))
         stub.end()
         if not chosen.quick:

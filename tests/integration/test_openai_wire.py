@@ -50,7 +50,7 @@ async def served(script: Script) -> AsyncIterator[tuple[Client, list[Any]]]:
     try:
         yield client, connections
     finally:
-        await client._connected().close()
+        await client.close()
         await runner.cleanup()
 
 
@@ -208,4 +208,4 @@ async def test_nobody_there_is_told_from_a_time_out() -> None:
     with pytest.raises(openai.APIConnectionError) as caught:
         await read(client)
     assert type(caught.value.__cause__).__name__ == "ClientConnectorError"
-    await client._connected().close()
+    await client.close()
