@@ -17,6 +17,7 @@ from celery import current_app
 from django.conf import settings
 from kombu import Exchange, Queue
 
+from agents import dispatch
 from agents.dispatch import publish
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class Canary:
         )
         try:
             self._give_back()
+            dispatch.let_ring()  # no exit handler does: others are to hear of what is given back
         finally:
             # Not sys.exit: the thread that would have to end is the one that hangs.
             logging.shutdown()

@@ -81,7 +81,7 @@ _effects = _Bell(EFFECTS_TASK, EFFECTS_QUEUE)
 
 
 @atexit.register
-def _let_ring() -> None:
+def let_ring() -> None:
     """Wait for the last bells of a process that ends, for all of them together."""
     deadline = time.monotonic() + _EXIT_SECONDS
     for bell in (_steps, _effects):

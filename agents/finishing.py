@@ -56,7 +56,12 @@ class Settlement:
 
 def settle(attempt: Attempt, outcome: Outcome, **made: Any) -> bool:
     """Write the outcome of one attempt; False when the attempt is stale and wrote nothing."""
-    (settled,) = settle_all([Settlement(attempt=attempt, outcome=outcome, **made)])
+    return settle_one(Settlement(attempt=attempt, outcome=outcome, **made))
+
+
+def settle_one(ended: Settlement) -> bool:
+    """Write how one attempt ended, as `settle` does."""
+    (settled,) = settle_all([ended])
     if isinstance(settled, Exception):
         raise settled
     return settled

@@ -164,6 +164,8 @@ def reserve(wishes: Sequence[Wish]) -> list[Reserved | Refused]:
     for wish in wishes:
         found = _reserve(wish, others[wish.task.pk])
         given.append(found)
+        if isinstance(found, Refused) and found.unpriced:
+            continue  # it has nothing to do with what is reserved
         rows.append((wish.attempt.pk, *_amounts(wish.call, found)))
         _, tokens, usd, _, _ = rows[-1]
         others[wish.task.pk] = others[wish.task.pk].more(tokens, usd)

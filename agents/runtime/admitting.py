@@ -45,7 +45,9 @@ _OUTAGES = (
     ModelOverloadedError,
 )
 # Classes of the HTTP clients for a connection that never stood: nothing was sent.
-_UNCONNECTED = frozenset({"ConnectError", "ConnectTimeout", "ClientConnectorError"})
+_UNCONNECTED = frozenset(
+    {"ConnectError", "ConnectTimeout", "ClientConnectorError", "ConnectionTimeoutError"}
+)
 _HOMES = ("api.openai.com", "api.anthropic.com")
 
 
@@ -139,7 +141,7 @@ def _unbilled(error: BaseException) -> bool:
         return True
     cause: BaseException | None = error
     while cause is not None:
-        if type(cause).__name__ in _UNCONNECTED:
+        if not _UNCONNECTED.isdisjoint(kind.__name__ for kind in type(cause).__mro__):
             return True
         cause = cause.__cause__ or cause.__context__
     return False

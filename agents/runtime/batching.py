@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 
 from agents.runtime.database import in_db
 
@@ -68,11 +68,18 @@ class _Queue(Generic[A, R]):
         try:
             return self._many(items)
         except (OperationalError, InterfaceError):
-            raise  # it would be the same for each
+            if len(items) == 1 or not connection.is_usable():
+                raise  # it would be the same for each
         except Exception as error:  # noqa: BLE001  # whatever it is, it is this item's
             if len(items) == 1:
                 return [error]
-            return [result for item in items for result in self._each([item])]
+        return [self._alone(item) for item in items]
+
+    def _alone(self, item: A) -> R | Exception:
+        try:
+            return self._each([item])[0]
+        except (OperationalError, InterfaceError) as error:
+            return error
 
 
 def _tell(future: asyncio.Future[R], result: R | Exception) -> None:

@@ -8,14 +8,20 @@ from agents.runtime import sharing
 from agents.runtime.opening import Claimed, open_attempts
 from projects.failpoints import failpoint
 
-__all__ = ["Claimed", "claim"]
+__all__ = ["Claimed", "claim", "take_and_open"]
 
 
 def claim(owner: str, *, limit: int) -> list[Claimed]:
+    """Lease up to `limit` ready steps and open an attempt for each, as `take_and_open` does."""
+    return take_and_open(owner, limit=limit)[1]
+
+
+def take_and_open(owner: str, *, limit: int) -> tuple[int, list[Claimed]]:
     """Lease up to `limit` ready steps and open an attempt for each, in one transaction.
 
+    Return how many were taken, and those that could be opened: a step whose task has used up a
+    limit, or that cannot begin, goes to a person instead.
     Fair between projects, by priority inside one, never above an agent's cap, nothing that is held.
-    A step whose task has used up a limit, or that cannot begin, goes to a person instead.
     Commits to disk, unlike a heartbeat could: an attempt number given twice would fence nobody off.
     """
     # Steps before tasks is the lock order of the whole floor; nobody waits for a step while it
@@ -23,8 +29,8 @@ def claim(owner: str, *, limit: int) -> list[Claimed]:
     with transaction.atomic():
         ids = sharing.take(owner, limit=limit)
         if not ids:
-            return []
+            return 0, []
         failpoint("claim.leased")
         opened = open_attempts(ids, owner)
         failpoint("claim.opened")
-    return opened
+    return len(ids), opened

@@ -83,6 +83,8 @@ class Conversation:
         be brought to a usable answer, AgentRunError of the model.
         """
         last = self.messages[-1]
+        if isinstance(last, ModelResponse) and self.guard.past_last_turn:
+            self._shown = frozenset()  # as it was when the answer came
         response = last if isinstance(last, ModelResponse) else await self._turn()
         while True:
             acted = await self._act_on(response)

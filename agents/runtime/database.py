@@ -138,5 +138,5 @@ def _call(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return fn(*args, **kwargs)
     finally:
         _thread.used_at = time.monotonic()
-        if wrapper.errors_occurred and not wrapper.is_usable():
-            wrapper.close()
+        if wrapper.errors_occurred:
+            wrapper.close()  # it may be broken, or hold statements of tables that have changed

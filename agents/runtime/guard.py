@@ -97,6 +97,11 @@ class StepGuard:
         """Tell whether the next answer is the last, for which no tools are shown."""
         return self.progress.turns + 1 >= self.work.step.max_turns
 
+    @property
+    def past_last_turn(self) -> bool:
+        """Tell whether the newest answer was the last, for which no tools were shown."""
+        return self.progress.turns >= self.work.step.max_turns
+
     def _stop_at_limits(self) -> None:
         step, version = self.work.step, self.work.step.version
         trip = attempt_trip(

@@ -16,7 +16,7 @@ from django.db import Error as DatabaseError
 
 from agents import dispatch
 from agents.runtime import carrying, lease, presence, providers, sweeping
-from agents.runtime.claims import claim
+from agents.runtime.claims import take_and_open
 from agents.runtime.database import at_once, in_db
 
 if TYPE_CHECKING:
@@ -110,10 +110,10 @@ class Runtime:
             async with self._claiming:
                 if self._drain.is_set():
                     return
-                batch = await in_db(claim, self.owner, limit=free)
+                taken, batch = await in_db(take_and_open, self.owner, limit=free)
                 for claimed in batch:
                     self._start(claimed)
-            if len(batch) < free:
+            if taken < free:
                 return
 
     def _start(self, claimed: Claimed) -> None:

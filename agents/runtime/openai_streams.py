@@ -15,58 +15,58 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TAGS = ("<think>", "</think>")
-_OF_THE_WHOLE = frozenset({"choices", "usage", "object", "error"})
-_OF_THE_CHOICE = frozenset({"index", "delta", "finish_reason"})
-_BUILT = frozenset({"role", "tool_calls"})
+_LONGEST_NAME = 200
+_TEXTS = frozenset({"content", "refusal", "reasoning", "reasoning_content"})
 
 
 class Whole:
-    """An answer that grows with each chunk, up to what the server would have sent unstreamed."""
+    """An answer that grows with each chunk, up to what the server would have sent unstreamed.
+
+    Only what is used of it is kept, and all that is kept is counted.
+    """
 
     def __init__(self) -> None:
         self.finished = False  # the model said why it ended; without that it was cut off
-        self._head: dict[str, Any] = {}
-        self._choice: dict[str, Any] = {}
+        self._id = self._model = self._finish = ""
+        self._created = 0
+        self._usage: dict[str, Any] | None = None
         self._texts: dict[str, list[str]] = {}
-        self._other: dict[str, Any] = {}
         self._calls: list[_Call] = []
         self._thinking = False
 
     def take(self, chunk: Mapping[str, Any]) -> None:
         """Take the next chunk, as lenient as servers are free."""
-        self._head |= _given(chunk, but=_OF_THE_WHOLE)
-        if chunk.get("usage"):
-            self._head["usage"] = chunk["usage"]
+        self._id = _short(chunk.get("id")) or self._id
+        self._model = _short(chunk.get("model")) or self._model
+        self._created = _number(chunk.get("created")) or self._created
+        if isinstance(usage := chunk.get("usage"), dict):
+            self._usage = usage
         choices = chunk.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
             return
-        choice = choices[0]
-        self._choice |= _given(choice, but=_OF_THE_CHOICE)
-        if choice.get("finish_reason"):
-            self.finished, self._choice["finish_reason"] = True, choice["finish_reason"]
-        if isinstance(delta := choice.get("delta"), dict):
+        if finish := choices[0].get("finish_reason"):
+            self.finished, self._finish = True, _short(finish)
+        if isinstance(delta := choices[0].get("delta"), dict):
             self._add(delta)
 
     def completion(self) -> dict[str, Any]:
         """Return the answer as `chat.completion`."""
         texts = {name: "".join(pieces) for name, pieces in self._texts.items()}
-        message = {"role": "assistant", "content": None, **self._other, **texts}
+        message: dict[str, Any] = {"role": "assistant", "content": None, **texts}
         if self._calls:
             message["tool_calls"] = [call.whole() for call in self._calls]
-        head = {"id": "", "model": "", "created": 0, **self._head}
-        choice = {"finish_reason": None, **self._choice, "index": 0, "message": message}
-        return {**head, "object": "chat.completion", "choices": [choice]}
+        choice = {"index": 0, "finish_reason": self._finish, "message": message}
+        head = {"id": self._id, "model": self._model, "created": self._created}
+        usage = None if self._usage is None else _usage(self._usage)
+        return {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
 
     def _add(self, delta: dict[str, Any]) -> None:
-        for name, value in _given(delta, but=_BUILT).items():
-            if isinstance(value, str):
-                self._texts.setdefault(name, []).append(value)
-                self._tell(name, value)
-            elif isinstance(value, list):
-                self._other[name] = [*self._other.get(name, []), *value]
-            else:
-                self._other[name] = value
-        for call in delta.get("tool_calls") or ():
+        for name in _TEXTS & delta.keys():
+            if isinstance(text := delta[name], str):
+                self._texts.setdefault(name, []).append(text)
+                self._tell(name, text)
+        calls = delta.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
             if isinstance(call, dict):
                 heard(self._call_of(call).add(call))
 
@@ -94,32 +94,35 @@ class _Call:
 
     def __init__(self, index: Any) -> None:
         self.index = index
-        self._facts: dict[str, Any] = {}
-        self._name = ""
+        self._id = self._name = ""
+        self._extra: dict[str, Any] = {}
         self._arguments: list[str] = []
 
     def is_another(self, call: dict[str, Any]) -> bool:
         """Tell whether a piece begins a call that comes after this one."""
-        index, identity = call.get("index"), call.get("id")
+        index, identity = call.get("index"), _short(call.get("id"))
         if index is not None and index != self.index:
             return bool(identity or _function(call).get("name"))
-        known = self._facts.get("id")
-        return bool(identity and known and identity != known)
+        return bool(identity and self._id and identity != self._id)
 
     def add(self, call: dict[str, Any]) -> int:
-        """Add a piece; return how many characters it brought."""
-        self._facts |= _given(call, but=frozenset({"index", "function"}))
+        """Add a piece; return how many characters it takes to keep, at least one."""
         function = _function(call)
         arguments = function.get("arguments")
         piece = arguments if isinstance(arguments, str) else ""
-        self._name = self._name or str(function.get("name") or "")
+        self._id = self._id or _short(call.get("id"))
+        self._name = self._name or _short(function.get("name"))
         self._arguments.append(piece)
-        return len(piece)
+        extra = call.get("extra_content")  # a thought's signature, which is to be sent back
+        if isinstance(extra, dict):
+            self._extra = {"extra_content": extra}
+        return 1 + len(piece) + (len(str(extra)) if extra else 0)
 
     def whole(self) -> dict[str, Any]:
-        function = {"name": self._name, "arguments": "".join(self._arguments)}
-        identity = self._facts.get("id") or f"call_{uuid.uuid4().hex}"
-        return {**self._facts, "id": identity, "type": "function", "function": function}
+        """Return it as the server would have sent it; without a name no provider takes it back."""
+        function = {"name": self._name or "unnamed", "arguments": "".join(self._arguments)}
+        identity = self._id or f"call_{uuid.uuid4().hex}"
+        return {**self._extra, "id": identity, "type": "function", "function": function}
 
 
 def _function(call: dict[str, Any]) -> dict[str, Any]:
@@ -127,5 +130,23 @@ def _function(call: dict[str, Any]) -> dict[str, Any]:
     return function if isinstance(function, dict) else {}
 
 
-def _given(data: Mapping[str, Any], *, but: frozenset[str]) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if value is not None and name not in but}
+def _short(value: Any) -> str:
+    """Return a name or an id as a text of a length one can keep."""
+    return str(value)[:_LONGEST_NAME] if isinstance(value, str | int) else ""
+
+
+def _number(value: Any) -> int:
+    """Return a count; what is none counts as nothing."""
+    return int(value) if isinstance(value, int | float) and 0 <= value < 2**53 else 0
+
+
+def _usage(told: dict[str, Any]) -> dict[str, Any]:
+    """Return the tokens a server counted, whatever else it leaves out or says its own way."""
+    sent, answered = _number(told.get("prompt_tokens")), _number(told.get("completion_tokens"))
+    details = {
+        name: {key: number for key, value in of.items() if (number := _number(value))}
+        for name in ("prompt_tokens_details", "completion_tokens_details")
+        if isinstance(of := told.get(name), dict)
+    }
+    counts = {"prompt_tokens": sent, "completion_tokens": answered, "total_tokens": sent + answered}
+    return {**counts, **details}

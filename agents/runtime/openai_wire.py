@@ -11,19 +11,23 @@ import asyncio
 import contextlib
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
 import openai
 from openai.types.chat import ChatCompletion
 from pydantic import ValidationError
+from yarl import URL
 
 from agents.runtime.openai_streams import Whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LONGEST_LINE = 8 * 1024 * 1024  # bytes; a server that never ends one would take all memory
+_LONGEST_EVENT = 8 * 1024 * 1024  # bytes; a server that never ends one would take all memory
+_LONGEST_ERROR = 500  # characters
+_ERROR_BYTES = 1024 * 1024
 _DONE = "[DONE]"
 _END_SECONDS = 0.2  # what a server may take to end an answer it has said is done
 
@@ -34,9 +38,14 @@ class Client(openai.AsyncOpenAI):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self._session: aiohttp.ClientSession | None = None
-        self._address = str(self.base_url.join("chat/completions"))
+        address = URL(str(self.base_url.join("chat/completions")))
         sent = {**self.default_headers, **self.auth_headers}
         self._headers = {name: text for name, text in sent.items() if isinstance(text, str)}
+        if address.user is not None:  # as HTTP clients do with an address that names who asks
+            login = aiohttp.encode_basic_auth(address.user, address.password or "")
+            self._headers["Authorization"] = login
+        self._address = address.with_user(None)
+        self._proxy = _proxy_of(self._address)
 
     @property
     def chat(self) -> Any:
@@ -52,17 +61,21 @@ class Client(openai.AsyncOpenAI):
                 self._address,
                 data=json.dumps(body, ensure_ascii=False).encode(),
                 headers={**self._headers, **headers},
+                proxy=self._proxy,
                 # The time a connection and each piece of an answer may take; the whole has no limit.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=waits, sock_read=waits),
             ) as response:
                 if response.status >= 400:
-                    raise self._refused(response, await response.read())
+                    raise self._refused(response, await _some(response.content))
                 return _made(await self._read(response))
-        except (aiohttp.ClientError, TimeoutError) as error:
-            if isinstance(error, TimeoutError):
-                raise openai.APITimeoutError(self._request()) from error
+        except TimeoutError as error:
+            raise openai.APITimeoutError(self._request()) from error
+        except aiohttp.ClientError as error:
             told = f"Connection error: {error}"
             raise openai.APIConnectionError(message=told, request=self._request()) from error
+        except (ValueError, TypeError) as error:
+            told = f"The answer cannot be read: {error}"[:_LONGEST_ERROR]
+            raise openai.APIError(told, self._request(), body=None) from error
 
     async def _read(self, response: aiohttp.ClientResponse) -> Whole:
         events, whole = _Events(), Whole()
@@ -82,7 +95,7 @@ class Client(openai.AsyncOpenAI):
     def _chunk(self, data: str) -> dict[str, Any]:
         chunk = json.loads(data)
         if not isinstance(chunk, dict):
-            raise json.JSONDecodeError("a chunk of the answer is no object", data[:100], 0)
+            raise TypeError("a chunk of it is no object")
         if error := chunk.get("error"):
             told = error.get("message") if isinstance(error, dict) else None
             message = told if isinstance(told, str) and told else "An error during streaming"
@@ -100,21 +113,19 @@ class Client(openai.AsyncOpenAI):
             # Each answer in flight has a connection of its own: a limit would let the rest wait.
             connector = aiohttp.TCPConnector(limit=0)
             jar = aiohttp.DummyCookieJar()
-            self._session = aiohttp.ClientSession(
-                connector=connector, cookie_jar=jar, trust_env=True
-            )
+            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=jar)
         return self._session
 
     def _refused(self, response: aiohttp.ClientResponse, content: bytes) -> openai.APIStatusError:
-        # The body is decompressed already.
-        headers = {k: v for k, v in response.headers.items() if k.lower() != "content-encoding"}
+        # The body is decompressed already, and may be cut.
+        headers = [(k, v) for k, v in response.raw_headers if not k.lower().startswith(b"content-")]
         told = httpx2.Response(
             response.status, headers=headers, content=content, request=self._request()
         )
         return self._make_status_error_from_response(told)
 
     def _request(self) -> httpx2.Request:
-        return httpx2.Request("POST", self._address)
+        return httpx2.Request("POST", str(self._address))
 
 
 class _Chat:
@@ -151,12 +162,12 @@ class _Events:
         self._data: list[str] = []
 
     def take(self, piece: bytes) -> Iterator[str]:
-        """Give the events these bytes complete; raises JSONDecodeError over a line without an end."""
+        """Give the events these bytes complete; raises ValueError over one without an end."""
         *lines, self._rest = (self._rest + piece).split(b"\n")
         for line in lines:
             yield from self._line(line)
-        if len(self._rest) > _LONGEST_LINE:
-            raise json.JSONDecodeError("a line of the answer has no end", "", 0)
+        if len(self._rest) + sum(map(len, self._data)) > _LONGEST_EVENT:
+            raise ValueError("an event of it has no end")
 
     def end(self) -> Iterator[str]:
         """Give what is left."""
@@ -172,6 +183,23 @@ class _Events:
             self.done = self.done or data.startswith(_DONE)
             if not self.done:
                 yield data
+
+
+async def _some(content: aiohttp.StreamReader) -> bytes:
+    """Read what a server says of an error, up to a megabyte."""
+    said = b""
+    while len(said) < _ERROR_BYTES and (more := await content.read(_ERROR_BYTES - len(said))):
+        said += more
+    return said
+
+
+def _proxy_of(address: URL) -> URL | None:
+    """Return the proxy the environment names. Not by aiohttp: it would take a login of ~/.netrc too."""
+    if address.host is None or proxy_bypass(address.host):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(address.scheme) or proxies.get("all")
+    return URL(proxy) if proxy else None
 
 
 async def _let_end(content: aiohttp.StreamReader) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from agents.workspace.commands import check_sha
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_PARENT = re.compile(rb"parent ([0-9a-f]{40})")
 
 
 def body(
@@ -26,8 +30,13 @@ def body(
 
 
 def parents_of(found: tuple[str, bytes] | None) -> tuple[str, ...] | None:
-    """Return the parents an object names; None when it is no commit, or not there."""
+    """Return the parents an object names as git reads them; None when it is no commit, or not there.
+
+    Directly after the tree and nowhere else: what an author wrote below makes nobody a parent.
+    """
     if found is None or found[0] != "commit":
         return None
-    head = found[1].partition(b"\n\n")[0].decode("ascii", "replace").splitlines()
-    return tuple(line[7:] for line in head if line.startswith("parent "))
+    head = found[1].partition(b"\n\n")[0].split(b"\n")[1:]
+    lines = list(takewhile(lambda line: line.startswith(b"parent"), head))
+    names = [_PARENT.fullmatch(line) for line in lines]
+    return None if None in names else tuple(name[1].decode() for name in names if name)

@@ -206,7 +206,7 @@ class Store:
 
         return self._once(
             ("parents", commit),
-            lambda: commits.parents_of(read_object(self.git_dir, commit)),
+            lambda: commits.parents_of(read_object(self.git_dir, check_sha(commit))),
             _light,
         )
 

@@ -13,4 +13,4 @@ def preparing(given: dict[str, Any]) -> dict[str, Any]:
     To plan them anew took a third of what they cost the server. A web server asks too many kinds.
     """
     more = {"server_side_binding": True, "prepare_threshold": _PREPARE_AFTER}
-    return {**given, "OPTIONS": {**given["OPTIONS"], **more}}
+    return {**given, "OPTIONS": {**more, **given["OPTIONS"]}}

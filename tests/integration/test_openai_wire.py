@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import openai
 import pytest
 from aiohttp import web
@@ -157,32 +158,88 @@ async def test_a_chunk_that_leaves_things_out_is_taken_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "expected"),
+    "data",
     [
-        ('{"error": {"message": "too busy", "code": 529}}', openai.APIError),
-        ("{not json", json.JSONDecodeError),
-        ("[]", json.JSONDecodeError),
-        (line("cut off"), openai.APIError),
+        '{"error": {"message": "too busy", "code": 529}}',
+        "{not json",
+        "[]",
+        line("cut off"),
+        f'{{"id": {"9" * 5_000}}}',
     ],
 )
-async def test_what_is_no_answer_is_an_error(data: str, expected: type[Exception]) -> None:
+async def test_what_is_no_answer_is_an_error(data: str) -> None:
     async def script(response: web.StreamResponse) -> None:
         await response.write(f"data: {data}\n\n".encode())
 
     async with served(script) as (client, _):
-        with pytest.raises(expected):
+        with pytest.raises(openai.APIError):
             await read(client)
 
 
 async def test_a_line_without_an_end_is_not_kept(monkeypatch) -> None:
-    monkeypatch.setattr(openai_wire, "_LONGEST_LINE", 1_000)
+    monkeypatch.setattr(openai_wire, "_LONGEST_EVENT", 1_000)
 
-    async def script(response: web.StreamResponse) -> None:
+    async def line(response: web.StreamResponse) -> None:
         await response.write(b"data: " + b"x" * 5_000)
 
-    async with served(script) as (client, _):
-        with pytest.raises(json.JSONDecodeError, match="has no end"):
+    async def lines(response: web.StreamResponse) -> None:
+        await response.write(b"data: x\n" * 2_000)
+
+    for script in (line, lines):
+        async with served(script) as (client, _):
+            with pytest.raises(openai.APIError, match="has no end"):
+                await read(client)
+
+
+async def refused(headers: dict[str, str], body: bytes) -> openai.APIStatusError:
+    """Ask a server that refuses, and return what came of it."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        told = {"Content-Length": str(len(body)), **headers}
+        head = "".join(f"{name}: {text}\r\n" for name, text in told.items())
+        writer.write(f"HTTP/1.1 503 Busy\r\n{head}\r\n".encode("latin-1") + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = Client(base_url=f"http://127.0.0.1:{port}/v1", api_key="k", max_retries=0)
+    try:
+        with pytest.raises(openai.APIStatusError) as caught:
             await read(client)
+    finally:
+        await client.close()
+        server.close()
+    return caught.value
+
+
+async def test_a_refusal_keeps_its_status_whatever_its_headers_say() -> None:
+    error = await refused({"X-Said": "caf\xe9", "Retry-After": "7"}, b"")
+    assert (error.status_code, error.response.headers["retry-after"]) == (503, "7")
+
+
+async def test_of_a_long_refusal_the_beginning_is_read(monkeypatch) -> None:
+    monkeypatch.setattr(openai_wire, "_ERROR_BYTES", 1_000)
+    assert len((await refused({}, b"x" * 50_000)).response.content) == 1_000
+
+
+async def test_a_login_in_the_address_is_sent_and_no_other(tmp_path, monkeypatch) -> None:
+    (tmp_path / "netrc").write_text("default login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    seen: list[str] = []
+
+    async def script(response: web.StreamResponse) -> None:
+        seen.append(response._req.headers["Authorization"])
+        await response.write(f"data: {line('a', 'stop')}\n\n".encode())
+
+    async with served(script) as (client, _):
+        await read(client)
+        url = str(client.base_url).replace("http://", "http://me:pw@")
+        named = Client(base_url=url, api_key="k", max_retries=0)
+        await read(named)
+        await named.close()
+    assert seen == ["Bearer k", aiohttp.encode_basic_auth("me", "pw")]
 
 
 async def test_silence_is_a_time_out_and_a_broken_answer_a_broken_connection() -> None:

@@ -13,6 +13,7 @@ from agents.workspace.commands import run_git
 from agents.workspace.exceptions import GitFailed
 from agents.workspace.git import Store
 from agents.workspace.listings import TreeEntry
+from agents.workspace.objects import write_object
 from tests.workspace_fixtures import grow, make_repository
 
 if TYPE_CHECKING:
@@ -145,6 +146,29 @@ def test_merges_of_different_files_ask_no_git(store: Store, monkeypatch) -> None
     joined = store.commit(made.tree, parents=[left, right], message="Merge", at=AT)
     assert [store.is_ancestor(one, joined) for one in (head, left, right)] == [True] * 3
     assert not store.is_ancestor(left, right)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "author Foo\x0cparent {base}\x0c <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n",
+        "author A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\nparent {base}\n",
+    ],
+)
+def test_a_forged_line_makes_nobody_a_parent(store: Store, head: str) -> None:
+    base = store.fetch()
+    text = f"tree {store.tree_of(base)}\n{head.format(base=base)}\nForged\n"
+    forged = write_object(store.git_dir, "commit", text.encode())
+    assert store._parents(forged) == ()
+    assert not store.is_ancestor(base, forged)
+    assert not is_ancestor_by_git(store, base, forged)
+
+
+def test_a_parent_that_is_no_name_is_git_s_to_judge(store: Store) -> None:
+    tree = store.tree_of(store.fetch())
+    text = f"tree {tree}\nparent ab/dev/zero\nauthor A <a@b> 1 +0000\n\nx\n"
+    odd = write_object(store.git_dir, "commit", text.encode())
+    assert store._parents(odd) is None
 
 
 def test_who_verifies_takes_no_word_of_ours(store: Store) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import pytest
 from openai.types.chat import ChatCompletion
+from pydantic_ai.exceptions import UnexpectedModelBehavior
 
 from agents.runtime.hearing import Ear, _ear
 from agents.runtime.openai_streams import Whole
@@ -92,15 +94,57 @@ def test_calls_without_an_id_get_one_each() -> None:
     assert len({each["id"] for each in told}) == 2
 
 
-def test_thoughts_lists_and_what_is_unknown_are_kept() -> None:
+def test_thoughts_are_kept_and_what_nobody_uses_is_not() -> None:
     told = message(
         chunk(reasoning="a"),
         chunk(reasoning="b", reasoning_details=[1]),
-        chunk(content="c", reasoning_details=[2], odd=[{"x": 1}]),
-        chunk(made_up={"y": 2}),
+        chunk(content="c", annotations=[{"x": 1}], made_up={"y": 2}),
     )
-    assert (told["reasoning"], told["content"]) == ("ab", "c")
-    assert (told["reasoning_details"], told["made_up"]) == ([1, 2], {"y": 2})
+    assert told == {"role": "assistant", "content": "c", "reasoning": "ab"}
+
+
+@pytest.mark.parametrize(
+    ("usage", "counts"),
+    [
+        ({"prompt_tokens": 5, "completion_tokens": 6}, (5, 6, 11)),
+        ({"prompt_tokens": 5, "completion_tokens": None}, (5, 0, 5)),
+        ({"prompt_tokens": -1, "completion_tokens": "many"}, (0, 0, 0)),
+        ({"prompt_tokens": 1.0, "prompt_tokens_details": {"cached_tokens": 1}}, (1, 0, 1)),
+        ({"completion_tokens": 10**400}, (0, 0, 0)),
+    ],
+)
+def test_tokens_are_counted_however_they_are_told(usage, counts) -> None:
+    made = whole(chunk(content="a"), chunk(finish="stop"), {"choices": [], "usage": usage})
+    read = ChatCompletion.model_validate(made).usage
+    assert read is not None
+    assert (read.prompt_tokens, read.completion_tokens, read.total_tokens) == counts
+
+
+def test_names_of_another_kind_are_texts() -> None:
+    last = {"id": 7, "model": 8, "created": "now", "system_fingerprint": 9, "choices": []}
+    made = ChatCompletion.model_validate(whole(call("{}", id=5, name="x"), chunk("stop"), last))
+    assert (made.id, made.model, made.created) == ("7", "8", 0)
+    assert made.choices[0].message.tool_calls[0].id == "5"
+
+
+def test_a_call_without_a_name_has_one_that_can_be_sent_back() -> None:
+    assert calls(call("{}", id="a")) == [("unnamed", "{}")]
+
+
+def test_a_thought_signature_is_kept_with_its_call() -> None:
+    (made,) = message(call("{}", id="a", name="x", extra_content={"s": "1"}))["tool_calls"]
+    assert made["extra_content"] == {"s": "1"}
+
+
+def test_all_that_is_kept_is_counted() -> None:
+    made = Whole()
+    token = _ear.set(Ear(Listener(), 1_000))  # type: ignore[arg-type]
+    try:
+        pieces = [call("", number, id=f"id-{number}", name="x") for number in range(2_000)]
+        with pytest.raises(UnexpectedModelBehavior):
+            deque(map(made.take, pieces))
+    finally:
+        _ear.reset(token)
 
 
 def test_the_end_keeps_its_reason_usage_and_model() -> None:
@@ -128,6 +172,7 @@ def test_without_a_reason_it_is_not_finished() -> None:
         {"choices": [{}]},
         {"choices": [{"delta": None}]},
         {"choices": [{"delta": {"tool_calls": [None, {}, {"function": None}]}}]},
+        {"choices": [{"delta": {"tool_calls": 5}}]},
         {"choices": [{"delta": {"tool_calls": [{"function": {"arguments": {"a": 1}}}]}}]},
     ],
 )
