@@ -78,9 +78,13 @@ def needs_of(steps: Collection[Step]) -> _Needs:
     return found
 
 
-def head_before(step: Step) -> str:
-    """Return the head of the last proposal under the task's newest plan, or nothing."""
-    return gather(step).head_before
+def heads_before(steps: Collection[Step]) -> dict[uuid.UUID, str]:
+    """Return by step the head of the last proposal under its task's newest plan, or nothing."""
+    if not steps:
+        return {}
+    tasks = {step.task_id for step in steps}
+    stories, heads = _stories(tasks), _heads(tasks)
+    return {step.pk: _head_before(step, stories[step.task_id].done, heads) for step in steps}
 
 
 def _stories(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, _Story]:

@@ -165,7 +165,7 @@ def _base(step: Step, store: Store) -> str:
     needs = step.needs.exclude(result_commit="").order_by("id")
     heads = list(dict.fromkeys(needs.values_list("result_commit", flat=True)))
     if not heads:
-        heads = [materials.gather(step).head_before or step.task.base_commit or store.fetch()]
+        heads = [materials.heads_before([step])[step.pk] or step.task.base_commit or store.fetch()]
     merged, *others = heads
     for head in others:
         if not store.is_ancestor(head, merged):

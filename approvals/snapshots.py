@@ -269,10 +269,10 @@ def _agents(proposals: Sequence[Proposal]) -> dict[uuid.UUID, list[dict[str, Any
 def _memories(tasks: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[dict[str, Any]]]:
     """List what was recalled by id: its text never changes, and can still be forgotten."""
     used = MemoryUse.objects.filter(task__in=tasks).order_by("id").values_list("task", "memory_id")
-    return {
-        task: [{"id": str(memory)} for memory in dict.fromkeys(m for t, m in used if t == task)]
-        for task in dict.fromkeys(t for t, _ in used)
-    }
+    found: dict[uuid.UUID, dict[str, None]] = {}
+    for task, memory in used:
+        found.setdefault(task, {})[str(memory)] = None
+    return {task: [{"id": memory} for memory in memories] for task, memories in found.items()}
 
 
 def _usage(task: Task, used: meters.Used) -> dict[str, Any]:

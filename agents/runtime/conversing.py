@@ -1,8 +1,7 @@
 """Lets a model and its tools talk, turn by turn under the guard, until the model hands in.
 
-pydantic-ai's models, messages and MCP client do the talking. Its run graph does not: it takes 5 ms
-of CPU for a turn (task groups, generators, copies of its context), as much as all the rest of a
-step, and the retries, limits and approvals it offers live in rows here.
+pydantic-ai's models and messages do the talking. Its run graph does not: it takes 5 ms of CPU for a
+turn (task groups, generators, copies of its context), as much as half of the rest of a step, and the retries, limits and approvals it offers live in rows here.
 """
 
 from __future__ import annotations

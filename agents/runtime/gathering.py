@@ -80,7 +80,7 @@ class Gathered:
     questions: dict[uuid.UUID, int]  # by task: put by one agent to another so far
     plans: dict[uuid.UUID, dict[str, Any]]  # by task
     needs: dict[uuid.UUID, list[Step]]  # by step, with their agents
-    proposed: set[uuid.UUID]  # tasks that had a change proposed
+    heads: dict[uuid.UUID, str]  # by work step: of the change its task had proposed last
     materials: dict[uuid.UUID, Material]  # by assemble step
 
 
@@ -100,7 +100,9 @@ def gather(steps: Collection[Step]) -> Gathered:
         materials=materials.gather_all(
             [step for step in steps if step.kind == StepKind.ASSEMBLE], needs
         ),
-        proposed={task for task, (_, _, proposed) in about.items() if proposed},
+        heads=materials.heads_before(
+            [s for s in steps if s.kind == StepKind.WORK and about[s.task_id][2]]
+        ),
     )
 
 
@@ -119,9 +121,10 @@ def keep_bases(bases: Sequence[tuple[Step, str]]) -> None:
         step.base_commit = base
 
 
-def keep_tasks_bases(bases: Sequence[tuple[Task, str]]) -> None:
+def keep_tasks_bases(bases: Sequence[tuple[Task, str]]) -> list[None]:
     """Write the commits of main that tasks begin with."""
     with connection.cursor() as cursor:
         cursor.execute(_KEEP_TASKS_BASES, [[t.pk for t, _ in bases], [base for _, base in bases]])
     for task, base in bases:
         task.base_commit = base
+    return [None] * len(bases)

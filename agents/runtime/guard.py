@@ -57,7 +57,6 @@ class StepGuard:
     work: Work
     chosen: Chosen
     progress: Progress
-    known: dict[str, ledger.Known]
     output_tool: str
     voice: Voice
     gate: Gate = field(init=False)
@@ -152,7 +151,7 @@ class StepGuard:
 
     async def _watched(self) -> Watch:
         if self.watch is None:
-            self.watch = await Watch.begin(self.work, self.progress, self.known)
+            self.watch = await Watch.begin(self.work, self.progress, self.work.known)
         return self.watch
 
     def tripped(
@@ -225,7 +224,7 @@ class StepGuard:
         self, messages: list[ModelMessage], response: ModelResponse
     ) -> tuple[ToolCall, ...]:
         calls = [part for part in response.parts if isinstance(part, ToolCallPart)]
-        allowed = {self.output_tool, *self.known}
+        allowed = {self.output_tool, *self.work.known}
         index = _answers(messages) - 1
         return tuple(
             ledger.refused(self.work, index, call.tool_call_id, call.tool_name, arguments_of(call))
@@ -246,7 +245,7 @@ class StepGuard:
         asked = ledger.Asked(
             response=_answers(messages) - 1,
             call_id=call.tool_call_id,
-            tool=self.known[call.tool_name],
+            tool=self.work.known[call.tool_name],
             arguments=arguments,
         )
         answer = await self._answer(asked, act)

@@ -64,7 +64,6 @@ async def perform(work: Work) -> Outcome:
             work=work,
             chosen=chosen,
             progress=begun.progress,
-            known=work.known,
             output_tool=checkpoints.OUTPUT_TOOLS[work.output.__name__],
             voice=Voice(task_id=work.step.task_id, step_id=work.step.pk),
         )
@@ -126,7 +125,7 @@ async def _think(guard: StepGuard, begun: _Begun) -> Outcome:
 
 async def _run(guard: StepGuard, messages: list[ModelMessage]) -> HandedIn:
     work = guard.work
-    async with contextlib.aclosing(Toolbox(work, guard.known)) as toolbox:
+    async with contextlib.aclosing(Toolbox(work)) as toolbox:
         conversation = Conversation(
             guard=guard,
             toolbox=toolbox,

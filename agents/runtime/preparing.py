@@ -8,11 +8,11 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from agents import assembling, cautions, clocks, delegating, materials, reconciling, storable
+from agents import assembling, cautions, clocks, delegating, reconciling, storable
 from agents.lifecycle import StepKind
 from agents.limits import Limits
 from agents.messages import Answer, Plan, ProposalDraft, StepResult
-from agents.models import Task, ToolCall
+from agents.models import ToolCall
 from agents.models.tasks import Rule
 from agents.runtime import briefs, gathering, ledger
 from agents.runtime.batching import Together
@@ -181,13 +181,7 @@ def _main(step: Step) -> tuple[str, list[str]]:
     return base, [cautions.shown(entry.path) for entry in store.paths(base)]
 
 
-def _begin_on(bases: list[tuple[Task, str]]) -> list[None]:
-    """Keep the commit of main that each task begins with."""
-    gathering.keep_tasks_bases(bases)
-    return [None] * len(bases)
-
-
-_begun_on = Together(_begin_on)
+_begun_on = Together(gathering.keep_tasks_bases)
 
 
 async def assembled(material: Material) -> Assembly | NeedsHuman:
@@ -219,8 +213,7 @@ def _ground(step: Step, gathered: Gathered) -> str | _Ground:
     needs = gathered.needs.get(step.pk, [])
     heads = list(dict.fromkeys(need.result_commit for need in needs if need.result_commit))
     if not heads:
-        before = materials.head_before(step) if step.task_id in gathered.proposed else ""
-        heads = [before or step.task.base_commit]
+        heads = [gathered.heads.get(step.pk) or step.task.base_commit]
     if len(heads) == 1 and not step.key.startswith(reconciling.KEY):
         return heads[0]
     return _Ground(heads=heads, marks=reconciling.may_hold_marks(step))

@@ -32,8 +32,8 @@ _READ_SECONDS = 900.0  # the project's checks have their own, shorter limit
 class Toolbox:
     """What an agent may call; the guard and the servers refuse the rest once more."""
 
-    def __init__(self, work: Work, known: dict[str, Known]) -> None:
-        found = [_workspace(work, _of(known, WORKSPACE)), _team(_of(known, TEAM))]
+    def __init__(self, work: Work) -> None:
+        found = [_workspace(work, _of(work.known, WORKSPACE)), _team(_of(work.known, TEAM))]
         self._bundles = [bundle for bundle in found if bundle is not None]
         self.tools = [tool for bundle in self._bundles for tool in bundle.tools.values()]
 
@@ -102,7 +102,6 @@ def _workspace(work: Work, mine: frozenset[str]) -> Bundle | None:
     if workspace is None or work.scope is None or not mine:
         return None
     scope = Scope(tools=mine, writes=work.scope.writes)
-
     return Bundle(_granted(WORKSPACE, mine), lambda: server.build_server(workspace, scope))
 
 

@@ -113,8 +113,9 @@ def look(looks: Sequence[Look]) -> list[Outlook | Exception]:
         tasks = {task.pk: task for task in locked.filter(pk__in=_tasks_of(ours)).order_by("pk")}
         used = meters.used_by(list(tasks.values())) if tasks else {}
         notes = _notes(ours)
-        trips = {id(each): meters.check(task, used[task.pk]) for each, task in _with(tasks, ours)}
-        reserved = _reserved([each for each in _with(tasks, ours) if trips[id(each[0])] is None])
+        pairs = [(each, tasks[each.work.step.task_id]) for each in ours]
+        trips = {id(each): meters.check(task, used[task.pk]) for each, task in pairs}
+        reserved = _reserved([pair for pair in pairs if trips[id(pair[0])] is None])
         seen: dict[int, Outlook | Halted] = dict(admitted.waiting)
         for each in ours:
             seen[id(each)] = Outlook(
@@ -193,10 +194,6 @@ def _is_ours(work: Work, held: dict[uuid.UUID, int]) -> bool:
 
 def _tasks_of(items: Iterable[Look | Save]) -> list[uuid.UUID]:
     return list({item.work.step.task_id for item in items})
-
-
-def _with(tasks: dict[uuid.UUID, Task], looks: Sequence[Look]) -> list[tuple[Look, Task]]:
-    return [(each, tasks[each.work.step.task_id]) for each in looks]
 
 
 def _reserved(

@@ -6,6 +6,8 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 
+from agents.workspace.recalling import BYTES_WEIGHT
+
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)", re.DOTALL)
 _STATUS = {"A": "added", "D": "deleted", "M": "modified", "T": "modified", "R": "renamed"}
 
@@ -181,3 +183,9 @@ def _hunk(path: str, header: bytes, lines: list[bytes]) -> HunkDiff:
         text="".join(readable(line) + "\n" for line in lines),
         digest=hashlib.sha256(name + b"\0" + changed).hexdigest(),
     )
+
+
+def weight_of(diffs: list[FileDiff]) -> int:
+    """Return how much there is to remember of differences."""
+    text = sum(len(hunk.text) for file in diffs for hunk in file.hunks)
+    return len(diffs) + text // BYTES_WEIGHT

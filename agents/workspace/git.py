@@ -11,14 +11,13 @@ import fcntl
 import re
 import uuid
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from agents.workspace import ancestry, commits, exceptions, listings, recalling
 from agents.workspace.commands import check_sha, run_git
-from agents.workspace.diffs import COMMAND, FileDiff, read_diff
+from agents.workspace.diffs import COMMAND, FileDiff, read_diff, weight_of
 from agents.workspace.objects import read_object, write_object
 from agents.workspace.remotes import Remote
 
@@ -203,7 +202,6 @@ class Store:
         """
         if self._from_disk or _known.knows((self.git_dir, "main", commit)):
             return None
-
         return self._once(
             ("parents", commit),
             lambda: commits.parents_of(read_object(self.git_dir, check_sha(commit))),
@@ -261,8 +259,8 @@ class Store:
         if base == head:
             return []
         names = (check_sha(base), check_sha(head))
-        ask = partial(self._diffs, [names])
-        return list(self._once(("diff", *names), lambda: ask()[0], _weight_of))
+        command = (*COMMAND, *names, "--")
+        return list(self._once(("diff", *names), lambda: read_diff(self._git(*command)), weight_of))
 
     def prepare_diffs(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Let one process find the differences that `diff` will be asked for."""
@@ -271,17 +269,16 @@ class Store:
             for base, head in dict.fromkeys(pairs)
             if base != head and not _known.knows((self.git_dir, "diff", base, head))
         ]
-        if wanted and not self._from_disk:
-            for pair, diffs in zip(wanted, self._diffs(wanted), strict=True):
-                self._tell(("diff", *pair), diffs, _weight_of(diffs))
-
-    def _diffs(self, pairs: Sequence[tuple[str, str]]) -> list[list[FileDiff]]:
-        trees = [f"{self.tree_of(base)} {self.tree_of(head)}\n" for base, head in pairs]
+        if not wanted or self._from_disk:
+            return
+        trees = [f"{self.tree_of(base)} {self.tree_of(head)}\n" for base, head in wanted]
         # A line that names no object comes back as it is: nothing a repository holds can say it.
         mark = f"countersign {uuid.uuid4().hex}\n"
         given = mark.join(["", *trees]).encode()
         _, *answers = self._git(*COMMAND, "--stdin", given=given).split(mark.encode())
-        return [read_diff(answer.partition(b"\n")[2]) for answer in answers]
+        for pair, answer in zip(wanted, answers, strict=True):
+            diffs = read_diff(answer.partition(b"\n")[2])
+            self._tell(("diff", *pair), diffs, weight_of(diffs))
 
     def paths(self, tree: str) -> list[TreeEntry]:
         """Return every file of a tree or commit, in git's order."""
@@ -289,11 +286,14 @@ class Store:
 
     def listing(self, tree: str) -> listings.Listing:
         """Return the files and folders of a tree or commit."""
-
-        name = self.tree_of(tree)  # what was told of a tree is true of its commits
+        # What was told of a tree is true of its commits; who verifies was told nothing.
+        name = check_sha(tree) if self._from_disk else self.tree_of(tree)
         command = ("ls-tree", "-r", "-t", "-l", "-z", "--full-tree", name)
-        ask = lambda: listings.read(self._git(*command))  # noqa: E731
-        return self._once(("listing", name), ask, lambda found: found.weight)
+        return self._once(
+            ("listing", name),
+            lambda: listings.read(self._git(*command)),
+            lambda found: found.weight,
+        )
 
     def blob(self, tree: str, path: str) -> bytes | None:
         """Return the bytes of one file, or None where there is no such file."""
@@ -393,8 +393,3 @@ class Store:
 
 def _light(_: object) -> int:
     return 1
-
-
-def _weight_of(diffs: list[FileDiff]) -> int:
-    text = sum(len(hunk.text) for file in diffs for hunk in file.hunks)
-    return len(diffs) + text // recalling.BYTES_WEIGHT

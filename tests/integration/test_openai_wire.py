@@ -13,7 +13,8 @@ import openai
 import pytest
 from aiohttp import web
 
-from agents.runtime import openai_wire
+from agents.runtime import openai_wire, providers
+from agents.runtime.openai_streams import Whole
 from agents.runtime.openai_wire import Client
 
 if TYPE_CHECKING:
@@ -258,6 +259,24 @@ async def test_silence_is_a_time_out_and_a_broken_answer_a_broken_connection() -
     async with served(broken) as (client, _):
         with pytest.raises(openai.APIConnectionError):
             await read(client)
+
+
+async def test_a_loop_that_ends_closes_what_its_models_keep_open(settings) -> None:
+    settings.OPENAI_BASE_URL = "http://127.0.0.1:9/v1"
+    model: Any = providers._cached("openai:x", "")
+    session = model.client._connected()
+    await providers.close()
+    assert session.closed
+
+
+def test_pieces_of_many_calls_find_their_own() -> None:
+    whole = Whole()
+    numbers = range(300)
+    begun = [{"index": n, "id": f"c{n}", "function": {"name": "x"}} for n in numbers]
+    more = [{"index": n, "function": {"arguments": str(n)}} for n in numbers]
+    whole.take({"choices": [{"delta": {"tool_calls": [*begun, *more]}}]})
+    calls = whole.completion()["choices"][0]["message"]["tool_calls"]
+    assert [call["function"]["arguments"] for call in calls] == [str(n) for n in numbers]
 
 
 async def test_nobody_there_is_told_from_a_time_out() -> None:

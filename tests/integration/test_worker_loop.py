@@ -13,9 +13,9 @@ from django.db.models.functions import Now
 from agents import escalations, notes, rounds, stopping
 from agents.intake import submit
 from agents.messages import Check, ProposalDraft, StatedClaim, StepResult
-from agents.models import Attempt, Claim, Escalation, FileChange, Hunk, Proposal, Step, Task
+from agents.models import Agent, Attempt, Claim, Escalation, FileChange, Hunk, Proposal, Step, Task
 from agents.models.tasks import Rule
-from agents.runtime import lease
+from agents.runtime import lease, loop
 from agents.runtime.contract import Finished, Interrupted, NeedsHuman, Outcome, TryAgain, Work
 from agents.runtime.database import in_db
 from agents.runtime.loop import Runtime
@@ -53,6 +53,22 @@ async def running(perform: Callable[[Work], Awaitable[Outcome]], owner: str = "h
     finally:
         runtime.drain()
         await asyncio.wait_for(task, 30)
+
+
+async def test_nothing_that_can_begin_waits_for_the_poll(task, monkeypatch) -> None:
+    monkeypatch.setattr(loop, "POLL_SECONDS", 300.0)
+    capped = Agent.objects.filter(slug="coder")
+    await in_db(capped.update, max_in_flight=1)
+
+    async def perform(work: Work) -> Outcome:
+        if work.step.kind == "route":
+            return Finished(make_plan(*(plan_step(f"s{number}") for number in range(3))))
+        if work.step.kind == "work":
+            return Finished(StepResult(status="done", summary="Did it."))
+        return NeedsHuman(rule=Rule.FAULT, detail="It is only a test.")
+
+    async with running(perform):
+        await until(Escalation.objects.filter(step__kind="assemble").exists)
 
 
 async def until(condition: Callable[[], object], seconds: float = 30) -> None:

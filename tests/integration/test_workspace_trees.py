@@ -81,6 +81,9 @@ def test_trees_are_those_of_git(store: Store, seed: int) -> None:
     rng.shuffle(entries)
     made = store.write_tree(entries, like=head)
     assert made == by_git(store, entries)
+    fast = listings.rebuilt(entries, store.listing(head), store._write_folder)
+    assert fast is not None or made == store.tree_of(head)  # by us, unless nothing has changed
+    assert fast is None or fast[0] == made
     told = store.listing(made)
     fresh = from_disk(store).listing(made)
     assert ([e.path for e in told.entries], told.folders) == (
