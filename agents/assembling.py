@@ -19,6 +19,7 @@ from agents.workspace.authorship import Contribution, attribute
 from agents.workspace.checks import CheckReport, run_checks
 from agents.workspace.git import Store
 from projects.failpoints import failpoint
+from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
@@ -115,8 +116,17 @@ def versions_before(tasks: Collection[uuid.UUID]) -> dict[tuple[uuid.UUID, int],
     """Count the proposals each round of these tasks has had, by task and round."""
     if not tasks:
         return {}
-    rows = Proposal.objects.filter(task__in=tasks).order_by().values_list("task", "round")
-    return {(task, number): many for task, number, many in rows.annotate(Count("pk"))}
+    return {(task, number): many for task, number, many in _VERSIONS(tasks=list(tasks))}
+
+
+_VERSIONS: Prepared[Any] = Prepared(
+    lambda: (
+        Proposal.objects.filter(task__any=Given("tasks"))
+        .order_by()
+        .values_list("task", "round")
+        .annotate(Count("pk"))
+    )
+)
 
 
 def publish(

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from agents.lifecycle import DelegationState, StepState
 from agents.models import Delegation, Step, StepDependency
 from agents.writing import Writes
+from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
 
 
 _LONG = ("instructions", "acceptance", "files", "feedback")  # read by none who only settles
+_WAITING = Prepared(
+    lambda: StepDependency.objects.filter(needs__any=Given("needs")).values_list("needs", "step")
+)
+_LOCKED = Prepared(
+    lambda: (
+        Step.objects.filter(pk__any=Given("steps"))
+        .defer(*_LONG)
+        .order_by("pk")
+        .select_for_update(no_key=True)
+    )
+)
 
 
 def lock(step_id: uuid.UUID) -> tuple[Step, list[Step]]:
@@ -32,10 +44,9 @@ def lock_all(step_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[Step, lis
     A row is one object, whoever waits for it. Locks steps before tasks: take this lock before the
     first event.
     """
-    edges = list(StepDependency.objects.filter(needs__in=step_ids).values_list("needs", "step"))
+    edges = _WAITING(needs=list(step_ids))
     wanted = {*step_ids, *(dependent for _, dependent in edges)}
-    steps = Step.objects.filter(pk__in=wanted).defer(*_LONG).order_by("pk")
-    locked = {step.pk: step for step in steps.select_for_update(no_key=True)}
+    locked = {step.pk: step for step in _LOCKED(steps=list(wanted))}
     found: dict[uuid.UUID, tuple[Step, list[Step]]] = {pk: (locked[pk], []) for pk in step_ids}
     for needs, dependent in sorted(edges):
         if locked[dependent].state == StepState.WAITING:

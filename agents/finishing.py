@@ -19,6 +19,7 @@ from agents.models.tasks import Rule
 from agents.runtime.contract import Finished, Interrupted, NeedsHuman
 from agents.writing import Writes
 from projects.failpoints import failpoint
+from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
@@ -30,6 +31,16 @@ if TYPE_CHECKING:
     Publish = Callable[[Writes, Step, int], object]
 
 logger = logging.getLogger(__name__)
+
+# Without what was asked: a text of 100,000 characters that nobody reads here.
+_LOCKED_TASKS = Prepared(
+    lambda: (
+        Task.objects.defer("request", "context")
+        .filter(pk__any=Given("tasks"))
+        .order_by("pk")
+        .select_for_update(no_key=True)
+    )
+)
 
 _Held = dict["uuid.UUID", tuple["Step", list["Step"]]]  # by step: it, and what waits for it
 
@@ -126,10 +137,8 @@ def _alone(each: Settlement) -> bool | Exception:
 
 def _locked(ended: Sequence[Settlement]) -> _Held:
     held = fan_in.lock_all([each.attempt.step_id for each in ended])
-    # Without what was asked: a text of 100,000 characters that nobody reads here.
-    tasks = Task.objects.defer("request", "context")
-    tasks = tasks.filter(pk__in={step.task_id for step, _ in held.values()})
-    locked = {task.pk: task for task in tasks.order_by("pk").select_for_update(no_key=True)}
+    wanted = {step.task_id for step, _ in held.values()}
+    locked = {task.pk: task for task in _LOCKED_TASKS(tasks=list(wanted))}
     for step, dependents in held.values():
         for each in (step, *dependents):
             each.task = locked[each.task_id]  # one object: a move of one is seen by the next

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.models import Grant
 from agents.models.tools import Transport
+from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
@@ -29,29 +30,34 @@ Grants = dict["uuid.UUID", list[Granted]]  # by agent
 
 def granted(agents: Collection[uuid.UUID] | None = None) -> Grants:
     """Return what these agents, or all, were granted, in the order of the tools' names."""
-    rows = Grant.objects.filter(tool__enabled=True, tool__server__enabled=True)
-    if agents is not None:
-        rows = rows.filter(agent__in=agents)
+    rows = _ALL() if agents is None else _OF_AGENTS(agents=list(agents))
     found: Grants = {}
-    for row in rows.order_by("tool__name", "tool").values_list("agent", *_COLUMNS, named=True):
-        found.setdefault(row.agent, []).append(_of(row))
+    for agent, *row in rows:
+        found.setdefault(agent, []).append(_of(row))
     return found
 
 
-_COLUMNS = (
-    *("tool__name", "tool__server__slug", "tool__server__transport"),
-    *("tool__read_only", "tool__idempotent", "paths"),
-)
-
-
-def _of(row: Any) -> Granted:
+def _of(row: list[Any]) -> Granted:
+    tool, server, transport, read_only, idempotent, paths = row
     # A resumed attempt begins with the newest recorded tree, so whatever a bundled tool had half
     # done in its workspace is gone. Other servers keep what they did.
-    bundled = row.tool__server__transport == Transport.BUNDLED
+    bundled = transport == Transport.BUNDLED
     return Granted(
-        tool=row.tool__name,
-        server=row.tool__server__slug,
-        read_only=row.tool__read_only,
-        repeatable=row.tool__read_only or row.tool__idempotent or bundled,
-        paths=tuple(row.paths),
+        tool=tool,
+        server=server,
+        read_only=read_only,
+        repeatable=read_only or idempotent or bundled,
+        paths=tuple(paths),
     )
+
+
+def _rows() -> Any:
+    columns = ("tool__name", "tool__server__slug", "tool__server__transport")
+    usable = Grant.objects.filter(tool__enabled=True, tool__server__enabled=True)
+    return usable.order_by("tool__name", "tool").values_list(
+        "agent", *columns, "tool__read_only", "tool__idempotent", "paths"
+    )
+
+
+_ALL: Prepared[Any] = Prepared(_rows)
+_OF_AGENTS: Prepared[Any] = Prepared(lambda: _rows().filter(agent__any=Given("agents")))

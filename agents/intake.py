@@ -21,6 +21,7 @@ from projects import audit
 from projects.access import is_lead, require_member
 from projects.exceptions import CountersignError, InvalidInput
 from projects.failpoints import failpoint
+from projects.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -225,8 +226,11 @@ def _create(task: Task) -> None:
         transaction.on_commit(dispatch.ring, robust=True)
 
 
+_ROUTERS = Prepared(lambda: AgentVersion.objects.in_use(AgentRole.ROUTER)[:1])
+
+
 def _router() -> AgentVersion:
-    version = AgentVersion.objects.in_use(AgentRole.ROUTER).first()
+    version = next(iter(_ROUTERS()), None)
     if version is None:
         raise CountersignError(
             "No router agent is enabled, so nothing can be planned and nothing was submitted. "

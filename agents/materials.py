@@ -11,12 +11,43 @@ from agents import branches, omissions
 from agents.lifecycle import AttemptState, StepKind, StepState
 from agents.models import Attempt, Proposal, Step, StepDependency
 from agents.workspace.authorship import Contribution
+from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Iterable
 
 _Needs = dict["uuid.UUID", list[Step]]  # by step, with their agents
+
+_NEEDS = Prepared(
+    lambda: (
+        StepDependency.objects.filter(step__any=Given("steps"))
+        .select_related("needs__agent")
+        .order_by("needs_id")
+    )
+)
+_EDGES = Prepared(
+    lambda: StepDependency.objects.filter(step__any=Given("steps")).values_list("step", "needs")
+)
+_WORK = Q(kind=StepKind.WORK) & (Q(state=StepState.DONE) | Q(left_out=True))
+_TOLD = Prepared(
+    lambda: (
+        Step.objects.filter(Q(kind=StepKind.ROUTE) | _WORK, task__any=Given("tasks"))
+        .select_related("agent")
+        .order_by("round", "id")
+    )
+)
+_FINISHED = Prepared(
+    lambda: Attempt.objects.filter(step__any=Given("steps"), state=AttemptState.FINISHED)
+)
+_HEADS = Prepared(
+    lambda: (
+        Proposal.objects.filter(task__any=Given("tasks"))
+        .exclude(head_commit="")
+        .order_by("round", "version")
+        .values_list("task", "round", "head_commit")
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +102,8 @@ def gather_all(steps: Collection[Step], needs: _Needs) -> dict[uuid.UUID, Materi
 
 def needs_of(steps: Collection[Step]) -> _Needs:
     """Return what each of these steps depends on, in the order of their ids."""
-    edges = StepDependency.objects.filter(step__in=[step.pk for step in steps])
     found: _Needs = {}
-    for edge in edges.select_related("needs__agent").order_by("needs_id"):
+    for edge in _NEEDS(steps=[step.pk for step in steps]):
         found.setdefault(edge.step_id, []).append(edge.needs)
     return found
 
@@ -88,10 +118,8 @@ def heads_before(steps: Collection[Step]) -> dict[uuid.UUID, str]:
 
 
 def _stories(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, _Story]:
-    work = Q(kind=StepKind.WORK) & (Q(state=StepState.DONE) | Q(left_out=True))
-    found = Step.objects.filter(Q(kind=StepKind.ROUTE) | work, task__in=tasks)
     told: dict[uuid.UUID, list[Step]] = {task: [] for task in tasks}
-    for step in found.select_related("agent").order_by("round", "id"):
+    for step in _TOLD(tasks=list(tasks)):
         told[step.task_id].append(step)
     return {task: _story(steps) for task, steps in told.items()}
 
@@ -113,10 +141,8 @@ def _inner(needs: Iterable[Step]) -> dict[uuid.UUID, set[uuid.UUID]]:
     """Return by step what it builds on; of steps that left a commit."""
     made = [need.pk for need in needs if need.result_commit]
     found: dict[uuid.UUID, set[uuid.UUID]] = {}
-    if made:
-        edges = StepDependency.objects.filter(step__in=made)
-        for step, need in edges.values_list("step", "needs"):
-            found.setdefault(step, set()).add(need)
+    for step, need in _EDGES(steps=made) if made else ():
+        found.setdefault(step, set()).add(need)
     return found
 
 
@@ -136,7 +162,7 @@ def _attempts(steps: Iterable[Step]) -> dict[uuid.UUID, Attempt]:
     numbers = {step.pk: step.attempt for step in steps}
     if not numbers:
         return {}
-    finished = Attempt.objects.filter(step__in=numbers, state=AttemptState.FINISHED)
+    finished = _FINISHED(steps=list(numbers))
     return {each.step_id: each for each in finished if each.number == numbers[each.step_id]}
 
 
@@ -155,9 +181,7 @@ def _contributions(done: list[Step], attempts: dict[uuid.UUID, Attempt]) -> list
 
 def _heads(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[int, str]]:
     """Return the round and the head of the last change proposed in each task."""
-    rows = Proposal.objects.filter(task__in=tasks).exclude(head_commit="")
-    newest = rows.order_by("round", "version").values_list("task", "round", "head_commit")
-    return {task: (number, head) for task, number, head in newest}
+    return {task: (number, head) for task, number, head in _HEADS(tasks=list(tasks))}
 
 
 def _head_before(step: Step, done: list[Step], heads: dict[uuid.UUID, tuple[int, str]]) -> str:

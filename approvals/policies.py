@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from approvals.models import Policy
 from projects import audit
 from projects.models import Project
+from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
@@ -47,10 +48,11 @@ def active_policy(project: Project) -> Policy:
 def active_policies(projects: Iterable[Project]) -> dict[uuid.UUID, Policy]:
     """Return the policy in force in each project, by project, as `active_policy` does."""
     wanted = {project.pk: project for project in projects}
-    found = {
-        each.project_id: each for each in Policy.objects.filter(project__in=wanted, active=True)
-    }
+    found = {each.project_id: each for each in _ACTIVE(projects=list(wanted))}
     return {pk: found.get(pk) or active_policy(project) for pk, project in wanted.items()}
+
+
+_ACTIVE = Prepared(lambda: Policy.objects.filter(project__any=Given("projects"), active=True))
 
 
 def change(project: Project, *, by: User, address: str | None = None, **fields: Any) -> Policy:

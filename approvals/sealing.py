@@ -26,11 +26,14 @@ from projects import audit
 from projects.exceptions import TransitionRefused
 from projects.failpoints import failpoint
 from projects.inserting import insert_all
+from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Sequence
     from datetime import datetime
+
+    from django.db.models import QuerySet
 
     from approvals.models import Policy
 
@@ -163,41 +166,67 @@ def _unsealed(limit: int) -> list[uuid.UUID]:
     In two steps: thousands of tasks wait for people, and the first leaves out all of them at once.
     Page by page: those whose approval has expired stay in review, and must hide no other.
     """
-    pending = Approval.objects.filter(task=OuterRef("pk"), state=ApprovalState.PENDING)
-    bare = Task.objects.filter(~Exists(pending), state=TaskState.REVIEW).order_by("pk")
     found: list[uuid.UUID] = []
-    rest = bare
-    while len(found) < limit:
-        page = list(rest.values_list("pk", flat=True)[:_LOOKED_AT])
-        found += _never_sealed(page)
+    page = _FIRST_BARE()
+    while page and len(found) < limit:
+        found += _NEVER_SEALED(tasks=page)
         if len(page) < _LOOKED_AT:
             break
-        rest = bare.filter(pk__gt=page[-1])
+        page = list(_bare().filter(pk__gt=page[-1])[:_LOOKED_AT])
     return found[:limit]
 
 
-def _never_sealed(tasks: list[uuid.UUID]) -> list[uuid.UUID]:
+def _bare() -> QuerySet[Task, uuid.UUID]:
+    pending = Approval.objects.filter(task=OuterRef("pk"), state=ApprovalState.PENDING)
+    bare = Task.objects.filter(~Exists(pending), state=TaskState.REVIEW).order_by("pk")
+    return bare.values_list("pk", flat=True)
+
+
+def _never_sealed() -> QuerySet[Proposal, uuid.UUID]:
     newest = Proposal.objects.filter(task=OuterRef("task")).order_by("-round", "-version")
     unsealed = Proposal.objects.filter(
         ~Exists(Approval.objects.filter(proposal=OuterRef("pk"))),
-        task__in=tasks,
+        task__any=Given("tasks"),
         pk=newest.values("pk")[:1],
     )
-    return list(unsealed.order_by("task_id").values_list("task", flat=True))
+    return unsealed.order_by("task_id").values_list("task", flat=True)
+
+
+_FIRST_BARE = Prepared(lambda: _bare()[:_LOOKED_AT])
+_NEVER_SEALED = Prepared(_never_sealed)
 
 
 def _lock_unsealed(tasks: Sequence[uuid.UUID]) -> list[Proposal]:
     """Lock tasks in review and return their newest proposals; not those where others were faster."""
-    free = Task.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
-    review = free.filter(pk__in=tasks, state=TaskState.REVIEW).order_by("pk")
-    locked = {task.pk: task for task in review.select_related("project", "requester")}
-    newest = Proposal.objects.filter(task__in=locked).order_by("task_id", "-round", "-version")
-    proposals = list(newest.distinct("task_id"))
-    known = Q(proposal__in=proposals) | Q(task__in=locked, state=ApprovalState.PENDING)
-    taken = set(Approval.objects.filter(known).values_list("task", flat=True))
+    locked = {task.pk: task for task in _IN_REVIEW(tasks=list(tasks))}
+    proposals = _NEWEST(tasks=list(locked))
+    taken = set(_TAKEN(proposals=[each.pk for each in proposals], tasks=list(locked)))
     for proposal in proposals:
         proposal.task = locked[proposal.task_id]
     return [proposal for proposal in proposals if proposal.task_id not in taken]
+
+
+_IN_REVIEW = Prepared(
+    lambda: (
+        Task.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
+        .select_related("project", "requester")
+        .filter(pk__any=Given("tasks"), state=TaskState.REVIEW)
+        .order_by("pk")
+    )
+)
+_NEWEST = Prepared(
+    lambda: (
+        Proposal.objects.filter(task__any=Given("tasks"))
+        .order_by("task_id", "-round", "-version")
+        .distinct("task_id")
+    )
+)
+_TAKEN = Prepared(
+    lambda: Approval.objects.filter(
+        Q(proposal__any=Given("proposals"))
+        | Q(task__any=Given("tasks"), state=ApprovalState.PENDING)
+    ).values_list("task", flat=True)
+)
 
 
 def _announce(sealed: Sequence[Approval]) -> None:

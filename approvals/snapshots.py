@@ -15,6 +15,7 @@ from agents.workspace.addresses import without_secrets
 from approvals import risk
 from approvals.exceptions import TooLarge
 from memory.models import MemoryUse
+from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
@@ -223,13 +224,21 @@ def _proposal(proposal: Proposal) -> dict[str, Any]:
 
 
 def _claims(proposals: Sequence[Proposal]) -> dict[uuid.UUID, list[dict[str, Any]]]:
-    rows = Claim.objects.filter(proposal__in=proposals).order_by("position")
     found: dict[uuid.UUID, list[dict[str, Any]]] = {}
-    columns = ("proposal", "text", "verdict", "evidence", "step__agent__slug")
-    for proposal, text, verdict, evidence, agent in rows.values_list(*columns):
+    rows = _CLAIMS(proposals=[proposal.pk for proposal in proposals])
+    for proposal, text, verdict, evidence, agent in rows:
         claim = {"text": text, "agent": agent or "", "verdict": verdict, "evidence": evidence}
         found.setdefault(proposal, []).append(claim)
     return found
+
+
+_CLAIMS: Prepared[Any] = Prepared(
+    lambda: (
+        Claim.objects.filter(proposal__any=Given("proposals"))
+        .order_by("position")
+        .values_list("proposal", "text", "verdict", "evidence", "step__agent__slug")
+    )
+)
 
 
 def _policy(policy: Policy) -> dict[str, Any]:
@@ -243,16 +252,10 @@ def _policy(policy: Policy) -> dict[str, Any]:
 
 def _agents(proposals: Sequence[Proposal]) -> dict[uuid.UUID, list[dict[str, Any]]]:
     """List who worked on each, each version once; the router only planned it."""
-    names = ("slug", "name", "colour", "icon")
-    steps = (
-        Step.objects.filter(task__in=[each.task_id for each in proposals], attempt__gt=0)
-        .exclude(kind=StepKind.ROUTE)
-        .order_by("round", "id")
-        .values_list("task", "round", "version__number", *(f"agent__{name}" for name in names))
-    )
     worked: dict[uuid.UUID, list[tuple[int, dict[str, Any]]]] = {}
+    steps = _WORKED(tasks=[each.task_id for each in proposals])
     for task, number, version, *agent in steps:
-        facts = {**dict(zip(names, agent, strict=True)), "version": version}
+        facts = {**dict(zip(_SHOWN, agent, strict=True)), "version": version}
         worked.setdefault(task, []).append((number, facts))
     return {
         proposal.pk: list(
@@ -266,13 +269,32 @@ def _agents(proposals: Sequence[Proposal]) -> dict[uuid.UUID, list[dict[str, Any
     }
 
 
+_SHOWN = ("slug", "name", "colour", "icon")  # of an agent
+_WORKED: Prepared[Any] = Prepared(
+    lambda: (
+        Step.objects.filter(task__any=Given("tasks"), attempt__gt=0)
+        .exclude(kind=StepKind.ROUTE)
+        .order_by("round", "id")
+        .values_list("task", "round", "version__number", *(f"agent__{name}" for name in _SHOWN))
+    )
+)
+
+
 def _memories(tasks: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[dict[str, Any]]]:
     """List what was recalled by id: its text never changes, and can still be forgotten."""
-    used = MemoryUse.objects.filter(task__in=tasks).order_by("id").values_list("task", "memory_id")
     found: dict[uuid.UUID, dict[str, None]] = {}
-    for task, memory in used:
+    for task, memory in _USES(tasks=list(tasks)):
         found.setdefault(task, {})[str(memory)] = None
     return {task: [{"id": memory} for memory in memories] for task, memories in found.items()}
+
+
+_USES: Prepared[Any] = Prepared(
+    lambda: (
+        MemoryUse.objects.filter(task__any=Given("tasks"))
+        .order_by("id")
+        .values_list("task", "memory_id")
+    )
+)
 
 
 def _usage(task: Task, used: meters.Used) -> dict[str, Any]:

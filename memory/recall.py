@@ -15,6 +15,7 @@ from memory.lifecycle import MemoryState
 from memory.models import Memory
 from memory.ranking import Ranked, rank
 from projects.exceptions import InvalidInput
+from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
@@ -64,7 +65,18 @@ def recall(
 
 def remembers(project: Project, agent_slug: str) -> bool:
     """Tell whether there is anything an agent could be reminded of in a project."""
-    return project.memory_enabled and _recallable(project, agent_slug).exists()
+    return project.memory_enabled and bool(
+        _REMEMBERED(project=[project.pk], agents=["", agent_slug])
+    )
+
+
+_REMEMBERED: Prepared[Any] = Prepared(
+    lambda: (
+        _valid()
+        .filter(project__any=Given("project"), agent_slug__any=Given("agents"))
+        .values_list("pk")[:1]
+    )
+)
 
 
 def search(
@@ -145,14 +157,16 @@ def count_tokens(text: str) -> int:
 
 
 def _recallable(project: Project, agent_slug: str) -> Any:
+    return _valid().filter(project=project, agent_slug__in=("", agent_slug))
+
+
+def _valid() -> Any:
     return Memory.objects.filter(
         Q(valid_to=None) | Q(valid_to__gt=Now()),
-        project=project,
         owner=None,
         state=MemoryState.ACTIVE,
         approved_by__isnull=False,
         approved_at__isnull=False,
-        agent_slug__in=("", agent_slug),
         valid_from__lte=Now(),
     )
 

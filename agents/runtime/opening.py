@@ -15,6 +15,7 @@ from agents.models import AgentVersion, Attempt, Escalation, Event, Step, Task
 from agents.models.tasks import Choice, Rule
 from agents.recording import record_all
 from projects.inserting import insert_all
+from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
@@ -52,6 +53,22 @@ FROM unnest(%s::uuid[], %s::text[]) AS step(task_id, state)
 WHERE task.id = step.task_id RETURNING task.id, task.started_at
 """
 
+_MINE = Step.objects.filter(pk__any=Given("steps"))
+_STEPS = Prepared(lambda: _MINE.order_by("task_id", "id"))
+_LOCKED_TASKS_OF = Prepared(
+    lambda: (
+        Task.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("project")
+        .filter(pk__in=_MINE.values("task_id"))
+        .order_by("pk")
+    )
+)
+_VERSIONS = Prepared(
+    lambda: AgentVersion.objects.select_related("agent", "model_profile").filter(
+        pk__any=Given("versions")
+    )
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Claimed:
@@ -83,13 +100,10 @@ def open_attempts(ids: list[uuid.UUID], owner: str) -> list[Claimed]:
 
 def _load(ids: list[uuid.UUID]) -> list[Step]:
     # Locked before they are read: a task that a sibling step hands to a person is seen as it is.
-    locked = Task.objects.select_for_update(no_key=True, of=("self",)).select_related("project")
-    mine = Step.objects.filter(pk__in=ids)
-    tasks = {task.pk: task for task in locked.filter(pk__in=mine.values("task_id")).order_by("pk")}
-    found = list(mine.order_by("task_id", "id"))
-    versions = AgentVersion.objects.select_related("agent", "model_profile").in_bulk(
-        {step.version_id for step in found}
-    )
+    tasks = {task.pk: task for task in _LOCKED_TASKS_OF(steps=ids)}
+    found = _STEPS(steps=ids)
+    wanted = {step.version_id for step in found}
+    versions = {version.pk: version for version in _VERSIONS(versions=list(wanted))}
     for step in found:  # one object per task: a move made for one step is seen by the next
         step.task = tasks[step.task_id]
         step.version = versions[step.version_id]

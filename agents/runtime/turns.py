@@ -29,6 +29,7 @@ from agents.runtime.contract import TryAgain
 from agents.runtime.halting import Halted, superseded
 from agents.runtime.redaction import capped, clean
 from projects.failpoints import failpoint
+from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
@@ -46,6 +47,14 @@ _LEASED = """
 SELECT id, attempt FROM agents_step WHERE id = ANY(%s) AND state = 'leased'
 ORDER BY id FOR NO KEY UPDATE
 """
+_LOCKED_TASKS = Prepared(
+    lambda: (
+        Task.objects.select_for_update(no_key=True)
+        .defer("request", "context")
+        .filter(pk__any=Given("tasks"))
+        .order_by("pk")
+    )
+)
 _TASKS = "SELECT 1 FROM agents_task WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
 _NOTES = """
 SELECT asked.number, event.seq, event.step_id, event.data
@@ -109,8 +118,7 @@ def look(looks: Sequence[Look]) -> list[Outlook | Exception]:
     with transaction.atomic():
         held = _held(each.work for each in let_in)
         ours = [each for each in let_in if _is_ours(each.work, held)]
-        locked = Task.objects.select_for_update(no_key=True).defer("request", "context")
-        tasks = {task.pk: task for task in locked.filter(pk__in=_tasks_of(ours)).order_by("pk")}
+        tasks = {task.pk: task for task in _LOCKED_TASKS(tasks=_tasks_of(ours))}
         used = meters.used_by(list(tasks.values())) if tasks else {}
         notes = _notes(ours)
         pairs = [(each, tasks[each.work.step.task_id]) for each in ours]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from projects.exceptions import NotAllowed
 from projects.models import Membership, Role
+from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     from projects.models import Project, User
@@ -15,10 +16,15 @@ def role_of(user: User, project: Project) -> Role | None:
     """Return the person's role in the project, None for strangers and disabled people."""
     if not user.is_active:
         return None
-    role = (
-        Membership.objects.filter(user=user, project=project).values_list("role", flat=True).first()
-    )
-    return Role(role) if role else None
+    roles = _ROLES(user=[user.pk], project=[project.pk])
+    return Role(roles[0]) if roles else None
+
+
+_ROLES = Prepared(
+    lambda: Membership.objects.filter(
+        user__any=Given("user"), project__any=Given("project")
+    ).values_list("role", flat=True)
+)
 
 
 def is_lead(user: User, project: Project) -> bool:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from projects import transitions
 from projects.models import AuditEntry
+from projects.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,11 +66,14 @@ def record_all(acts: Sequence[Act]) -> list[AuditEntry]:
     with transitions.together():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        last = AuditEntry.objects.order_by("-id").values_list("digest", flat=True).first()
+        last = next(iter(_LAST()), GENESIS)
         entries: list[AuditEntry] = []
         for act in acts:
-            entries.append(_entry(act, entries[-1].digest if entries else last or GENESIS))
+            entries.append(_entry(act, entries[-1].digest if entries else last))
         return AuditEntry.objects.bulk_create(entries)
+
+
+_LAST = Prepared(lambda: AuditEntry.objects.order_by("-id").values_list("digest", flat=True)[:1])
 
 
 def _entry(act: Act, previous: str) -> AuditEntry:
