@@ -12,9 +12,6 @@ from django.db.models.expressions import Func
 from agents.lifecycle import TaskState
 
 if TYPE_CHECKING:
-    import uuid
-    from collections.abc import Collection
-
     from django.db.models.expressions import Combinable
 
     from agents.models import Attempt
@@ -44,11 +41,11 @@ SELECT range_agg(tstzrange(change.at, change.until)) AS spans FROM (
 ) change WHERE change.state = ANY(%s) AND change.until > change.at
 """
 _SUM = "SELECT coalesce(sum(extract(epoch FROM upper(span) - lower(span))), 0)::float8"
-_SECONDS = f"""
-SELECT task.id, ({_SUM} FROM unnest(ran.spans - coalesce(held.spans, '{{}}')) span)
-FROM agents_task task
-CROSS JOIN LATERAL ({_RAN}) ran CROSS JOIN LATERAL ({_HELD}) held
-WHERE task.id = ANY(%s)
+# SQL: how long agents were at the row named `task` up to now, without the time it was held. Its one
+# parameter is `RUNNING`.
+SECONDS = f"""
+SELECT ({_SUM} FROM unnest(ran.spans - coalesce(held.spans, '{{}}')) span) AS seconds
+FROM ({_RAN}) ran CROSS JOIN LATERAL ({_HELD}) held
 """  # noqa: S608  # made of our own constants
 # An attempt goes on from those before it that were given back without a person's word; what trouble
 # outside took is not theirs. A lost one ran at most until its last heartbeat, a lease ago.
@@ -65,13 +62,6 @@ SELECT coalesce(sum(greatest(0, extract(epoch FROM finished_at - started_at)
 FROM chain
 WHERE state IN ('lost', 'asking') OR (state = 'released' AND error = '')
 """
-
-
-def seconds_of(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, float]:
-    """Return how long each task was at work up to now; held time does not count."""
-    with connection.cursor() as cursor:
-        cursor.execute(_SECONDS, [sorted(RUNNING), list(tasks)])
-        return dict(cursor.fetchall())
 
 
 def seconds_before(attempt: Attempt) -> float:

@@ -24,8 +24,8 @@ EFFECTS_TASK = "approvals.bell"
 EFFECTS_QUEUE = "effects"
 BELL_SECONDS = 30  # an older bell rings for work the poll has found long ago
 _CONFIRM_SECONDS = 5.0  # a RabbitMQ short of memory or disk takes nothing and says nothing
-# The first ring is a bell at once; those that follow so soon, and those for work that this process
-# is at itself, are one bell together: to take it costs a worker two milliseconds.
+# The first ring is a bell at once; those that follow so soon are one bell together: to take it costs
+# a worker two milliseconds.
 _LATER_SECONDS = 0.05
 _EXIT_SECONDS = 1.0  # a short-lived command waits this long for its last bells
 # A connection that a restarted broker has closed is noticed by the first try only.
@@ -50,6 +50,10 @@ class _Bell:
     def ring(self) -> None:
         for wake in self.at_hand:
             wake()
+        if not self.at_hand:
+            self.send()
+
+    def send(self) -> None:
         self._idle.clear()
         self._rung.set()
         with self._lock:
@@ -63,8 +67,6 @@ class _Bell:
 
     def _publish(self) -> None:
         while self._rung.wait():
-            if self.at_hand:
-                time.sleep(_LATER_SECONDS)
             self._rung.clear()
             try:
                 publish(self.task, self.queue, expires=BELL_SECONDS)
@@ -72,8 +74,7 @@ class _Bell:
                 logger.warning("%s not rung, the poll will find the work: %s", self.task, error)
             if not self._rung.is_set():
                 self._idle.set()
-            if not self.at_hand:
-                time.sleep(_LATER_SECONDS)
+            time.sleep(_LATER_SECONDS)
 
 
 _steps = _Bell(TASK, QUEUE)
@@ -90,7 +91,10 @@ def let_ring() -> None:
 
 @contextmanager
 def at_hand(wake: Callable[[], object]) -> Iterator[None]:
-    """Call `wake` by every ring in this process meanwhile, without the broker; from any thread."""
+    """Call `wake` by every ring in this process meanwhile, in place of a bell; from any thread.
+
+    What it cannot do itself it says to the others with `pass_on`.
+    """
     _steps.at_hand.append(wake)
     try:
         yield
@@ -101,6 +105,11 @@ def at_hand(wake: Callable[[], object]) -> Iterator[None]:
 def ring() -> None:
     """Say that there is work for agents, after the commit; never blocks, never raises."""
     _steps.ring()
+
+
+def pass_on() -> None:
+    """Ring the other workers: what was rung for here is too much for this process."""
+    _steps.send()
 
 
 def ring_effects() -> None:

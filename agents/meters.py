@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from django.db import connection
 
 from agents import clocks
 from agents.events import Kind
@@ -17,13 +20,27 @@ if TYPE_CHECKING:
     from agents.models import Task
 
 
+# `but` are attempts whose own reservation does not count.
+_STANDING = f"""
+SELECT task.id, ran.seconds, reserved.tokens, reserved.usd
+FROM agents_task task CROSS JOIN LATERAL ({clocks.SECONDS}) ran CROSS JOIN LATERAL (
+    SELECT coalesce(sum(other.reserved_tokens), 0) AS tokens,
+           coalesce(sum(other.reserved_usd), 0) AS usd
+    FROM agents_attempt other JOIN agents_step step ON step.id = other.step_id
+    WHERE step.task_id = task.id AND other.reserved_tokens > 0 AND other.id <> ALL(%s)
+) reserved WHERE task.id = ANY(%s)
+"""  # noqa: S608  # made of our own constants
+
+
 @dataclass(frozen=True, kw_only=True)
 class Used:
-    """What one task has used, in the units of its limits."""
+    """What one task has used, in the units of its limits, and what running calls may use of them."""
 
     seconds: float
     tokens: int
     usd: float
+    reserved_tokens: int = 0
+    reserved_usd: Decimal = Decimal(0)
 
 
 def used(task: Task) -> Used:
@@ -32,17 +49,27 @@ def used(task: Task) -> Used:
     return used_by([task])[task.pk]
 
 
-def used_by(tasks: Collection[Task]) -> dict[uuid.UUID, Used]:
-    """Return what each of these tasks, as they were just read, has used up to now."""
-    seconds = clocks.seconds_of([task.pk for task in tasks])
-    return {
-        task.pk: Used(
-            seconds=seconds[task.pk],
-            tokens=task.input_tokens + task.output_tokens,
-            usd=float(task.usd),
-        )
-        for task in tasks
-    }
+def used_by(tasks: Collection[Task], *, but: Collection[uuid.UUID] = ()) -> dict[uuid.UUID, Used]:
+    """Return what each of these tasks, as they were just read, has used up to now.
+
+    Held time does not count, nor what the attempts `but` have reserved.
+    """
+    if not tasks:
+        return {}
+    known = {task.pk: task for task in tasks}
+    with connection.cursor() as cursor:
+        cursor.execute(_STANDING, [sorted(clocks.RUNNING), list(but), list(known)])
+        return {pk: _used(known[pk], *row) for pk, *row in cursor.fetchall()}
+
+
+def _used(task: Task, seconds: float, reserved_tokens: int, reserved_usd: Decimal) -> Used:
+    return Used(
+        seconds=seconds,
+        tokens=task.input_tokens + task.output_tokens,
+        usd=float(task.usd),
+        reserved_tokens=int(reserved_tokens),
+        reserved_usd=reserved_usd,
+    )
 
 
 def check(task: Task, now: Used | None = None) -> Trip | None:

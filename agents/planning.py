@@ -32,11 +32,14 @@ _OURS = (ASSEMBLE, "reconcile", ASKED)  # keys of steps that no plan makes
 
 
 class Staff:
-    """The agents that may be given steps now; read when first asked for, and then once."""
+    """The agents that may be given steps: those given, or read when first asked for, and then once."""
+
+    def __init__(self, known: list[Colleague] | None = None) -> None:
+        self._given = known
 
     @cached_property
     def _known(self) -> list[Colleague]:
-        return colleagues.in_use()
+        return colleagues.in_use() if self._given is None else self._given
 
     @property
     def specialists(self) -> list[Colleague]:

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from agents import dispatch
 from agents.events import Kind
-from agents.lifecycle import STEP_MOVES, STEP_SETTLED, TASK_MOVES, AttemptState, StepState
+from agents.lifecycle import STEP_MOVES, STEP_SETTLED, TASK_MOVES, StepState
 from agents.models import Event, Step
 from agents.recording import record_all
 from projects import transitions
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
     from agents.models import Task
 
-_CLOSE = """
-UPDATE agents_attempt attempt SET state = %s, finished_at = statement_timestamp(), error = ''
+_CLOSED = """
+UPDATE agents_attempt attempt
+SET state = 'finished', finished_at = statement_timestamp(), error = ''
 FROM unnest(%s::uuid[], %s::int[]) AS given(step_id, number)
 WHERE attempt.step_id = given.step_id AND attempt.number = given.number
     AND attempt.state = 'running'
 """
-_MOVE_STEPS = """
+_STEPS = """
 UPDATE agents_step step
 SET state = given.state, waits = given.waits, lease_owner = '', lease_until = NULL,
     result = coalesce(given.result, step.result), result_commit = given.result_commit,
@@ -44,16 +45,22 @@ FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::int[], %s::jsonb[
             %s::bool[])
     AS given(id, attempt, came_from, state, waits, result, result_commit, over)
 WHERE step.id = given.id AND step.attempt = given.attempt AND step.state = given.came_from
+RETURNING 1
 """
 _WAITS = """
 UPDATE agents_step step SET waits = given.waits
 FROM unnest(%s::uuid[], %s::int[]) AS given(id, waits) WHERE step.id = given.id
 """
-_MOVE_TASKS = """
+_TASKS = """
 UPDATE agents_task task SET state = given.state, title = given.title
 FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[]) AS given(id, came_from, state, title)
 WHERE task.id = given.id AND task.state = given.came_from
+RETURNING 1
 """
+_MOVE = f"""
+WITH closed AS ({_CLOSED}), steps AS ({_STEPS}), tasks AS ({_TASKS})
+SELECT (SELECT count(*) FROM steps), (SELECT count(*) FROM tasks)
+"""  # noqa: S608  # made of our own constants
 
 
 class Writes:
@@ -122,11 +129,9 @@ class Writes:
 
         Raises TransitionRefused when a row is no longer as it was read: nothing of it may be kept.
         """
-        self._close()
         self._make_ready()
-        self._move_steps()
+        self._move()
         self._insert()
-        self._move_tasks()
         record_all(self._events)
         if any(step.state == StepState.READY for step in self._touched()):
             transaction.on_commit(dispatch.ring, robust=True)
@@ -135,23 +140,22 @@ class Writes:
         yield from (step for step, _ in self._steps)
         yield from (row for row in self._rows if isinstance(row, Step))
 
-    def _close(self) -> None:
-        if self._closed:
-            ids, numbers = _columns((step.pk, step.attempt) for step in self._closed)
-            _execute(_CLOSE, [AttemptState.FINISHED, ids, numbers])
-
     def _make_ready(self) -> None:
         waiting = [step for step in self._counted.values() if step.waits]
         if waiting:
-            _execute(_WAITS, _columns((step.pk, step.waits) for step in waiting))
+            ids, waits = [step.pk for step in waiting], [step.waits for step in waiting]
+            with connection.cursor() as cursor:
+                cursor.execute(_WAITS, [ids, waits])
         for step in self._counted.values():
             if not step.waits:
                 self.move_step(step, StepState.READY)
 
-    def _move_steps(self) -> None:
-        if not self._steps:
+    def _move(self) -> None:
+        """Close attempts, move steps and tasks: they are locked, so in whatever order."""
+        if not (self._closed or self._steps or self._tasks):
             return
-        columns = _columns(
+        closed = [(step.pk, step.attempt) for step in self._closed]
+        steps = [
             (
                 step.pk,
                 step.attempt,
@@ -163,27 +167,22 @@ class Writes:
                 step.state in STEP_SETTLED,
             )
             for step, came_from in self._steps
-        )
-        _all_of("step", _execute(_MOVE_STEPS, columns), len(self._steps))
+        ]
+        tasks = [(task.pk, old, task.state, task.title) for task, old in self._tasks]
+        given = [*_columns(closed, 2), *_columns(steps, 8), *_columns(tasks, 4)]
+        with connection.cursor() as cursor:
+            cursor.execute(_MOVE, given)
+            moved_steps, moved_tasks = cursor.fetchone()
+        _all_of("step", moved_steps, len(steps))
+        _all_of("task", moved_tasks, len(tasks))
 
     def _insert(self) -> None:
         for model in dict.fromkeys(type(row) for row in self._rows):
             insert_all([row for row in self._rows if type(row) is model])
 
-    def _move_tasks(self) -> None:
-        if self._tasks:
-            columns = _columns((t.pk, old, t.state, t.title) for t, old in self._tasks)
-            _all_of("task", _execute(_MOVE_TASKS, columns), len(self._tasks))
 
-
-def _columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _execute(statement: str, given: list[Any]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, given)
-        return int(cursor.rowcount)
+def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
+    return [[row[place] for row in rows] for place in range(width)]
 
 
 def _all_of(what: str, moved: int, expected: int) -> None:

@@ -17,19 +17,13 @@ from django.db import connection
 from agents.limits import Limits
 
 if TYPE_CHECKING:
-    import uuid
     from collections.abc import Sequence
 
+    from agents.meters import Used
     from agents.models import Attempt, Step, Task
 
 LEAST_OUTPUT = 1_000  # tokens; an answer shorter than this is rarely of use
 
-_OTHERS = """
-SELECT step.task_id, sum(other.reserved_tokens), sum(other.reserved_usd)
-FROM agents_attempt other JOIN agents_step step ON step.id = other.step_id
-WHERE step.task_id = ANY(%s) AND other.reserved_tokens > 0 AND other.id <> ALL(%s)
-GROUP BY step.task_id
-"""
 _RESERVE = """
 UPDATE agents_attempt attempt
 SET reserved_tokens = given.tokens, reserved_usd = given.usd,
@@ -105,6 +99,7 @@ class Wish:
 
     attempt: Attempt
     task: Task
+    used: Used  # by the task, without what the attempts of these wishes have reserved
     own: Own
     call: Asking
 
@@ -130,8 +125,8 @@ class Refused:
 class _Others:
     """What the other steps of a task have reserved."""
 
-    tokens: int = 0
-    usd: Decimal = Decimal(0)
+    tokens: int
+    usd: Decimal
 
     def more(self, tokens: int, usd: Decimal) -> _Others:
         return _Others(self.tokens + tokens, self.usd + usd)
@@ -158,7 +153,9 @@ def reserve(wishes: Sequence[Wish]) -> list[Reserved | Refused]:
     allows lowers an answer, down to LEAST_OUTPUT. One after the other: each sees what those before
     it reserved.
     """
-    others = _others(wishes)
+    others = {
+        wish.task.pk: _Others(wish.used.reserved_tokens, wish.used.reserved_usd) for wish in wishes
+    }
     given: list[Reserved | Refused] = []
     rows = []
     for wish in wishes:
@@ -173,16 +170,6 @@ def reserve(wishes: Sequence[Wish]) -> list[Reserved | Refused]:
         with connection.cursor() as cursor:
             cursor.execute(_RESERVE, [list(column) for column in zip(*rows, strict=True)])
     return given
-
-
-def _others(wishes: Sequence[Wish]) -> dict[uuid.UUID, _Others]:
-    """Return what is reserved by the other steps of each task; the wishes' own is replaced."""
-    tasks = {wish.task.pk: _Others() for wish in wishes}
-    if tasks:
-        with connection.cursor() as cursor:
-            cursor.execute(_OTHERS, [list(tasks), [wish.attempt.pk for wish in wishes]])
-            tasks |= {task: _Others(int(tokens), usd) for task, tokens, usd in cursor.fetchall()}
-    return tasks
 
 
 def _reserve(wish: Wish, others: _Others) -> Reserved | Refused:

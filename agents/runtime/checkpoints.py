@@ -105,8 +105,7 @@ def leased(work: Work) -> Iterator[None]:
 
 def begin(work: Work) -> tuple[list[ModelMessage], Progress]:
     """Return the conversation to go on with (empty: none yet) and its counters."""
-    if work.attempt.resumes_id is None and not work.attempt.turns:
-        # A beginning is the common case, and there is nothing to read of it.
+    if begins_anew(work):
         return [], Progress(chain=(work.attempt.pk,), seen_seq=work.attempt.seen_seq)
     chain = _chain(work.attempt)
     spent = Attempt.objects.filter(pk__in=chain).aggregate(
@@ -121,6 +120,11 @@ def begin(work: Work) -> tuple[list[ModelMessage], Progress]:
         usd=spent["usd"] or Decimal(0),
     )
     return _conversation(work.attempt), progress
+
+
+def begins_anew(work: Work) -> bool:
+    """Tell whether there is no conversation yet: nothing is to be read of it."""
+    return work.attempt.resumes_id is None and not work.attempt.turns
 
 
 def _made(chain: tuple[uuid.UUID, ...]) -> int:

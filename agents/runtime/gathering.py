@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 
-from agents import clocks, grants, materials, planning
+from agents import colleagues, grants, materials, planning
 from agents.lifecycle import StepKind
+from memory.recall import remembers
 
 if TYPE_CHECKING:
     import uuid
@@ -48,23 +49,24 @@ WITH mine AS (
 )
 UPDATE agents_task task SET base_commit = mine.base FROM mine WHERE task.id = mine.id
 """
+_REMINDED = (StepKind.ROUTE, StepKind.WORK)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Roster:
     """The agents as they are set up at this moment."""
 
-    known: list[Colleague]  # the specialists
+    staff: planning.Staff
     grants: Grants
 
     @classmethod
     def read(cls) -> Roster:
         """Read it; two statements."""
-        return cls(known=planning.Staff().specialists, grants=grants.granted())
+        return cls(staff=planning.Staff(colleagues.in_use()), grants=grants.granted())
 
     def specialists(self, task: Task) -> list[Colleague]:
         """Return those a task may use, by slug."""
-        return [each for each in self.known if planning.may_use(task, each.slug)]
+        return list(self.staff.of(task).values())
 
     def granted(self, agent: uuid.UUID) -> list[Granted]:
         """Return what an agent may use, by name."""
@@ -76,7 +78,7 @@ class Gathered:
     """What the rows say of steps that begin together and of their tasks."""
 
     roster: Roster
-    seconds: dict[uuid.UUID, float]  # by task: how long it was at work
+    reminded: set[uuid.UUID]  # steps whose agent may be reminded of something
     questions: dict[uuid.UUID, int]  # by task: put by one agent to another so far
     plans: dict[uuid.UUID, dict[str, Any]]  # by task
     needs: dict[uuid.UUID, list[Step]]  # by step, with their agents
@@ -87,13 +89,13 @@ class Gathered:
 def gather(steps: Collection[Step]) -> Gathered:
     """Read it; the number of statements does not grow with the number of steps."""
     tasks = list({step.task_id for step in steps})
-    needs = materials.needs_of(steps)
+    needs = materials.needs_of([step for step in steps if step.kind != StepKind.ROUTE])
     with connection.cursor() as cursor:
         cursor.execute(_ABOUT, [tasks])
         about = {row[0]: row[1:] for row in cursor.fetchall()}
     return Gathered(
         roster=Roster.read(),
-        seconds=clocks.seconds_of(tasks),
+        reminded=_reminded(steps),
         questions={task: asked for task, (asked, _, _) in about.items()},
         plans={task: json.loads(plan) for task, (_, plan, _) in about.items()},
         needs=needs,
@@ -104,6 +106,21 @@ def gather(steps: Collection[Step]) -> Gathered:
             [s for s in steps if s.kind == StepKind.WORK and about[s.task_id][2]]
         ),
     )
+
+
+def _reminded(steps: Collection[Step]) -> set[uuid.UUID]:
+    """Return the steps that there may be memories for; the aggregator summarises what others did."""
+    known: dict[tuple[uuid.UUID, str], bool] = {}
+    found = set()
+    for step in steps:
+        if step.kind not in _REMINDED:
+            continue
+        where = step.project_id, step.agent.slug
+        if where not in known:
+            known[where] = remembers(step.task.project, step.agent.slug)
+        if known[where]:
+            found.add(step.pk)
+    return found
 
 
 def keep_bases(bases: Sequence[tuple[Step, str]]) -> None:

@@ -67,10 +67,6 @@ class Runtime:
     async def run(self) -> None:
         """Carry steps until drained."""
         loop = asyncio.get_running_loop()
-        with dispatch.at_hand(lambda: loop.call_soon_threadsafe(self._bell.set)):
-            await self._run()
-
-    async def _run(self) -> None:
         logger.info("runtime %s claims up to %s steps at once", self.owner, self.capacity)
         duties = [
             asyncio.create_task(self._every(POLL_SECONDS, self._claim, bell=self._bell)),
@@ -79,7 +75,9 @@ class Runtime:
             asyncio.create_task(self._every(TIDY_SECONDS, self._tidy)),
             asyncio.create_task(self._every(presence.EVERY_SECONDS, self._show)),
         ]
-        await self._drain.wait()
+        with dispatch.at_hand(lambda: loop.call_soon_threadsafe(self._bell.set)):
+            await self._drain.wait()
+        dispatch.ring()  # what rings from here on, and may have rung just now, is for others
         await self._give_back()
         for duty in duties:
             duty.cancel()
@@ -115,6 +113,7 @@ class Runtime:
                     self._start(claimed)
             if taken < free:
                 return
+        dispatch.pass_on()
 
     def _start(self, claimed: Claimed) -> None:
         key = (claimed.step.pk, claimed.attempt.number)

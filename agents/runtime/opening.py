@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -11,6 +12,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from agents import escalations, meters
 from agents.events import Kind
 from agents.lifecycle import AttemptState, EscalationState, StepKind, StepState, TaskState
+from agents.limits import Limits
 from agents.models import AgentVersion, Attempt, Escalation, Event, Step, Task
 from agents.models.tasks import Choice, Rule
 from agents.recording import record_all
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from agents.limits import Trip
 
 logger = logging.getLogger(__name__)
+
+_Used = dict["uuid.UUID", meters.Used]  # by task
 
 # The conversation itself is sound: it goes on where it was.
 _GOES_ON = frozenset(
@@ -76,6 +80,8 @@ class Claimed:
 
     step: Step
     attempt: Attempt
+    seconds_left: float  # of its task's time
+    at: float = field(default_factory=time.monotonic)  # when it had so many
 
 
 def open_attempts(ids: list[uuid.UUID], owner: str) -> list[Claimed]:
@@ -86,7 +92,8 @@ def open_attempts(ids: list[uuid.UUID], owner: str) -> list[Claimed]:
     """
     steps = _load(ids)
     able: list[Step] = []
-    trips = _trips(steps)
+    used = meters.used_by(list({step.task_id: step.task for step in steps}.values()))
+    trips = _trips(steps, used)
     for step in steps:
         match trips[step.task_id]:
             case None:
@@ -95,7 +102,7 @@ def open_attempts(ids: list[uuid.UUID], owner: str) -> list[Claimed]:
                 _hand_over(step)
             case trip:
                 _stop_at(step, trip, owner)
-    return _opened(able, owner)
+    return _opened(able, owner, used)
 
 
 def _load(ids: list[uuid.UUID]) -> list[Step]:
@@ -111,10 +118,9 @@ def _load(ids: list[uuid.UUID]) -> list[Step]:
     return found
 
 
-def _trips(steps: list[Step]) -> dict[uuid.UUID, Trip | Exception | None]:
+def _trips(steps: list[Step], used: _Used) -> dict[uuid.UUID, Trip | Exception | None]:
     """Return for each task the limit it has used up, or why that cannot be told."""
     tasks = {step.task_id: step.task for step in steps}
-    used = meters.used_by(list(tasks.values()))
     found: dict[uuid.UUID, Trip | Exception | None] = {}
     for pk, task in tasks.items():
         try:
@@ -127,13 +133,13 @@ def _trips(steps: list[Step]) -> dict[uuid.UUID, Trip | Exception | None]:
     return found
 
 
-def _opened(steps: list[Step], owner: str) -> list[Claimed]:
+def _opened(steps: list[Step], owner: str, used: _Used) -> list[Claimed]:
     """Begin all of them at once or, when the database refuses one, each by itself."""
     if not steps:
         return []
     try:
         with transaction.atomic():
-            return _begin(steps, owner)
+            return _begin(steps, owner, used)
     except (OperationalError, InterfaceError):
         raise
     except Exception:  # one step that cannot begin must not keep the others waiting
@@ -143,16 +149,23 @@ def _opened(steps: list[Step], owner: str) -> list[Claimed]:
             return []
         for task in {step.task for step in steps}:
             task.refresh_from_db()
-        return [one for step in steps for one in _opened([step], owner)]
+        return [one for step in steps for one in _opened([step], owner, used)]
 
 
-def _begin(steps: list[Step], owner: str) -> list[Claimed]:
+def _begin(steps: list[Step], owner: str, used: _Used) -> list[Claimed]:
     before = _before(steps)
     attempts = [_attempt(step, before.get(step.pk), owner) for step in steps]
     insert_all(attempts)
-    opened = [Claimed(step=s, attempt=a) for s, a in zip(steps, attempts, strict=True)]
+    opened = [
+        Claimed(step=step, attempt=attempt, seconds_left=_left(step.task, used))
+        for step, attempt in zip(steps, attempts, strict=True)
+    ]
     _write_events(opened)
     return opened
+
+
+def _left(task: Task, used: _Used) -> float:
+    return Limits.frozen(task.limits).seconds - used[task.pk].seconds
 
 
 def _before(steps: list[Step]) -> dict[uuid.UUID, Attempt]:

@@ -59,7 +59,9 @@ async def perform(work: Work) -> Outcome:
         options = (Choice.RETRY_WITH_NOTE, Choice.STOP)
         return NeedsHuman(rule=Rule.MODEL_REFUSED, detail=str(error), options=options)
     try:
-        begun = await _begin(work)
+        # Most attempts begin with nothing: they need not visit the database for it.
+        anew = checkpoints.begins_anew(work) and not work.remembers
+        begun = _begun(work) if anew else await _begin(work)
         guard = StepGuard(
             work=work,
             chosen=chosen,
@@ -74,11 +76,10 @@ async def perform(work: Work) -> Outcome:
 
 def _begin_together(works: Sequence[Work]) -> list[_Begun | Exception]:
     """Read in one visit to the database what attempts begin with that begin at the same moment."""
-    remembers = remembering.Remembering()
     begun: list[_Begun | Exception] = []
     for work in works:
         try:
-            begun.append(_begun(work, remembers))
+            begun.append(_begun(work))
         except (OperationalError, InterfaceError):
             raise  # it would be the same for each
         except Exception as error:  # noqa: BLE001  # this attempt's; what others recalled is written
@@ -89,9 +90,9 @@ def _begin_together(works: Sequence[Work]) -> list[_Begun | Exception]:
 _begin = Together(_begin_together)
 
 
-def _begun(work: Work, remembers: remembering.Remembering) -> _Begun:
+def _begun(work: Work) -> _Begun:
     messages, progress = checkpoints.begin(work)
-    recalled = [] if messages else remembers.recalled_for(work)
+    recalled = remembering.recalled_for(work) if work.remembers and not messages else []
     return _Begun(messages=messages, progress=progress, recalled=recalled)
 
 
@@ -143,21 +144,19 @@ async def _usable(work: Work, output: HandedIn) -> None:
         return
     if isinstance(output, StepResult) and not output.extra_steps:
         return
-    found = await _problems_of((work.step, output))
+    if isinstance(output, Plan):
+        # By the agents it was told of; those there are now are asked when it is written.
+        found = planning.problems(output, work.step.task, work.staff)
+    else:
+        found = await _problems_of((work.step, output))
     if found:
         listed = "\n".join(f"- {problem}" for problem in found)
         what = "This plan" if isinstance(output, Plan) else "This result"
         raise ModelRetry(f"{what} cannot be carried out:\n{listed}\nSubmit it corrected.")
 
 
-def _problems(handed_in: list[tuple[Step, Plan | StepResult]]) -> list[list[str]]:
-    staff = planning.Staff()
-    return [
-        planning.problems(output, step.task, staff)
-        if isinstance(output, Plan)
-        else extending.problems(output, step)
-        for step, output in handed_in
-    ]
+def _problems(handed_in: list[tuple[Step, StepResult]]) -> list[list[str]]:
+    return [extending.problems(output, step) for step, output in handed_in]
 
 
 _problems_of = Together(_problems)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from agents import assembling, cautions, clocks, delegating, reconciling, storable
 from agents.lifecycle import StepKind
-from agents.limits import Limits
 from agents.messages import Answer, Plan, ProposalDraft, StepResult
 from agents.models import ToolCall
 from agents.models.tasks import Rule
@@ -63,9 +62,10 @@ class _Facts:
 
     scope: Scope
     known: dict[str, Known]
-    seconds: float
+    deadline: float
     tree: str  # where a resumed attempt left its files, or empty
     roster: Roster
+    remembers: bool
     brief: Any = None  # of a work step or an answer
     ground: str | _Ground = ""  # the commit such a step begins with, or what makes it
     material: Material | None = None  # of an assemble step
@@ -103,7 +103,9 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
         workspace=await _workspace(step, facts, base),
         scope=facts.scope,
         known=facts.known,
-        deadline=time.monotonic() + facts.seconds,
+        deadline=facts.deadline,
+        staff=facts.roster.staff,
+        remembers=facts.remembers,
         draining=draining,
     )
     return Prepared(work=work, assembly=assembly)
@@ -112,7 +114,7 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
 def _facts_together(all_claimed: list[Claimed]) -> list[_Facts]:
     """Read what steps begin with that begin at the same moment."""
     gathered = gathering.gather([each.step for each in all_claimed])
-    facts = [_facts(each.step, each.attempt, gathered) for each in all_claimed]
+    facts = [_facts(each, gathered) for each in all_claimed]
     # Only now: were one of them refused, all would be read again, each by itself.
     gathering.keep_bases(
         [
@@ -132,16 +134,17 @@ def _chosen_now(step: Step) -> bool:
     return step.kind == StepKind.WORK and not step.base_commit
 
 
-def _facts(step: Step, attempt: Attempt, gathered: Gathered) -> _Facts:
-    left = Limits.frozen(step.task.limits).seconds - gathered.seconds[step.task_id]
+def _facts(claimed: Claimed, gathered: Gathered) -> _Facts:
+    step, attempt = claimed.step, claimed.attempt
     own = step.version.max_seconds + step.extra_seconds - clocks.seconds_before(attempt)
     scope = _scope(step, gathered)
     facts = _Facts(
         scope=scope,
         known=ledger.known_tools(scope, gathered.roster.granted(step.agent_id)),
-        seconds=max(1.0, min(own, left)),
+        deadline=max(claimed.at + min(own, claimed.seconds_left), time.monotonic() + 1.0),
         tree=_tree_of(attempt),
         roster=gathered.roster,
+        remembers=step.pk in gathered.reminded,
     )
     match step.kind:
         case StepKind.WORK:

@@ -8,36 +8,15 @@ from django.db.models import prefetch_related_objects
 
 from agents.events import Kind
 from agents.runtime.checkpoints import leased
-from memory.recall import Recalled, recall, record_uses, remembers
+from memory.recall import Recalled, recall, record_uses
 
 if TYPE_CHECKING:
-    import uuid
-
     from agents.runtime.contract import Work
 
 
-class Remembering:
-    """Asks once for many steps whether there is anything to recall where they work."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[uuid.UUID, str], bool] = {}
-
-    def recalled_for(self, work: Work) -> list[Recalled]:
-        """Return the confirmed memories that fit this step, with receipts and an event.
-
-        None for the aggregator: it summarises what others did.
-        """
-        brief: dict[str, Any] = dict(work.brief)
-        if "files_total" not in brief and "instructions" not in brief:
-            return []
-        where = work.step.project_id, work.step.agent.slug
-        if where not in self._known:
-            self._known[where] = remembers(work.step.task.project, work.step.agent.slug)
-        return _recalled(work, brief) if self._known[where] else []
-
-
-def _recalled(work: Work, brief: dict[str, Any]) -> list[Recalled]:
-    task, step = work.step.task, work.step
+def recalled_for(work: Work) -> list[Recalled]:
+    """Return the confirmed memories that fit this step, with receipts and an event."""
+    task, step, brief = work.step.task, work.step, dict[str, Any](work.brief)
     found = recall(
         task.project,
         query=_query(brief),

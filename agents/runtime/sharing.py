@@ -31,6 +31,8 @@ _ELIGIBLE = f"""
 """
 _ORDER = "ORDER BY step.priority DESC, step.available_at, step.id"
 
+_CAPPED = "SELECT id FROM agents_agent WHERE max_in_flight IS NOT NULL"
+
 # The projects with ready steps are found by jumping along the index, one probe for each.
 _STANDINGS = f"""
 WITH RECURSIVE ready(project_id) AS (
@@ -43,7 +45,7 @@ WITH RECURSIVE ready(project_id) AS (
 ), flying AS (
     SELECT project_id, count(*) AS steps FROM agents_step WHERE state = 'leased' GROUP BY project_id
 )
-SELECT ready.project_id, coalesce(flying.steps, 0)
+SELECT ready.project_id, coalesce(flying.steps, 0), EXISTS ({_CAPPED})
 FROM ready LEFT JOIN flying USING (project_id)
 CROSS JOIN LATERAL (
     SELECT step.priority, step.available_at FROM agents_step step
@@ -85,7 +87,6 @@ WITH share AS (
 SELECT picked.project_id, taken.id FROM picked LEFT JOIN taken USING (id)
 """  # noqa: S608  # made of our own constants
 _CAP_LOCKS = 1_405  # the class of these advisory locks; the key is the agent
-_CAPPED = "SELECT id FROM agents_agent WHERE max_in_flight IS NOT NULL"
 # An agent that another worker claims for at this moment is left to it: nobody waits here.
 # A lock of its own kind and not the row's: this login may only read agents. OFFSET keeps the planner
 # from locking agents that have no cap.
@@ -108,6 +109,7 @@ class Standing:
 
     project: uuid.UUID
     in_flight: int
+    capped: bool = False  # some agents have a cap
 
 
 def take(owner: str, *, limit: int) -> list[uuid.UUID]:
@@ -118,9 +120,11 @@ def take(owner: str, *, limit: int) -> list[uuid.UUID]:
     taken: list[uuid.UUID] = []
     exhausted: set[uuid.UUID] = set()
     while len(taken) < limit:
-        free = _free()
-        left = limit - len(taken)
+        left, free = limit - len(taken), Free()
         found = _standings(free, exhausted, left)
+        if found and found[0].capped:  # few set a cap: their agents are looked at only then
+            free = _free()
+            found = _standings(free, exhausted, left)
         if not found:
             break
         shares = deal(found, left)
@@ -155,8 +159,6 @@ def _free() -> Free:
     with connection.cursor() as cursor:
         cursor.execute(_CAPPED)
         free: Free = {agent: 0 for (agent,) in cursor.fetchall()}
-        if not free:
-            return free
         cursor.execute(_LOCK_CAPPED)
         ours = [agent for (agent,) in cursor.fetchall()]
         cursor.execute(_FREE, [ours])
@@ -167,7 +169,10 @@ def _standings(free: Free, exhausted: Collection[uuid.UUID], limit: int) -> list
     given: dict[str, Any] = {"barred": _barred(free), "exhausted": list(exhausted), "limit": limit}
     with connection.cursor() as cursor:
         cursor.execute(_STANDINGS, given)
-        return [Standing(project=row[0], in_flight=row[1]) for row in cursor.fetchall()]
+        return [
+            Standing(project=project, in_flight=in_flight, capped=capped)
+            for project, in_flight, capped in cursor.fetchall()
+        ]
 
 
 def _take(

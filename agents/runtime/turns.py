@@ -43,10 +43,28 @@ logger = logging.getLogger(__name__)
 _MESSAGE_CHARACTERS = 20_000
 _REST_SECONDS = 0.5  # between two tries
 # Steps before tasks and both by id: the lock order of the whole floor.
-_LEASED = """
-SELECT id, attempt FROM agents_step WHERE id = ANY(%s) AND state = 'leased'
+_HELD = """
+SELECT id, attempt, task_id FROM agents_step WHERE id = ANY(%s) AND state = 'leased'
 ORDER BY id FOR NO KEY UPDATE
 """
+# With what people wrote since: what was written while this waited for the rows, the next turn reads.
+_HELD_AND_TOLD = f"""
+WITH held AS MATERIALIZED ({_HELD})
+SELECT held.id, held.attempt, (
+    SELECT jsonb_agg(jsonb_build_array(event.seq, event.step_id, event.data) ORDER BY event.seq)
+    FROM agents_event event
+    WHERE event.task_id = held.task_id AND event.seq > asked.after
+      AND event.kind = 'message' AND event.data ->> 'from' = 'person'
+)::text FROM held JOIN unnest(%s::uuid[], %s::bigint[]) AS asked(id, after) USING (id)
+"""  # noqa: S608  # made of our own constants
+# The array is complete, all steps locked, before the first task is.
+_HELD_WITH_TASKS = f"""
+WITH held AS MATERIALIZED ({_HELD}), locked AS MATERIALIZED (
+    SELECT id FROM agents_task WHERE id = ANY(ARRAY(SELECT task_id FROM held))
+    ORDER BY id FOR NO KEY UPDATE
+)
+SELECT held.id, held.attempt FROM held CROSS JOIN (SELECT count(*) FROM locked) tasks
+"""  # noqa: S608  # made of our own constants
 _LOCKED_TASKS = Prepared(
     lambda: (
         Task.objects.select_for_update(no_key=True)
@@ -55,16 +73,8 @@ _LOCKED_TASKS = Prepared(
         .order_by("pk")
     )
 )
-_TASKS = "SELECT 1 FROM agents_task WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
-_NOTES = """
-SELECT asked.number, event.seq, event.step_id, event.data
-FROM unnest(%s::int[], %s::uuid[], %s::bigint[]) AS asked(number, task_id, after)
-JOIN agents_event event ON event.task_id = asked.task_id AND event.seq > asked.after
-WHERE event.kind = 'message' AND event.data ->> 'from' = 'person'
-ORDER BY asked.number, event.seq
-"""
 _KEEP = f"""
-UPDATE agents_attempt attempt
+WITH kept AS (UPDATE agents_attempt attempt
 SET checkpoint = given.checkpoint, turns = given.turns, seen_seq = given.seen_seq,
     model = given.model, input_tokens = attempt.input_tokens + given.asked,
     output_tokens = attempt.output_tokens + given.answered, usd = attempt.usd + given.usd,
@@ -72,9 +82,7 @@ SET checkpoint = given.checkpoint, turns = given.turns, seen_seq = given.seen_se
 FROM unnest(%s::uuid[], %s::jsonb[], %s::int[], %s::bigint[], %s::text[], %s::bigint[],
             %s::bigint[], %s::numeric[])
     AS given(id, checkpoint, turns, seen_seq, model, asked, answered, usd)
-WHERE attempt.id = given.id
-"""  # noqa: S608  # made of our own constants
-_BILL = """
+WHERE attempt.id = given.id)
 UPDATE agents_task task
 SET input_tokens = task.input_tokens + used.asked, model_calls = task.model_calls + used.calls,
     output_tokens = task.output_tokens + used.answered, usd = task.usd + used.usd
@@ -83,7 +91,7 @@ FROM (
     FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::numeric[], %s::int[])
         AS given(id, asked, answered, usd, calls) GROUP BY id
 ) used WHERE task.id = used.id
-"""
+"""  # noqa: S608  # made of our own constants
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,20 +124,19 @@ def look(looks: Sequence[Look]) -> list[Outlook | Exception]:
     admitted = _admitted(looks)
     let_in = [each for each in looks if id(each) in admitted.probing]
     with transaction.atomic():
-        held = _held(each.work for each in let_in)
-        ours = [each for each in let_in if _is_ours(each.work, held)]
+        told = _told(let_in)
+        ours = [each for each in let_in if id(each) in told]
         tasks = {task.pk: task for task in _LOCKED_TASKS(tasks=_tasks_of(ours))}
-        used = meters.used_by(list(tasks.values())) if tasks else {}
-        notes = _notes(ours)
+        used = meters.used_by(tasks.values(), but=[each.work.attempt.pk for each in ours])
         pairs = [(each, tasks[each.work.step.task_id]) for each in ours]
         trips = {id(each): meters.check(task, used[task.pk]) for each, task in pairs}
-        reserved = _reserved([pair for pair in pairs if trips[id(pair[0])] is None])
+        reserved = _reserved([pair for pair in pairs if trips[id(pair[0])] is None], used)
         seen: dict[int, Outlook | Halted] = dict(admitted.waiting)
         for each in ours:
             seen[id(each)] = Outlook(
                 trip=trips[id(each)],
-                notes=notes[id(each)][0],
-                seen_seq=notes[id(each)][1],
+                notes=told[id(each)][0],
+                seen_seq=told[id(each)][1],
                 reserved=reserved.get(id(each)),
                 probing=admitted.probing[id(each)],
             )
@@ -141,11 +148,10 @@ def save(saves: Sequence[Save]) -> list[bool | Exception]:
     """Store finished turns, what they cost and what they said; True for each that is stored."""
     dumped = {id(each): checkpoints.dumped(each.turn.messages) for each in saves}
     with transaction.atomic():
-        held = _held(each.work for each in saves)
+        held = _held(saves)
         ours = [each for each in saves if _is_ours(each.work, held)]
         stored = _stored([each for each in ours if each.again])
         if new := [each for each in ours if each.work.attempt.pk not in stored]:
-            _lock_tasks(new)
             _keep(new, dumped)
             _tell(new)
             for each in new:
@@ -183,9 +189,10 @@ def _admitted(looks: Sequence[Look]) -> _Admitted:
     return found
 
 
-def _held(works: Iterable[Work]) -> dict[uuid.UUID, int]:
+def _held(saves: Iterable[Save]) -> dict[uuid.UUID, int]:
+    """Lock the steps that are leased, and their tasks; return their attempt numbers."""
     with connection.cursor() as cursor:
-        cursor.execute(_LEASED, [[work.step.pk for work in works]])
+        cursor.execute(_HELD_WITH_TASKS, [[each.work.step.pk for each in saves]])
         return dict(cursor.fetchall())
 
 
@@ -200,18 +207,19 @@ def _is_ours(work: Work, held: dict[uuid.UUID, int]) -> bool:
     return held.get(work.step.pk) == work.attempt.number
 
 
-def _tasks_of(items: Iterable[Look | Save]) -> list[uuid.UUID]:
-    return list({item.work.step.task_id for item in items})
+def _tasks_of(looks: Iterable[Look]) -> list[uuid.UUID]:
+    return list({each.work.step.task_id for each in looks})
 
 
 def _reserved(
-    looks: Sequence[tuple[Look, Task]],
+    looks: Sequence[tuple[Look, Task]], used: dict[uuid.UUID, meters.Used]
 ) -> dict[int, reserving.Reserved | reserving.Refused]:
     """Reserve the calls of these steps, by the look's identity; a rehearsal makes none."""
     wishes = {
         id(each): reserving.Wish(
             attempt=each.work.attempt,
             task=task,
+            used=used[task.pk],
             own=checkpoints.own(each.work, each.progress),
             call=each.call,
         )
@@ -221,53 +229,54 @@ def _reserved(
     return dict(zip(wishes, reserving.reserve(list(wishes.values())), strict=True))
 
 
-def _notes(looks: Sequence[Look]) -> dict[int, tuple[tuple[str, ...], int]]:
-    """Return what people wrote since, and the last event looked at, by the look's identity."""
-    found = [(list[str](), each.progress.seen_seq) for each in looks]
-    columns: list[list[Any]] = [
-        list(range(len(looks))),
-        [each.work.step.task_id for each in looks],
-        [each.progress.seen_seq for each in looks],
-    ]
-    rows = []
-    if looks:
-        with connection.cursor() as cursor:
-            cursor.execute(_NOTES, columns)
-            rows = cursor.fetchall()
-    for number, seq, step_id, data in rows:
-        notes, _ = found[number]
-        found[number] = notes, seq
-        if step_id in (None, looks[number].work.step.pk):
-            said = json.loads(data) if isinstance(data, str) else data
-            notes.append(f"{said.get('author') or 'a person'}: {said.get('text', '')}")
-    return {id(each): (tuple(notes), seq) for each, (notes, seq) in zip(looks, found, strict=True)}
-
-
-def _lock_tasks(saves: Sequence[Save]) -> None:
+def _told(looks: Sequence[Look]) -> dict[int, tuple[tuple[str, ...], int]]:
+    """Lock the steps; return of those that are still held what people wrote to them since, and the
+    last event looked at, by the look's identity."""
+    if not looks:
+        return {}
+    steps = [each.work.step.pk for each in looks]
     with connection.cursor() as cursor:
-        cursor.execute(_TASKS, [_tasks_of(saves)])
+        cursor.execute(_HELD_AND_TOLD, [steps, steps, [each.progress.seen_seq for each in looks]])
+        held = {
+            step: (attempt, json.loads(said or "[]")) for step, attempt, said in cursor.fetchall()
+        }
+    found: dict[int, tuple[tuple[str, ...], int]] = {}
+    for each in looks:
+        attempt, said = held.get(each.work.step.pk, (None, []))
+        if attempt == each.work.attempt.number:
+            found[id(each)] = _notes(each, said)
+    return found
+
+
+def _notes(
+    look: Look, said: list[tuple[int, str | None, dict[str, Any]]]
+) -> tuple[tuple[str, ...], int]:
+    mine = (None, str(look.work.step.pk))
+    notes = [
+        f"{data.get('author') or 'a person'}: {data.get('text', '')}"
+        for _, step, data in said
+        if step in mine
+    ]
+    return tuple(notes), max((seq for seq, _, _ in said), default=look.progress.seen_seq)
 
 
 def _keep(saves: Sequence[Save], dumped: dict[int, str]) -> None:
     asked = [each.turn.input_tokens for each in saves]
     answered = [each.turn.output_tokens for each in saves]
     usd = [each.turn.usd or Decimal(0) for each in saves]
-    attempts: list[list[Any]] = [
+    given: list[list[Any]] = [
         [each.work.attempt.pk for each in saves],
         [dumped[id(each)] for each in saves],
         [each.progress.turns + 1 for each in saves],
         [each.progress.seen_seq for each in saves],
         [each.turn.model for each in saves],
         *(asked, answered, usd),
-    ]
-    tasks: list[list[Any]] = [
         [each.work.step.task_id for each in saves],
         *(asked, answered, usd),
         [int(each.turn.paid) for each in saves],
     ]
     with connection.cursor() as cursor:
-        cursor.execute(_KEEP, attempts)
-        cursor.execute(_BILL, tasks)
+        cursor.execute(_KEEP, given)
 
 
 def _tell(saves: Sequence[Save]) -> None:

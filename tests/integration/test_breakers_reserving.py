@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import F
 
-from agents import attempts, stopping
+from agents import attempts, meters, stopping
 from agents.breakers import reserving
 from agents.breakers.reserving import Asking, Own, Price, Refused, Reserved, Wish
 from agents.lifecycle import AttemptState
@@ -39,7 +39,8 @@ def ask(task: Task, attempt: Attempt, call: Asking, **own) -> Reserved | Refused
     facts = {"tokens": 0, "max_tokens": 10**9, "usd": Decimal(0), "max_usd": None, **own}
     with transaction.atomic():
         locked = Task.objects.select_for_update(no_key=True).get(pk=task.pk)
-        wish = Wish(attempt=attempt, task=locked, own=Own(**facts), call=call)
+        used = meters.used_by([locked], but=[attempt.pk])[task.pk]
+        wish = Wish(attempt=attempt, task=locked, used=used, own=Own(**facts), call=call)
         return reserving.reserve([wish])[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -117,7 +118,7 @@ def _ended(outcome, *, after: int) -> None:
 
 
 def _seconds() -> float:
-    return _facts_together([claim_one()])[0].seconds
+    return _facts_together([claim_one()])[0].deadline - time.monotonic()
 
 
 @pytest.fixture
