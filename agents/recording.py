@@ -13,7 +13,7 @@ from agents.events import announce
 from projects import transitions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from agents.models import Event
 
@@ -41,11 +41,12 @@ RETURNING task_id, seq, id, at, xact
 """
 
 
-def record_all(events: Sequence[Event]) -> None:
+def record_all(given: Iterable[Event]) -> None:
     """Number, write and announce events, those of one task in the given order.
 
     Locks the tasks, in the order of their ids, until the caller's transaction ends.
     """
+    events = list(given)
     if not events:
         return
     with transitions.together():

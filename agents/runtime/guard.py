@@ -17,7 +17,7 @@ from agents.breakers.reserving import Refused
 from agents.limits import attempt_trip
 from agents.models import ToolCall
 from agents.models.tasks import Choice, Rule
-from agents.runtime import asking, checkpoints, ledger, prompting, troubles, turns
+from agents.runtime import asking, checkpoints, entries, ledger, prompting, troubles, turns
 from agents.runtime.admitting import Gate
 from agents.runtime.arguments import arguments_of, cleaned_part, handed_in
 from agents.runtime.contract import Interrupted, NeedsHuman, TryAgain
@@ -254,7 +254,10 @@ class StepGuard:
 
     async def _answer(self, asked: ledger.Asked, act: Act) -> ledger.Answer:
         most = most_tool_calls(self.work)
-        begun = await in_db(ledger.begin, self.work, self.progress, asked, most=most)
+        beginning = entries.Beginning(
+            work=self.work, progress=self.progress, asked=asked, most=most
+        )
+        begun = await entries.begun(beginning)
         if isinstance(begun, ToolCall):
             return await self._carry_out(begun, asked, act)
         if begun is None:
@@ -287,7 +290,9 @@ class StepGuard:
         watch = await self._watched()
         verdict = await watch.judge(row, answer)
         warned = verdict if isinstance(verdict, Warned) else None
-        await in_db(ledger.finish, self.work, row, answer, seconds=seconds, warned=warned)
+        await entries.finished(
+            entries.Ending(work=self.work, row=row, answer=answer, seconds=seconds, warned=warned)
+        )
         failpoint("tool.finished")
         watch.keep(row, answer, warned)
         if isinstance(verdict, Tripped):

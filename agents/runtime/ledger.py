@@ -7,20 +7,17 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import F
 from django.db.models.functions import Now
 
 from agents.breakers import fingerprints
 from agents.breakers.calls import NOT_GRANTED, Call
 from agents.events import Kind
 from agents.lifecycle import EscalationState, ToolCallState
-from agents.models import Escalation, Event, Task, ToolCall
+from agents.models import Escalation, Event, ToolCall
 from agents.models.tasks import Choice, Rule
-from agents.runtime import chains
 from agents.runtime.checkpoints import leased
 from agents.runtime.contract import NeedsHuman
-from agents.runtime.halting import Halted
-from agents.runtime.redaction import capped, clean, cleaned
+from agents.runtime.redaction import clean, cleaned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
     from agents.workspace.scope import Scope
 
 RESULT_BYTES = 20_000
-_ARGUMENT_CHARACTERS = 2_000
 _SHOWN = 600  # characters of a result in the evidence of an escalation
 _CUT_OFF = (
     "This call was cut off by a crash, and whether it took effect is not known. A person lets you go "
@@ -101,50 +97,6 @@ def known_tools(scope: Scope, granted: Iterable[Granted]) -> dict[str, Known]:
         for each in granted
         if each.tool in scope.tools
     }
-
-
-def begin(work: Work, progress: Progress, asked: Asked, *, most: int) -> Answer | ToolCall | None:
-    """Return the recorded answer of a call that already ran, or a new `started` row.
-
-    None: `most` calls were made already. Raises Halted when the call was cut off by a crash and
-    may not be repeated.
-    """
-    with leased(work):
-        earlier = _earlier(progress, asked)
-        if earlier is not None and (answer := _recorded(earlier, asked)) is not None:
-            return answer
-        if earlier is None and progress.tool_calls >= most:
-            return None
-        if earlier is None or asked.tool.repeatable:
-            return _start(work, progress, asked)
-    raise Halted(_unknown(asked))
-
-
-def finish(
-    work: Work, row: ToolCall, answer: Answer, *, seconds: float, warned: Warned | None = None
-) -> None:
-    """Store what a call gave; fenced, so a lost attempt leaves its row `started`.
-
-    A warning is stored with the result, so that a resumed attempt reads the same.
-    """
-    state = ToolCallState.FAILED if answer.failed else ToolCallState.DONE
-    with leased(work):
-        if warned is not None:
-            warn_once(work, warned)
-        ToolCall.objects.filter(pk=row.pk).update(
-            state=state,
-            result=told(answer, warned),
-            result_fingerprint=answer.fingerprint,
-            error=answer.error[:80],
-            summary=answer.summary[:300],
-            sandbox=answer.sandbox[:20],
-            tree=answer.tree,
-            finished_at=Now(),
-        )
-        facts = _facts(row) | {"summary": answer.summary[:300], "state": state.value}
-        facts |= {"seconds": round(seconds, 2), "sandbox": answer.sandbox}
-        event = work.step.task.record(Kind.TOOL_FINISHED, facts, step=work.step)
-        chains.remember(event, work.step.agent.slug)
 
 
 def told(answer: Answer, warned: Warned | None) -> str:
@@ -244,14 +196,8 @@ def capped_bytes(text: str, limit: int) -> str:
     return f"{kept}\n[… {left_out} bytes left out; ask for a smaller part …]"
 
 
-def _earlier(progress: Progress, asked: Asked) -> ToolCall | None:
-    rows = ToolCall.objects.filter(
-        attempt_id__in=progress.chain, response=asked.response, call_id=asked.key
-    )
-    return rows.order_by("-attempt__number").first()
-
-
-def _recorded(row: ToolCall, asked: Asked) -> Answer | None:
+def recorded(row: ToolCall, asked: Asked) -> Answer | None:
+    """Return what a row answers; None when it was cut off and that is not yet known."""
     match row.state:
         case ToolCallState.DONE:
             return Answer(text=row.result)
@@ -260,35 +206,11 @@ def _recorded(row: ToolCall, asked: Asked) -> Answer | None:
         case ToolCallState.UNKNOWN if not asked.tool.repeatable:
             # It is known to be unknown only since an attempt escalated over it: a person has answered.
             return Answer(text=_CUT_OFF, failed=True)
-    ToolCall.objects.filter(pk=row.pk).update(state=ToolCallState.UNKNOWN, finished_at=Now())
     return None
 
 
-def _start(work: Work, progress: Progress, asked: Asked) -> ToolCall:
-    row = ToolCall.objects.create(
-        attempt=work.attempt,
-        response=asked.response,
-        call_id=asked.key,
-        server=asked.tool.server,
-        tool=asked.tool.name,
-        arguments=cleaned(asked.arguments),
-        fingerprint=asked.fingerprint,
-    )
-    progress.tool_calls += 1
-    Task.objects.filter(pk=work.step.task_id).update(tool_calls=F("tool_calls") + 1)
-    work.step.task.record(Kind.TOOL_STARTED, _facts(row), step=work.step)
-    return row
-
-
-def _facts(row: ToolCall) -> dict[str, Any]:
-    arguments = {
-        name: capped(value, _ARGUMENT_CHARACTERS) if isinstance(value, str) else value
-        for name, value in row.arguments.items()
-    }
-    return {"call": str(row.pk), "tool": row.tool, "server": row.server, "arguments": arguments}
-
-
-def _unknown(asked: Asked) -> NeedsHuman:
+def cut_off(asked: Asked) -> NeedsHuman:
+    """Return the question about a call that may or may not have taken effect."""
     return NeedsHuman(
         rule=Rule.UNKNOWN_TOOL_CALL,
         detail=f"The worker died inside {asked.tool.name}, and whether it took effect is not known. "

@@ -148,8 +148,8 @@ def save(saves: Sequence[Save]) -> list[bool | Exception]:
     """Store finished turns, what they cost and what they said; True for each that is stored."""
     dumped = {id(each): checkpoints.dumped(each.turn.messages) for each in saves}
     with transaction.atomic():
-        held = _held(saves)
-        ours = [each for each in saves if _is_ours(each.work, held)]
+        leased = held(each.work for each in saves)
+        ours = [each for each in saves if id(each.work) in leased]
         stored = _stored([each for each in ours if each.again])
         if new := [each for each in ours if each.work.attempt.pk not in stored]:
             _keep(new, dumped)
@@ -189,11 +189,14 @@ def _admitted(looks: Sequence[Look]) -> _Admitted:
     return found
 
 
-def _held(saves: Iterable[Save]) -> dict[uuid.UUID, int]:
-    """Lock the steps that are leased, and their tasks; return their attempt numbers."""
+def held(works: Iterable[Work]) -> set[int]:
+    """Lock the steps of these and their tasks; return those whose attempt still holds its step, by
+    identity."""
+    asked = list(works)
     with connection.cursor() as cursor:
-        cursor.execute(_HELD_WITH_TASKS, [[each.work.step.pk for each in saves]])
-        return dict(cursor.fetchall())
+        cursor.execute(_HELD_WITH_TASKS, [[work.step.pk for work in asked]])
+        numbers = dict(cursor.fetchall())
+    return {id(work) for work in asked if numbers.get(work.step.pk) == work.attempt.number}
 
 
 def _stored(saves: Sequence[Save]) -> set[uuid.UUID]:
@@ -201,10 +204,6 @@ def _stored(saves: Sequence[Save]) -> set[uuid.UUID]:
     counted = {each.work.attempt.pk: each.progress.turns for each in saves}
     rows = Attempt.objects.filter(pk__in=counted).values_list("pk", "turns") if counted else []
     return {pk for pk, turns in rows if turns > counted[pk]}
-
-
-def _is_ours(work: Work, held: dict[uuid.UUID, int]) -> bool:
-    return held.get(work.step.pk) == work.attempt.number
 
 
 def _tasks_of(looks: Iterable[Look]) -> list[uuid.UUID]:

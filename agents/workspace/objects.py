@@ -19,15 +19,27 @@ def write_object(git_dir: Path, kind: str, body: bytes) -> str:
     folder = git_dir / "objects" / name[:2]
     place = folder / name[2:]
     if not place.exists():
-        folder.mkdir(exist_ok=True)
         draft = folder / f"tmp_obj_{uuid.uuid4().hex}"  # git's own name for what is half written
         try:
-            draft.write_bytes(zlib.compress(whole, 1))
-            draft.chmod(0o444)
+            _write(draft, zlib.compress(whole, 1))
             os.replace(draft, place)
-        finally:
+        except BaseException:
             draft.unlink(missing_ok=True)
+            raise
     return name
+
+
+def _write(draft: Path, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        handle = os.open(draft, flags, 0o444)
+    except FileNotFoundError:
+        draft.parent.mkdir(exist_ok=True)
+        handle = os.open(draft, flags, 0o444)
+    with open(handle, "wb", buffering=0) as file:
+        written = file.write(content)
+        while written < len(content):
+            written += file.write(content[written:])
 
 
 def read_object(git_dir: Path, name: str) -> tuple[str, bytes] | None:

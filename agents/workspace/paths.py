@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MAX_PATH = 4_000  # bytes; the system's own limit is 4,096 with the folder in front
 MAX_NAME = 255
+_KEPT = 20_000  # names and paths: the same files are looked at for every step of a project
 
 
 def check_path(path: str) -> None:
@@ -32,6 +33,7 @@ def is_portable(path: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=_KEPT)
 def _trouble(path: str) -> str:
     if not path or path.startswith("/"):
         return "it is absolute or empty"
@@ -52,6 +54,7 @@ def _name_trouble(name: str) -> str:
     return "it names git's own folder" if is_git_name(name) else ""
 
 
+@lru_cache(maxsize=_KEPT)
 def is_git_name(name: str) -> bool:
     """Tell whether some system would take the name for .git.
 

@@ -1,0 +1,235 @@
+"""The transaction before each tool call and the one after it, for many calls at a time.
+
+Each call is fenced by its step's attempt number; what it did is in the ledger (see `ledger`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from agents.events import Kind
+from agents.lifecycle import ToolCallState
+from agents.models import Event, ToolCall
+from agents.recording import record_all
+from agents.runtime import chains
+from agents.runtime.batching import Together
+from agents.runtime.halting import Halted, superseded
+from agents.runtime.ledger import Answer, cut_off, recorded, told, warn_once
+from agents.runtime.redaction import capped, cleaned
+from agents.runtime.turns import held
+from projects.inserting import insert_all
+from projects.prepared import Given, Prepared
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+
+    from agents.breakers.calls import Warned
+    from agents.runtime.checkpoints import Progress
+    from agents.runtime.contract import Work
+    from agents.runtime.ledger import Asked
+
+_ARGUMENT_CHARACTERS = 2_000
+_COUNT = """
+UPDATE agents_task task SET tool_calls = task.tool_calls + given.calls
+FROM (SELECT id, count(*) AS calls FROM unnest(%s::uuid[]) AS given(id) GROUP BY id) given
+WHERE task.id = given.id
+"""
+_FINISH = """
+UPDATE agents_toolcall call
+SET state = given.state, result = given.result, result_fingerprint = given.fingerprint,
+    error = given.error, summary = given.summary, sandbox = given.sandbox, tree = given.tree,
+    finished_at = statement_timestamp()
+FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+            %s::text[])
+    AS given(id, state, result, fingerprint, error, summary, sandbox, tree)
+WHERE call.id = given.id
+"""
+_EARLIER = Prepared(
+    lambda: ToolCall.objects.filter(
+        attempt__any=Given("attempts"), call_id__any=Given("keys")
+    ).order_by("attempt__number")
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Beginning:
+    """A call about to act, and how many its attempt may make."""
+
+    work: Work
+    progress: Progress
+    asked: Asked
+    most: int
+
+    @property
+    def name(self) -> tuple[uuid.UUID, int, str]:
+        """What the ledger knows it by."""
+        return self.work.attempt.pk, self.asked.response, self.asked.key
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ending:
+    """What a call gave. A warning is stored with it, so that a resumed attempt reads the same."""
+
+    work: Work
+    row: ToolCall
+    answer: Answer
+    seconds: float
+    warned: Warned | None = None
+
+
+def begin(beginnings: Sequence[Beginning]) -> list[Answer | ToolCall | Exception | None]:
+    """Return for each the recorded answer of a call that already ran, or a new `started` row.
+
+    None: `most` calls were made already. Halted when the step is lost, or when the call was cut off
+    by a crash and may not be repeated. Locks the steps and their tasks.
+    """
+    once: dict[tuple[uuid.UUID, int, str], Beginning] = {}
+    for each in beginnings:
+        once.setdefault(each.name, each)
+    with transaction.atomic():
+        answers = _begun(list(once.values()))
+    for each in once.values():
+        each.progress.tool_calls += isinstance(answers[id(each)], ToolCall)
+    if twice := [each for each in beginnings if id(each) not in answers]:
+        # One call asked for twice side by side: the second finds the row of the first.
+        answers |= zip(map(id, twice), begin(twice), strict=True)
+    return [answers[id(each)] for each in beginnings]
+
+
+def _begun(beginnings: Sequence[Beginning]) -> dict[int, Answer | ToolCall | Exception | None]:
+    leased = held(each.work for each in beginnings)
+    answers: dict[int, Answer | ToolCall | Exception | None] = {
+        id(each): superseded() for each in beginnings if id(each.work) not in leased
+    }
+    ours = [each for each in beginnings if id(each) not in answers]
+    earlier = _earlier(ours)
+    made: Counter[int] = Counter()
+    unknown: list[ToolCall] = []
+    rows: list[tuple[Beginning, ToolCall]] = []
+    for each in ours:
+        before = earlier.get(id(each))
+        answer = None if before is None else recorded(before, each.asked)
+        if before is not None and answer is None:
+            unknown.append(before)
+        if answer is None and (before is None or each.asked.tool.repeatable):
+            if before is None and each.progress.tool_calls + made[id(each.progress)] >= each.most:
+                answers[id(each)] = None
+                continue
+            made[id(each.progress)] += 1
+            rows.append((each, _row(each)))
+        answers[id(each)] = answer or Halted(cut_off(each.asked))
+    _close(unknown)
+    _start(rows)
+    return answers | {id(each): row for each, row in rows}
+
+
+def _earlier(beginnings: Sequence[Beginning]) -> dict[int, ToolCall]:
+    """Return the newest row of each call along its attempts, by the beginning's identity."""
+    if not beginnings:
+        return {}
+    found: dict[tuple[Any, int, str], ToolCall] = {}
+    attempts = {attempt for each in beginnings for attempt in each.progress.chain}
+    keys = {each.asked.key for each in beginnings}
+    rows = _EARLIER(attempts=list(attempts), keys=list(keys))
+    for each in beginnings:
+        for row in rows:
+            same = (row.response, row.call_id) == (each.asked.response, each.asked.key)
+            if same and row.attempt_id in each.progress.chain:
+                found[each.name] = row  # the last of them is the newest attempt's
+    return {id(each): found[each.name] for each in beginnings if each.name in found}
+
+
+def _row(each: Beginning) -> ToolCall:
+    asked = each.asked
+    return ToolCall(
+        attempt=each.work.attempt,
+        response=asked.response,
+        call_id=asked.key,
+        server=asked.tool.server,
+        tool=asked.tool.name,
+        arguments=cleaned(asked.arguments),
+        fingerprint=asked.fingerprint,
+    )
+
+
+def _close(unknown: Sequence[ToolCall]) -> None:
+    if unknown:
+        rows = ToolCall.objects.filter(pk__in=[row.pk for row in unknown])
+        rows.update(state=ToolCallState.UNKNOWN, finished_at=Now())
+
+
+def _start(rows: Sequence[tuple[Beginning, ToolCall]]) -> None:
+    if not rows:
+        return
+    insert_all([row for _, row in rows])
+    record_all(_event(each.work, Kind.TOOL_STARTED, _facts(row)) for each, row in rows)
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, [[each.work.step.task_id for each, _ in rows]])
+
+
+def finish(endings: Sequence[Ending]) -> list[Exception | None]:
+    """Store what calls gave; a lost attempt leaves its row `started` and gets Halted.
+
+    Locks the steps and their tasks.
+    """
+    with transaction.atomic():
+        leased = held(each.work for each in endings)
+        ours = [each for each in endings if id(each.work) in leased]
+        for each in ours:
+            if each.warned is not None:
+                warn_once(each.work, each.warned)
+        if ours:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    _FINISH, [list(column) for column in zip(*map(_given, ours), strict=True)]
+                )
+        events = [_event(each.work, Kind.TOOL_FINISHED, _said(each)) for each in ours]
+        record_all(events)
+        chains.remember_all(events, [each.work.step.agent.slug for each in ours])
+    return [None if id(each.work) in leased else superseded() for each in endings]
+
+
+def _given(each: Ending) -> tuple[Any, ...]:
+    answer = each.answer
+    return (
+        each.row.pk,
+        _state(answer).value,
+        told(answer, each.warned),
+        answer.fingerprint,
+        answer.error[:80],
+        answer.summary[:300],
+        answer.sandbox[:20],
+        answer.tree,
+    )
+
+
+def _state(answer: Answer) -> ToolCallState:
+    return ToolCallState.FAILED if answer.failed else ToolCallState.DONE
+
+
+def _said(each: Ending) -> dict[str, Any]:
+    answer = each.answer
+    facts = _facts(each.row) | {"summary": answer.summary[:300], "state": _state(answer).value}
+    return facts | {"seconds": round(each.seconds, 2), "sandbox": answer.sandbox}
+
+
+def _facts(row: ToolCall) -> dict[str, Any]:
+    arguments = {
+        name: capped(value, _ARGUMENT_CHARACTERS) if isinstance(value, str) else value
+        for name, value in row.arguments.items()
+    }
+    return {"call": str(row.pk), "tool": row.tool, "server": row.server, "arguments": arguments}
+
+
+def _event(work: Work, kind: Kind, data: dict[str, Any]) -> Event:
+    return Event(task=work.step.task, step=work.step, kind=kind, data=data)
+
+
+begun = Together(begin)
+finished = Together(finish)
