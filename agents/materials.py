@@ -103,7 +103,7 @@ def gather_all(steps: Collection[Step], needs: _Needs) -> dict[uuid.UUID, Materi
 def needs_of(steps: Collection[Step]) -> _Needs:
     """Return what each of these steps depends on, in the order of their ids."""
     found: _Needs = {}
-    for edge in _NEEDS(steps=[step.pk for step in steps]):
+    for edge in _NEEDS(steps=[step.pk for step in steps]) if steps else ():
         found.setdefault(edge.step_id, []).append(edge.needs)
     return found
 

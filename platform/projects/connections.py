@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 _PREPARE_AFTER = 3  # times a statement was sent over a connection
+# Lists are sent as arrays, and for a short one PostgreSQL would make a new plan each time.
+_ONE_PLAN = "-c plan_cache_mode=force_generic_plan"
 
 
 def preparing(given: dict[str, Any]) -> dict[str, Any]:
@@ -13,4 +15,6 @@ def preparing(given: dict[str, Any]) -> dict[str, Any]:
     To plan them anew took a tenth to a fifth of what they cost the server. A web server asks too many kinds.
     """
     more = {"server_side_binding": True, "prepare_threshold": _PREPARE_AFTER}
-    return {**given, "OPTIONS": {**more, **given["OPTIONS"]}}
+    options = {**more, **given["OPTIONS"]}
+    options["options"] = f"{_ONE_PLAN} {options.get('options', '')}".strip()
+    return {**given, "OPTIONS": options}

@@ -18,5 +18,7 @@ def test_a_ring_wakes_what_is_at_hand_and_nothing_after(monkeypatch) -> None:
 
 
 def test_what_the_operator_says_of_a_connection_stands() -> None:
-    made = preparing({"OPTIONS": {"prepare_threshold": 9, "sslmode": "require"}})["OPTIONS"]
+    said = {"prepare_threshold": 9, "sslmode": "require", "options": "-c plan_cache_mode=auto"}
+    made = preparing({"OPTIONS": said})["OPTIONS"]
+    assert made.pop("options").endswith(" -c plan_cache_mode=auto")  # the last one counts
     assert made == {"server_side_binding": True, "prepare_threshold": 9, "sslmode": "require"}
