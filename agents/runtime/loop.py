@@ -46,6 +46,7 @@ class Runtime:
         self._perform = perform
         self._running: dict[tuple[uuid.UUID, int], asyncio.Task[None]] = {}
         self._bell = asyncio.Event()
+        self._rung_here = False  # and nobody else knows of it
         self._drain = asyncio.Event()
         self._claiming = asyncio.Lock()
         self._renewed_at = time.monotonic()
@@ -53,6 +54,10 @@ class Runtime:
 
     def wake(self) -> None:
         """Look for work now."""
+        self._bell.set()
+
+    def _wake_here(self) -> None:
+        self._rung_here = True
         self._bell.set()
 
     def drain(self) -> None:
@@ -75,7 +80,7 @@ class Runtime:
             asyncio.create_task(self._every(TIDY_SECONDS, self._tidy)),
             asyncio.create_task(self._every(presence.EVERY_SECONDS, self._show)),
         ]
-        with dispatch.at_hand(lambda: loop.call_soon_threadsafe(self._bell.set)):
+        with dispatch.at_hand(lambda: loop.call_soon_threadsafe(self._wake_here)):
             await self._drain.wait()
         dispatch.ring()  # what rings from here on, and may have rung just now, is for others
         await self._give_back()
@@ -104,6 +109,8 @@ class Runtime:
             await _pause(bell, pause)
 
     async def _claim(self) -> None:
+        """Take what there is; what there is no room for is said to the others, once."""
+        rung_here, self._rung_here = self._rung_here, False
         while (free := min(_BATCH, self.capacity - self.in_flight)) > 0:
             async with self._claiming:
                 if self._drain.is_set():
@@ -113,7 +120,8 @@ class Runtime:
                     self._start(claimed)
             if taken < free:
                 return
-        dispatch.pass_on()
+        if rung_here:  # a bell that came from the broker would go round among full workers for ever
+            dispatch.pass_on()
 
     def _start(self, claimed: Claimed) -> None:
         key = (claimed.step.pk, claimed.attempt.number)

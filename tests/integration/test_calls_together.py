@@ -1,0 +1,97 @@
+"""Tool calls of many steps are begun and ended in one transaction, each as if it were alone."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from agents.models import Event, Step, Task, ToolCall
+from agents.runtime import entries
+from agents.runtime.checkpoints import Progress
+from agents.runtime.entries import Beginning, Ending
+from agents.runtime.halting import Halted
+from agents.runtime.ledger import Answer, Asked, Known
+from agents.seeding import seed_agents
+from tests.thinking_fixtures import make_step, make_task, make_work
+
+pytestmark = pytest.mark.django_db
+READ = Known(name="read_file", server="workspace", repeatable=True, writes=False)
+SEND = Known(name="send", server="mail", repeatable=False, writes=True)
+
+
+@pytest.fixture
+def works(project, requester):
+    seed_agents()
+    made = [make_task(project, requester) for _ in range(3)]
+    return [make_work(make_step(task, "coder", key=f"k{n}")) for n, task in enumerate(made)]
+
+
+def begun(work, progress=None, *, call="c1", tool=READ, most=60) -> Beginning:
+    progress = progress or Progress(chain=(work.attempt.pk,))
+    asked = Asked(response=0, call_id=call, tool=tool, arguments={"path": "a.py"})
+    return Beginning(work=work, progress=progress, asked=asked, most=most)
+
+
+def done(work, row, text="fine", **facts) -> Ending:
+    return Ending(work=work, row=row, answer=Answer(text=text, **facts), seconds=0.1)
+
+
+def test_each_is_written_counted_and_told(works):
+    rows = entries.begin([begun(work) for work in works])
+    assert all(isinstance(row, ToolCall) for row in rows)
+    assert entries.finish(
+        [done(*pair, summary="Read it.") for pair in zip(works, rows, strict=True)]
+    ) == [None, None, None]
+    assert set(ToolCall.objects.values_list("state", "result")) == {("done", "fine")}
+    assert set(Task.objects.values_list("tool_calls", flat=True)) == {1}
+    told = Event.objects.filter(kind__startswith="tool.").order_by("task", "seq")
+    assert list(told.values_list("kind", flat=True)) == ["tool.started", "tool.finished"] * 3
+
+
+def test_many_cost_as_many_statements_as_one(works):
+    counts = []
+    for call, some in (("c1", works[:1]), ("c2", works)):
+        with CaptureQueriesContext(connection) as asked:
+            rows = entries.begin([begun(work, call=call) for work in some])
+            entries.finish([done(*pair) for pair in zip(some, rows, strict=True)])
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
+
+
+def test_a_lost_step_is_told_and_keeps_no_other_from_its_call(works):
+    Step.objects.filter(pk=works[1].step.pk).update(attempt=9)
+    first, lost, last = entries.begin([begun(work) for work in works])
+    assert isinstance(first, ToolCall)
+    assert isinstance(last, ToolCall)
+    assert isinstance(lost, Halted)
+    row = ToolCall(attempt=works[1].attempt, call_id="x", tool="read_file", arguments={})
+    answers = entries.finish([done(works[0], first), done(works[1], row), done(works[2], last)])
+    assert [type(answer) for answer in answers] == [type(None), Halted, type(None)]
+
+
+def test_one_call_asked_for_twice_side_by_side_acts_once(works):
+    work = works[0]
+    progress = Progress(chain=(work.attempt.pk,))
+    twice = [begun(work, progress, tool=SEND), begun(work, progress, tool=SEND)]
+    first, second = entries.begin(twice)
+    assert isinstance(first, ToolCall)
+    assert isinstance(second, Halted)  # whether the first acted is not known yet
+    assert (ToolCall.objects.count(), progress.tool_calls) == (1, 1)
+
+
+def test_what_ran_is_answered_from_its_row(works):
+    (row,) = entries.begin([begun(works[0])])
+    entries.finish([done(works[0], row, text="as it was")])
+    (again,) = entries.begin([begun(works[0])])
+    assert again == Answer(text="as it was")
+
+
+def test_calls_of_one_attempt_share_what_is_left(works):
+    progress = Progress(chain=(works[0].attempt.pk,), tool_calls=3)
+    asked = [begun(works[0], progress, call=f"c{n}", most=5) for n in range(3)]
+    first, second, third = entries.begin(asked)
+    assert isinstance(first, ToolCall)
+    assert isinstance(second, ToolCall)
+    assert third is None
+    assert progress.tool_calls == 5
