@@ -16,7 +16,7 @@ from django.db import DatabaseError, connection
 
 from approvals import effects, expiring, sealing
 from approvals.hands import Hands
-from projects.connections import preparing
+from projects.connections import NEW_PLANS, preparing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +80,7 @@ class Executor:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        connection.settings_dict = preparing(connection.settings_dict)
+        connection.settings_dict = preparing(connection.settings_dict, plans=NEW_PLANS)
         while not self._stopping.is_set():
             healthy = self._turn()
             self._rung.wait(POLL_SECONDS if healthy else PAUSE_SECONDS)

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import F
 from django.utils import timezone
 
-from agents.colleagues import in_use
 from agents.grants import granted
 from agents.lifecycle import StepKind, StepState, TaskState
 from agents.limits import Limits
 from agents.messages import Plan, ProposalDraft, StepResult
 from agents.models import Agent, AgentVersion, Attempt, Grant, Step, Task, ToolCall
-from agents.planning import Staff
 from agents.runtime.contract import Work
 from agents.runtime.ledger import known_tools
 from agents.workspace.files import Workspace
@@ -151,7 +149,6 @@ def make_work(
         scope=scope,
         known=known_tools(scope, granted({step.agent_id}).get(step.agent_id, [])),
         deadline=time.monotonic() + seconds,
-        staff=Staff(in_use()),
         remembers=step.kind in ("route", "work"),
         **facts,
     )

@@ -46,11 +46,6 @@ def read_chain(task_id: uuid.UUID, agent_slug: str) -> list[dict[str, Any]]:
     return memory.read_chain(rebuild=lambda: [entry(row) for row in rows], last_seq=last)
 
 
-def remember(event: Event, agent_slug: str) -> None:
-    """Cache an event of an agent once it is committed; what Redis lost is found in the rows."""
-    remember_all([event], [agent_slug])
-
-
 def remember_all(events: Sequence[Event], slugs: Sequence[str]) -> None:
     """Cache events of agents once they are committed."""
     if events:

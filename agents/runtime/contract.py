@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from agents.messages import Answer, Plan, ProposalDraft, Question, StepResult
     from agents.models import Attempt, Step
-    from agents.planning import Staff
     from agents.runtime.ledger import Known
     from agents.workspace.files import Workspace
     from agents.workspace.scope import Scope
@@ -131,7 +130,6 @@ class Work:
     scope: Scope | None
     known: dict[str, Known]  # the tools it may call, by name
     deadline: float  # on time.monotonic()'s clock
-    staff: Staff  # the agents as they were when it began
     remembers: bool  # there may be something to remind it of
     draining: Callable[[], bool] = lambda: False  # asked before each turn: end with Interrupted
 

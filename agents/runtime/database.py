@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from django.conf import settings
 from django.db import connection, connections
 
-from projects.connections import preparing
+from projects.connections import ONE_PLAN, preparing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +116,7 @@ def _running() -> ThreadPoolExecutor:
 def _open() -> None:
     wrapper = connections[connection.alias]
     wrapper.inc_thread_sharing()  # close() runs on another thread
-    wrapper.settings_dict = preparing(_let_go(wrapper.settings_dict))
+    wrapper.settings_dict = preparing(_let_go(wrapper.settings_dict), plans=ONE_PLAN)
     _opened.append(wrapper)
 
 

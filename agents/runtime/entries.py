@@ -5,7 +5,6 @@ Each call is fenced by its step's attempt number; what it did is in the ledger (
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +20,11 @@ from agents.runtime.batching import Together
 from agents.runtime.halting import Halted, superseded
 from agents.runtime.ledger import Answer, cut_off, recorded, told, warn_once
 from agents.runtime.redaction import capped, cleaned
-from agents.runtime.turns import held
+from agents.runtime.turns import lock_held
 from projects.inserting import insert_all
 from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
-    import uuid
     from collections.abc import Sequence
 
     from agents.breakers.calls import Warned
@@ -66,11 +64,6 @@ class Beginning:
     asked: Asked
     most: int
 
-    @property
-    def name(self) -> tuple[uuid.UUID, int, str]:
-        """What the ledger knows it by."""
-        return self.work.attempt.pk, self.asked.response, self.asked.key
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ending:
@@ -86,30 +79,24 @@ class Ending:
 def begin(beginnings: Sequence[Beginning]) -> list[Answer | ToolCall | Exception | None]:
     """Return for each the recorded answer of a call that already ran, or a new `started` row.
 
+    Calls of one attempt come one after the other, never together.
     None: `most` calls were made already. Halted when the step is lost, or when the call was cut off
     by a crash and may not be repeated. Locks the steps and their tasks.
     """
-    once: dict[tuple[uuid.UUID, int, str], Beginning] = {}
-    for each in beginnings:
-        once.setdefault(each.name, each)
     with transaction.atomic():
-        answers = _begun(list(once.values()))
-    for each in once.values():
+        answers = _begun(beginnings)
+    for each in beginnings:
         each.progress.tool_calls += isinstance(answers[id(each)], ToolCall)
-    if twice := [each for each in beginnings if id(each) not in answers]:
-        # One call asked for twice side by side: the second finds the row of the first.
-        answers |= zip(map(id, twice), begin(twice), strict=True)
     return [answers[id(each)] for each in beginnings]
 
 
 def _begun(beginnings: Sequence[Beginning]) -> dict[int, Answer | ToolCall | Exception | None]:
-    leased = held(each.work for each in beginnings)
+    leased = lock_held(each.work for each in beginnings)
     answers: dict[int, Answer | ToolCall | Exception | None] = {
         id(each): superseded() for each in beginnings if id(each.work) not in leased
     }
     ours = [each for each in beginnings if id(each) not in answers]
     earlier = _earlier(ours)
-    made: Counter[int] = Counter()
     unknown: list[ToolCall] = []
     rows: list[tuple[Beginning, ToolCall]] = []
     for each in ours:
@@ -118,10 +105,9 @@ def _begun(beginnings: Sequence[Beginning]) -> dict[int, Answer | ToolCall | Exc
         if before is not None and answer is None:
             unknown.append(before)
         if answer is None and (before is None or each.asked.tool.repeatable):
-            if before is None and each.progress.tool_calls + made[id(each.progress)] >= each.most:
+            if before is None and each.progress.tool_calls >= each.most:
                 answers[id(each)] = None
                 continue
-            made[id(each.progress)] += 1
             rows.append((each, _row(each)))
         answers[id(each)] = answer or Halted(cut_off(each.asked))
     _close(unknown)
@@ -133,16 +119,16 @@ def _earlier(beginnings: Sequence[Beginning]) -> dict[int, ToolCall]:
     """Return the newest row of each call along its attempts, by the beginning's identity."""
     if not beginnings:
         return {}
-    found: dict[tuple[Any, int, str], ToolCall] = {}
     attempts = {attempt for each in beginnings for attempt in each.progress.chain}
     keys = {each.asked.key for each in beginnings}
     rows = _EARLIER(attempts=list(attempts), keys=list(keys))
+    found: dict[int, ToolCall] = {}
     for each in beginnings:
         for row in rows:
             same = (row.response, row.call_id) == (each.asked.response, each.asked.key)
             if same and row.attempt_id in each.progress.chain:
-                found[each.name] = row  # the last of them is the newest attempt's
-    return {id(each): found[each.name] for each in beginnings if each.name in found}
+                found[id(each)] = row  # the last of them is the newest attempt's
+    return found
 
 
 def _row(each: Beginning) -> ToolCall:
@@ -179,7 +165,7 @@ def finish(endings: Sequence[Ending]) -> list[Exception | None]:
     Locks the steps and their tasks.
     """
     with transaction.atomic():
-        leased = held(each.work for each in endings)
+        leased = lock_held(each.work for each in endings)
         ours = [each for each in endings if id(each.work) in leased]
         for each in ours:
             if each.warned is not None:

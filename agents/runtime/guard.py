@@ -20,6 +20,7 @@ from agents.models.tasks import Choice, Rule
 from agents.runtime import asking, checkpoints, entries, ledger, prompting, troubles, turns
 from agents.runtime.admitting import Gate
 from agents.runtime.arguments import arguments_of, cleaned_part, handed_in
+from agents.runtime.batching import to_the_end
 from agents.runtime.contract import Interrupted, NeedsHuman, TryAgain
 from agents.runtime.database import in_db
 from agents.runtime.files import in_files
@@ -290,9 +291,10 @@ class StepGuard:
         watch = await self._watched()
         verdict = await watch.judge(row, answer)
         warned = verdict if isinstance(verdict, Warned) else None
-        await entries.finished(
-            entries.Ending(work=self.work, row=row, answer=answer, seconds=seconds, warned=warned)
+        ending = entries.Ending(
+            work=self.work, row=row, answer=answer, seconds=seconds, warned=warned
         )
+        await to_the_end(entries.finished(ending))
         failpoint("tool.finished")
         watch.keep(row, answer, warned)
         if isinstance(verdict, Tripped):

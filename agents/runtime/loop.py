@@ -109,19 +109,33 @@ class Runtime:
             await _pause(bell, pause)
 
     async def _claim(self) -> None:
-        """Take what there is; what there is no room for is said to the others, once."""
+        """Take what there is; what there is no room for, or was not to be had, is said to the others.
+
+        Once: a bell that came from the broker would go round among full workers for ever.
+        """
         rung_here, self._rung_here = self._rung_here, False
+        try:
+            left = await self._take_all()
+        except DatabaseError:
+            self._rung_here |= rung_here
+            raise
+        if rung_here and left:
+            dispatch.pass_on()
+
+    async def _take_all(self) -> bool:
+        """Claim until there is no more or no room; tell whether there may be something left."""
+        found = 0
         while (free := min(_BATCH, self.capacity - self.in_flight)) > 0:
             async with self._claiming:
                 if self._drain.is_set():
-                    return
+                    return False
                 taken, batch = await in_db(take_and_open, self.owner, limit=free)
                 for claimed in batch:
                     self._start(claimed)
+            found += taken
             if taken < free:
-                return
-        if rung_here:  # a bell that came from the broker would go round among full workers for ever
-            dispatch.pass_on()
+                return not found  # another worker may have held it at that moment
+        return True
 
     def _start(self, claimed: Claimed) -> None:
         key = (claimed.step.pk, claimed.attempt.number)

@@ -144,19 +144,21 @@ async def _usable(work: Work, output: HandedIn) -> None:
         return
     if isinstance(output, StepResult) and not output.extra_steps:
         return
-    if isinstance(output, Plan):
-        # By the agents it was told of; those there are now are asked when it is written.
-        found = planning.problems(output, work.step.task, work.staff)
-    else:
-        found = await _problems_of((work.step, output))
+    found = await _problems_of((work.step, output))
     if found:
         listed = "\n".join(f"- {problem}" for problem in found)
         what = "This plan" if isinstance(output, Plan) else "This result"
         raise ModelRetry(f"{what} cannot be carried out:\n{listed}\nSubmit it corrected.")
 
 
-def _problems(handed_in: list[tuple[Step, StepResult]]) -> list[list[str]]:
-    return [extending.problems(output, step) for step, output in handed_in]
+def _problems(handed_in: list[tuple[Step, Plan | StepResult]]) -> list[list[str]]:
+    staff = planning.Staff()
+    return [
+        planning.problems(output, step.task, staff)
+        if isinstance(output, Plan)
+        else extending.problems(output, step)
+        for step, output in handed_in
+    ]
 
 
 _problems_of = Together(_problems)

@@ -62,7 +62,8 @@ class _Facts:
 
     scope: Scope
     known: dict[str, Known]
-    deadline: float
+    own_seconds: float  # that are left to the attempt
+    until: float  # what its task has left, on time.monotonic()'s clock
     tree: str  # where a resumed attempt left its files, or empty
     roster: Roster
     remembers: bool
@@ -95,20 +96,26 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
         if isinstance(based, NeedsHuman):
             return based
         base = based
+    workspace = await _workspace(step, facts, base)
     work = Work(
         step=step,
         attempt=attempt,
         output=_OUTPUT[step.kind],
         brief=brief,
-        workspace=await _workspace(step, facts, base),
+        workspace=workspace,
         scope=facts.scope,
         known=facts.known,
-        deadline=facts.deadline,
-        staff=facts.roster.staff,
+        deadline=_deadline(facts),
         remembers=facts.remembers,
         draining=draining,
     )
     return Prepared(work=work, assembly=assembly)
+
+
+def _deadline(facts: _Facts) -> float:
+    """Return when an attempt that begins now must end: fetching and checking is not its own time."""
+    now = time.monotonic()
+    return max(min(now + facts.own_seconds, facts.until), now + 1.0)
 
 
 def _facts_together(all_claimed: list[Claimed]) -> list[_Facts]:
@@ -141,7 +148,8 @@ def _facts(claimed: Claimed, gathered: Gathered) -> _Facts:
     facts = _Facts(
         scope=scope,
         known=ledger.known_tools(scope, gathered.roster.granted(step.agent_id)),
-        deadline=max(claimed.at + min(own, claimed.seconds_left), time.monotonic() + 1.0),
+        own_seconds=own,
+        until=claimed.at + claimed.seconds_left,
         tree=_tree_of(attempt),
         roster=gathered.roster,
         remembers=step.pk in gathered.reminded,

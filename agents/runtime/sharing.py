@@ -109,7 +109,6 @@ class Standing:
 
     project: uuid.UUID
     in_flight: int
-    capped: bool = False  # some agents have a cap
 
 
 def take(owner: str, *, limit: int) -> list[uuid.UUID]:
@@ -121,10 +120,10 @@ def take(owner: str, *, limit: int) -> list[uuid.UUID]:
     exhausted: set[uuid.UUID] = set()
     while len(taken) < limit:
         left, free = limit - len(taken), Free()
-        found = _standings(free, exhausted, left)
-        if found and found[0].capped:  # few set a cap: their agents are looked at only then
+        found, capped = _standings(free, exhausted, left)
+        if capped:  # few set a cap: their agents are looked at only then
             free = _free()
-            found = _standings(free, exhausted, left)
+            found, _ = _standings(free, exhausted, left)
         if not found:
             break
         shares = deal(found, left)
@@ -165,14 +164,16 @@ def _free() -> Free:
         return free | {agent: max(0, left) for agent, left in cursor.fetchall()}
 
 
-def _standings(free: Free, exhausted: Collection[uuid.UUID], limit: int) -> list[Standing]:
+def _standings(
+    free: Free, exhausted: Collection[uuid.UUID], limit: int
+) -> tuple[list[Standing], bool]:
+    """Return the projects with work to do, and whether there is one while agents have a cap."""
     given: dict[str, Any] = {"barred": _barred(free), "exhausted": list(exhausted), "limit": limit}
     with connection.cursor() as cursor:
         cursor.execute(_STANDINGS, given)
-        return [
-            Standing(project=project, in_flight=in_flight, capped=capped)
-            for project, in_flight, capped in cursor.fetchall()
-        ]
+        rows = cursor.fetchall()
+    found = [Standing(project=project, in_flight=in_flight) for project, in_flight, _ in rows]
+    return found, any(capped for *_, capped in rows)
 
 
 def _take(

@@ -20,6 +20,7 @@ from agents.models.tasks import Rule
 from agents.runtime.database import in_db
 from agents.runtime.files import in_files
 from agents.workspace.files import remove_folder
+from projects.connections import planned_anew
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,14 +35,19 @@ def help_stuck_tasks() -> int:
 
     Asks about every blocked or failed step nobody was asked about, too.
     """
-    escalations.ask_for_settled()
+    with planned_anew():
+        escalations.ask_for_settled()
+        stuck = _stuck()
+        for task in stuck:
+            _help(task)
+    return len(stuck)
+
+
+def _stuck() -> list[Task]:
     moving = Step.objects.filter(task=OuterRef("pk"), state__in=_MOVING)
     lately = Event.objects.filter(task=OuterRef("pk"), at__gt=Now() - _QUIET)
     still = Task.objects.filter(~Exists(moving), ~Exists(lately), state__in=_AT_WORK)
-    stuck = list(still[:50])
-    for task in stuck:
-        _help(task)
-    return len(stuck)
+    return list(still[:50])
 
 
 async def remove_leftovers() -> None:

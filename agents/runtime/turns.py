@@ -43,11 +43,13 @@ logger = logging.getLogger(__name__)
 _MESSAGE_CHARACTERS = 20_000
 _REST_SECONDS = 0.5  # between two tries
 # Steps before tasks and both by id: the lock order of the whole floor.
+# Locked by their keys alone: of the index of leased steps, the other thousands would be read too.
 _HELD = """
-SELECT id, attempt, task_id FROM agents_step WHERE id = ANY(%s) AND state = 'leased'
+SELECT id, attempt, task_id, state FROM agents_step WHERE id = ANY(%s)
 ORDER BY id FOR NO KEY UPDATE
 """
-# With what people wrote since: what was written while this waited for the rows, the next turn reads.
+# With what people wrote since. What was written while this waited for the rows, the next turn reads:
+# a person who writes to a step at its last turn may be too late in any case.
 _HELD_AND_TOLD = f"""
 WITH held AS MATERIALIZED ({_HELD})
 SELECT held.id, held.attempt, (
@@ -55,15 +57,20 @@ SELECT held.id, held.attempt, (
     FROM agents_event event
     WHERE event.task_id = held.task_id AND event.seq > asked.after
       AND event.kind = 'message' AND event.data ->> 'from' = 'person'
-)::text FROM held JOIN unnest(%s::uuid[], %s::bigint[]) AS asked(id, after) USING (id)
+)::text
+FROM held JOIN unnest(%s::uuid[], %s::int[], %s::bigint[]) AS asked(id, attempt, after)
+    USING (id, attempt)
+WHERE held.state = 'leased'
 """  # noqa: S608  # made of our own constants
 # The array is complete, all steps locked, before the first task is.
 _HELD_WITH_TASKS = f"""
 WITH held AS MATERIALIZED ({_HELD}), locked AS MATERIALIZED (
-    SELECT id FROM agents_task WHERE id = ANY(ARRAY(SELECT task_id FROM held))
+    SELECT id FROM agents_task
+    WHERE id = ANY(ARRAY(SELECT task_id FROM held WHERE state = 'leased'))
     ORDER BY id FOR NO KEY UPDATE
 )
 SELECT held.id, held.attempt FROM held CROSS JOIN (SELECT count(*) FROM locked) tasks
+WHERE held.state = 'leased'
 """  # noqa: S608  # made of our own constants
 _LOCKED_TASKS = Prepared(
     lambda: (
@@ -118,8 +125,8 @@ class Save:
 def look(looks: Sequence[Look]) -> list[Outlook | Exception]:
     """Return what happened to each task since the step's last turn, its next call reserved.
 
-    Halted for a step that is lost, or whose provider is left alone. Locks the steps, then the tasks: the reservations of a task's
-    steps are one sum.
+    Halted for a step that is lost, or whose provider is left alone. Locks the steps, then the
+    tasks: the reservations of a task's steps are one sum.
     """
     admitted = _admitted(looks)
     let_in = [each for each in looks if id(each) in admitted.probing]
@@ -148,7 +155,7 @@ def save(saves: Sequence[Save]) -> list[bool | Exception]:
     """Store finished turns, what they cost and what they said; True for each that is stored."""
     dumped = {id(each): checkpoints.dumped(each.turn.messages) for each in saves}
     with transaction.atomic():
-        leased = held(each.work for each in saves)
+        leased = lock_held(each.work for each in saves)
         ours = [each for each in saves if id(each.work) in leased]
         stored = _stored([each for each in ours if each.again])
         if new := [each for each in ours if each.work.attempt.pk not in stored]:
@@ -189,9 +196,8 @@ def _admitted(looks: Sequence[Look]) -> _Admitted:
     return found
 
 
-def held(works: Iterable[Work]) -> set[int]:
-    """Lock the steps of these and their tasks; return those whose attempt still holds its step, by
-    identity."""
+def lock_held(works: Iterable[Work]) -> set[int]:
+    """Lock the steps of these, and their tasks; return the works that still hold theirs, by identity."""
     asked = list(works)
     with connection.cursor() as cursor:
         cursor.execute(_HELD_WITH_TASKS, [[work.step.pk for work in asked]])
@@ -229,22 +235,23 @@ def _reserved(
 
 
 def _told(looks: Sequence[Look]) -> dict[int, tuple[tuple[str, ...], int]]:
-    """Lock the steps; return of those that are still held what people wrote to them since, and the
-    last event looked at, by the look's identity."""
+    """Lock the steps and return what people wrote to those still held, by the look's identity.
+
+    With the last event looked at.
+    """
     if not looks:
         return {}
-    steps = [each.work.step.pk for each in looks]
+    works = [each.work for each in looks]
+    steps = [work.step.pk for work in works]
+    given: list[list[Any]] = [steps, steps, [work.attempt.number for work in works]]
     with connection.cursor() as cursor:
-        cursor.execute(_HELD_AND_TOLD, [steps, steps, [each.progress.seen_seq for each in looks]])
-        held = {
-            step: (attempt, json.loads(said or "[]")) for step, attempt, said in cursor.fetchall()
-        }
-    found: dict[int, tuple[tuple[str, ...], int]] = {}
-    for each in looks:
-        attempt, said = held.get(each.work.step.pk, (None, []))
-        if attempt == each.work.attempt.number:
-            found[id(each)] = _notes(each, said)
-    return found
+        cursor.execute(_HELD_AND_TOLD, [*given, [each.progress.seen_seq for each in looks]])
+        held = {(step, attempt): said for step, attempt, said in cursor.fetchall()}
+    return {
+        id(each): _notes(each, json.loads(held[key] or "[]"))
+        for each in looks
+        if (key := (each.work.step.pk, each.work.attempt.number)) in held
+    }
 
 
 def _notes(

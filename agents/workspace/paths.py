@@ -19,7 +19,8 @@ _KEPT = 20_000  # names and paths: the same files are looked at for every step o
 
 def check_path(path: str) -> None:
     """Raise DangerousPath unless a file of this name is safe on every system."""
-    why = _trouble(path)
+    # Before anything is kept of it: a model may name a path of half a million characters.
+    why = _trouble(path) if len(path) <= MAX_PATH else "it is too long"
     if why:
         raise DangerousPath(path, why)
 
@@ -54,12 +55,16 @@ def _name_trouble(name: str) -> str:
     return "it names git's own folder" if is_git_name(name) else ""
 
 
-@lru_cache(maxsize=_KEPT)
 def is_git_name(name: str) -> bool:
     """Tell whether some system would take the name for .git.
 
     HFS+ ignores format characters; NTFS has short names, streams and trailing dots.
     """
+    return _is_git_name(name) if len(name) <= MAX_NAME else _is_git_name.__wrapped__(name)
+
+
+@lru_cache(maxsize=_KEPT)
+def _is_git_name(name: str) -> bool:
     plain = "".join(c for c in name if unicodedata.category(c) != "Cf").casefold()
     first = re.split(r"[:\\]", plain, maxsplit=1)[0].rstrip(" .")
     return first in {".git", "git~1"}

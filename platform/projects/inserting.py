@@ -37,7 +37,7 @@ def insert_all(rows: Sequence[M]) -> list[M]:
     """Insert rows of one model; those that leave a time to the database get its time of now.
 
     A key that the database counts is not read back. Raises TypeError for a model that leaves
-    anything else to the database.
+    anything else to the database, in a column or in a row.
     """
     if not rows:
         return []
@@ -63,6 +63,10 @@ def _form(model: type[models.Model]) -> _Form:
     clocks = [field for field in left if isinstance(field.db_default, Now)]
     if clocks != left:
         raise TypeError(f"{model.__name__} has other defaults in the database than times.")
+    if (clocks and model._meta.pk not in fields) or any(
+        f.db_type(connection).endswith("]") for f in fields
+    ):
+        raise TypeError(f"{model.__name__} has a counted key beside times, or a column of arrays.")
     quote = connection.ops.quote_name
     names = [quote(field.column) for field in fields]
     # Without the length: a cast cuts off in silence what the column would refuse.
@@ -83,7 +87,9 @@ def _form(model: type[models.Model]) -> _Form:
 
 def _value(field: Any, row: models.Model) -> Any:
     value = field.pre_save(row, add=True)
-    if isinstance(value, DatabaseDefault | Now):
+    if field.has_db_default() and isinstance(value, DatabaseDefault | Now):
         return None
+    if hasattr(value, "as_sql"):
+        raise TypeError(f"{field} is not a value: {value!r}")
     plain = field.get_db_prep_save(value, connection)
     return plain.value if isinstance(plain, Enum) else plain

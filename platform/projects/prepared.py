@@ -71,12 +71,14 @@ class Prepared(Generic[R]):
         compiler: Any = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
         sql, params = compiler.as_sql()
         columns = [column for column, *_ in compiler.select[: compiler.col_count]]
+        converters = compiler.get_converters(columns)
+        compiler.connection = None  # the first reader's; it would stay open with this
         return _Spelled(
             sql=sql,
             params=params,
             locks=queryset.query.select_for_update,
             compiler=compiler,
-            converters=compiler.get_converters(columns),
+            converters=converters,
             iterable=queryset._iterable_class,
             model=queryset.model,
         )

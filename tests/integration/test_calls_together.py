@@ -70,16 +70,6 @@ def test_a_lost_step_is_told_and_keeps_no_other_from_its_call(works):
     assert [type(answer) for answer in answers] == [type(None), Halted, type(None)]
 
 
-def test_one_call_asked_for_twice_side_by_side_acts_once(works):
-    work = works[0]
-    progress = Progress(chain=(work.attempt.pk,))
-    twice = [begun(work, progress, tool=SEND), begun(work, progress, tool=SEND)]
-    first, second = entries.begin(twice)
-    assert isinstance(first, ToolCall)
-    assert isinstance(second, Halted)  # whether the first acted is not known yet
-    assert (ToolCall.objects.count(), progress.tool_calls) == (1, 1)
-
-
 def test_what_ran_is_answered_from_its_row(works):
     (row,) = entries.begin([begun(works[0])])
     entries.finish([done(works[0], row, text="as it was")])
@@ -87,11 +77,17 @@ def test_what_ran_is_answered_from_its_row(works):
     assert again == Answer(text="as it was")
 
 
-def test_calls_of_one_attempt_share_what_is_left(works):
-    progress = Progress(chain=(works[0].attempt.pk,), tool_calls=3)
-    asked = [begun(works[0], progress, call=f"c{n}", most=5) for n in range(3)]
-    first, second, third = entries.begin(asked)
-    assert isinstance(first, ToolCall)
-    assert isinstance(second, ToolCall)
-    assert third is None
+def test_a_call_beyond_the_last_is_not_begun(works):
+    progress = Progress(chain=(works[0].attempt.pk,), tool_calls=4)
+    (row,) = entries.begin([begun(works[0], progress, call="c1", most=5)])
+    assert isinstance(row, ToolCall)
+    assert entries.begin([begun(works[0], progress, call="c2", most=5)]) == [None]
     assert progress.tool_calls == 5
+
+
+def test_a_call_that_was_cut_off_is_repeated_only_if_it_may_be(works):
+    progress = Progress(chain=(works[0].attempt.pk,))
+    entries.begin([begun(works[0], progress, call="c1", tool=SEND)])
+    (again,) = entries.begin([begun(works[0], progress, call="c1", tool=SEND)])
+    assert isinstance(again, Halted)
+    assert set(ToolCall.objects.values_list("state", flat=True)) == {"unknown"}

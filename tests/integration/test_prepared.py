@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.db import DataError, connection, transaction
+from django.db.models.functions import Now
 from django.db.transaction import TransactionManagementError
 from django.forms import model_to_dict
 
-from agents.models import Attempt, Event, Step, StepDependency, Task
+from agents.models import Attempt, Event, ModelProfile, Step, StepDependency, Task
 from projects.inserting import insert_all
 from projects.prepared import Given, Prepared
 from tests import runtime_fixtures
@@ -102,3 +103,13 @@ def test_what_is_too_long_is_refused_and_not_cut_off(steps):
 def test_a_model_that_leaves_more_to_the_database_is_refused(task):
     with pytest.raises(TypeError, match="Event has other defaults"):
         insert_all([Event(task=task, seq=99, kind="message", data={})])
+
+
+def test_an_expression_in_a_row_is_refused(steps):
+    with pytest.raises(TypeError, match="finished_at"):
+        insert_all([Attempt(step=steps[0], number=9, worker="w", finished_at=Now())])
+
+
+def test_a_model_with_a_column_of_arrays_is_refused(db):
+    with pytest.raises(TypeError, match="ModelProfile"):
+        insert_all([ModelProfile(name="m", model="test")])

@@ -77,7 +77,7 @@ def test_many_cost_as_many_statements_as_one(agents, project, requester):
     assert len(rest) == 11
     assert len(together) == len(alone)
     (inserted,) = (sql for sql in together if sql.startswith('INSERT INTO "agents_step" '))
-    assert "UNNEST" in inserted  # as arrays, not as a thousand placeholders
+    assert "unnest" in inserted  # as arrays, not as a thousand placeholders
 
 
 def test_steps_of_one_task_count_its_dependent_down_together(agents, project, requester):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents import dispatch
-from projects.connections import preparing
+from projects.connections import ONE_PLAN, preparing
 
 
 def test_a_ring_wakes_what_is_at_hand_and_nothing_after(monkeypatch) -> None:
@@ -19,6 +19,6 @@ def test_a_ring_wakes_what_is_at_hand_and_nothing_after(monkeypatch) -> None:
 
 def test_what_the_operator_says_of_a_connection_stands() -> None:
     said = {"prepare_threshold": 9, "sslmode": "require", "options": "-c plan_cache_mode=auto"}
-    made = preparing({"OPTIONS": said})["OPTIONS"]
+    made = preparing({"OPTIONS": said}, plans=ONE_PLAN)["OPTIONS"]
     assert made.pop("options").endswith(" -c plan_cache_mode=auto")  # the last one counts
     assert made == {"server_side_binding": True, "prepare_threshold": 9, "sslmode": "require"}

@@ -13,7 +13,7 @@ from agents import holds, meters
 from agents.finishing import settle
 from agents.models import Attempt, Hold, Step, Task
 from agents.runtime.contract import Interrupted, TryAgain
-from agents.runtime.preparing import _facts_together
+from agents.runtime.preparing import _deadline, _facts_together
 from approvals import deadlines, effects, expiring, policies, sealing, undoing
 from approvals.deciding import decide
 from approvals.exceptions import ApprovalExpired
@@ -118,7 +118,7 @@ def _ended(outcome, *, after: int) -> None:
 
 
 def _seconds() -> float:
-    return _facts_together([claim_one()])[0].deadline - time.monotonic()
+    return _deadline(_facts_together([claim_one()])[0]) - time.monotonic()
 
 
 @pytest.fixture
