@@ -77,7 +77,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--fault", action="append", help="Only this fault.")
     parser.add_argument("--point", action="append", help="Only this failpoint.")
     parser.add_argument("--mode", action="append", help="Only this way: kill, raise or stall.")
-    parser.add_argument("--batch", type=int, default=6, help="Failpoints armed at a time.")
+    parser.add_argument("--batch", type=int, default=8, help="Failpoints armed at a time.")
     parser.add_argument(
         "--longest", type=int, default=870, help="Seconds after which nothing more is begun."
     )
