@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import time
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,8 @@ def report_flight(report: Report, flight: Flight, limit: dict[str, float], *, go
     """Add the figures of one flight; the limit is aiohttp reading the same streams."""
     name, ideal = f"steps_{flight.steps}", flight.ideal
     wall = ("<=", 1.5 * ideal) if goals else None
-    report.add(f"{name}_wall", flight.wall, "s", goal=wall, limit=ideal, note="limit: the ideal")
+    note = "limit: the ideal" if goals else needed(flight)
+    report.add(f"{name}_wall", flight.wall, "s", goal=wall, limit=ideal, note=note)
     report.add(f"{name}_in_flight", flight.most, "streams", note="at once")
     memory = ("<=", 200.0) if goals else None
     report.add(f"{name}_memory", flight.memory / 1000, "kB", goal=memory, note="PSS per step")
@@ -35,6 +37,8 @@ def report_flight(report: Report, flight: Flight, limit: dict[str, float], *, go
     report.add(f"{name}_connections", flight.connections, "", goal=connections, note="at most")
     cpu = flight.cpu / flight.steps * 1000
     report.add(f"{name}_cpu", cpu, "ms", limit=limit["cpu"] / flight.steps * 1000, note="per step")
+    chunk, least = cpu / CHUNKS, limit["cpu"] / flight.steps * 1000 / CHUNKS
+    report.add(f"{name}_cpu_per_chunk", chunk, "ms", limit=least, note="all of a step over its 20")
     report.add(
         f"{name}_server_cpu",
         flight.server_cpu / flight.steps * 1000,
@@ -46,6 +50,18 @@ def report_flight(report: Report, flight: Flight, limit: dict[str, float], *, go
     report.add(f"{name}_stop", slowest, "s", goal=stop, note="from the stop to its stream's end")
     undone = flight.steps - flight.states.get("done", 0)
     report.add(f"{name}_not_done", undone, "", goal=("==", 0.0), note=str(flight.states))
+
+
+def needed(flight: Flight) -> str:
+    """Say how many worker processes would carry a flight within one and a half of its ideal.
+
+    What a process has to do between two chunks is done on one core: it is late by what its time of
+    waiting does not hold.
+    """
+    late = flight.wall - flight.ideal
+    workers = math.ceil(late / (0.5 * flight.ideal))
+    busy = flight.cpu / flight.wall * 100
+    return f"one process, {busy:.0f} % of a core; within 1.5 of the ideal it would take {workers}"
 
 
 def report_recovery(report: Report, recovery: Recovery) -> None:
