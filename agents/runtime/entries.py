@@ -46,7 +46,7 @@ SET state = given.state, result = given.result, result_fingerprint = given.finge
 FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
             %s::text[])
     AS given(id, state, result, fingerprint, error, summary, sandbox, tree)
-WHERE call.id = given.id
+WHERE call.id = given.id AND call.state = 'started' RETURNING call.id
 """
 _EARLIER = Prepared(
     lambda: ToolCall.objects.filter(
@@ -101,6 +101,9 @@ def _begun(beginnings: Sequence[Beginning]) -> dict[int, Answer | ToolCall | Exc
     rows: list[tuple[Beginning, ToolCall]] = []
     for each in ours:
         before = earlier.get(id(each))
+        if before is not None and _is_just_begun(before, each):
+            answers[id(each)] = before
+            continue
         answer = None if before is None else recorded(before, each.asked)
         if before is not None and answer is None:
             unknown.append(before)
@@ -113,6 +116,11 @@ def _begun(beginnings: Sequence[Beginning]) -> dict[int, Answer | ToolCall | Exc
     _close(unknown)
     _start(rows)
     return answers | {id(each): row for each, row in rows}
+
+
+def _is_just_begun(row: ToolCall, each: Beginning) -> bool:
+    """Tell whether the row is this beginning's own: committed, but nobody heard of it."""
+    return row.attempt_id == each.work.attempt.pk and row.state == ToolCallState.STARTED
 
 
 def _earlier(beginnings: Sequence[Beginning]) -> dict[int, ToolCall]:
@@ -162,7 +170,7 @@ def _start(rows: Sequence[tuple[Beginning, ToolCall]]) -> None:
 def finish(endings: Sequence[Ending]) -> list[Exception | None]:
     """Store what calls gave; a lost attempt leaves its row `started` and gets Halted.
 
-    Locks the steps and their tasks.
+    Twice: once. Locks the steps and their tasks.
     """
     with transaction.atomic():
         leased = lock_held(each.work for each in endings)
@@ -170,15 +178,22 @@ def finish(endings: Sequence[Ending]) -> list[Exception | None]:
         for each in ours:
             if each.warned is not None:
                 warn_once(each.work, each.warned)
-        if ours:
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    _FINISH, [list(column) for column in zip(*map(_given, ours), strict=True)]
-                )
-        events = [_event(each.work, Kind.TOOL_FINISHED, _said(each)) for each in ours]
+        new = _finished(ours)
+        events = [_event(each.work, Kind.TOOL_FINISHED, _said(each)) for each in new]
         record_all(events)
-        chains.remember_all(events, [each.work.step.agent.slug for each in ours])
+        chains.remember_all(events, [each.work.step.agent.slug for each in new])
     return [None if id(each.work) in leased else superseded() for each in endings]
+
+
+def _finished(endings: Sequence[Ending]) -> list[Ending]:
+    """Write the rows; return those that were not written already."""
+    if not endings:
+        return []
+    columns = [list(column) for column in zip(*map(_given, endings), strict=True)]
+    with connection.cursor() as cursor:
+        cursor.execute(_FINISH, columns)
+        written = {row for (row,) in cursor.fetchall()}
+    return [each for each in endings if each.row.pk in written]
 
 
 def _given(each: Ending) -> tuple[Any, ...]:

@@ -32,6 +32,7 @@ POLL_SECONDS = 2.0  # finds work whose bell was lost
 WATCH_SECONDS = 1.0  # a stopped task's model call is closed within this and one query
 SWEEP_SECONDS = 2.0
 TIDY_SECONDS = 60.0
+_ECHO_SECONDS = 0.05  # as long as others hold rows to claim them
 _BATCH = 50
 
 
@@ -47,6 +48,7 @@ class Runtime:
         self._running: dict[tuple[uuid.UUID, int], asyncio.Task[None]] = {}
         self._bell = asyncio.Event()
         self._rung_here = False  # and nobody else knows of it
+        self._echo: asyncio.TimerHandle | None = None
         self._drain = asyncio.Event()
         self._claiming = asyncio.Lock()
         self._renewed_at = time.monotonic()
@@ -109,22 +111,28 @@ class Runtime:
             await _pause(bell, pause)
 
     async def _claim(self) -> None:
-        """Take what there is; what there is no room for, or was not to be had, is said to the others.
+        """Take what there is; what there is no room for is said to the others.
 
         Once: a bell that came from the broker would go round among full workers for ever.
         """
         rung_here, self._rung_here = self._rung_here, False
         try:
             left = await self._take_all()
-        except DatabaseError:
+        except BaseException:
             self._rung_here |= rung_here
             raise
         if rung_here and left:
             dispatch.pass_on()
+        elif rung_here and self._echo is None:
+            self._echo = asyncio.get_running_loop().call_later(_ECHO_SECONDS, self._look_again)
+
+    def _look_again(self) -> None:
+        """Look once more after a ring: another worker may have held a row or an agent just then."""
+        self._echo = None
+        self._bell.set()
 
     async def _take_all(self) -> bool:
         """Claim until there is no more or no room; tell whether there may be something left."""
-        found = 0
         while (free := min(_BATCH, self.capacity - self.in_flight)) > 0:
             async with self._claiming:
                 if self._drain.is_set():
@@ -132,9 +140,8 @@ class Runtime:
                 taken, batch = await in_db(take_and_open, self.owner, limit=free)
                 for claimed in batch:
                     self._start(claimed)
-            found += taken
             if taken < free:
-                return not found  # another worker may have held it at that moment
+                return False
         return True
 
     def _start(self, claimed: Claimed) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from agents import meters
 from agents.breakers import providers, reserving
 from agents.events import Kind
-from agents.models import Attempt, Event, Task
+from agents.models import Event, Task
 from agents.recording import record_all
 from agents.runtime import chains, checkpoints
 from agents.runtime.batching import Together, to_the_end
@@ -80,24 +80,30 @@ _LOCKED_TASKS = Prepared(
         .order_by("pk")
     )
 )
+# A turn is kept once: one whose commit nobody heard of is found kept already.
 _KEEP = f"""
-WITH kept AS (UPDATE agents_attempt attempt
-SET checkpoint = given.checkpoint, turns = given.turns, seen_seq = given.seen_seq,
-    model = given.model, input_tokens = attempt.input_tokens + given.asked,
-    output_tokens = attempt.output_tokens + given.answered, usd = attempt.usd + given.usd,
-    {", ".join(f"{name} = {value}" for name, value in reserving.SETTLED.items())}
-FROM unnest(%s::uuid[], %s::jsonb[], %s::int[], %s::bigint[], %s::text[], %s::bigint[],
-            %s::bigint[], %s::numeric[])
-    AS given(id, checkpoint, turns, seen_seq, model, asked, answered, usd)
-WHERE attempt.id = given.id)
-UPDATE agents_task task
-SET input_tokens = task.input_tokens + used.asked, model_calls = task.model_calls + used.calls,
-    output_tokens = task.output_tokens + used.answered, usd = task.usd + used.usd
-FROM (
-    SELECT id, sum(asked) AS asked, sum(answered) AS answered, sum(usd) AS usd, sum(calls) AS calls
-    FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::numeric[], %s::int[])
-        AS given(id, asked, answered, usd, calls) GROUP BY id
-) used WHERE task.id = used.id
+WITH given AS (
+    SELECT * FROM unnest(%s::uuid[], %s::jsonb[], %s::int[], %s::bigint[], %s::text[], %s::bigint[],
+                         %s::bigint[], %s::numeric[], %s::uuid[], %s::int[])
+        AS given(id, checkpoint, turns, seen_seq, model, asked, answered, usd, task_id, calls)
+), kept AS (
+    UPDATE agents_attempt attempt
+    SET checkpoint = given.checkpoint, turns = given.turns, seen_seq = given.seen_seq,
+        model = given.model, input_tokens = attempt.input_tokens + given.asked,
+        output_tokens = attempt.output_tokens + given.answered, usd = attempt.usd + given.usd,
+        {", ".join(f"{name} = {value}" for name, value in reserving.SETTLED.items())}
+    FROM given WHERE attempt.id = given.id AND attempt.turns < given.turns RETURNING attempt.id
+), billed AS (
+    UPDATE agents_task task
+    SET input_tokens = task.input_tokens + used.asked, model_calls = task.model_calls + used.calls,
+        output_tokens = task.output_tokens + used.answered, usd = task.usd + used.usd
+    FROM (
+        SELECT task_id, sum(asked) AS asked, sum(answered) AS answered, sum(usd) AS usd,
+               sum(calls) AS calls
+        FROM given JOIN kept USING (id) GROUP BY task_id
+    ) used WHERE task.id = used.task_id
+)
+SELECT id FROM kept
 """  # noqa: S608  # made of our own constants
 
 
@@ -119,7 +125,6 @@ class Save:
     work: Work
     progress: Progress
     turn: Turn
-    again: bool = False  # the connection broke: it may be stored already
 
 
 def look(looks: Sequence[Look]) -> list[Outlook | Exception]:
@@ -152,17 +157,18 @@ def look(looks: Sequence[Look]) -> list[Outlook | Exception]:
 
 
 def save(saves: Sequence[Save]) -> list[bool | Exception]:
-    """Store finished turns, what they cost and what they said; True for each that is stored."""
+    """Store finished turns, what they cost and what they said; True for each that is stored.
+
+    Twice: once, for the attempt says which turn it is at.
+    """
     dumped = {id(each): checkpoints.dumped(each.turn.messages) for each in saves}
     with transaction.atomic():
         leased = lock_held(each.work for each in saves)
         ours = [each for each in saves if id(each.work) in leased]
-        stored = _stored([each for each in ours if each.again])
-        if new := [each for each in ours if each.work.attempt.pk not in stored]:
-            _keep(new, dumped)
-            _tell(new)
-            for each in new:
-                checkpoints.record_beside(each.work, each.progress, each.turn)
+        new = _keep(ours, dumped)
+        _tell(new)
+        for each in new:
+            checkpoints.record_beside(each.work, each.progress, each.turn)
     for each in ours:
         each.progress.count(each.turn)
     kept = {id(each) for each in ours}
@@ -203,13 +209,6 @@ def lock_held(works: Iterable[Work]) -> set[int]:
         cursor.execute(_HELD_WITH_TASKS, [[work.step.pk for work in asked]])
         numbers = dict(cursor.fetchall())
     return {id(work) for work in asked if numbers.get(work.step.pk) == work.attempt.number}
-
-
-def _stored(saves: Sequence[Save]) -> set[uuid.UUID]:
-    """Return the attempts whose turn was committed although nobody heard of it."""
-    counted = {each.work.attempt.pk: each.progress.turns for each in saves}
-    rows = Attempt.objects.filter(pk__in=counted).values_list("pk", "turns") if counted else []
-    return {pk for pk, turns in rows if turns > counted[pk]}
 
 
 def _tasks_of(looks: Iterable[Look]) -> list[uuid.UUID]:
@@ -266,23 +265,26 @@ def _notes(
     return tuple(notes), max((seq for seq, _, _ in said), default=look.progress.seen_seq)
 
 
-def _keep(saves: Sequence[Save], dumped: dict[int, str]) -> None:
-    asked = [each.turn.input_tokens for each in saves]
-    answered = [each.turn.output_tokens for each in saves]
-    usd = [each.turn.usd or Decimal(0) for each in saves]
+def _keep(saves: Sequence[Save], dumped: dict[int, str]) -> list[Save]:
+    """Write checkpoints and costs; return those that were not written already."""
+    if not saves:
+        return []
     given: list[list[Any]] = [
         [each.work.attempt.pk for each in saves],
         [dumped[id(each)] for each in saves],
         [each.progress.turns + 1 for each in saves],
         [each.progress.seen_seq for each in saves],
         [each.turn.model for each in saves],
-        *(asked, answered, usd),
+        [each.turn.input_tokens for each in saves],
+        [each.turn.output_tokens for each in saves],
+        [each.turn.usd or Decimal(0) for each in saves],
         [each.work.step.task_id for each in saves],
-        *(asked, answered, usd),
         [int(each.turn.paid) for each in saves],
     ]
     with connection.cursor() as cursor:
         cursor.execute(_KEEP, given)
+        kept = {attempt for (attempt,) in cursor.fetchall()}
+    return [each for each in saves if each.work.attempt.pk in kept]
 
 
 def _tell(saves: Sequence[Save]) -> None:
@@ -321,5 +323,4 @@ async def saved(work: Work, progress: Progress, turn: Turn) -> None:
             if time.monotonic() > give_up:
                 raise
             logger.warning("a turn of step %s is not stored, again: %s", work.step.pk, error)
-        done = replace(done, again=True)
         await asyncio.sleep(_REST_SECONDS)

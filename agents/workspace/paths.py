@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 MAX_PATH = 4_000  # bytes; the system's own limit is 4,096 with the folder in front
 MAX_NAME = 255
 _KEPT = 20_000  # names and paths: the same files are looked at for every step of a project
+_SHORT = 200  # characters; a model may name a path of half a million, which nobody has to keep
 
 
 def check_path(path: str) -> None:
     """Raise DangerousPath unless a file of this name is safe on every system."""
-    # Before anything is kept of it: a model may name a path of half a million characters.
-    why = _trouble(path) if len(path) <= MAX_PATH else "it is too long"
+    look = _trouble if len(path) <= _SHORT else _trouble.__wrapped__
+    why = look(path)
     if why:
         raise DangerousPath(path, why)
 
@@ -60,7 +61,8 @@ def is_git_name(name: str) -> bool:
 
     HFS+ ignores format characters; NTFS has short names, streams and trailing dots.
     """
-    return _is_git_name(name) if len(name) <= MAX_NAME else _is_git_name.__wrapped__(name)
+    look = _is_git_name if len(name) <= _SHORT else _is_git_name.__wrapped__
+    return look(name)
 
 
 @lru_cache(maxsize=_KEPT)

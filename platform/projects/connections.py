@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection
+from django.db import DatabaseError, connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,8 @@ def planned_anew() -> Iterator[None]:
     """Let each statement be planned for what it asks, on a connection that keeps one plan."""
     with connection.cursor() as cursor:
         cursor.execute(f"SET plan_cache_mode = {NEW_PLANS}")
-    yield
-    with connection.cursor() as cursor:  # after an error the connection is closed: see `database`
-        cursor.execute("RESET plan_cache_mode")
+    try:
+        yield
+    finally:
+        with suppress(DatabaseError), connection.cursor() as cursor:  # a new one keeps one plan
+            cursor.execute("RESET plan_cache_mode")

@@ -13,7 +13,7 @@ from agents.runtime.entries import Beginning, Ending
 from agents.runtime.halting import Halted
 from agents.runtime.ledger import Answer, Asked, Known
 from agents.seeding import seed_agents
-from tests.thinking_fixtures import make_step, make_task, make_work
+from tests.thinking_fixtures import make_step, make_task, make_work, next_attempt
 
 pytestmark = pytest.mark.django_db
 READ = Known(name="read_file", server="workspace", repeatable=True, writes=False)
@@ -86,8 +86,32 @@ def test_a_call_beyond_the_last_is_not_begun(works):
 
 
 def test_a_call_that_was_cut_off_is_repeated_only_if_it_may_be(works):
-    progress = Progress(chain=(works[0].attempt.pk,))
-    entries.begin([begun(works[0], progress, call="c1", tool=SEND)])
-    (again,) = entries.begin([begun(works[0], progress, call="c1", tool=SEND)])
-    assert isinstance(again, Halted)
-    assert set(ToolCall.objects.values_list("state", flat=True)) == {"unknown"}
+    for call, tool in (("c1", SEND), ("c2", READ)):
+        entries.begin([begun(works[0], call=call, tool=tool)])
+    after = make_work(next_attempt(works[0].step))
+    chain = (after.attempt.pk, works[0].attempt.pk)
+    sent, read = (
+        entries.begin([begun(after, Progress(chain=chain), call=call, tool=tool)])[0]
+        for call, tool in (("c1", SEND), ("c2", READ))
+    )
+    assert isinstance(sent, Halted)
+    assert isinstance(read, ToolCall)
+    before = ToolCall.objects.filter(attempt=works[0].attempt)
+    assert set(before.values_list("state", flat=True)) == {"unknown"}
+
+
+@pytest.mark.parametrize("tool", [SEND, READ])
+def test_a_beginning_whose_commit_nobody_heard_of_is_found_begun(works, tool):
+    progress = [Progress(chain=(work.attempt.pk,)) for work in works]
+    asked = [begun(*pair, tool=tool) for pair in zip(works, progress, strict=True)]
+    first, again = entries.begin(asked), entries.begin(asked)
+    assert first == again
+    assert ToolCall.objects.filter(state="started").count() == 3
+    assert Event.objects.filter(kind="tool.started").count() == 3
+
+
+def test_an_ending_whose_commit_nobody_heard_of_is_told_once(works):
+    rows = entries.begin([begun(work) for work in works])
+    ends = [done(*pair) for pair in zip(works, rows, strict=True)]
+    assert entries.finish(ends) == entries.finish(ends) == [None] * 3
+    assert Event.objects.filter(kind="tool.finished").count() == 3

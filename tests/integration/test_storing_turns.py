@@ -54,7 +54,7 @@ async def test_a_turn_whose_commit_nobody_heard_of_is_not_stored_twice(task, ser
         messages=[], text="Again.", model="", input_tokens=9, output_tokens=9, usd=None, paid=True
     )
     progress = checkpoints.Progress(chain=(work.attempt.pk,))
-    again = turns.Save(work=work, progress=progress, turn=turn, again=True)
+    again = turns.Save(work=work, progress=progress, turn=turn)
     assert await in_db(turns.save, [again]) == [True]
     now = await in_db(Attempt.objects.get, pk=work.attempt.pk)
     assert (now.turns, now.input_tokens) == (stored.turns, stored.input_tokens)
