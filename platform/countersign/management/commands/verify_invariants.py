@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Command(BaseCommand):
-    """Check every invariant; exit 1 naming the rows that break one."""
+    """Check every invariant; exit 1 naming the rows that break one, 2 when some cannot be checked."""
 
     help = "Check every invariant of the running system, and name the rows that break one."
     requires_system_checks: list[str] = []
@@ -33,14 +33,16 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print JSON, for other programs.")
 
     def handle(self, **options: Any) -> None:
-        """Check and print; exits 1 when something does not hold or could not be checked."""
+        """Check and print; exits 1 when something does not hold, 2 when it is only not known."""
         results = invariants.verify(_chosen(options["names"]))
         if options["json"]:
             self.stdout.write(json.dumps(as_json(results), indent=2))
         else:
             _print(Console(file=cast("IO[str]", self.stdout._out), highlight=False), results)
-        if not all(result.holds for result in results):
+        if any(result.found.count for result in results):
             sys.exit(1)
+        if not all(result.holds for result in results):
+            sys.exit(2)
 
 
 def as_json(results: Sequence[Result]) -> dict[str, Any]:
@@ -81,12 +83,21 @@ def _print(console: Console, results: list[Result]) -> None:
     for result in results:
         if not result.holds:
             _print_rows(console, result)
-    broken = sum(not result.holds for result in results)
-    console.print(
-        f"\n{broken} of {len(results)} invariants do not hold."
-        if broken
-        else f"\nAll {len(results)} invariants hold."
-    )
+    console.print(f"\n{_summary(results)}")
+
+
+def _summary(results: list[Result]) -> str:
+    broken = sum(bool(result.found.count) for result in results)
+    unknown = sum(not result.holds for result in results) - broken
+    if not broken and not unknown:
+        return f"All {len(results)} invariants hold."
+    said = [f"{broken} of {len(results)} invariants do not hold."] if broken else []
+    if unknown:
+        said.append(
+            f"{unknown} of {len(results)} could not be checked; of them nothing is known. "
+            "Is the database up, and is this the folder that `make up` runs in?"
+        )
+    return " ".join(said)
 
 
 def _verdict(result: Result) -> str:
