@@ -8,15 +8,13 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from agents.lifecycle import DelegationState, StepState
-from agents.models import Delegation, Step, StepDependency
+from agents.models import Delegation, Step, StepDependency, Task
 from agents.writing import Writes
 from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Iterable
-
-    from agents.models import Task
 
 
 _LONG = ("instructions", "acceptance", "files", "feedback")  # read by none who only settles
@@ -27,6 +25,16 @@ _LOCKED = Prepared(
     lambda: (
         Step.objects.filter(pk__any=Given("steps"))
         .defer(*_LONG)
+        .order_by("pk")
+        .select_for_update(no_key=True)
+    )
+)
+
+# Without what was asked: a text of 100,000 characters that nobody reads who locks.
+_LOCKED_TASKS = Prepared(
+    lambda: (
+        Task.objects.defer("request", "context")
+        .filter(pk__any=Given("tasks"))
         .order_by("pk")
         .select_for_update(no_key=True)
     )
@@ -52,6 +60,11 @@ def lock_all(step_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[Step, lis
         if locked[dependent].state == StepState.WAITING:
             found[needs][1].append(locked[dependent])
     return found
+
+
+def lock_tasks(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, Task]:
+    """Lock tasks, in one order for everybody and after their steps, and return them by id."""
+    return {task.pk: task for task in _LOCKED_TASKS(tasks=list(tasks))}
 
 
 def count_down(dependents: Iterable[Step]) -> None:

@@ -14,12 +14,10 @@ from agents import assembling, dispatch, ending, fan_in, planning, storable
 from agents.events import Kind
 from agents.lifecycle import StepState
 from agents.messages import Plan, StepResult
-from agents.models import Task
 from agents.models.tasks import Rule
 from agents.runtime.contract import Finished, Interrupted, NeedsHuman
 from agents.writing import Writes
 from projects.failpoints import failpoint
-from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
@@ -31,16 +29,6 @@ if TYPE_CHECKING:
     Publish = Callable[[Writes, Step, int], object]
 
 logger = logging.getLogger(__name__)
-
-# Without what was asked: a text of 100,000 characters that nobody reads here.
-_LOCKED_TASKS = Prepared(
-    lambda: (
-        Task.objects.defer("request", "context")
-        .filter(pk__any=Given("tasks"))
-        .order_by("pk")
-        .select_for_update(no_key=True)
-    )
-)
 
 _Held = dict["uuid.UUID", tuple["Step", list["Step"]]]  # by step: it, and what waits for it
 
@@ -137,8 +125,7 @@ def _alone(each: Settlement) -> bool | Exception:
 
 def _locked(ended: Sequence[Settlement]) -> _Held:
     held = fan_in.lock_all([each.attempt.step_id for each in ended])
-    wanted = {step.task_id for step, _ in held.values()}
-    locked = {task.pk: task for task in _LOCKED_TASKS(tasks=list(wanted))}
+    locked = fan_in.lock_tasks({step.task_id for step, _ in held.values()})
     for step, dependents in held.values():
         for each in (step, *dependents):
             each.task = locked[each.task_id]  # one object: a move of one is seen by the next

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from agents import meters
+from agents import fan_in, meters
 from agents.breakers import providers, reserving
 from agents.events import Kind
 from agents.models import Event, Task
@@ -29,7 +29,6 @@ from agents.runtime.contract import TryAgain
 from agents.runtime.halting import Halted, superseded
 from agents.runtime.redaction import capped, clean
 from projects.failpoints import failpoint
-from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
@@ -72,14 +71,6 @@ WITH held AS MATERIALIZED ({_HELD}), locked AS MATERIALIZED (
 SELECT held.id, held.attempt FROM held CROSS JOIN (SELECT count(*) FROM locked) tasks
 WHERE held.state = 'leased'
 """  # noqa: S608  # made of our own constants
-_LOCKED_TASKS = Prepared(
-    lambda: (
-        Task.objects.select_for_update(no_key=True)
-        .defer("request", "context")
-        .filter(pk__any=Given("tasks"))
-        .order_by("pk")
-    )
-)
 # A turn is kept once: one whose commit nobody heard of is found kept already.
 _KEEP = f"""
 WITH given AS (
@@ -138,7 +129,7 @@ def look(looks: Sequence[Look]) -> list[Outlook | Exception]:
     with transaction.atomic():
         told = _told(let_in)
         ours = [each for each in let_in if id(each) in told]
-        tasks = {task.pk: task for task in _LOCKED_TASKS(tasks=_tasks_of(ours))}
+        tasks = fan_in.lock_tasks({each.work.step.task_id for each in ours})
         used = meters.used_by(tasks.values(), but=[each.work.attempt.pk for each in ours])
         pairs = [(each, tasks[each.work.step.task_id]) for each in ours]
         trips = {id(each): meters.check(task, used[task.pk]) for each, task in pairs}
@@ -209,10 +200,6 @@ def lock_held(works: Iterable[Work]) -> set[int]:
         cursor.execute(_HELD_WITH_TASKS, [[work.step.pk for work in asked]])
         numbers = dict(cursor.fetchall())
     return {id(work) for work in asked if numbers.get(work.step.pk) == work.attempt.number}
-
-
-def _tasks_of(looks: Iterable[Look]) -> list[uuid.UUID]:
-    return list({each.work.step.task_id for each in looks})
 
 
 def _reserved(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from django.db import connection, transaction
 from countersign import invariants
 from countersign.supervisor import logins
 from projects import audit
-from projects.invariants import SHOWN
+from projects.invariants import SHOWN, NotChecked
 from tests.invariant_fixtures import Stories, tell
 from tests.runtime_fixtures import agents
 
@@ -133,6 +134,21 @@ def test_command_prints_a_table_and_exits_by_what_it_found(stories):
     assert "2 of 3 invariants do not hold." in out.getvalue()
     with pytest.raises(CommandError, match="no check 'nothing'"):
         call_command("verify_invariants", "nothing")
+
+
+def test_command_tells_what_is_broken_from_what_could_not_be_checked(stories, monkeypatch):
+    def away() -> None:
+        raise NotChecked("The database did not answer.")
+
+    sound, *_, last = invariants.checks()
+    unknown = replace(last, find=away)
+    monkeypatch.setattr(invariants, "checks", lambda: [sound, unknown])
+    out = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("verify_invariants", stdout=out)
+    assert ended.value.code == 2
+    assert "1 of 2 could not be checked" in out.getvalue()
+    assert "do not hold" not in out.getvalue()
 
 
 def test_rows_are_counted_and_only_the_first_are_shown(stories):

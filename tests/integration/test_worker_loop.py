@@ -8,15 +8,14 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from celery import current_app
 from django.db.models.functions import Now
 
-from agents import dispatch, escalations, notes, rounds, stopping
+from agents import escalations, notes, rounds, stopping
 from agents.intake import submit
 from agents.messages import Check, ProposalDraft, StatedClaim, StepResult
-from agents.models import Agent, Attempt, Claim, Escalation, FileChange, Hunk, Proposal, Step, Task
+from agents.models import Attempt, Claim, Escalation, FileChange, Hunk, Proposal, Step, Task
 from agents.models.tasks import Rule
-from agents.runtime import lease, loop
+from agents.runtime import lease
 from agents.runtime.contract import Finished, Interrupted, NeedsHuman, Outcome, TryAgain, Work
 from agents.runtime.database import in_db
 from agents.runtime.loop import Runtime
@@ -54,48 +53,6 @@ async def running(perform: Callable[[Work], Awaitable[Outcome]], owner: str = "h
     finally:
         runtime.drain()
         await asyncio.wait_for(task, 30)
-
-
-async def test_nothing_that_can_begin_waits_for_the_poll(task, monkeypatch) -> None:
-    monkeypatch.setattr(loop, "POLL_SECONDS", 300.0)
-    capped = Agent.objects.filter(slug="coder")
-    await in_db(capped.update, max_in_flight=1)
-
-    async def perform(work: Work) -> Outcome:
-        if work.step.kind == "route":
-            return Finished(make_plan(*(plan_step(f"s{number}") for number in range(3))))
-        if work.step.kind == "work":
-            return Finished(StepResult(status="done", summary="Did it."))
-        return NeedsHuman(rule=Rule.FAULT, detail="It is only a test.")
-
-    async with running(perform):
-        await until(Escalation.objects.filter(step__kind="assemble").exists)
-
-
-@pytest.mark.parametrize(("capacity", "bells"), [(1, True), (1_000, False)])
-async def test_only_a_full_worker_says_to_the_others_what_became_ready(
-    task, settings, monkeypatch, capacity, bells
-) -> None:
-    monkeypatch.setattr(loop, "POLL_SECONDS", 300.0)
-    settings.STEPS_IN_FLIGHT = capacity
-    await asyncio.to_thread(dispatch.let_ring)
-    with current_app.connection_for_write() as broker:
-        channel = broker.default_channel
-        channel.queue_purge(dispatch.QUEUE)
-
-        async def perform(work: Work) -> Outcome:
-            if work.step.kind == "route":
-                return Finished(make_plan(*(plan_step(f"s{number}") for number in range(3))))
-            if work.step.kind == "work":
-                return Finished(StepResult(status="done", summary="Did it."))
-            return NeedsHuman(rule=Rule.FAULT, detail="It is only a test.")
-
-        async with running(perform):
-            await until(Escalation.objects.filter(step__kind="assemble").exists)
-            await asyncio.to_thread(dispatch.let_ring)
-            said = channel.queue_purge(dispatch.QUEUE)
-        assert bool(said) == bells
-        assert said <= 10  # and a bell that comes round is not sent on again
 
 
 async def until(condition: Callable[[], object], seconds: float = 30) -> None:
