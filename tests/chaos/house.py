@@ -87,7 +87,7 @@ class House:
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
-        for child in self.children.values():
+        for child in list(self.children.values()):
             child.signal_group(signal.SIGCONT)
         for name in [*(n for n in self.children if n not in _SERVICES), "redis", "postgres"]:
             if name in self.children:
@@ -119,13 +119,13 @@ class House:
         self.children[child.name] = child
 
     def _watch(self) -> None:
-        """Start again whatever ended; this thread must live as long as they (their leash)."""
+        """Start again whatever ended, until the house is closed (its death is their leash)."""
         while not self._stopping.wait(0.1):
-            for child in self.children.values():
+            # A copy: the other thread adds workers meanwhile, and this one must not die of it.
+            for child in list(self.children.values()):
                 if child.process is not None and child.process.poll() is not None:
                     self.deaths += 1
                     child.start()
-        self._stopping.wait()
 
     def kill(self, *names: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Kill processes with all they started; they are started again."""
