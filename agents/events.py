@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from agents.models import Event
 
 
+_CROWD = 20  # tasks accepted at once
+
+
 class Kind(models.TextChoices):
     """Every kind of durable event (public contract, version 1)."""
 
@@ -71,6 +74,24 @@ def frame(event: Event) -> dict[str, Any]:
 def announce(*events: Event) -> None:
     """Publish committed events soon, in this order; what is lost is healed by replay from the rows."""
     posting.post(partial(_publish, events))
+
+
+def tell_of_new(tasks: list[tuple[uuid.UUID, uuid.UUID, int]]) -> None:
+    """Tell the members of projects of tasks just accepted: (project, task, number) each.
+
+    Nobody watches a task before its id is known, and whoever comes then reads the row. Of a crowd the
+    lists are told once: its newest.
+    """
+    crowded = len(tasks) > _CROWD
+    posting.post(
+        partial(_tell, list({row[0]: row for row in tasks}.values()) if crowded else tasks)
+    )
+
+
+def _tell(tasks: list[tuple[uuid.UUID, uuid.UUID, int]], pipeline: Any) -> None:
+    for project, task, number in tasks:
+        moved = {"task": str(task), "number": number, "kind": Kind.TASK_SUBMITTED, "seq": 1}
+        pipeline.publish(project_channel(project), json.dumps(moved))
 
 
 def _publish(events: tuple[Event, ...], pipeline: Any) -> None:

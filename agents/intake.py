@@ -1,41 +1,36 @@
-"""Accepts requests: every front door ends in `submit`."""
+"""The front door of work: every request of a person or a program ends in `submit_all`."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
+import logging
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 
-from agents import dispatch
-from agents.events import Kind
-from agents.lifecycle import StepKind, StepState
-from agents.limits import Limits
-from agents.models import AgentRole, AgentVersion, Step, Task
-from agents.workspace import characters
+from agents import accepting, dispatch, requests
+from agents.accepting import Accepted
+from agents.events import tell_of_new
+from agents.models import Task
 from projects import audit
-from projects.access import is_lead, require_member
-from projects.exceptions import CountersignError, InvalidInput
+from projects.exceptions import CountersignError
 from projects.failpoints import failpoint
-from projects.prepared import Prepared
+from projects.models import Project, User
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
-    from projects.models import Project, User
+    from agents.accepting import Outcome
+    from agents.requests import Asked
+    from projects.models import ApiToken
 
-MAX_CHARACTERS = 20_000
-_TITLE = 80  # characters
-_KEY = 200  # characters
-_SENTENCE = re.compile(r"(?<=[.!?])\s")
+logger = logging.getLogger(__name__)
 
 
-class IdempotencyMismatch(CountersignError):
-    """This Idempotency-Key was used for another request. Nothing was submitted; use a new key."""
+class NotStorable(CountersignError):
+    """The database cannot keep this request as it is. Nothing was submitted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,185 +50,89 @@ def submit(
     agents: list[str] | None = None,
     context: dict[str, Any] | None = None,
     idempotency_key: str = "",
+    token: ApiToken | None = None,
+    address: str | None = None,
 ) -> Submission:
-    """Accept a request and ring the bell.
+    """Accept one request and ring the bell.
 
-    The project's limits are ceilings: anybody may ask for less, only a tech lead for more.
-    Twice with one key: the same task. Raises InvalidInput by field, IdempotencyMismatch, NotAllowed.
+    Twice with one key: the same task. Raises InvalidInput by field, NotAllowed, IdempotencyMismatch,
+    QuotaUsed.
     """
-    require_member(requester, project)
-    _check(project, request, context or {}, idempotency_key)
-    frozen = _limits(project, requester, limits)
-    slugs = _specialists(agents)
-    task = Task(
-        project=project,
-        requester=requester,
-        request=request.strip(),
-        title=title_of(request),
-        context=context or {},
-        requested_agents=slugs,
-        limits=frozen.as_json(),
-        model=settings.COUNTERSIGN_MODEL,
-        idempotency_key=idempotency_key,
-        request_digest=_digest(project, request, limits, slugs, context),
+    asked = requests.ask(
+        requests.sender_of(requester, project, token),
+        request=request,
+        limits=limits,
+        agents=agents,
+        context=context,
+        key=idempotency_key,
+        address=address,
     )
-    if known := _same_key(task):
-        return known
+    outcome = submit_all([asked])[0]
+    if not isinstance(outcome, Accepted):
+        raise outcome
+    task = Task.objects.select_related("project", "requester").get(pk=outcome.id)
+    return Submission(task=task, created=outcome.created)
+
+
+def submit_all(asked: Sequence[Asked]) -> list[Outcome]:
+    """Accept many requests in one transaction, and ring once; say in order what became of each.
+
+    One that the database refuses to keep does not keep the others out. Raises what says that the
+    database is away: then nobody knows whether they were accepted, and an Idempotency-Key helps.
+    """
     try:
-        _create(task)
-    except IntegrityError:
-        # Two requests with one key: the unique constraint let the other one in.
-        if known := _same_key(task):
-            return known
-        raise
-    failpoint("intake.committed")
-    return Submission(task=task, created=True)
+        with transaction.atomic():
+            outcomes = accepting.accept(asked)
+            new = [
+                (one, outcome)
+                for one, outcome in zip(asked, outcomes, strict=True)
+                if isinstance(outcome, Accepted) and outcome.created
+            ]
+            _enter(new)
+            failpoint("intake.written")
+    except (DataError, IntegrityError) as error:
+        return _halves(asked, error)
+    if new:
+        failpoint("intake.committed")
+    return outcomes
 
 
-def title_of(request: str) -> str:
-    """Return the first sentence of a request, shortened for lists."""
-    line = " ".join(_SENTENCE.split(request.strip().splitlines()[0])[0].split())
-    return line if len(line) <= _TITLE else line[: _TITLE - 1].rstrip() + "…"
+def _halves(asked: Sequence[Asked], error: Exception) -> list[Outcome]:
+    if len(asked) == 1:
+        logger.warning("a request cannot be stored: %s", type(error).__name__, exc_info=error)
+        return [NotStorable()]
+    middle = len(asked) // 2
+    return [*submit_all(asked[:middle]), *submit_all(asked[middle:])]
 
 
-def _check(project: Project, request: Any, context: Any, key: Any) -> None:
-    if project.archived_at is not None:
-        raise InvalidInput("project", "This project is archived. Nothing was submitted.")
-    # What nobody can see asks for nothing.
-    if not isinstance(request, str) or characters.says_nothing(request):
-        raise InvalidInput("request", "Say what you want done; the request is empty.")
-    if len(request) > MAX_CHARACTERS:
-        raise InvalidInput(
-            "request",
-            f"The request has {len(request):,} characters; at most {MAX_CHARACTERS:,} are taken. "
-            "Shorten it, or put the details into the repository.",
-        )
-    _check_text("request", request)
-    if not isinstance(key, str) or len(key) > _KEY:
-        raise InvalidInput("idempotency_key", f"An Idempotency-Key has at most {_KEY} characters.")
-    _check_text("idempotency_key", key)
-    _check_context(_mapping("context", context))
+def _enter(new: list[tuple[Asked, Accepted]]) -> None:
+    """Audit what was accepted, and let it be known after the commit."""
+    if not new:
+        return
+    audit.record_all([_act(group) for group in _by_sender(new)])
+    told = [(one.sender.project, one.id, accepted.number) for one, accepted in new]
+    transaction.on_commit(partial(tell_of_new, told), robust=True)
+    transaction.on_commit(dispatch.ring, robust=True)
 
 
-def _check_context(context: dict[str, Any]) -> None:
-    for text in _texts(context):
-        _check_text("context", text)
-    try:
-        size = len(json.dumps(context, allow_nan=False))
-    except (TypeError, ValueError, RecursionError):
-        raise InvalidInput("context", "The context must be plain JSON.") from None
-    if size > MAX_CHARACTERS:
-        raise InvalidInput(
-            "context", f"The context has {size:,} characters; at most {MAX_CHARACTERS:,} are taken."
-        )
+def _by_sender(new: list[tuple[Asked, Accepted]]) -> list[list[Asked]]:
+    """Put together what one person handed over in one project from one address."""
+
+    def key(one: Asked) -> tuple[str, ...]:
+        return str(one.sender.project), str(one.sender.requester), one.address or ""
+
+    return [list(group) for _, group in groupby(sorted((one for one, _ in new), key=key), key=key)]
 
 
-def _check_text(field: str, text: str) -> None:
-    if "\0" in text:
-        raise InvalidInput(field, "The text holds a NUL character. Remove it and submit again.")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InvalidInput(
-            field, "The text holds half a character (a lone surrogate). Submit it as valid Unicode."
-        ) from None
-
-
-def _texts(value: Any) -> Iterator[str]:
-    rest = [value]
-    while rest:
-        match rest.pop():
-            case str() as text:
-                yield text
-            case dict() as mapping:
-                rest.extend([*mapping.keys(), *mapping.values()])
-            case list() | tuple() as items:
-                rest.extend(items)
-
-
-def _mapping(field: str, value: Any) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise InvalidInput(field, f"{field} must be an object.")
-    return value
-
-
-def _limits(project: Project, requester: User, given: Any) -> Limits:
-    ceiling = Limits.of(project.limits)
-    wanted = Limits.of(project.limits, _mapping("limits", given))
-    above = wanted.above(ceiling)
-    if above and not is_lead(requester, project):
-        most = getattr(ceiling, above[0])
-        raise InvalidInput(
-            "limits",
-            f"The limit {above[0]} is at most {most:,} in this project; "
-            "only a tech lead of it may ask for more.",
-        )
-    return wanted
-
-
-def _specialists(slugs: Any) -> list[str]:
-    if slugs is None:
-        return []
-    if not isinstance(slugs, list) or not all(isinstance(slug, str) for slug in slugs):
-        raise InvalidInput("agents", "agents must be a list of agent names.")
-    versions = AgentVersion.objects.in_use(AgentRole.SPECIALIST)
-    known = {version.agent.slug for version in versions} & set(slugs)
-    if unknown := [slug for slug in slugs if slug not in known]:
-        raise InvalidInput("agents", f"There is no enabled agent {unknown[0]!a} that does steps.")
-    return sorted(known)
-
-
-def _digest(project: Project, *body: Any) -> str:
-    canonical = json.dumps([str(project.pk), *body], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _same_key(task: Task) -> Submission | None:
-    if not task.idempotency_key:
-        return None
-    known = Task.objects.filter(
-        requester=task.requester, idempotency_key=task.idempotency_key
-    ).first()
-    if known is None:
-        return None
-    if known.request_digest != task.request_digest:
-        raise IdempotencyMismatch
-    return Submission(task=known, created=False)
-
-
-def _create(task: Task) -> None:
-    version = _router()
-    with transaction.atomic():
-        task.save(force_insert=True)
-        Step.objects.create(
-            task=task,
-            key="route",
-            kind=StepKind.ROUTE,
-            agent=version.agent,
-            version=version,
-            title="Plan the work",
-            state=StepState.READY,
-        )
-        who = task.requester.display_name
-        task.record(
-            Kind.TASK_SUBMITTED,
-            {"state": task.state, "title": task.title, "requester": who, "model": task.model},
-        )
-        audit.record("task.submitted", subject=task, actor=task.requester, project=task.project)
-        failpoint("intake.written")
-        transaction.on_commit(dispatch.ring, robust=True)
-
-
-_ROUTERS = Prepared(lambda: AgentVersion.objects.in_use(AgentRole.ROUTER)[:1])
-
-
-def _router() -> AgentVersion:
-    version = next(iter(_ROUTERS()), None)
-    if version is None:
-        raise CountersignError(
-            "No router agent is enabled, so nothing can be planned and nothing was submitted. "
-            "Ask an admin to enable one."
-        )
-    return version
+def _act(group: list[Asked]) -> audit.Act:
+    """One entry of the audit log for what came together: an entry each would halve the rate."""
+    first, sender = group[0], group[0].sender
+    others = [str(one.id) for one in group[1:]]
+    return audit.Act(
+        action="task.submitted",
+        subject=Task(pk=first.id),
+        actor=User(pk=sender.requester, username=sender.username),
+        project=Project(pk=sender.project),
+        address=first.address,
+        detail={"and": others} if others else {},
+    )

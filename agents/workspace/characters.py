@@ -105,7 +105,11 @@ def strip(text: str) -> str:
 
 def says_nothing(text: str) -> bool:
     """Tell whether a person would see nothing of it: blanks, or only what is invisible."""
-    return not strip(text).strip()
+    return not any(map(_shows, text))
+
+
+def _shows(character: str) -> bool:
+    return not character.isspace() and not is_hidden(character)
 
 
 def code(character: str) -> str:

@@ -1,4 +1,4 @@
-"""The ASGI application: Django, with streams and WebSockets as thin code beside it."""
+"""The ASGI application: Django, with intake, streams and WebSockets as thin code before it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ _django = get_asgi_application()
 from channels.routing import ProtocolTypeRouter  # noqa: E402
 
 from countersign.api.limits import limit_body  # noqa: E402
+from countersign.edge import batcher  # noqa: E402
+from countersign.edge.submitting import submitting  # noqa: E402
 from countersign.live import feeds, sse  # noqa: E402
 from countersign.live.sockets import websocket  # noqa: E402
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 # WhiteNoise hands Django a file to iterate; it is small and that is fine.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
 
-_limited = limit_body(_django)
+_limited = limit_body(submitting(_django))
 
 
 async def http(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -40,6 +42,7 @@ async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.shutdown":
+            await batcher.close()
             await feeds.close()
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":

@@ -12,6 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from projects import transitions
+from projects.inserting import insert_all
 from projects.models import AuditEntry
 from projects.prepared import Prepared
 
@@ -70,7 +71,7 @@ def record_all(acts: Sequence[Act]) -> list[AuditEntry]:
         entries: list[AuditEntry] = []
         for act in acts:
             entries.append(_entry(act, entries[-1].digest if entries else last))
-        return AuditEntry.objects.bulk_create(entries)
+        return insert_all(entries)
 
 
 _LAST = Prepared(lambda: AuditEntry.objects.order_by("-id").values_list("digest", flat=True)[:1])

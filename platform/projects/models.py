@@ -8,7 +8,7 @@ from typing import ClassVar
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -125,6 +125,33 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} is {self.role} of {self.project}"
+
+
+class Quota(models.Model):
+    """How much work one person, or all people of one project, may hand over in an hour."""
+
+    user = models.OneToOneField(User, models.CASCADE, null=True, blank=True, related_name="quota")
+    project = models.OneToOneField(
+        Project, models.CASCADE, null=True, blank=True, related_name="quota"
+    )
+    hourly = models.PositiveIntegerField(
+        "tasks an hour",
+        validators=[MinValueValidator(1), MaxValueValidator(100_000)],
+        help_text="Tasks accepted within any 60 minutes; more is refused until one leaves the hour.",
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(user__isnull=False, project__isnull=True)
+                | Q(user__isnull=True, project__isnull=False),
+                name="quota_of_a_person_or_a_project",
+            ),
+            models.CheckConstraint(condition=Q(hourly__gt=0), name="quota_lets_something_in"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hourly} tasks an hour"
 
 
 class ApiToken(models.Model):

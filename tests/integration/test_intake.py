@@ -9,8 +9,10 @@ import pytest
 from django.db import connection
 
 from agents import dispatch
-from agents.intake import MAX_CHARACTERS, IdempotencyMismatch, submit, title_of
+from agents.accepting import IdempotencyMismatch
+from agents.intake import submit
 from agents.models import Agent, Event, Step, Task
+from agents.requests import MAX_CHARACTERS, title_of
 from projects.exceptions import CountersignError, InvalidInput, NotAllowed
 from projects.models import AuditEntry
 from tests import runtime_fixtures

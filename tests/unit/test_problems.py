@@ -10,7 +10,7 @@ from django.db import OperationalError
 from django.http import Http404
 from rest_framework import exceptions as rest
 
-from agents.intake import IdempotencyMismatch
+from agents.accepting import IdempotencyMismatch
 from approvals.exceptions import AlreadyDecided, DigestMismatch, StaleApproval, UnknownApproval
 from countersign.api.problems import Problem, problem_of
 from projects.exceptions import CountersignError, InvalidInput, NotAllowed, TransitionRefused

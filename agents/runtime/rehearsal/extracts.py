@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from agents.intake import title_of
+from agents.requests import title_of
 from agents.runtime.rehearsal.answers import NO_MODEL, blocked, evidence
 from agents.runtime.rehearsal.assembly import assemble
 from agents.runtime.rehearsal.readings import hits_of, lines_of, paths_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agents.intake import title_of
+from agents.requests import title_of
 from agents.runtime.rehearsal.answers import blocked, claim, done, evidence
 from agents.runtime.rehearsal.readings import marked, text_of, where
 from agents.runtime.rehearsal.scene import Call, Move

@@ -39,7 +39,7 @@ def limit_body(application: Application) -> Application:
         if body is None:
             await _refuse(scope, send)
         else:
-            await application(_with_length(scope, len(body)), _replayed(body, receive), send)
+            await application(_with_length(scope, len(body)), replayed(body, receive), send)
 
     return limited
 
@@ -65,7 +65,8 @@ async def _read(receive: Receive) -> bytes | None:
     return bytes(body)
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives the body first, in one piece."""
     sent = False
 
     async def replay() -> Mapping[str, Any]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from django.urls import NoReverseMatch, reverse
 
 if TYPE_CHECKING:
+    import uuid
+
     from rest_framework.request import Request
 
     from agents.models import Task
@@ -15,14 +17,19 @@ if TYPE_CHECKING:
 
 def of_task(task: Task, request: Request) -> dict[str, str]:
     """Return the links every answer about a task carries."""
-    self_url = request.build_absolute_uri(reverse("api:task", args=[task.pk]))
-    scheme, _, rest = request.build_absolute_uri(f"/ws/tasks/{task.pk}").partition("://")
+    return under(request.build_absolute_uri("/")[:-1], task.pk, task.number)
+
+
+def under(origin: str, task_id: uuid.UUID, number: int) -> dict[str, str]:
+    """Return the links of a task under a scheme and host; they are fixed by the public contract."""
+    self_url = f"{origin}/api/v1/tasks/{task_id}"
+    scheme, _, host = origin.partition("://")
     return {
         "self": self_url,
         "events": f"{self_url}/events",
         "stream": f"{self_url}/stream",
-        "websocket": f"{'wss' if scheme == 'https' else 'ws'}://{rest}",
-        "console": _console(request, f"/tasks/{task.label}", "console:task", task.number),
+        "websocket": f"{'wss' if scheme == 'https' else 'ws'}://{host}/ws/tasks/{task_id}",
+        "console": f"{origin}/tasks/T-{number}",
     }
 
 

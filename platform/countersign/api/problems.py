@@ -12,7 +12,9 @@ from django.views import defaults
 from rest_framework import exceptions as rest
 from rest_framework.response import Response
 
-from agents.intake import IdempotencyMismatch
+from agents.accepting import IdempotencyMismatch
+from agents.intake import NotStorable
+from agents.quotas import QuotaUsed
 from approvals.exceptions import DigestMismatch, UnknownApproval
 from projects.exceptions import CountersignError, InvalidInput, NotAllowed
 
@@ -22,10 +24,12 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/problem+json"
 # Every other CountersignError is a 409: asked for correctly, but not possible as things stand.
 STATUS_OF: dict[type[CountersignError], int] = {
+    NotStorable: 400,
     NotAllowed: 403,
     UnknownApproval: 404,
     IdempotencyMismatch: 422,
     DigestMismatch: 422,
+    QuotaUsed: 429,
 }
 RETRY_AFTER = "5"  # seconds until the database is worth another try
 TITLES = {
@@ -107,7 +111,8 @@ def database_away() -> Problem:
     """Return the answer while the database cannot be reached."""
     return Problem(
         503,
-        "The database cannot be reached. Nothing was changed; send the request again.",
+        "The database cannot be reached. Send the request again; one with an Idempotency-Key is never "
+        "done twice.",
         headers={"Retry-After": RETRY_AFTER},
     )
 
@@ -176,7 +181,8 @@ def _of_domain(error: CountersignError) -> Problem:
             errors={error.field: [str(error)]},
         )
     status = next((code for kind, code in STATUS_OF.items() if isinstance(error, kind)), 409)
-    return Problem(status, str(error))
+    wait = error.retry_after if isinstance(error, QuotaUsed) else 0
+    return Problem(status, str(error), headers={"Retry-After": str(wait)} if wait else None)
 
 
 def _fields(detail: Any, prefix: str = "") -> dict[str, list[str]]:

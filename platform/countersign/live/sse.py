@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import uuid
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from django.conf import settings
 from django.db import Error as DatabaseError
-from django.http.request import split_domain_port, validate_host
 
 from agents.runtime.database import in_db
 from countersign.api.problems import NO_TASK, SIGN_IN, Problem, database_away
+from countersign.edge.answers import is_ours, refuse
 from countersign.live import rows
 from countersign.live.cursors import InvalidCursor, cursor_of
 from countersign.live.feeds import TaskFeed
@@ -63,26 +61,12 @@ async def stream(scope: dict[str, Any], receive: Receive, send: Send) -> None:
             await sending
 
 
-async def refuse(send: Send, problem: Problem, path: str) -> None:
-    """Answer with a problem document."""
-    body = json.dumps(problem.document(path)).encode()
-    headers = [(b"content-type", b"application/problem+json")]
-    headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-def _is_ours(host: str) -> bool:
-    """Tell whether Django would answer under this name, which it is not asked here."""
-    return validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)
-
-
 async def _open(scope: dict[str, Any]) -> TaskFeed | None:
     """Return the feed, None when a returning client has everything; raises Problem."""
     if scope["method"] != "GET":
         raise Problem(405, "A stream is read with GET.", headers={"Allow": "GET"})
     headers = headers_of(scope)
-    if not _is_ours(headers.get(b"host", b"").decode("latin-1")):
+    if not is_ours(headers.get(b"host", b"").decode("latin-1")):
         raise Problem(400, "This server does not answer under that host name.")
     viewer = await in_db(viewer_of, headers)
     if viewer is None:

@@ -30,7 +30,7 @@ _SERVICE_SETTINGS = (
     "COUNTERSIGN_DATA_DIR",
     "COUNTERSIGN_PORT",
 )
-_WEB = (
+WEB_SERVER = (
     *("uvicorn", "countersign.asgi:application", "--loop", "uvloop", "--http", "httptools"),
     *("--ws", "websockets-sansio", "--ws-per-message-deflate", "false"),
     *("--no-access-log", "--timeout-graceful-shutdown", "5"),
@@ -93,7 +93,7 @@ class Parts:
 
     def workers(self, listener: int) -> list[Child]:
         """Return the web server and the workers; the first agent worker is called `agents`."""
-        web = (*_WEB, "--fd", str(listener))
+        web = (*WEB_SERVER, "--fd", str(listener))
         return [
             self._child("web", "web server", web, login="web", keep_open=(listener,)),
             *(self._agent_worker(number) for number in range(1, self.choices.agent_workers + 1)),

@@ -8,11 +8,11 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from agents import escalations, holds, notes, takeovers
-from agents.intake import MAX_CHARACTERS
 from agents.lifecycle import EscalationState, TaskState
 from agents.limits import Limits
 from agents.meters import used as used_of
 from agents.models.tasks import Choice
+from agents.requests import MAX_CHARACTERS
 from countersign.api import links
 from countersign.api.fields import Amount, Chosen, Input, Object, Query, Text, Whole
 from countersign.api.holds.serializers import HoldShape

@@ -63,7 +63,14 @@ class Tasks(Endpoint):
         project = self.visible(Project.objects.all()).filter(slug=body.pop("project")).first()
         if project is None:
             raise not_found("project")
-        made = intake.submit(project=project, requester=self.person, idempotency_key=key, **body)
+        made = intake.submit(
+            project=project,
+            requester=self.person,
+            idempotency_key=key,
+            token=self.token,
+            address=self.address,
+            **body,
+        )
         answer = SubmittedShape(made.task, context={"request": request}).data
         return Response(answer, status=202, headers={"Location": answer["links"]["self"]})
 

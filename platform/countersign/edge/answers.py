@@ -1,0 +1,51 @@
+"""How thin ASGI code answers: JSON, problem documents, and only under our own names."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
+
+from countersign.api.problems import MEDIA_TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from countersign.api.problems import Problem
+
+    Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+async def answer(
+    send: Send,
+    status: int,
+    document: Mapping[str, Any],
+    media_type: str,
+    headers: Mapping[str, str],
+) -> None:
+    """Send one JSON document; the names of `headers` are in lower case."""
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    told = {"content-type": media_type, "content-length": str(len(body)), **headers}
+    pairs = [(name.encode(), value.encode("latin-1")) for name, value in told.items()]
+    pairs.append((b"x-content-type-options", b"nosniff"))
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def refuse(send: Send, problem: Problem, path: str) -> None:
+    """Answer with a problem document."""
+    headers = {name.lower(): value for name, value in problem.headers.items()}
+    await answer(send, problem.status, problem.document(path), MEDIA_TYPE, headers)
+
+
+def is_ours(host: str) -> bool:
+    """Tell whether Django would answer under this name, which it is not asked here."""
+    return _is_ours(host, tuple(settings.ALLOWED_HOSTS))
+
+
+@lru_cache(maxsize=256)
+def _is_ours(host: str, allowed: tuple[str, ...]) -> bool:
+    return validate_host(split_domain_port(host)[0], allowed)

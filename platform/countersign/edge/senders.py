@@ -1,0 +1,57 @@
+"""Who sends: the rows behind a bearer token and a project's slug, kept for half a minute.
+
+No right is given by what is kept here: the statement that writes a task asks the rows again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from cachetools import TTLCache
+
+from agents.requests import Sender, sender_of
+from agents.runtime.database import in_db
+from projects import tokens
+from projects.exceptions import CountersignError
+from projects.models import Project
+
+SECONDS = 30.0
+MOST = 10_000  # pairs of token and project
+SCOPE = "tasks:write"
+
+_kept: TTLCache[tuple[bytes, str], Sender] = TTLCache(MOST, SECONDS)
+
+
+async def find(bearer: str, slug: str) -> Sender | None:
+    """Return the sender, None for whom the API has to refuse; raises DatabaseError."""
+    key = _key(bearer, slug)
+    sender = _kept.get(key)
+    if sender is None:
+        sender = await in_db(_read, bearer, slug)
+        if sender is not None:
+            _kept[key] = sender
+    return sender
+
+
+def forget(bearer: str, slug: str) -> None:
+    """Read the rows anew next time: they have changed."""
+    _kept.pop(_key(bearer, slug), None)
+
+
+def _key(bearer: str, slug: str) -> tuple[bytes, str]:
+    # A digest: nothing that could be used lies in memory longer than its request.
+    return hashlib.sha256(bearer.encode()).digest(), slug
+
+
+def _read(bearer: str, slug: str) -> Sender | None:
+    token = tokens.find(bearer)
+    if token is None or SCOPE not in token.scopes:
+        return None
+    projects = Project.objects.visible_to(token.user).filter(slug=slug)
+    if token.project_id:
+        projects = projects.in_project(token.project_id)
+    project = projects.first()
+    try:
+        return sender_of(token.user, project, token) if project else None
+    except CountersignError:
+        return None

@@ -1,0 +1,106 @@
+"""Web servers of the benches: PostgreSQL and Redis as `up` sets them, uvicorn as `up` starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from tests.bench._inflight_house import ROOT, House, Program, until
+from tests.bench._load import Orders, Seen
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+SLUG = "billing"
+REQUEST = {"project": SLUG, "request": "Fix the rounding of invoices, then update the docs."}
+
+
+class Site(House):
+    """A house with people, a project and a router, whose web servers come and go."""
+
+    def _start(self) -> None:
+        super()._start()
+        import django
+
+        os.environ["DJANGO_SETTINGS_MODULE"] = "countersign.settings"
+        django.setup()
+        self.token, self.project, self.requester = _people()
+
+    def serve(self, application: str, **env: str) -> tuple[Program, int]:
+        """Start one server process; return it and its port once it answers."""
+        from countersign.supervisor.parts import WEB_SERVER
+
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        module = [application if part.endswith(":application") else part for part in WEB_SERVER]
+        server = self.start([*module, "--port", str(port), "--log-level", "warning"], env)
+        until(lambda: _answers(port), 60)
+        return server, port
+
+    def crash_postgres(self) -> None:
+        """Let the database drop everything at once (immediate shutdown)."""
+        child = self._children[0]
+        child.signal(signal.SIGQUIT)
+        assert child.process is not None
+        child.process.wait(30)
+
+    def start_postgres(self) -> None:
+        """Start the database again; it recovers from its log."""
+        self._children[0].start()
+
+
+def load(orders: Orders) -> Seen:
+    """Run the generator in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench._load"],
+        input=json.dumps(asdict(orders)),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return Seen(**json.loads(done.stdout))
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+def _people() -> tuple[str, UUID, Any]:
+    from django.utils import timezone
+
+    from agents.models import Agent, AgentRole, AgentVersion, ModelProfile
+    from projects import tokens
+    from projects.models import Membership, Project, Role, User
+
+    user = User.objects.create(username="mira", first_name="Mira", last_name="Ode")
+    project = Project.objects.create(slug=SLUG, name=SLUG, repository="/nowhere.git")
+    Membership.objects.create(user=user, project=project, role=Role.REQUESTER)
+    profile, _ = ModelProfile.objects.get_or_create(slug="strong")
+    router = Agent.objects.create(slug="router", name="Router", role=AgentRole.ROUTER)
+    AgentVersion.objects.create(
+        agent=router,
+        number=1,
+        instructions="Plan.",
+        model_profile=profile,
+        published_at=timezone.now(),
+    )
+    _, token = tokens.issue(user, name="bench")
+    return token, project.pk, user
