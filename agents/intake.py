@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from django.db import DataError, IntegrityError, transaction
@@ -117,11 +116,11 @@ def _enter(new: list[tuple[Asked, Accepted]]) -> None:
 
 def _by_sender(new: list[tuple[Asked, Accepted]]) -> list[list[Asked]]:
     """Put together what one person handed over in one project from one address."""
-
-    def key(one: Asked) -> tuple[str, ...]:
-        return str(one.sender.project), str(one.sender.requester), one.address or ""
-
-    return [list(group) for _, group in groupby(sorted((one for one, _ in new), key=key), key=key)]
+    groups: dict[Any, list[Asked]] = {}
+    for one, _ in new:
+        who = one.sender.project, one.sender.requester, one.address
+        groups.setdefault(who, []).append(one)
+    return list(groups.values())
 
 
 def _act(group: list[Asked]) -> audit.Act:

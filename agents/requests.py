@@ -44,6 +44,7 @@ class Sender:
     username: str
     role: str
     ceiling: dict[str, Any]  # what the project lays down about limits
+    model: str
     token: uuid.UUID | None = None
 
     @cached_property
@@ -86,6 +87,7 @@ def sender_of(user: User, project: Project, token: ApiToken | None = None) -> Se
         username=user.username,
         role=role,
         ceiling=project.limits,
+        model=settings.COUNTERSIGN_MODEL,
         token=token.pk if token else None,
     )
 
@@ -113,7 +115,7 @@ def ask(
         context=context or {},
         agents=slugs,
         limits=_limits(sender, limits),
-        model=settings.COUNTERSIGN_MODEL,
+        model=sender.model,
         key=key,
         digest=_digest(sender.project, request, limits, slugs, context),
         address=address,
@@ -142,7 +144,8 @@ def _check(request: Any, context: Any, key: Any) -> None:
             "idempotency_key", f"An Idempotency-Key has at most {MAX_KEY} characters."
         )
     _check_text("idempotency_key", key)
-    _check_context(_mapping("context", context))
+    if context:
+        _check_context(_mapping("context", context))
 
 
 def _check_context(context: dict[str, Any]) -> None:

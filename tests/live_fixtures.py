@@ -32,14 +32,14 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(port: int = 0) -> AsyncIterator[str]:
-    """Serve the application; yield host:port."""
+async def serving(port: int = 0, app: Any = application) -> AsyncIterator[str]:
+    """Serve an application, by default the whole; yield host:port."""
     config = uvicorn.Config(
-        application,
+        app,
         port=port,
         log_level="warning",
         ws="websockets-sansio",
-        lifespan="on",
+        lifespan="auto",
         timeout_graceful_shutdown=1,
     )
     server = _Server(config)

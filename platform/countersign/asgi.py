@@ -16,6 +16,7 @@ from channels.routing import ProtocolTypeRouter  # noqa: E402
 
 from countersign.api.limits import limit_body  # noqa: E402
 from countersign.edge import batcher  # noqa: E402
+from countersign.edge.submitting import PATH as TASKS  # noqa: E402
 from countersign.edge.submitting import submitting  # noqa: E402
 from countersign.live import feeds, sse  # noqa: E402
 from countersign.live.sockets import websocket  # noqa: E402
@@ -26,15 +27,19 @@ if TYPE_CHECKING:
 # WhiteNoise hands Django a file to iterate; it is small and that is fine.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
 
-_limited = limit_body(submitting(_django))
+# Django alone: the API as its views have it, the pages, the admin.
+django = limit_body(_django)
+_submit = submitting(_django)
 
 
 async def http(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """Serve streams here (Django's own streaming costs ten times more), the rest by Django."""
-    if sse.PATH.match(scope["path"]):
+    if scope["path"] == TASKS and scope["method"] == "POST":
+        await _submit(scope, receive, send)
+    elif sse.PATH.match(scope["path"]):
         await sse.stream(scope, receive, send)
     else:
-        await _limited(scope, receive, send)
+        await django(scope, receive, send)
 
 
 async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:

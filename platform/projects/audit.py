@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 GENESIS = "0" * 64
 DEMO_RESET = "demo.reset"  # main of the bundled repository was set back: what was merged is gone
-_LOCK = 0x0C5A0D17  # one writer of the chain at a time
+LOCK = 0x0C5A0D17  # one writer of the chain at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ def record_all(acts: Sequence[Act]) -> list[AuditEntry]:
     """
     with transitions.together():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         last = next(iter(_LAST()), GENESIS)
         entries: list[AuditEntry] = []
         for act in acts:

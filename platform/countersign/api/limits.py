@@ -32,16 +32,28 @@ def limit_body(application: Application) -> Application:
         if scope["type"] != "http" or not scope["path"].startswith("/api/"):
             await application(scope, receive, send)
             return
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        body = None
-        if not (declared.isdigit() and int(declared) > MAX_BODY):
-            body = await _read(receive)
+        body = await read_body(scope, receive)
         if body is None:
-            await _refuse(scope, send)
+            await refuse_body(scope, send)
         else:
-            await application(_with_length(scope, len(body)), replayed(body, receive), send)
+            await hand_on(application, scope, body, receive, send)
 
     return limited
+
+
+async def read_body(scope: Mapping[str, Any], receive: Receive) -> bytes | None:
+    """Return the whole body, None for one that is too large: of that no more is read."""
+    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    if declared.isdigit() and int(declared) > MAX_BODY:
+        return None
+    return await _read(receive)
+
+
+async def hand_on(
+    application: Application, scope: dict[str, Any], body: bytes, receive: Receive, send: Send
+) -> None:
+    """Let an application answer a request whose body was read already."""
+    await application(_with_length(scope, len(body)), _replayed(body, receive), send)
 
 
 def _with_length(scope: dict[str, Any], length: int) -> dict[str, Any]:
@@ -51,8 +63,15 @@ def _with_length(scope: dict[str, Any], length: int) -> dict[str, Any]:
 
 
 async def _read(receive: Receive) -> bytes | None:
+    message = await receive()
+    body = message.get("body", b"")
+    if not message.get("more_body", False):  # as nearly all do
+        return body if len(body) <= MAX_BODY else None
+    return await _read_on(bytearray(body), receive)
+
+
+async def _read_on(body: bytearray, receive: Receive) -> bytes | None:
     """Return the body, None as soon as it is too long."""
-    body = bytearray()
     more = True
     while more:
         message = await receive()
@@ -65,8 +84,7 @@ async def _read(receive: Receive) -> bytes | None:
     return bytes(body)
 
 
-def replayed(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that gives the body first, in one piece."""
+def _replayed(body: bytes, receive: Receive) -> Receive:
     sent = False
 
     async def replay() -> Mapping[str, Any]:
@@ -79,7 +97,8 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def _refuse(scope: Mapping[str, Any], send: Send) -> None:
+async def refuse_body(scope: Mapping[str, Any], send: Send) -> None:
+    """Answer 413."""
     body = json.dumps(too_large().document(scope["path"])).encode()
     headers = [
         (b"content-type", MEDIA_TYPE.encode()),

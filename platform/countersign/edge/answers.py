@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
+_NO_SNIFF = (b"x-content-type-options", b"nosniff")
+
+
 async def answer(
     send: Send,
     status: int,
@@ -27,10 +30,10 @@ async def answer(
     headers: Mapping[str, str],
 ) -> None:
     """Send one JSON document; the names of `headers` are in lower case."""
-    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    body = msgspec.json.encode(document)
     told = {"content-type": media_type, "content-length": str(len(body)), **headers}
     pairs = [(name.encode(), value.encode("latin-1")) for name, value in told.items()]
-    pairs.append((b"x-content-type-options", b"nosniff"))
+    pairs.append(_NO_SNIFF)
     await send({"type": "http.response.start", "status": status, "headers": pairs})
     await send({"type": "http.response.body", "body": body})
 
@@ -41,11 +44,7 @@ async def refuse(send: Send, problem: Problem, path: str) -> None:
     await answer(send, problem.status, problem.document(path), MEDIA_TYPE, headers)
 
 
+@lru_cache(maxsize=256)
 def is_ours(host: str) -> bool:
     """Tell whether Django would answer under this name, which it is not asked here."""
-    return _is_ours(host, tuple(settings.ALLOWED_HOSTS))
-
-
-@lru_cache(maxsize=256)
-def _is_ours(host: str, allowed: tuple[str, ...]) -> bool:
-    return validate_host(split_domain_port(host)[0], allowed)
+    return validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)

@@ -45,5 +45,5 @@ def read(body: bytes) -> SubmitShape | None:
     """Return the request, None for a body that is left to the API: it says what is wrong with it."""
     try:
         return msgspec.convert(decode(body), SubmitShape)
-    except (ParseError, msgspec.ValidationError):
+    except (ParseError, msgspec.ValidationError, UnicodeEncodeError):  # half a character
         return None

@@ -12,7 +12,7 @@ from django.db import InterfaceError, OperationalError
 
 from agents import requests
 from agents.accepting import Accepted, Outdated
-from countersign.api.limits import replayed
+from countersign.api.limits import hand_on, read_body, refuse_body
 from countersign.api.links import under
 from countersign.api.problems import Problem, database_away, problem_of
 from countersign.edge import senders, shapes
@@ -43,23 +43,20 @@ class _Envelope:
 
 
 def submitting(api: Application) -> Application:
-    """Return an application that takes requests for work and hands everything else to the API.
-
-    Its bodies come whole, as `limit_body` hands them on.
-    """
+    """Return an application that answers requests for work; what it cannot, `api` answers."""
 
     async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
-            await api(scope, receive, send)
+        body = await read_body(scope, receive)
+        if body is None:
+            await refuse_body(scope, send)
             return
-        body: bytes = (await receive()).get("body", b"")
         try:
             receipt = await _taken(scope, body)
         except Problem as problem:
             await refuse(send, problem, PATH)
             return
         if receipt is None:
-            await api(scope, replayed(body, receive), send)
+            await hand_on(api, scope, body, receive, send)
         else:
             location = {"location": receipt["links"]["self"]}
             await answer(send, 202, receipt, "application/json", location)
