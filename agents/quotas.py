@@ -32,7 +32,7 @@ class QuotaUsed(CountersignError):
             return
         whose = "You have" if quota.user_id else "This project has"
         super().__init__(
-            f"{whose} handed over {quota.hourly:,} tasks in the last hour, which is the quota. "
+            f"{whose} handed over {_tasks(quota.hourly)} in the last hour, which is the quota. "
             f"Nothing was submitted; try again in {_spoken(retry_after)}."
         )
 
@@ -99,6 +99,10 @@ def _first_id(seconds: float) -> uuid.UUID:
 
 def _seconds_of(task_id: uuid.UUID) -> float:
     return (task_id.int >> 80) / 1_000
+
+
+def _tasks(count: int) -> str:
+    return f"{count:,} task" if count == 1 else f"{count:,} tasks"
 
 
 def _spoken(seconds: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ from countersign.live.sockets import websocket  # noqa: E402
 if TYPE_CHECKING:
     from countersign.live.sse import Receive, Send
 
+SWITCH_SECONDS = 0.0005
+
 # WhiteNoise hands Django a file to iterate; it is small and that is fine.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
 
@@ -44,6 +47,9 @@ async def http(scope: dict[str, Any], receive: Receive, send: Send) -> None:
 
 async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """Say yes to the server's start and stop."""
+    # A thread that reads an answer of the database would wait 5 ms, the default, for a busy event
+    # loop to let the interpreter go: five times in each transaction that takes requests.
+    sys.setswitchinterval(SWITCH_SECONDS)
     while True:
         message = await receive()
         if message["type"] == "lifespan.shutdown":

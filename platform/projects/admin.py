@@ -21,7 +21,7 @@ from projects.administration import (
     fill_choices,
     pretty,
 )
-from projects.models import ApiToken, AuditEntry, Membership, Project, User
+from projects.models import ApiToken, AuditEntry, Membership, Project, Quota, User
 from projects.tokens import SCOPES, issue
 
 if TYPE_CHECKING:
@@ -57,6 +57,15 @@ class MembershipInline(RowsInline):
         return fill_choices(field, Project.objects.all() if rows is None else rows)
 
 
+class QuotaInline(RowsInline):
+    """How much work may be handed over in an hour; none: as much as there is."""
+
+    model = Quota
+    fields = ["hourly"]
+    max_num = 1
+    verbose_name_plural = "Quota"
+
+
 @admin.register(User)
 class PersonAdmin(AuditedAdmin, UserAdmin):
     """People. They are switched off, never deleted: what they signed stays signed."""
@@ -66,7 +75,7 @@ class PersonAdmin(AuditedAdmin, UserAdmin):
     search_fields = ["username", "first_name", "last_name", "email"]
     readonly_fields = ["last_login", "date_joined"]
     filter_horizontal = ()
-    inlines = [MembershipInline]
+    inlines = [MembershipInline, QuotaInline]
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
@@ -80,8 +89,8 @@ class PersonAdmin(AuditedAdmin, UserAdmin):
     )
 
     def get_inlines(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """Offer memberships once the person exists."""
-        return [MembershipInline] if obj else []
+        """Offer memberships and a quota once the person exists."""
+        return list(self.inlines) if obj else []
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """Name the admin flag by what it allows."""

@@ -31,7 +31,8 @@ def texts(response):
 
 
 def no_members(**counts):
-    return {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0, **counts}
+    forms = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
+    return {**forms, "quota-TOTAL_FORMS": 0, "quota-INITIAL_FORMS": 0, **counts}
 
 
 def person_form(person, **changes):
@@ -69,6 +70,17 @@ def test_person_is_added_and_audited(as_admin):
     assert (person.is_staff, person.is_superuser) == (False, False)
     assert acts() == ["user.added"]
     assert password not in str(AuditEntry.objects.get().detail)
+
+
+@pytest.mark.parametrize("whose", ["lead", "project"])
+def test_a_quota_is_set_and_audited(as_admin, lead, project, whose):
+    row, form = {"lead": (lead, person_form), "project": (project, project_form)}[whose]
+    quota = {"quota-TOTAL_FORMS": 1, "quota-0-hourly": 60}
+    as_admin.post(page(type(row), row), form(row, **quota))
+    assert row.quota.hourly == 60
+    assert "60" in str(AuditEntry.objects.latest("id").detail)
+    refused = as_admin.post(page(type(row), row), form(row, **{**quota, "quota-0-hourly": 0}))
+    assert refused.status_code == 200
 
 
 def test_admin_flag_opens_and_closes_the_admin(as_admin, lead, client):

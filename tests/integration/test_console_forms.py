@@ -7,7 +7,7 @@ import pytest
 from agents.lifecycle import TaskState
 from agents.models import Event, Task
 from approvals.models import Approval, Signature
-from projects.models import Membership, Role, User
+from projects.models import Membership, Quota, Role, User
 from tests import console_fixtures as fixtures
 
 pytestmark = pytest.mark.django_db
@@ -111,6 +111,18 @@ def test_a_refused_request_keeps_what_was_typed_and_names_the_field(
     assert not Task.objects.exists()
     if sent["request"] == "Fix it":
         assert ">Fix it</textarea>" in say_of(answer)
+
+
+def test_a_used_up_quota_keeps_what_was_typed_and_says_when(client, project, requester, agents):
+    Quota.objects.create(project=project, hourly=1)
+    client.force_login(requester)
+    sent = {"project": project.slug, "request": "Fix the billing bug"}
+    assert client.post("/new", sent).status_code == 302
+    answer = client.post("/new", sent)
+    assert answer.status_code == 400
+    assert "handed over 1 task in the last hour, which is the quota" in say_of(answer)
+    assert "try again in 60 min" in say_of(answer)
+    assert "Fix the billing bug</textarea>" in say_of(answer)
 
 
 def test_nobody_submits_to_a_project_of_others(client, project, stranger, agents):

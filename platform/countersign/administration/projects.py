@@ -16,7 +16,7 @@ from agents.workspace.addresses import check_branch, folder_of, without_secrets
 from agents.workspace.exceptions import GitFailed, NoSuchBranch, RepositoryUnreachable
 from agents.workspace.git import Store
 from approvals.models import Policy
-from projects.admin import MembershipInline
+from projects.admin import MembershipInline, QuotaInline
 from projects.administration import AuditedAdmin, ModelForm, joined, list_link
 from projects.exceptions import InvalidInput
 from projects.models import Project
@@ -96,7 +96,7 @@ class ProjectAdmin(AuditedAdmin):
     list_display = ["name", "slug", "address", "main_branch", "members", "archived_at"]
     list_filter = [("archived_at", admin.EmptyFieldListFilter), "single_person"]
     search_fields = ["name", "slug"]
-    inlines = [MembershipInline]
+    inlines = [MembershipInline, QuotaInline]
     readonly_fields = ["of_it"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
