@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.table import Table
 
-OPERATORS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
+OPERATORS = {"<": operator.lt, "<=": operator.le, ">=": operator.ge, "==": operator.eq}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,7 +36,7 @@ def task(server, project, requester):
 @pytest.fixture
 def viewer(requester):
     token, _ = tokens.issue(requester, name="test")
-    return Viewer(user=requester, token=token)
+    return Viewer(user=requester.pk, token=token.pk)
 
 
 async def start(server):
@@ -97,9 +97,10 @@ async def test_a_storm_of_watchers_is_one_connection_and_few_commands(server, ta
 
     async def watch(name):
         nonlocal entered
-        async with mux().watch(name):
-            entered += 1
-            await ready.wait()
+        watcher = await mux().join(name)
+        entered += 1
+        await ready.wait()
+        mux().leave(watcher)
 
     watching = [asyncio.create_task(watch(name)) for name in names]
     await until(lambda: entered == len(names))
@@ -114,8 +115,9 @@ async def test_a_storm_of_watchers_is_one_connection_and_few_commands(server, ta
 
 async def test_a_channel_left_and_watched_again_at_once_is_still_in_force(server):
     child = await start(server)
-    async with mux().watch("cs:test:again"), mux().watch("cs:test:beside"):
-        pass
-    async with mux().watch("cs:test:again"):
-        assert mux()._live["cs:test:again"].is_set()
+    watchers = [await mux().join(name) for name in ("cs:test:again", "cs:test:beside")]
+    for watcher in watchers:
+        mux().leave(watcher)
+    async with asyncio.timeout(mux_module.ACK_SECONDS / 2):
+        await mux().join("cs:test:again")
     child.stop(5)

@@ -14,8 +14,8 @@ from agents.lifecycle import StepState
 from agents.models import Event, Task
 from agents.runtime.database import in_db
 from agents.runtime.streaming import tail_key
-from countersign.live import feeds
 from countersign.live import mux as mux_module
+from countersign.live import register
 from countersign.live.feeds import TaskFeed, mux
 from countersign.live.frames import Sent, Signal
 from countersign.live.identity import Viewer
@@ -35,7 +35,7 @@ def viewer(requester):
     from projects import tokens
 
     token, _ = tokens.issue(requester, name="test")
-    return Viewer(user=requester, token=token)
+    return Viewer(user=requester.pk, token=token.pk)
 
 
 async def test_every_cursor_gets_exactly_the_rest_while_events_arrive(task, requester):
@@ -216,7 +216,7 @@ async def test_a_task_that_ends_while_replays_read_ends_every_stream(project, re
 
 
 async def test_silence_is_broken_by_pings(task, viewer, monkeypatch):
-    monkeypatch.setattr(feeds, "PING_SECONDS", 0.05)
+    monkeypatch.setattr(register, "PING_SECONDS", 0.05)
     items = TaskFeed(task.pk, after=1, viewer=viewer).items()
     assert [await anext(items) for _ in range(3)] == [Signal.PING] * 3
     await items.aclose()

@@ -11,7 +11,7 @@ import pytest
 import websockets
 
 from agents.runtime.database import in_db
-from countersign.live import feeds
+from countersign.live import register
 from countersign.live.feeds import mux
 from projects import tokens
 from projects.models import ApiToken, Membership, Project
@@ -191,7 +191,7 @@ def _disable(user):
 
 @pytest.mark.parametrize("loss", [_leave, _revoke, _disable])
 async def test_a_lost_right_closes_what_is_open(task, requester, monkeypatch, loss):
-    monkeypatch.setattr(feeds, "CHECK_SECONDS", 0.2)
+    monkeypatch.setattr(register, "CHECK_SECONDS", 0.2)
     async with serving() as host:
         client = await watching(host, requester)
         stream = asyncio.create_task(client.sse(task))
@@ -205,13 +205,13 @@ async def test_a_lost_right_closes_what_is_open(task, requester, monkeypatch, lo
 
 
 def test_a_lost_right_is_noticed_within_five_seconds():
-    assert feeds.CHECK_SECONDS <= 5
+    assert register.CHECK_SECONDS <= 5
 
 
 async def test_signing_out_closes_what_is_open(task, session, monkeypatch):
     from django.contrib.sessions.models import Session
 
-    monkeypatch.setattr(feeds, "CHECK_SECONDS", 0.2)
+    monkeypatch.setattr(register, "CHECK_SECONDS", 0.2)
     async with serving() as host:
         client = Watching(host, "")
         client.headers = {"Cookie": f"sessionid={session}", "Origin": f"http://{host}"}
@@ -239,7 +239,7 @@ async def test_activity_names_only_my_projects(task, requester, stranger, projec
 
 
 async def test_activity_takes_up_a_new_project(requester, lead, project, monkeypatch):
-    monkeypatch.setattr(feeds, "CHECK_SECONDS", 0.2)
+    monkeypatch.setattr(register, "CHECK_SECONDS", 0.2)
 
     def join():
         made = Project.objects.create(slug="other", name="other", repository="/x.git")

@@ -12,15 +12,18 @@ from urllib.parse import parse_qs
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import Error as DatabaseError
 
-from agents.runtime.database import in_db
+from countersign.live import tickets
 from countersign.live.cursors import InvalidCursor, cursor_of
-from countersign.live.feeds import TaskFeed, activity
+from countersign.live.feeds import ActivityFeed
 from countersign.live.frames import NoticeFrame, Sent, Signal
+from countersign.live.opening import NotSignedIn, open_feed, viewer_of
+from countersign.live.replaying import NotWatchable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from countersign.live.identity import Viewer
+    from countersign.live.feeds import TaskFeed
+    from countersign.live.identity import Shown
 
 OVER = 1000
 TRY_LATER = 1013
@@ -52,41 +55,41 @@ class FeedConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         """Accept first: a browser sees the close code only of an accepted socket."""
         await self.accept()
+        self._pump = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
         try:
-            feed = await self._open()
+            await self._send_all(await self.feed())
         except Refused as refused:
             await self.close(refused.code, refused.reason)
+        except NotSignedIn:
+            await self.close(SIGN_IN, "Sign in, or send a bearer token with tasks:read.")
+        except NotWatchable:
+            await self.close(NOT_FOUND, "There is no such task.")
         except DatabaseError:
             await self.close(TRY_LATER, "The database cannot be reached. Connect again.")
-        else:
-            self._pump = asyncio.create_task(self._send_all(feed))
 
-    async def _open(self) -> AsyncGenerator[Sent | Signal, None]:
-        viewer: Viewer | None = self.scope["viewer"]  # type: ignore[typeddict-item]  # put there by sockets
-        if viewer is None:
-            raise Refused(SIGN_IN, "Sign in, or send a bearer token with tasks:read.")
-        return await self.feed(viewer)
+    @property
+    def shown(self) -> Shown:
+        """What the handshake showed."""
+        return self.scope["shown"]  # type: ignore[typeddict-item,no-any-return]  # put there by sockets
 
-    async def feed(self, viewer: Viewer) -> AsyncGenerator[Sent | Signal, None]:
-        """Return what this socket is sent; raises Refused."""
+    async def feed(self) -> AsyncGenerator[Sent | Signal, None]:
+        """Return what this socket is sent; raises Refused, NotSignedIn, NotWatchable, DatabaseError."""
         raise NotImplementedError
 
     async def _send_all(self, feed: AsyncGenerator[Sent | Signal, None]) -> None:
-        try:
-            async with aclosing(feed) as items:
-                async for item in items:
-                    await self._send_item(item)
-        except Refused as refused:
-            await self.close(refused.code, refused.reason)
-        except DatabaseError:
-            await self.close(TRY_LATER, "The database cannot be reached. Connect again.")
+        async with aclosing(feed) as items:
+            async for item in items:
+                if isinstance(item, Sent):
+                    await self.send(item.body)
+                else:
+                    await self._signal(item)
 
-    async def _send_item(self, item: Sent | Signal) -> None:
-        match item:
-            case Sent(body=body):
-                await self.send(body)
+    async def _signal(self, signal: Signal) -> None:
+        match signal:
             case Signal.PING:
-                await self.send(_notice("ping"))
+                await self.send(self.ping())
             case Signal.RESYNC:
                 await self.send(_notice("resync"))
             case Signal.FORBIDDEN:
@@ -95,10 +98,14 @@ class FeedConsumer(AsyncWebsocketConsumer):
                 await self.send(_notice("end"))
                 raise Refused(OVER, "The task is over and everything was sent.")
 
+    def ping(self) -> str:
+        """Return the sign of life."""
+        return _notice("ping")
+
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Answer a ping; close on anything else."""
         if text_data is not None and _is_ping(text_data):
-            await self.send(_notice("ping"))
+            await self.send(self.ping())
         else:
             await self.close(BAD_FRAME, 'Send {"kind": "ping"} or nothing.')
 
@@ -113,34 +120,47 @@ class FeedConsumer(AsyncWebsocketConsumer):
 class TaskConsumer(FeedConsumer):
     """One task: every event after the cursor, then live, until it is over."""
 
-    async def feed(self, viewer: Viewer) -> AsyncGenerator[Sent | Signal, None]:
-        """Check the task and the cursor; unknown and foreign tasks are refused alike."""
+    _feed: TaskFeed | None = None
+
+    async def feed(self) -> AsyncGenerator[Sent | Signal, None]:
+        """Check the cursor and the right; unknown and foreign tasks are refused alike."""
         query = parse_qs(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        shown, ticket = self.shown, query.get("ticket", [""])[-1]
         try:
-            task_id = uuid.UUID(self.scope["url_route"]["kwargs"]["task_id"])
             after = cursor_of(query.get("after", ["0"])[-1])
         except InvalidCursor as error:
             raise Refused(BAD_FRAME, str(error)) from error
+        self._feed = await open_feed(self._task(), after=after, shown=shown, ticket=ticket)
+        return self._feed.items()
+
+    def _task(self) -> uuid.UUID:
+        try:
+            return uuid.UUID(self.scope["task"])  # type: ignore[typeddict-item]  # put there by sockets
         except ValueError as error:
-            raise Refused(NOT_FOUND, "There is no such task.") from error
-        if not await in_db(viewer.may_watch, task_id):
-            raise Refused(NOT_FOUND, "There is no such task.")
-        return TaskFeed(task_id, after=after, viewer=viewer).items()
+            raise NotWatchable from error
+
+    def ping(self) -> str:
+        """Return the sign of life with a ticket to come back by."""
+        feed = self._feed
+        if feed is None:
+            return _notice("ping")
+        return json.dumps(NoticeFrame(kind="ping", ticket=tickets.make(feed.viewer, feed.task)))
 
 
 class ActivityConsumer(FeedConsumer):
     """Everything that moves in the projects of a person."""
 
-    async def feed(self, viewer: Viewer) -> AsyncGenerator[Sent | Signal, None]:
+    async def feed(self) -> AsyncGenerator[Sent | Signal, None]:
         """Follow all projects of the person."""
-        return activity(viewer)
+        return ActivityFeed(await viewer_of(self.shown)).items()
 
 
 class UnknownConsumer(FeedConsumer):
     """Any other path."""
 
-    async def feed(self, viewer: Viewer) -> AsyncGenerator[Sent | Signal, None]:
+    async def feed(self) -> AsyncGenerator[Sent | Signal, None]:
         """Refuse as for an unknown task."""
+        await viewer_of(self.shown)
         raise Refused(NOT_FOUND, "There is nothing to watch here.")
 
 

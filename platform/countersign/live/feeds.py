@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
-import time
-from typing import TYPE_CHECKING
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
-from redis.asyncio import Redis
 
 from agents.events import Kind, channel, project_channel
 from agents.lifecycle import TASK_TERMINAL
 from agents.runtime.database import in_db
-from countersign.live import rows, tails
+from countersign.live import register, rights, rows
 from countersign.live.frames import Sent, Signal
 from countersign.live.mux import Mux
+from countersign.live.replaying import NotWatchable, reader
 from countersign.live.tails import Written
 
 if TYPE_CHECKING:
@@ -26,10 +25,9 @@ if TYPE_CHECKING:
 
     from countersign.live.identity import Viewer
     from countersign.live.mux import Message, Watcher
+    from countersign.live.replaying import Replay
 
-PING_SECONDS = 15.0
-CHECK_SECONDS = 5.0  # how late, at most, a lost right closes a stream
-
+_LAST = {Signal.END, Signal.FORBIDDEN}
 _muxes: WeakKeyDictionary[asyncio.AbstractEventLoop, Mux] = WeakKeyDictionary()
 
 
@@ -37,123 +35,161 @@ def mux() -> Mux:
     """Return the one mux of this process's event loop."""
     loop = asyncio.get_running_loop()
     if loop not in _muxes:
-        _muxes[loop] = Mux(settings.REDIS_URL, heads=lambda names: in_db(rows.heads_of, names))
+        _muxes[loop] = Mux(settings.REDIS_URL, behind=lambda seen: in_db(rows.behind, seen))
     return _muxes[loop]
 
 
 async def close() -> None:
-    """Give back what this process holds of Redis."""
+    """Give back what this process holds of Redis, and stop its clocks."""
     made = _muxes.pop(asyncio.get_running_loop(), None)
     if made is not None:
         await made.close()
-
-
-class Clock:
-    """When the next ping and the next check of rights are due."""
-
-    def __init__(self) -> None:
-        self._ping_at = time.monotonic() + PING_SECONDS
-        self._check_at = time.monotonic() + CHECK_SECONDS * random.uniform(0.7, 1)  # noqa: S311 - spreads load
-
-    def until_due(self) -> float:
-        """Return the seconds until something is due."""
-        return max(0.0, min(self._ping_at, self._check_at) - time.monotonic())
-
-    def ping_due(self) -> bool:
-        """Tell whether a ping is due, and start the next interval."""
-        due = time.monotonic() >= self._ping_at
-        if due:
-            self._ping_at = time.monotonic() + PING_SECONDS
-        return due
-
-    def check_due(self) -> bool:
-        """Tell whether rights must be checked, and start the next interval."""
-        due = time.monotonic() >= self._check_at
-        if due:
-            self._check_at = time.monotonic() + CHECK_SECONDS
-        return due
+    await register.close()
 
 
 class TaskFeed:
     """Everything one watcher of one task is sent, from a cursor on until the task is over."""
 
+    __slots__ = (
+        "__weakref__",
+        "_cursor",
+        "_replay",
+        "_written",
+        "project",
+        "task",
+        "viewer",
+        "watcher",
+    )
+
+    watcher: Watcher
+
     def __init__(self, task_id: uuid.UUID, *, after: int, viewer: Viewer) -> None:
-        self._task_id = task_id
+        self.task = task_id
+        self.viewer = viewer
+        self.project: uuid.UUID | None = None
         self._cursor = after
-        self._viewer = viewer
-        self._watcher: Watcher
-        self._clock = Clock()
-        self._written = Written()
+        self._replay: Replay | None = None
+        self._written: Written | None = None
+
+    async def open(self, *, proven: bool = False) -> None:
+        """Subscribe and read the first page; raises NotWatchable, or DatabaseError.
+
+        `proven`: somebody has checked a moment ago that the viewer may watch the task. Who opened it
+        has to read `items`, or to `close` it.
+        """
+        self.watcher = await mux().join(channel(self.task))
+        self.watcher.take_resync()
+        try:
+            self._replay = await reader().read(
+                self.task, self._cursor, None if proven else self.viewer
+            )
+        except BaseException:
+            mux().leave(self.watcher)
+            raise
+        self.project = self._replay.page.project
+        register.register().add(self)
+
+    def close(self) -> None:
+        """Give the subscription back; twice is harmless."""
+        if self.project is not None:
+            register.register().remove(self)
+            mux().leave(self.watcher)
+
+    @property
+    def finished(self) -> bool:
+        """Tell, of an open feed, whether the task is over and the client has all of it."""
+        page = self._replay.page if self._replay else None
+        return page is not None and page.over and page.last_seq == self._cursor
+
+    def allowed(self, projects: frozenset[uuid.UUID]) -> bool:
+        """Tell whether the viewer may still watch."""
+        return self.project in projects
+
+    def leave(self) -> None:
+        """Let `items` end: the client has gone."""
+        self.watcher.tell(Signal.GONE)
 
     async def items(self) -> AsyncGenerator[Sent | Signal, None]:
-        """Yield frames in order; ends with Signal.END or Signal.FORBIDDEN."""
-        last: Sent | Signal | None = None
-        async with mux().watch(channel(self._task_id)) as self._watcher:
-            while last not in {Signal.END, Signal.FORBIDDEN}:
-                async for last in self._next():
-                    yield last
+        """Yield what `batches` does, one by one."""
+        async with aclosing(self.batches()) as batches:
+            async for batch in batches:
+                for item in batch:
+                    yield item
 
-    async def _next(self) -> AsyncGenerator[Sent | Signal, None]:
-        if self._watcher.take_resync():
-            async for item in self._replay():
-                yield item
-        elif message := self._watcher.take():
-            if accepted := self._accept(message):
-                yield accepted
-        elif not await self._watcher.wait(self._clock.until_due()) and self._clock.ping_due():
-            yield Signal.PING
-        if self._clock.check_due() and not await in_db(self._viewer.may_watch, self._task_id):
-            yield Signal.FORBIDDEN
+    async def batches(self) -> AsyncGenerator[list[Sent | Signal], None]:
+        """Yield frames in order, those of a replay together, and signals.
 
-    async def _replay(self) -> AsyncGenerator[Sent | Signal, None]:
-        while True:
-            page = await in_db(rows.page_after, self._task_id, self._cursor)
-            if self._cursor > page.last_seq:
-                # No client of this log has that seq; believing it would hide events to come.
-                self._advance(0)
-                continue
-            for frame in page.frames:
-                self._advance(frame["seq"])
-                yield Sent(body=json.dumps(frame), kind=frame["kind"], seq=frame["seq"])
-            # Events may be newer than the state read before them: the last one could be among
-            # them, and nothing would come after it to say that the task is over.
-            if self._cursor == page.last_seq:
-                break
-        if page.over:
-            yield Signal.END
-            return
-        for delta in await self._tails():
-            yield delta
+        Ends with Signal.END or Signal.FORBIDDEN, or when the client has left.
+        """
+        try:
+            if self.project is None:
+                await self.open()
+            while (batch := await self._next()) is not None:
+                if batch:
+                    yield batch
+                if batch and batch[-1] in _LAST:
+                    return
+        except NotWatchable:
+            yield [Signal.FORBIDDEN]
+        finally:
+            self.close()
 
-    async def _tails(self) -> list[Sent]:
-        steps = await in_db(rows.running_steps, self._task_id)
-        if not steps:
-            return []
-        async with Redis.from_url(settings.REDIS_URL, protocol=2, socket_timeout=None) as redis:
-            deltas = [delta for step in steps for delta in await tails.tail(redis, step)]
-        return [
-            Sent(body=json.dumps(delta), kind="delta")
-            for delta in deltas
-            if self._written.is_new(delta)
-        ]
+    async def _next(self) -> list[Sent | Signal] | None:
+        """Return what is next, an empty list when there may be more at once, None after the end."""
+        if self._replay is not None:
+            replay, self._replay = self._replay, None
+            return self._new_of(replay)
+        if self.watcher.take_resync():
+            self._replay = await reader().read(self.task, self._cursor)
+        elif message := self.watcher.take():
+            accepted = self._accept(message)
+            return [accepted] if accepted else []
+        elif signal := self.watcher.take_signal():
+            return None if signal is Signal.GONE else [signal]
+        else:
+            await self.watcher.wait()
+        return []
+
+    def _new_of(self, replay: Replay) -> list[Sent | Signal]:
+        """Return what is new of a replay; more is read when there is more."""
+        page = replay.page
+        if self._cursor > page.last_seq:
+            # No client of this log has that seq; believing it would hide events to come.
+            self._advance(0)
+        new: list[Sent | Signal] = [each for each in page.frames if (each.seq or 0) > self._cursor]
+        if new:
+            self._advance(page.frames[-1].seq or 0)
+        if self._cursor < page.last_seq:
+            self.watcher.resync()
+        elif page.over:
+            new.append(Signal.END)
+        else:
+            self._advance(self._cursor)
+            deltas = [delta for delta in replay.deltas if self._is_new(delta)]
+            new += [Sent(body=json.dumps(delta), kind="delta") for delta in deltas]
+        return new
 
     def _accept(self, message: Message) -> Sent | None:
         seq, kind = message.frame.get("seq"), message.frame.get("kind")
         if kind == "delta":
-            fresh = self._written.is_new(message.frame)
-            return Sent(body=message.body, kind=kind) if fresh else None
+            return Sent(body=message.body, kind=kind) if self._is_new(message.frame) else None
         if not isinstance(seq, int) or not isinstance(kind, str) or seq <= self._cursor:
             return None
         if seq > self._cursor + 1 or _ends(message):
             # A gap: two processes published in another order than they committed, or one was
             # lost. The last event: the rows know whether all was sent.
-            self._watcher.resync()
+            self.watcher.resync()
             return None
         self._advance(seq)
         return Sent(body=message.body, kind=kind, seq=seq)
 
+    def _is_new(self, delta: Any) -> bool:
+        if self._written is None:
+            self._written = Written()
+        return self._written.is_new(delta)
+
     def _advance(self, seq: int) -> None:
-        self._cursor = self._watcher.seen = seq
+        self._cursor = self.watcher.seen = seq
 
 
 def _ends(message: Message) -> bool:
@@ -163,28 +199,51 @@ def _ends(message: Message) -> bool:
     )
 
 
-async def activity(viewer: Viewer) -> AsyncGenerator[Sent | Signal, None]:
-    """Yield what moves in every project of a person; ends with Signal.FORBIDDEN.
+class ActivityFeed:
+    """What moves in every project of a person."""
 
-    Nothing is replayed: RESYNC says that something may have been missed.
-    """
-    clock = Clock()
-    projects = await in_db(_projects, viewer)
-    while projects:
-        async with mux().watch(*map(project_channel, projects)) as watcher:
-            now = projects
-            while now == projects:
-                if watcher.take_resync():
+    watcher: Watcher
+
+    def __init__(self, viewer: Viewer) -> None:
+        self.viewer = viewer
+        self._projects = rights.NOTHING
+
+    def allowed(self, projects: frozenset[uuid.UUID]) -> bool:
+        """Take up projects that came and went; False when none is left."""
+        if projects and projects != self._projects:
+            self._projects = projects
+            self.watcher.resync()
+        return bool(projects)
+
+    async def items(self) -> AsyncGenerator[Sent | Signal, None]:
+        """Yield what moves; ends with Signal.FORBIDDEN.
+
+        Nothing is replayed: RESYNC says that something may have been missed.
+        """
+        found = await in_db(rights.projects_of, {self.viewer})
+        self._projects = found[self.viewer]
+        item: Sent | Signal | None = None
+        while self._projects and item is not Signal.FORBIDDEN:
+            async for item in self._of(self._projects):
+                yield item
+        if item is not Signal.FORBIDDEN:
+            yield Signal.FORBIDDEN
+
+    async def _of(self, projects: frozenset[uuid.UUID]) -> AsyncGenerator[Sent | Signal, None]:
+        """Yield what moves in these projects, until they are others."""
+        self.watcher = await mux().join(*map(project_channel, projects))
+        register.register().add(self)
+        item: Sent | Signal | None = None
+        try:
+            while self._projects == projects and item is not Signal.FORBIDDEN:
+                if self.watcher.take_resync():
                     yield Signal.RESYNC
-                elif message := watcher.take():
+                elif message := self.watcher.take():
                     yield Sent(body=message.body, kind=message.frame.get("kind", ""))
-                elif not await watcher.wait(clock.until_due()) and clock.ping_due():
-                    yield Signal.PING
-                if clock.check_due():
-                    now = await in_db(_projects, viewer)
-            projects = now
-    yield Signal.FORBIDDEN
-
-
-def _projects(viewer: Viewer) -> frozenset[uuid.UUID]:
-    return frozenset(viewer.projects().values_list("pk", flat=True))
+                elif item := self.watcher.take_signal():
+                    yield item
+                else:
+                    await self.watcher.wait()
+        finally:
+            register.register().remove(self)
+            mux().leave(self.watcher)

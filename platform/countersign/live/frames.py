@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 
 class EventFrame(TypedDict):
@@ -36,9 +36,13 @@ class ActivityFrame(TypedDict):
 
 
 class NoticeFrame(TypedDict):
-    """ping: still here. resync: reload what you show. end: the task is over and all was sent."""
+    """ping: still here. resync: reload what you show. end: the task is over and all was sent.
+
+    A ping to a watcher of a task carries a new ticket to come back with.
+    """
 
     kind: Literal["ping", "resync", "end"]
+    ticket: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +61,4 @@ class Signal(Enum):
     RESYNC = auto()
     END = auto()
     FORBIDDEN = auto()
+    GONE = auto()  # the client left; never sent

@@ -6,18 +6,20 @@ import asyncio
 import json
 import logging
 from collections import deque
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import ConnectionPool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
     from redis.asyncio.connection import AbstractConnection
 
-    Heads = Callable[[list[str]], Awaitable[dict[str, int]]]
+    from countersign.live.frames import Signal
+
+    Behind = Callable[[dict[str, int]], Awaitable[dict[str, int]]]
 
 logger = logging.getLogger(__name__)
 
@@ -40,34 +42,48 @@ class Message:
 
 
 class Watcher:
-    """What one client was not sent yet; too far behind means: read the rows again."""
+    """What one client was not sent yet; too far behind means: read the rows again.
 
-    __slots__ = ("_messages", "_resync", "_size", "_wake", "channels", "seen")
+    Ten thousand of them wait at once, so it holds no queue and no event until there is need.
+    """
+
+    __slots__ = ("_messages", "_resync", "_signals", "_size", "_waiting", "channels", "seen")
 
     def __init__(self, channels: Iterable[str], size: int) -> None:
-        self.channels = frozenset(channels)
+        self.channels = tuple(channels)
         self.seen = 0  # the last seq the client has; the healer compares it with the rows
         self._size = size
-        self._messages: deque[Message] = deque()
+        self._messages: deque[Message] | None = None
+        self._signals: list[Signal] | None = None
         self._resync = True
-        self._wake = asyncio.Event()
+        self._waiting: asyncio.Future[None] | None = None
 
     def push(self, message: Message) -> None:
         """Queue a message, or fall back to a resync when the client is too slow."""
         if self._resync:
             # A replay is due and has not begun: it will find the row. Deltas are in the tail.
             return
+        if self._messages is None:
+            self._messages = deque()
         if len(self._messages) >= self._size:
             self.resync()
             return
         self._messages.append(message)
-        self._wake.set()
+        self._wake()
 
     def resync(self) -> None:
         """Make the client re-read rows before anything else."""
-        self._messages.clear()
+        self._messages = None
         self._resync = True
-        self._wake.set()
+        self._wake()
+
+    def tell(self, signal: Signal) -> None:
+        """Say something besides messages; once is enough."""
+        if self._signals is None:
+            self._signals = []
+        if signal not in self._signals:
+            self._signals.append(signal)
+        self._wake()
 
     def take_resync(self) -> bool:
         """Tell whether rows must be read again, and begin queueing for the time after."""
@@ -76,22 +92,37 @@ class Watcher:
 
     def take(self) -> Message | None:
         """Return the next message, None when there is none."""
-        return self._messages.popleft() if self._messages else None
+        if not self._messages:
+            self._messages = None
+            return None
+        return self._messages.popleft()
 
-    async def wait(self, seconds: float) -> bool:
-        """Wait until there is something to do; False when `seconds` went by without."""
-        if not self._messages and not self._resync:
-            self._wake.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._wake.wait()
-        return bool(self._messages or self._resync)
+    def take_signal(self) -> Signal | None:
+        """Return what was told, None when nothing was."""
+        signal = self._signals.pop(0) if self._signals else None
+        if not self._signals:
+            self._signals = None
+        return signal
+
+    async def wait(self) -> None:
+        """Wait until there is something to do."""
+        if self._messages or self._resync or self._signals:
+            return
+        self._waiting = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiting
+        finally:
+            self._waiting = None
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
 
 class Mux:
     """Holds the one connection: subscribes to what is watched, survives a Redis restart."""
 
-    def __init__(self, url: str, *, heads: Heads | None = None) -> None:
+    def __init__(self, url: str, *, behind: Behind | None = None) -> None:
         # RESP2 keeps published messages plain replies; no hidden retry may reconnect
         # behind our back, because every reconnect must make every watcher replay. No
         # socket_timeout either: redis-py holds it by asyncio.wait_for, which in Python 3.11
@@ -103,11 +134,12 @@ class Mux:
             socket_connect_timeout=2,
             health_check_interval=0,
         )
-        self._heads = heads
+        self._behind = behind
         self._watchers: dict[str, set[Watcher]] = {}
         self._sent: set[str] = set()
         self._unacknowledged: dict[str, int] = {}
-        self._live: dict[str, asyncio.Event] = {}
+        self._in_force: set[str] = set()
+        self._hoping: dict[str, asyncio.Future[None]] = {}  # channels somebody waits for
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._up = True
@@ -118,41 +150,51 @@ class Mux:
         """How many clients watch through this process."""
         return len(set().union(*self._watchers.values()))
 
-    @asynccontextmanager
-    async def watch(self, *channels: str, size: int = QUEUE) -> AsyncIterator[Watcher]:
-        """Subscribe, wait for the acknowledgement, and give a watcher whose first act is a replay.
+    async def join(self, *channels: str, size: int = QUEUE) -> Watcher:
+        """Subscribe, wait for the acknowledgement, and return a watcher whose first act is a replay.
 
-        With Redis away it goes on after `ACK_SECONDS`: rows are still read, and healed later.
+        With Redis away it goes on after `ACK_SECONDS`: rows are still read, and healed later. Who
+        joined has to `leave`.
         """
         watcher = Watcher(channels, size)
         self._add(watcher)
         try:
             await self._acknowledged(watcher)
-            yield watcher
-        finally:
-            self._remove(watcher)
+        except BaseException:
+            self.leave(watcher)
+            raise
+        return watcher
 
     def _add(self, watcher: Watcher) -> None:
         for channel in watcher.channels:
             self._watchers.setdefault(channel, set()).add(watcher)
-            live = self._live.setdefault(channel, asyncio.Event())
             if channel in self._sent and not self._unacknowledged.get(channel):
-                live.set()  # left and watched again before anything was sent: it is in force
+                # Left and watched again before anything was sent: it is in force.
+                self._in_force.add(channel)
         self._changed.set()
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="countersign-live-mux")
 
     async def _acknowledged(self, watcher: Watcher) -> None:
+        hoped = [channel for channel in watcher.channels if channel not in self._in_force]
+        if not hoped:
+            return
+        loop = asyncio.get_running_loop()
         with suppress(TimeoutError):
             async with asyncio.timeout(ACK_SECONDS):
-                for channel in watcher.channels:
-                    await self._live[channel].wait()
+                for channel in hoped:
+                    # Shared by all who wait for it: none may cancel it for the others.
+                    await asyncio.shield(self._hoping.setdefault(channel, loop.create_future()))
 
-    def _remove(self, watcher: Watcher) -> None:
+    def leave(self, watcher: Watcher) -> None:
+        """Stop watching; twice is harmless."""
         for channel in watcher.channels:
-            self._watchers[channel].discard(watcher)
-            if not self._watchers[channel]:
-                del self._watchers[channel], self._live[channel]
+            watchers = self._watchers.get(channel, set())
+            watchers.discard(watcher)
+            if not watchers:
+                self._watchers.pop(channel, None)
+                self._in_force.discard(channel)
+                self._hoping.pop(channel, None)
         self._changed.set()
 
     async def close(self) -> None:
@@ -166,8 +208,7 @@ class Mux:
     def _forget(self) -> None:
         self._sent.clear()
         self._unacknowledged.clear()
-        for live in self._live.values():
-            live.clear()
+        self._in_force.clear()
         self._changed.set()
 
     async def _run(self) -> None:
@@ -190,7 +231,7 @@ class Mux:
             self._up = True
             self.connections += 1
             await _until_one_ends(
-                self._write(connection), self._read(connection), self._heal(self._heads)
+                self._write(connection), self._read(connection), self._heal(self._behind)
             )
         finally:
             await connection.disconnect(nowait=True)
@@ -254,18 +295,24 @@ class Mux:
         if self._unacknowledged[channel] or channel not in self._watchers:
             return  # an older subscription's answer: this one is not in force yet
         del self._unacknowledged[channel]
-        self._live[channel].set()
+        self._in_force.add(channel)
+        if hope := self._hoping.pop(channel, None):
+            hope.set_result(None)
         for watcher in self._watchers[channel]:
             watcher.resync()
 
-    async def _heal(self, heads: Heads | None) -> None:
+    async def _heal(self, behind: Behind | None) -> None:
         """Find announcements that were lost: one query for all watched tasks."""
         while True:
             await asyncio.sleep(HEAL_SECONDS)
-            if heads is None or not self._watchers:
+            if behind is None or not self._watchers:
                 continue
+            least = {
+                channel: min(watcher.seen for watcher in watchers)
+                for channel, watchers in self._watchers.items()
+            }
             try:
-                newest = await heads(list(self._watchers))
+                newest = await behind(least)
             except Exception as error:  # noqa: BLE001 - the database may be away for a while
                 logger.warning("live updates could not be compared with the rows: %s", error)
                 continue

@@ -1,54 +1,99 @@
-"""Reads of the live part; called through `in_db`, so that no socket waits for another's query."""
+"""Reads of the live part, for many watchers in one statement."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agents.events import channel, frame
+from django.db import connection
+
+from agents.events import channel
 from agents.lifecycle import TASK_TERMINAL, StepState
-from agents.models import Event, Step, Task
+from agents.models import Step
+from countersign.live.frames import Sent
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Sequence
 
-PAGE = 200  # events read at once
+PAGE = 200  # events read at once for one watcher
+
+# One snapshot for all: the state and `last_seq` of a task fit the events that are read with them.
+_PAGES = f"""
+SELECT given.place, task.project_id, task.state, task.last_seq,
+       event.seq, event.kind, event.at, event.step_id, event.data::text
+FROM unnest(%s::uuid[], %s::bigint[]) WITH ORDINALITY AS given(task_id, after, place)
+JOIN agents_task task ON task.id = given.task_id
+LEFT JOIN LATERAL (
+    SELECT * FROM agents_event WHERE task_id = given.task_id AND seq > given.after
+    ORDER BY seq LIMIT {PAGE}
+) event ON true ORDER BY given.place, event.seq
+"""  # noqa: S608  # our own number
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Page:
-    """Events after a cursor, and how far the task was when they were read."""
+    """Events after a cursor, and how far the task was at that moment."""
 
-    frames: list[dict[str, Any]]
+    project: uuid.UUID
     last_seq: int
     over: bool
+    frames: list[Sent] = field(default_factory=list)
+    writing: list[str] = field(default_factory=list)  # steps somebody is writing in now
 
 
-def page_after(task_id: uuid.UUID, cursor: int) -> Page:
-    """Return the next events; `last_seq` is read first, so it never promises unread events."""
-    state, last_seq = Task.objects.values_list("state", "last_seq").get(pk=task_id)
-    events = Event.objects.filter(task_id=task_id, seq__gt=cursor).order_by("seq")[:PAGE]
-    return Page(
-        frames=[frame(event) for event in events],
-        last_seq=last_seq,
-        over=state in TASK_TERMINAL,
+def pages_after(wanted: Sequence[tuple[uuid.UUID, int]]) -> list[Page | None]:
+    """Return the next events of each task after each cursor; None for a task that is not there."""
+    found: dict[int, Page] = {}
+    open_tasks: dict[uuid.UUID, list[Page]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_PAGES, [[task for task, _ in wanted], [after for _, after in wanted]])
+        for place, project, state, last_seq, *event in cursor.fetchall():
+            page = found.get(place)
+            if page is None:
+                over = state in TASK_TERMINAL
+                page = found[place] = Page(project=project, last_seq=last_seq, over=over)
+                if not over:
+                    open_tasks.setdefault(wanted[place - 1][0], []).append(page)
+            if event[0] is not None:
+                page.frames.append(_sent(*event))
+    for task, step in _writing(list(open_tasks)):
+        for page in open_tasks[task]:
+            page.writing.append(str(step))
+    return [found.get(place) for place in range(1, len(wanted) + 1)]
+
+
+def _sent(seq: int, kind: str, at: Any, step: uuid.UUID | None, data: str) -> Sent:
+    """Return the frame as `agents.events.frame` makes it; plain data are not read for it."""
+    if not data.isascii():
+        # U+2028 and its like end a line for some readers of streams, though not by the standard.
+        data = json.dumps(json.loads(data))
+    told = f'"{step}"' if step else "null"
+    body = (
+        f'{{"seq": {seq}, "kind": {json.dumps(kind)}, "at": "{at.isoformat()}", "step": {told}, '
+        f'"data": {data}}}'
     )
+    return Sent(body=body, kind=kind, seq=seq)
 
 
-def nothing_left(task_id: uuid.UUID, cursor: int) -> bool:
-    """Tell whether a task is over and the client has all of it."""
-    return Task.objects.filter(pk=task_id, state__in=TASK_TERMINAL, last_seq__lte=cursor).exists()
+def _writing(tasks: list[uuid.UUID]) -> list[tuple[uuid.UUID, uuid.UUID]]:
+    if not tasks:
+        return []
+    steps = Step.objects.filter(task__in=tasks, state=StepState.LEASED)
+    return list(steps.values_list("task", "pk"))
 
 
-def running_steps(task_id: uuid.UUID) -> list[str]:
-    """Return the steps somebody is writing in now."""
-    steps = Step.objects.filter(task_id=task_id, state=StepState.LEASED)
-    return [str(pk) for pk in steps.values_list("pk", flat=True)]
+_BEHIND = """
+SELECT task.id, task.last_seq FROM unnest(%s::uuid[], %s::bigint[]) AS given(task_id, seen)
+JOIN agents_task task ON task.id = given.task_id WHERE task.last_seq > given.seen
+"""
 
 
-def heads_of(channels: list[str]) -> dict[str, int]:
-    """Return the newest seq of every watched task's channel."""
+def behind(seen: dict[str, int]) -> dict[str, int]:
+    """Return the newest seq of each watched task's channel that has more than was seen there."""
     prefix = channel("")
-    ids = [name.removeprefix(prefix) for name in channels if name.startswith(prefix)]
-    rows = Task.objects.filter(pk__in=ids).values_list("pk", "last_seq")
-    return {channel(pk): seq for pk, seq in rows}
+    ids = {name.removeprefix(prefix): seq for name, seq in seen.items() if name.startswith(prefix)}
+    with connection.cursor() as cursor:
+        cursor.execute(_BEHIND, [list(ids), list(ids.values())])
+        return {channel(pk): seq for pk, seq in cursor.fetchall()}

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import re
+from typing import TYPE_CHECKING, Any
 
-from channels.routing import URLRouter
 from django.conf import settings
-from django.db import Error as DatabaseError
 from django.http.request import split_domain_port, validate_host
-from django.urls import path, re_path
 
-from agents.runtime.database import in_db
 from countersign.live.consumers import ActivityConsumer, TaskConsumer, UnknownConsumer
-from countersign.live.identity import headers_of, viewer_of
+from countersign.live.identity import headers_of, shown_by
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -20,28 +17,24 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Mapping[str, Any]]]
     Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-# Django's path() is typed for views; Channels routes consumers by it.
-_routes: Any = URLRouter(
-    [
-        path("ws/tasks/<str:task_id>", cast("Any", TaskConsumer.as_asgi())),
-        path("ws/activity", cast("Any", ActivityConsumer.as_asgi())),
-        re_path(r"", cast("Any", UnknownConsumer.as_asgi())),
-    ]
-)
+_TASK = re.compile(r"/ws/tasks/(?P<task_id>[^/]+)\Z")
+_TASK_CONSUMER: Any = TaskConsumer.as_asgi()
+_OTHERS: dict[str, Any] = {"/ws/activity": ActivityConsumer.as_asgi()}
+_UNKNOWN: Any = UnknownConsumer.as_asgi()
 
 
 async def websocket(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """Refuse foreign origins, find out who it is, and hand over to the consumer."""
+    """Refuse foreign origins and hand over to the consumer, which finds out who it is."""
     headers = headers_of(scope)
     if not _origin_allowed(headers):
         await send({"type": "websocket.close", "code": 4403})
         return
-    try:
-        viewer = await in_db(viewer_of, headers)
-    except DatabaseError:
-        await send({"type": "websocket.close", "code": 1013})
-        return
-    await _routes({**scope, "viewer": viewer}, receive, send)
+    # In place: a copy of the scope for each of thousands of sockets is a kilobyte each.
+    scope["shown"] = shown_by(headers)
+    match = _TASK.match(scope["path"])
+    scope["task"] = match["task_id"] if match else ""
+    consumer = _TASK_CONSUMER if match else _OTHERS.get(scope["path"], _UNKNOWN)
+    await consumer(scope, receive, send)
 
 
 def _origin_allowed(headers: Mapping[bytes, bytes]) -> bool:

@@ -11,17 +11,18 @@ from urllib.parse import parse_qs
 
 from django.db import Error as DatabaseError
 
-from agents.runtime.database import in_db
 from countersign.api.problems import NO_TASK, SIGN_IN, Problem, database_away
 from countersign.edge.answers import is_ours, refuse
-from countersign.live import rows
 from countersign.live.cursors import InvalidCursor, cursor_of
-from countersign.live.feeds import TaskFeed
 from countersign.live.frames import Sent, Signal
-from countersign.live.identity import headers_of, viewer_of
+from countersign.live.identity import headers_of, shown_by
+from countersign.live.opening import NotSignedIn, open_feed, viewer_of
+from countersign.live.replaying import NotWatchable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+
+    from countersign.live.feeds import TaskFeed
 
     Receive = Callable[[], Awaitable[Mapping[str, Any]]]
     Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -50,15 +51,11 @@ async def stream(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
         return
-    sending = asyncio.ensure_future(_send_all(feed, send))
-    leaving = asyncio.ensure_future(_left(receive))
+    leaving = asyncio.create_task(_left(receive, feed))
     try:
-        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await _send_all(feed, send)
     finally:
         leaving.cancel()
-        sending.cancel()
-        with suppress(asyncio.CancelledError, OSError):
-            await sending
 
 
 async def _open(scope: dict[str, Any]) -> TaskFeed | None:
@@ -68,25 +65,34 @@ async def _open(scope: dict[str, Any]) -> TaskFeed | None:
     headers = headers_of(scope)
     if not is_ours(headers.get(b"host", b"").decode("latin-1")):
         raise Problem(400, "This server does not answer under that host name.")
-    viewer = await in_db(viewer_of, headers)
-    if viewer is None:
-        raise SIGN_IN
+    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     try:
-        match = PATH.match(scope["path"])
+        feed = await _feed(scope["path"], query, headers)
+    except NotSignedIn as error:
+        raise SIGN_IN from error
+    except NotWatchable as error:
+        raise NO_TASK from error
+    if b"last-event-id" in headers and feed.finished:
+        feed.close()
+        return None
+    return feed
+
+
+async def _feed(
+    path: str, query: Mapping[str, list[str]], headers: Mapping[bytes, bytes]
+) -> TaskFeed:
+    shown, match = shown_by(headers), PATH.match(path)
+    try:
         task_id = uuid.UUID(match["task_id"] if match else "")
     except ValueError as error:
-        raise NO_TASK from error
-    if not await in_db(viewer.may_watch, task_id):
-        raise NO_TASK
-    cursor = _cursor(scope, headers)
-    if b"last-event-id" in headers and await in_db(rows.nothing_left, task_id, cursor):
-        return None
-    return TaskFeed(task_id, after=cursor, viewer=viewer)
+        await viewer_of(shown)
+        raise NotWatchable from error
+    ticket = query.get("ticket", [""])[-1]
+    return await open_feed(task_id, after=_cursor(query, headers), shown=shown, ticket=ticket)
 
 
-def _cursor(scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> int:
+def _cursor(query: Mapping[str, list[str]], headers: Mapping[bytes, bytes]) -> int:
     """Return where to go on: a reconnecting client's header is newer than the page's URL."""
-    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     header = headers.get(b"last-event-id")
     name = "Last-Event-ID" if header is not None else "after"
     text = header.decode("latin-1") if header is not None else query.get("after", ["0"])[-1]
@@ -100,9 +106,10 @@ async def _send_all(feed: TaskFeed, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
     await _send(send, "retry: 2000\n\n")
     with suppress(DatabaseError):  # the client comes again by its cursor
-        async with aclosing(feed.items()) as items:
-            async for item in items:
-                await _send(send, _event(item))
+        async with aclosing(feed.batches()) as batches:
+            async for batch in batches:
+                # One write for all of a replay: a storm of them is mostly system calls.
+                await _send(send, "".join(map(_event, batch)))
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -127,6 +134,7 @@ def _event(item: Sent | Signal) -> str:
     return ": ping\n\n"
 
 
-async def _left(receive: Receive) -> None:
+async def _left(receive: Receive, feed: TaskFeed) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+    feed.leave()

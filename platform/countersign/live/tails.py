@@ -18,25 +18,33 @@ SECONDS = 2.0  # a watcher waits no longer for a Redis that does not answer
 logger = logging.getLogger(__name__)
 
 
-async def tail(redis: Redis, step: str) -> list[DeltaFrame]:
-    """Return the kept deltas of one step, oldest first; nothing when Redis is away."""
+async def of(redis: Redis, steps: list[str]) -> dict[str, list[DeltaFrame]]:
+    """Return the kept deltas of each step, oldest first; nothing when Redis is away."""
     try:
         # Not by socket_timeout: see Mux, it can swallow the cancellation of a feed.
         async with asyncio.timeout(SECONDS):
-            entries: Any = await redis.xrange(tail_key(step))
+            pipeline = redis.pipeline(transaction=False)
+            for step in steps:
+                pipeline.xrange(tail_key(step))
+            kept: list[Any] = await pipeline.execute()
     except (RedisError, OSError, TimeoutError) as error:
-        logger.debug("no tail of step %s: %s", step, error)
-        return []
-    return [
-        DeltaFrame(
-            kind="delta", step=step, offset=int(fields[b"offset"]), text=fields[b"text"].decode()
-        )
-        for _, fields in entries
-    ]
+        logger.debug("no tails of %s steps: %s", len(steps), error)
+        return {}
+    return {
+        step: [_frame(step, fields) for _, fields in entries]
+        for step, entries in zip(steps, kept, strict=True)
+    }
+
+
+def _frame(step: str, fields: dict[bytes, bytes]) -> DeltaFrame:
+    offset, text = int(fields[b"offset"]), fields[b"text"].decode()
+    return DeltaFrame(kind="delta", step=step, offset=offset, text=text)
 
 
 class Written:
     """How far each step's unfinished message was sent, so that a tail and live text never overlap."""
+
+    __slots__ = ("_ends",)
 
     def __init__(self) -> None:
         self._ends: dict[str, int] = {}
