@@ -85,6 +85,7 @@ class FeedConsumer(AsyncWebsocketConsumer):
                     await self.send(item.body)
                 else:
                     await self._signal(item)
+                del item  # while it waits, thousands of sockets would keep their last frame
 
     async def _signal(self, signal: Signal) -> None:
         match signal:

@@ -113,8 +113,9 @@ class TaskFeed:
         """Yield what `batches` does, one by one."""
         async with aclosing(self.batches()) as batches:
             async for batch in batches:
-                for item in batch:
-                    yield item
+                batch.reverse()
+                while batch:  # nothing of it stays here while the next is waited for
+                    yield batch.pop()
 
     async def batches(self) -> AsyncGenerator[list[Sent | Signal], None]:
         """Yield frames in order, those of a replay together, and signals.
@@ -124,11 +125,12 @@ class TaskFeed:
         try:
             if self.project is None:
                 await self.open()
-            while (batch := await self._next()) is not None:
+            last: Sent | Signal | None = None
+            while last not in _LAST and (batch := await self._next()) is not None:
+                last = batch[-1] if batch and isinstance(batch[-1], Signal) else None
                 if batch:
                     yield batch
-                if batch and batch[-1] in _LAST:
-                    return
+                del batch  # while it waits, thousands of feeds would keep their last replay
         except NotWatchable:
             yield [Signal.FORBIDDEN]
         finally:

@@ -29,12 +29,17 @@ async def websocket(scope: dict[str, Any], receive: Receive, send: Send) -> None
     if not _origin_allowed(headers):
         await send({"type": "websocket.close", "code": 4403})
         return
-    # In place: a copy of the scope for each of thousands of sockets is a kilobyte each.
+    # In place, and nothing kept: with thousands of sockets a copy is a kilobyte for each.
     scope["shown"] = shown_by(headers)
+    del headers
+    await _consumer(scope)(scope, receive, send)
+
+
+def _consumer(scope: dict[str, Any]) -> Any:
+    """Return what serves the path; a task's id is in the scope then."""
     match = _TASK.match(scope["path"])
     scope["task"] = match["task_id"] if match else ""
-    consumer = _TASK_CONSUMER if match else _OTHERS.get(scope["path"], _UNKNOWN)
-    await consumer(scope, receive, send)
+    return _TASK_CONSUMER if match else _OTHERS.get(scope["path"], _UNKNOWN)
 
 
 def _origin_allowed(headers: Mapping[bytes, bytes]) -> bool:

@@ -110,6 +110,7 @@ async def _send_all(feed: TaskFeed, send: Send) -> None:
             async for batch in batches:
                 # One write for all of a replay: a storm of them is mostly system calls.
                 await _send(send, "".join(map(_event, batch)))
+                del batch
     await send({"type": "http.response.body", "body": b""})
 
 
