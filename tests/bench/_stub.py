@@ -19,7 +19,11 @@ import uvloop
 from aiohttp import web
 
 STEPS = ("first", "second", "third")
+_WORDS = ("First ", "I look ", "at it. ")
 _FILE = re.compile(r"Write the file (notes/[\w./-]*\w)")
+
+
+_HEAD = {"id": "stub", "object": "chat.completion.chunk", "created": 1, "model": "stub"}
 
 
 class StubServer:
@@ -55,6 +59,11 @@ class StubServer:
     def delay(self, seconds: float) -> None:
         """Answer after so many seconds from now on."""
         url = f"http://127.0.0.1:{self.port}/delay/{seconds}"
+        urllib.request.urlopen(url, timeout=5).close()
+
+    def speak(self, first: float, more: float) -> None:
+        """Say a word after `first` seconds and some more over `more`, before the answer."""
+        url = f"http://127.0.0.1:{self.port}/speak/{first}/{more}"
         urllib.request.urlopen(url, timeout=5).close()
 
     def calls(self) -> int:
@@ -98,16 +107,34 @@ def _number(prompt: str) -> int:
 class _Server:
     def __init__(self) -> None:
         self.delay = 0.0
+        self.first = 0.0
+        self.more = 0.0
         self.calls = 0
 
-    async def complete(self, request: web.Request) -> web.Response:
+    async def complete(self, request: web.Request) -> web.StreamResponse:
         self.calls += 1
         body = json.loads(await request.read())
-        name, arguments = reply_to(body)
+        name, arguments = reply_to(body) if body.get("tools") else ("none", {})
+        if self.first:
+            return await self._speak(request, _stream(name, json.dumps(arguments), self.calls))
         if self.delay:
             await asyncio.sleep(self.delay)
         answer = _stream(name, json.dumps(arguments), self.calls)
         return web.Response(body=answer, content_type="text/event-stream")
+
+    async def _speak(self, request: web.Request, answer: bytes) -> web.StreamResponse:
+        told = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await told.prepare(request)
+        for number, word in enumerate(_WORDS):
+            await asyncio.sleep(self.more / len(_WORDS) if number else self.first)
+            await told.write(_word(word))
+        await told.write(answer)
+        return told
+
+    async def set_speech(self, request: web.Request) -> web.Response:
+        self.first = float(request.match_info["first"])
+        self.more = float(request.match_info["more"])
+        return web.Response()
 
     async def set_delay(self, request: web.Request) -> web.Response:
         self.delay = float(request.match_info["seconds"])
@@ -115,6 +142,11 @@ class _Server:
 
     async def tell_calls(self, _: web.Request) -> web.Response:
         return web.Response(text=str(self.calls))
+
+
+def _word(text: str) -> bytes:
+    chunk = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": text}}]}
+    return b"data: " + json.dumps({**_HEAD, **chunk}).encode() + b"\n\n"
 
 
 def _stream(name: str, arguments: str, number: int) -> bytes:
@@ -130,8 +162,7 @@ def _stream(name: str, arguments: str, number: int) -> bytes:
         {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
         {"choices": [], "usage": usage},
     ]
-    head = {"id": "stub", "object": "chat.completion.chunk", "created": 1, "model": "stub"}
-    lines = [json.dumps({**head, **chunk}) for chunk in chunks]
+    lines = [json.dumps({**_HEAD, **chunk}) for chunk in chunks]
     return "".join(f"data: {line}\n\n" for line in [*lines, "[DONE]"]).encode()
 
 
@@ -140,6 +171,7 @@ async def _serve(port: int) -> None:
     app = web.Application(client_max_size=32 * 1024**2)
     app.router.add_post("/v1/chat/completions", server.complete)
     app.router.add_get("/delay/{seconds}", server.set_delay)
+    app.router.add_get("/speak/{first}/{more}", server.set_speech)
     app.router.add_get("/calls", server.tell_calls)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

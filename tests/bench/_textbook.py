@@ -68,16 +68,21 @@ class Textbook(APIView):
 
 
 class Waiting(Textbook):
-    """Hold the request until the model has answered."""
+    """Hold the request until the model has answered, as often as `TEXTBOOK_CALLS` says."""
 
     def answer(self, task: Task) -> Response:
-        """Ask the model and read it to the end."""
-        body = {"stream": True, "messages": [{"role": "user", "content": f"flight-{task.number}"}]}
-        url = f"{os.environ['OPENAI_BASE_URL']}/chat/completions"
-        asked = urllib.request.Request(url, json.dumps(body).encode())  # noqa: S310  # our stub
-        with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310
-            said = answer.read()
-        return Response({"id": str(task.pk), "bytes": len(said)}, status=202)
+        """Ask the model, one answer after the other, each read to its end."""
+        said = [_ask(task.number) for _ in range(int(os.environ.get("TEXTBOOK_CALLS", "1")))]
+        return Response({"id": str(task.pk), "bytes": sum(map(len, said))}, status=202)
+
+
+def _ask(number: int) -> bytes:
+    body = {"stream": True, "messages": [{"role": "user", "content": f"flight-{number}"}]}
+    url = f"{os.environ['OPENAI_BASE_URL']}/chat/completions"
+    asked = urllib.request.Request(url, json.dumps(body).encode())  # noqa: S310  # our stub
+    with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310
+        said: bytes = answer.read()
+    return said
 
 
 class Publishing(Textbook):
