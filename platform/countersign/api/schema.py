@@ -79,6 +79,12 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     description="Up to 200 printable characters; the same key and body give the same answer.",
 )
 AFTER = OpenApiParameter("after", int, description="The seq of the last event you have.")
+TICKET = OpenApiParameter(
+    "ticket",
+    str,
+    description="From the newest ping of a WebSocket, beside the same session or token: within a "
+    "minute nothing else is read to let you come back.",
+)
 LAST_EVENT_ID = OpenApiParameter(
     "Last-Event-ID",
     str,

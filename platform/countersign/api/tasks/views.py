@@ -15,7 +15,14 @@ from approvals import answering, stopping
 from countersign.api.endpoint import Endpoint
 from countersign.api.paging import page
 from countersign.api.problems import Problem, not_found
-from countersign.api.schema import AFTER, IDEMPOTENCY_KEY, LAST_EVENT_ID, listed, operation
+from countersign.api.schema import (
+    AFTER,
+    IDEMPOTENCY_KEY,
+    LAST_EVENT_ID,
+    TICKET,
+    listed,
+    operation,
+)
 from countersign.api.tasks.serializers import (
     CancelInput,
     EscalationShape,
@@ -136,7 +143,7 @@ class TaskStream(Endpoint):
         "Follow a task",
         answer=OpenApiTypes.STR,
         media_type="text/event-stream",
-        parameters=[LAST_EVENT_ID, AFTER],
+        parameters=[LAST_EVENT_ID, AFTER, TICKET],
     )
     def get(self, request: Request, pk: uuid.UUID) -> HttpResponse:
         """Say where streams are served, in a deployment that sent this to the console process."""
