@@ -84,6 +84,12 @@ class Hold(models.Model):
                 name="one_open_hold_each",
             ),
         ]
+        indexes = [
+            # Read wherever held time is added up: what is wide, and what is lifted lately.
+            models.Index(
+                fields=["-id"], name="hold_everything", condition=Q(scope=HoldScope.EVERYTHING)
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_scope_display()} held by {self.placed_by}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Q
+
 from agents import holds
 from agents.lifecycle import TaskState
 from agents.models import Agent, Hold, HoldScope
@@ -30,6 +32,7 @@ _STANDS = frozenset(
     }
 )
 _LATELY = 20
+_BANNERS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +54,14 @@ class Target:
 
 def banners(user: User) -> list[Shown]:
     """Return the holds every page of this person tells of: all but those of single tasks."""
-    wide = holds.seen_by(user).exclude(scope=HoldScope.TASK)
-    return [shown(hold, user) for hold in wide]
+    mine = Q(scope=HoldScope.PROJECT) if user.is_staff else Q(project__in=_mine(user))
+    wide = Hold.objects.open().filter(mine | Q(scope__in=[HoldScope.EVERYTHING, HoldScope.AGENT]))
+    rows = wide.select_related("placed_by", "project", "agent").order_by("-id")
+    return [shown(hold, user) for hold in rows[:_BANNERS]]
+
+
+def _mine(user: User) -> QuerySet[Membership, Any]:
+    return Membership.objects.filter(user=user).values_list("project_id", flat=True)
 
 
 def shown(hold: Hold, user: User) -> Shown:
@@ -78,9 +87,10 @@ def over(task: Task) -> Hold | None:
 
 def over_each(tasks: Iterable[Task]) -> dict[Any, Hold]:
     """Return the pauses of many tasks in one query, by task; wider holds are on the banner."""
-    open_ = Hold.objects.open().filter(
-        task__in=[task.pk for task in tasks if task.state in _STANDS]
-    )
+    standing = [task.pk for task in tasks if task.state in _STANDS]
+    if not standing:
+        return {}
+    open_ = Hold.objects.open().filter(task__in=standing)
     return {hold.task_id: hold for hold in open_.select_related("placed_by")}
 
 

@@ -17,7 +17,7 @@ from countersign.console import looks, report, sentences
 from countersign.console.checks import checks_of
 from countersign.console.hunks import files_of
 from countersign.console.meters import price_unknown
-from countersign.console.rendering import page
+from countersign.console.rendering import COUNT_AT_MOST, capped, page
 from countersign.console.rounds import earlier_of, new_hunks
 from countersign.console.task_page import price_url, signers_of
 from memory.models import Memory
@@ -106,7 +106,7 @@ def decision_of(approval: Approval, user: User) -> dict[str, Any]:
         "undo_until": deadlines.undo_until(effects[0]) if effects else None,
         "more_rounds": agent_rounds.may_open_next(approval.task),
         "newer": _newer(approval),
-        "queue": _queue(approval, user) if pending else {},
+        "queue": _queue(approval, user) if pending and not refusal and not mine else {},
         "may_put_up_again": approval.state in {ApprovalState.STALE, ApprovalState.EXPIRED}
         and approval.task.state == TaskState.REVIEW
         and (not refusal or approval.requester_id == user.pk),
@@ -165,16 +165,13 @@ def _newer(approval: Approval) -> Approval | None:
 
 def _queue(approval: Approval, user: User) -> dict[str, Any]:
     """Return the place among what waits for this person, with the neighbours."""
-    pending: list[Any] = selectors.needs_you(user).pending
-    waiting = [(row.pk, row.task.number, row.sealed_round) for row in pending]
-    place = next((index for index, row in enumerate(waiting) if row[0] == approval.pk), None)
-    if place is None:
-        return {}
+    place, total = selectors.place_of(user, approval, cap=COUNT_AT_MOST)
+    before, after = selectors.neighbours(user, approval)
     return {
-        "place": place + 1,
-        "total": len(waiting),
-        "before": waiting[place - 1] if place else None,
-        "after": waiting[place + 1] if place + 1 < len(waiting) else None,
+        "place": capped(place),
+        "total": capped(total),
+        "before": (before.pk, before.task.number, before.proposal.round) if before else None,
+        "after": (after.pk, after.task.number, after.proposal.round) if after else None,
     }
 
 

@@ -13,6 +13,7 @@ from agents.limits import Limits
 from agents.models import Task
 from countersign.console import examples
 from countersign.console.rendering import page
+from projects.across import Across, memberships
 from projects.exceptions import CountersignError, InvalidInput
 from projects.models import Membership, Project, Role
 
@@ -80,7 +81,7 @@ def _form(request: PersonRequest, given: Any, errors: dict[str, str]) -> HttpRes
         "given": given,
         "errors": errors,
         "examples": examples.for_project(chosen),
-        "recent": Task.objects.visible_to(request.user).order_by("-id")[:3],
+        "recent": _recent(request.user),
     }
     return page(request, "new/new.html", context, status=400 if errors else 200)
 
@@ -88,6 +89,12 @@ def _form(request: PersonRequest, given: Any, errors: dict[str, str]) -> HttpRes
 def _projects(user: User) -> dict[str, Project]:
     rows = Project.objects.visible_to(user).filter(archived_at__isnull=True)
     return {project.slug: project for project in rows}
+
+
+def _recent(user: User) -> list[Task]:
+    newest = Across(rows=Task.objects.all(), members=memberships(user)).keys(["-id"], 3)
+    found = Task.objects.visible_to(user).filter(pk__in=newest).select_related("project")
+    return list(found.order_by("-id"))
 
 
 def _signers(project: Project | None, user: User) -> list[User]:
