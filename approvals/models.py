@@ -92,9 +92,7 @@ class Approval(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # Their indexes are those below, which begin with them.
-    project = models.ForeignKey(
-        Project, models.PROTECT, related_name="approvals", db_index=False
-    )
+    project = models.ForeignKey(Project, models.PROTECT, related_name="approvals", db_index=False)
     task = models.ForeignKey(Task, models.PROTECT, related_name="approvals")
     proposal = models.ForeignKey(Proposal, models.PROTECT, related_name="approvals")
     policy = models.ForeignKey(Policy, models.PROTECT, related_name="approvals")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, Func, JSONField, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -20,15 +20,15 @@ from approvals import deadlines
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, Signature
 from projects import across, keyset
-from projects.across import Across, memberships
+from projects.across import Across, Mine
 from projects.keyset import Order, Page, Place
-from projects.models import Role
 
 if TYPE_CHECKING:
     from projects.across import Statement
     from projects.models import User
 
 ROWS = 50
+FIRST = 25  # of what comes before the list and is answered from its front
 WITH_AGENTS = (
     TaskState.QUEUED,
     TaskState.PLANNING,
@@ -56,60 +56,75 @@ class Asked:
         return self.page.rows
 
 
-def needs_you(user: User, *, place: Place | None = None, limit: int = ROWS) -> Asked:
+def needs_you(
+    user: User, mine: Mine | None = None, *, place: Place | None = None, limit: int = ROWS
+) -> Asked:
     """Return questions, what must be asked again, and what waits: by due time, then by risk.
 
     From the second page on only what waits.
     """
-    page: Page[Approval] = keyset.page(
-        _waiting(user), lambda rows: _seen(rows, user), order=BY_DUE, place=place, limit=limit
+    mine = mine or Mine.of(user)
+    page = _shown(
+        keyset.page(
+            _waiting(user, mine),
+            _loaded,
+            order=BY_DUE,
+            place=place,
+            limit=limit,
+        )
     )
     page.rows.sort(key=lambda approval: (approval.expires_at, _RANK[approval.risk]))
     if place is not None:
         return Asked(questions=[], again=[], page=page)
-    return Asked(questions=_asked(user, limit), again=_undecided(user, limit), page=page)
+    again = _undecided(user, mine, FIRST)
+    return Asked(questions=_asked(user, mine, FIRST), again=again, page=page)
 
 
-def decided(user: User, *, place: Place | None = None, limit: int = ROWS) -> Page[Approval]:
+def decided(
+    user: User, mine: Mine | None = None, *, place: Place | None = None, limit: int = ROWS
+) -> Page[Approval]:
     """Return what was decided, or ended undecided, newest first."""
     over = Approval.objects.filter(decided_at__isnull=False)
-    return keyset.page(
-        Across(rows=over, members=memberships(user)),
-        lambda rows: _seen(rows, user),
-        order=BY_DECISION,
-        place=place,
-        limit=limit,
+    return _shown(
+        keyset.page(
+            Across(rows=over, projects=(mine or Mine.of(user)).projects),
+            _loaded,
+            order=BY_DECISION,
+            place=place,
+            limit=limit,
+        )
     )
 
 
-def with_agents(user: User) -> Across:
+def with_agents(mine: Mine) -> Across:
     """Return the tasks agents or effects are at."""
-    rows, mine = Task.objects.all(), memberships(user)
-    return Across(rows=rows, members=mine, states=WITH_AGENTS)
+    return Across(rows=Task.objects.all(), projects=mine.projects, states=WITH_AGENTS)
 
 
-def neighbours(user: User, approval: Approval) -> tuple[Approval | None, Approval | None]:
+def neighbours(
+    user: User, mine: Mine, approval: Approval
+) -> tuple[Approval | None, Approval | None]:
     """Return what waits for this person just before and just after an approval."""
-    found: list[Approval | None] = []
-    for back in (True, False):
-        place = Place(key=approval.pk, moment=approval.expires_at, back=back)
-        page: Page[Approval] = keyset.page(
-            _waiting(user),
-            lambda rows: rows.visible_to(user).select_related("task", "proposal").only(*_NAMED),  # type: ignore[attr-defined]
-            order=BY_DUE,
-            place=place,
-            limit=1,
-        )
-        found.append(next(iter(page.rows), None))
-    return found[0], found[1]
+    order, waiting, ways = BY_DUE, _waiting(user, mine), (True, False)
+    places = [Place(key=approval.pk, moment=approval.expires_at, back=back) for back in ways]
+    keys = [
+        waiting.filter(place.beyond(order)).keys(order.fields(back=place.back), 1)
+        for place in places
+    ]
+    found = Approval.objects.filter(pk__in=across.either(*keys))
+    at = (approval.expires_at, approval.pk)
+    rows = list(found.select_related("task", "proposal").only(*_NAMED))
+    before = (row for row in rows if (row.expires_at, row.pk) < at)
+    after = (row for row in rows if (row.expires_at, row.pk) > at)
+    return next(before, None), next(after, None)
 
 
 _NAMED = ("expires_at", "task__number", "proposal__round")
 
 
-def place_of(user: User, approval: Approval, *, cap: int) -> tuple[int, int]:
+def place_of(user: User, mine: Mine, approval: Approval, *, cap: int) -> tuple[int, int]:
     """Return how much waits for this person up to an approval and in all, each up to `cap`."""
-    waiting = _waiting(user)
+    waiting = _waiting(user, mine)
     place = Place(key=approval.pk, moment=approval.expires_at, back=True)
     before = waiting.filter(place.beyond(BY_DUE))
     found = across.counts({"before": before.counted(cap), "all": waiting.counted(cap)})
@@ -118,15 +133,13 @@ def place_of(user: User, approval: Approval, *, cap: int) -> tuple[int, int]:
 
 def count_needs_you(user: User, *, cap: int) -> int:
     """Return how much this person is asked; counting ends at `cap`."""
-    return min(cap, sum(across.counts(asked_of(user, cap)).values()))
+    return across.counts({"": asked_of(user, Mine.of(user), cap)})[""]
 
 
-def asked_of(user: User, cap: int) -> dict[str, Statement]:
-    """Return the statements whose counts add up to how much this person is asked."""
-    lists = {"waits": _waiting(user)}
-    lists |= {f"again_{place}": each for place, each in enumerate(_unanswered(user))}
-    lists |= {f"stopped_{place}": each for place, each in enumerate(_stopped(user))}
-    return {name: each.counted(cap) for name, each in lists.items()}
+def asked_of(user: User, mine: Mine, cap: int) -> Statement:
+    """Return the statement that counts how much this person is asked, up to `cap`."""
+    first, *others = (_waiting(user, mine), *_unanswered(user, mine), *_stopped(user, mine))
+    return across.added(first.counted(cap), *(each.counted(cap) for each in others), cap=cap)
 
 
 def decided_today(user: User, cap: int) -> Statement:
@@ -136,39 +149,31 @@ def decided_today(user: User, cap: int) -> Statement:
     return across.counted(mine.exclude(state=ApprovalState.WITHDRAWN), cap)
 
 
-def _led(user: User) -> QuerySet[Any]:
-    return memberships(user, role=Role.LEAD)
-
-
-def _asking(user: User) -> QuerySet[Any]:
-    return memberships(user, role=Role.REQUESTER)
-
-
-def _waiting(user: User) -> Across:
+def _waiting(user: User, mine: Mine) -> Across:
     """Return pending approvals this person may sign and has not signed."""
-    mine = Signature.objects.filter(approval=OuterRef("pk"), signer=user)
+    signed = Signature.objects.filter(approval=OuterRef("pk"), signer=user)
     took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=user)
     alone = Q(single_person=True, project__single_person=True)
     rows = Approval.objects.filter(
         # One signature that is enough is the end of it: there is none to look for.
-        Q(policy__signatures_needed=1) | ~Exists(mine),
+        Q(policy__signatures_needed=1) | ~Exists(signed),
         ~Q(task__in=took_over.values("task")) | alone,
         ~Q(requester=user) | alone,
         # Held time is added up only for what would be overdue without it.
         Q(expires_at__gt=Now()) | Q(expires_at__gt=deadlines.deciding_now()),
         state=ApprovalState.PENDING,
     )
-    return Across(rows=rows, members=_led(user))
+    return Across(rows=rows, projects=mine.led)
 
 
-def _undecided(user: User, limit: int) -> list[Approval]:
+def _undecided(user: User, mine: Mine, limit: int) -> list[Approval]:
     order = _AGAIN.fields()
-    keys = across.either(*(each.keys(order, limit) for each in _unanswered(user)))
-    found = _seen(Approval.objects.filter(pk__in=keys), user).order_by(*order)
-    return list(found[:limit])
+    keys = across.either(*(each.keys(order, limit) for each in _unanswered(user, mine)))
+    found = _loaded(Approval.objects.filter(pk__in=keys)).order_by(*order)
+    return [_with_seal(row) for row in found[:limit]]
 
 
-def _unanswered(user: User) -> tuple[Across, Across]:
+def _unanswered(user: User, mine: Mine) -> tuple[Across, Across]:
     """Return the newest approvals that ended undecided while their task still waits."""
     rows = Approval.objects.filter(
         state__in=[ApprovalState.STALE, ApprovalState.EXPIRED],
@@ -176,55 +181,70 @@ def _unanswered(user: User) -> tuple[Across, Across]:
         task__state=TaskState.REVIEW,
     )
     return (
-        Across(rows=rows, members=_led(user)),
-        Across(rows=rows.filter(requester=user), members=_asking(user)),
+        Across(rows=rows, projects=mine.led),
+        Across(rows=rows.filter(requester=user), projects=mine.asking),
     )
 
 
-def _asked(user: User, limit: int) -> list[Escalation]:
+def _asked(user: User, mine: Mine, limit: int) -> list[Escalation]:
     """Return the open questions of tasks that wait for an answer, the oldest task first."""
-    order = ["task_id", "id"]
+    order, path = ["task_id", "id"], "task__project_id"
     stopped = Escalation.objects.filter(
         state=EscalationState.OPEN, task__state=TaskState.NEEDS_HUMAN
     )
+    own = stopped.filter(task__requester=user)
     lists = (
-        Across(rows=stopped, members=_led(user), path="task__project_id"),
-        Across(
-            rows=stopped.filter(task__requester=user),
-            members=_asking(user),
-            path="task__project_id",
-        ),
+        Across(rows=stopped, projects=mine.led, path=path),
+        Across(rows=own, projects=mine.asking, path=path),
     )
-    found = Escalation.objects.visible_to(user).filter(
+    found = Escalation.objects.filter(
         pk__in=across.either(*(each.keys(order, limit) for each in lists))
     )
-    loaded = found.select_related("task__project", "task__requester", "step__agent")
-    return list(loaded.defer("evidence").order_by(*order)[:limit])
+    loaded = found.select_related("task", "step__agent").only(*_OF_QUESTION)
+    return list(loaded.order_by(*order)[:limit])
 
 
-def _stopped(user: User) -> tuple[Across, Across]:
+_OF_QUESTION = (
+    *("rule", "detail", "raised_at", "state", "task__number", "task__title", "step__title"),
+    *(f"step__agent__{name}" for name in ("slug", "name", "colour", "icon")),
+)
+
+
+def _stopped(user: User, mine: Mine) -> tuple[Across, Across]:
     """Return the tasks that wait for an answer: each has a question."""
-    rows = Task.objects.all()
-    state = (TaskState.NEEDS_HUMAN,)
+    rows, states = Task.objects.all(), (TaskState.NEEDS_HUMAN,)
+    own = rows.filter(requester=user)
     return (
-        Across(rows=rows, members=_led(user), states=state),
-        Across(rows=rows.filter(requester=user), members=_asking(user), states=state),
+        Across(rows=rows, projects=mine.led, states=states),
+        Across(rows=own, projects=mine.asking, states=states),
     )
 
 
-def _seen(rows: QuerySet[Any], user: User) -> QuerySet[Any]:
-    """Load what a row shows; the hunks of the snapshots stay in the database."""
+def _loaded(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Load what a row shows. Few joins: to plan six takes longer than to do them."""
     return (
-        rows.visible_to(user)  # type: ignore[attr-defined]
-        .select_related("task__project", "task__requester", "project", "decided_by")
+        rows.select_related("task", "decided_by")
         .defer("snapshot", "task__request", "task__context", "task__limits")
-        .annotate(
-            held_for=deadlines.held_for(),
-            sealed_title=F("snapshot__proposal__title"),
-            sealed_effects=F("snapshot__effects"),
-            sealed_checks=F("snapshot__checks"),
-            sealed_claims=F("snapshot__claims"),
-            sealed_agents=F("snapshot__agents"),
-            sealed_round=F("snapshot__round"),
-        )
+        .annotate(held_for=deadlines.held_for(), sealed=_Sealed(F("snapshot")))
     )
+
+
+class _Sealed(Func):
+    """The snapshot without its long parts; taken whole, for each part alone would unpack it anew."""
+
+    template = "(%(expressions)s - '{files,memories,warnings}'::text[] #- '{proposal,report}')"
+    output_field = JSONField()
+
+
+def _shown(page: Page[Any]) -> Page[Any]:
+    for row in page.rows:
+        _with_seal(row)
+    return page
+
+
+def _with_seal(row: Any) -> Any:
+    """Hand the sealed facts over by name."""
+    for name in ("effects", "checks", "claims", "agents", "round"):
+        setattr(row, f"sealed_{name}", row.sealed[name])
+    row.sealed_title = row.sealed["proposal"]["title"]
+    return row

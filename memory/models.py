@@ -55,9 +55,7 @@ class Memory(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     # Its index is one of those below, which begins with it.
-    project = models.ForeignKey(
-        Project, models.CASCADE, related_name="memories", db_index=False
-    )
+    project = models.ForeignKey(Project, models.CASCADE, related_name="memories", db_index=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.CASCADE,
@@ -135,7 +133,11 @@ class Memory(models.Model):
         indexes = [
             GinIndex(fields=["search"], name="memory_search"),
             # Read by lists, the newest of each project first.
-            models.Index(fields=["project", "state", "-id"], name="memory_in_state"),
+            models.Index(
+                fields=["project", "state", "-id"],
+                include=["kind", "owner"],
+                name="memory_in_state",
+            ),
             # Read by recall: the active memories of one project.
             models.Index(fields=["project"], name="memory_active", condition=Q(state="active")),
             # Read when a memory is proposed: is there one that says the same?

@@ -21,6 +21,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='memory',
-            index=models.Index(fields=['project', 'state', '-id'], name='memory_in_state'),
+            index=models.Index(fields=['project', 'state', '-id'], include=('kind', 'owner'), name='memory_in_state'),
         ),
     ]

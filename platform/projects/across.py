@@ -14,39 +14,55 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models.expressions import RawSQL
 
-from projects.models import Membership
+from projects.models import Membership, Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from uuid import UUID
 
     from django.db.models import QuerySet
 
-    from projects.models import Role, User
+    from projects.models import User
 
 Statement = tuple[str, tuple[Any, ...]]
-
 _PROJECT = RawSQL("mine.project_id", ())
 _STATE = RawSQL("one.state", ())
 _NOTHING: Statement = ("SELECT NULL::uuid WHERE false", ())
+_NOTHING_COUNTED: Statement = ("SELECT 0", ())
 
 
-def memberships(user: User, *, role: Role | None = None) -> QuerySet[Membership]:
-    """Return where an active person is a member, or has this role."""
-    mine = Membership.objects.filter(user_id=user.pk)
-    if not user.is_active:
-        return mine.none()
-    return mine.filter(role=role) if role else mine
+@dataclass(frozen=True, kw_only=True)
+class Mine:
+    """The projects of one person, as they were read: all, and those they lead or only ask in."""
+
+    led: tuple[UUID, ...] = ()
+    asking: tuple[UUID, ...] = ()
+
+    @classmethod
+    def of(cls, user: User) -> Mine:
+        """Read them; a person who was switched off has none."""
+        roles = Membership.objects.filter(user_id=user.pk) if user.is_active else ()
+        rows = roles.values_list("project_id", "role") if roles != () else ()
+        by: dict[bool, list[UUID]] = {True: [], False: []}
+        for project, role in rows:
+            by[role == Role.LEAD].append(project)
+        return cls(led=tuple(by[True]), asking=tuple(by[False]))
+
+    @property
+    def projects(self) -> tuple[UUID, ...]:
+        """All of them."""
+        return self.led + self.asking
 
 
 @dataclass(frozen=True, kw_only=True)
 class Across:
-    """The rows of a list in the projects of `members`; `path` leads from a row to its project.
+    """The rows of a list in these projects; `path` leads from a row to its project.
 
     With `states`, each state of each project is read by itself too, by an index that has both.
     """
 
     rows: QuerySet[Any]
-    members: QuerySet[Membership]
+    projects: Sequence[UUID]
     path: str = "project_id"
     states: tuple[str, ...] = ()
     state_path: str = "state"
@@ -61,9 +77,15 @@ class Across:
         ends = [f"one_row.c{place} {_way(name)}" for place, name in enumerate(order, 1)]
         return RawSQL(*self._merged("one_row.c0", ["pk", *names], order, ends, limit))  # noqa: S611  # spelled by us
 
+    def each(self, order: Sequence[str], limit: int) -> RawSQL:
+        """Return the primary keys of so many rows of each project, for `pk__in`."""
+        return RawSQL(*self._merged("one_row.c0", ["pk"], order, (), limit, each=True))  # noqa: S611
+
     def counted(self, cap: int) -> Statement:
         """Return the statement that counts the rows, up to `cap`."""
         inner, params = self._merged("1", ["pk"], (), (), cap)
+        if (inner, params) == _NOTHING:
+            return _NOTHING_COUNTED
         return f"SELECT count(*) FROM ({inner}) counted", params  # noqa: S608  # spelled by us
 
     def count(self, cap: int) -> int:
@@ -77,19 +99,22 @@ class Across:
         order: Sequence[str],
         ends: Sequence[str],
         limit: int,
+        *,
+        each: bool = False,
     ) -> Statement:
+        if not self.projects:
+            return _NOTHING
         try:
             row, of_row = self._of_one_project(columns, order, limit)
-            mine, of_mine = self.members.order_by().values("project_id").query.sql_with_params()
         except EmptyResultSet:
             return _NOTHING
-        given = (*of_mine, list(self.states)) if self.states else of_mine
+        given = [list(self.projects), *([list(self.states)] if self.states else [])]
         parts = [
-            f"SELECT {shown} FROM ({mine}) mine(project_id)",  # noqa: S608  # spelled by us
+            f"SELECT {shown} FROM unnest(%s::uuid[]) mine(project_id)",  # noqa: S608  # spelled by us
             "CROSS JOIN unnest(%s::text[]) one(state)" if self.states else "",
             f"CROSS JOIN LATERAL ({row}) one_row({_names(len(columns))})",
             f"ORDER BY {', '.join(ends)}" if ends else "",
-            f"LIMIT {int(limit)}",
+            "" if each else f"LIMIT {int(limit)}",
         ]
         return " ".join(filter(None, parts)), (*given, *of_row)
 
@@ -102,8 +127,9 @@ class Across:
         return rows.order_by(*order).values_list(*columns)[:limit].query.sql_with_params()
 
 
-def either(*keys: RawSQL) -> RawSQL:
+def either(*lists: RawSQL) -> RawSQL:
     """Return the keys of several lists as one, for `pk__in`."""
+    keys = [each for each in lists if each.sql != _NOTHING[0]] or lists[:1]
     text = " UNION ALL ".join(f"({each.sql})" for each in keys)
     return RawSQL(text, [param for each in keys for param in each.params])  # noqa: S611
 
@@ -117,13 +143,28 @@ def counted(rows: QuerySet[Any], cap: int) -> Statement:
     return f"SELECT count(*) FROM ({inner}) counted", params  # noqa: S608  # spelled by Django
 
 
+def added(first: Statement, *others: Statement, cap: int) -> Statement:
+    """Return the statement of a sum that ends at `cap`; the others are not read when the first does."""
+    known = [each for each in others if each != _NOTHING_COUNTED]
+    more = " + ".join(f"({text})" for text, _ in known) or "0"
+    text = (
+        f"SELECT least({int(cap)}, one.n + CASE WHEN one.n < {int(cap)} THEN {more} ELSE 0 END) "  # noqa: S608  # ours
+        f"FROM ({first[0]}) one(n)"
+    )
+    return text, (*(param for _, given in known for param in given), *first[1])
+
+
 def counts(statements: Mapping[str, Statement]) -> dict[str, int]:
-    """Answer several counts in one statement."""
+    """Answer several counts in one statement; what is surely nothing is not asked."""
+    zero = {name: 0 for name, statement in statements.items() if statement == _NOTHING_COUNTED}
+    statements = {name: each for name, each in statements.items() if name not in zero}
+    if not statements:
+        return zero
     text = ", ".join(f"({statement})" for statement, _ in statements.values())
     params = [param for _, given in statements.values() for param in given]
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {text}", params)
-        return dict(zip(statements, cursor.fetchone(), strict=True))
+        return zero | dict(zip(statements, cursor.fetchone(), strict=True))
 
 
 def _way(name: str) -> str:

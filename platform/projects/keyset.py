@@ -97,12 +97,17 @@ def page(
     limit: int,
 ) -> Page[Any]:
     """Return one page: `read` is given a queryset of its rows and says what to load with them."""
-    back = place is not None and place.back
-    fields = order.fields(back=back)
+    fields = order.fields(back=place is not None and place.back)
     rows = listed.filter(place.beyond(order)) if place else listed
     keys = rows.keys(fields, limit + 1)
     model = listed.rows.model
     found = list(read(model._default_manager.filter(pk__in=keys)).order_by(*fields))
+    return cut(found, order=order, place=place, limit=limit)
+
+
+def cut(found: list[Row], *, order: Order, place: Place | None, limit: int) -> Page[Row]:
+    """Return the page of rows that were read from `place` on, one more than `limit` of them."""
+    back = place is not None and place.back
     more, found = len(found) > limit, found[:limit]
     if back:
         found.reverse()

@@ -30,7 +30,12 @@ class Statements:
     waited_ms: float = 0.0
 
     def __call__(
-        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any  # noqa: FBT001 - Django's signature
+        self,
+        execute: Callable[..., Any],
+        sql: str,
+        params: Any,
+        many: bool,
+        context: Any,
     ) -> Any:
         """Execute and note."""
         began = time.perf_counter()

@@ -63,8 +63,7 @@ class _Places:
 def pages(database: psycopg.Connection[Any]) -> list[Measured]:
     """Return every page and list, with places of this database."""
     found = _places(database)
-    shown = [*_console(found), *_api(found), *_admin(found), *_probes()]
-    return shown
+    return [*_console(found), *_api(found), *_admin(found), *_probes()]
 
 
 def _places(database: psycopg.Connection[Any]) -> _Places:
@@ -73,22 +72,31 @@ def _places(database: psycopg.Connection[Any]) -> _Places:
         assert row is not None, statement
         return row
 
-    rows = {state: one(_DEEP, LEAD, state) for state in ("review", "done", "needs_human", "working")
-            if state != "working"}
+    rows = {
+        state: one(_DEEP, LEAD, state)
+        for state in ("review", "done", "needs_human", "working")
+        if state != "working"
+    }
     working = one(
         "SELECT number FROM agents_task task JOIN projects_project project ON"
-        " project.id = task.project_id WHERE state = 'working' AND slug = %s LIMIT 1", _PROJECT
+        " project.id = task.project_id WHERE state = 'working' AND slug = %s LIMIT 1",
+        _PROJECT,
     )
     many = one("SELECT count(*) / 20 FROM agents_task")[0]
     waiting = "state = 'pending'"
     return _Places(
-        review=rows["review"][1], done=rows["done"][1], stopped=rows["needs_human"][1],
-        running=working[0], task=rows["done"][0],
+        review=rows["review"][1],
+        done=rows["done"][1],
+        stopped=rows["needs_human"][1],
+        running=working[0],
+        task=rows["done"][0],
         due=one(_PLACE.format(at="expires_at", of=waiting), LEAD, many // 2)[0],
         decided=one(_PLACE.format(at="decided_at", of="decided_at IS NOT NULL"), LEAD, many)[0],
         memory=one(_MEMORY, many // 3)[0],
         approval=one("SELECT id FROM approvals_approval WHERE task_id = %s", rows["review"][0])[0],
-        approvals=one("SELECT id FROM approvals_approval ORDER BY id OFFSET %s LIMIT 1", many * 4)[0],
+        approvals=one("SELECT id FROM approvals_approval ORDER BY id OFFSET %s LIMIT 1", many * 4)[
+            0
+        ],
     )
 
 
@@ -128,8 +136,12 @@ def _lists(at: _Places) -> Iterator[tuple[str, str]]:
 
 def _single(at: _Places) -> Iterator[tuple[str, str]]:
     yield "operations", "/operations"
-    for name, number in (("review", at.review), ("done", at.done), ("stopped", at.stopped),
-                         ("running", at.running)):
+    for name, number in (
+        ("review", at.review),
+        ("done", at.done),
+        ("stopped", at.stopped),
+        ("running", at.running),
+    ):
         yield f"task page, {name}", f"/tasks/T-{number}"
     yield "task page, events", f"/tasks/T-{at.done}?tab=events"
     yield "task page, errors", f"/tasks/T-{at.done}?tab=errors"
@@ -141,9 +153,14 @@ def _single(at: _Places) -> Iterator[tuple[str, str]]:
 def _api(at: _Places) -> Iterator[Measured]:
     for path in (
         *("tasks", "tasks?mine=true", f"tasks?project={_PROJECT}", "tasks?limit=200"),
-        *(f"tasks?state={state}" for state in ("queued", "review", "needs_human", "failed", "done")),
+        *(
+            f"tasks?state={state}"
+            for state in ("queued", "review", "needs_human", "failed", "done")
+        ),
         f"tasks?state=failed&project={_PROJECT}&mine=true",
-        f"tasks/{at.task}", f"tasks/{at.task}/events", f"tasks/{at.task}/events?after=5",
+        f"tasks/{at.task}",
+        f"tasks/{at.task}/events",
+        f"tasks/{at.task}/events?after=5",
         *("approvals", f"approvals?project={_PROJECT}"),
         *(f"approvals?state={state}" for state in ("pending", "approved", "rejected", "expired")),
         f"approvals/{at.approval}",

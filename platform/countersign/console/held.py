@@ -11,6 +11,7 @@ from agents import holds
 from agents.lifecycle import TaskState
 from agents.models import Agent, Hold, HoldScope
 from countersign.console import looks
+from projects.keyset import Order, cut
 from projects.models import Membership, Project, Role
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from agents.models import Task
+    from projects.across import Mine
+    from projects.keyset import Page, Place
     from projects.models import User
 
 # Elsewhere the task waits for a person anyway.
@@ -31,8 +34,10 @@ _STANDS = frozenset(
         TaskState.EXECUTING,
     }
 )
+_AT_ONCE = 30
 _LATELY = 20
-_BANNERS = 20
+_LOOKED_AT = 500  # of all that were lifted
+BY_TIME = Order()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,21 +57,25 @@ class Target:
     word: str
 
 
-def banners(user: User) -> list[Shown]:
+def banners(user: User, mine: Mine) -> list[Shown]:
     """Return the holds every page of this person tells of: all but those of single tasks."""
-    mine = Q(scope=HoldScope.PROJECT) if user.is_staff else Q(project__in=_mine(user))
-    wide = Hold.objects.open().filter(mine | Q(scope__in=[HoldScope.EVERYTHING, HoldScope.AGENT]))
+    seen = Q(scope=HoldScope.PROJECT) if user.is_staff else Q(project__in=mine.projects)
+    wide = Hold.objects.open().filter(seen | Q(scope__in=[HoldScope.EVERYTHING, HoldScope.AGENT]))
     rows = wide.select_related("placed_by", "project", "agent").order_by("-id")
-    return [shown(hold, user) for hold in rows[:_BANNERS]]
+    return [_shown(hold, user, mine) for hold in rows]
 
 
-def _mine(user: User) -> QuerySet[Membership, Any]:
-    return Membership.objects.filter(user=user).values_list("project_id", flat=True)
+def listed(user: User, mine: Mine, place: Place | None) -> tuple[list[Shown], Page[Hold]]:
+    """Return a page of the open holds this person may know of, newest first."""
+    seen = holds.seen_by(user)
+    rows = seen.filter(place.beyond(BY_TIME)) if place else seen
+    found = list(rows.order_by(*BY_TIME.fields(back=bool(place and place.back)))[: _AT_ONCE + 1])
+    page = cut(found, order=BY_TIME, place=place, limit=_AT_ONCE)
+    return [_shown(hold, user, mine) for hold in page.rows], page
 
 
-def shown(hold: Hold, user: User) -> Shown:
-    """Return a hold with its words."""
-    return Shown(hold=hold, what=what_of(hold), may_lift=holds.may_act(user, hold))
+def _shown(hold: Hold, user: User, mine: Mine) -> Shown:
+    return Shown(hold=hold, what=what_of(hold), may_lift=holds.may_act(user, hold, mine))
 
 
 def what_of(hold: Hold) -> str:
@@ -128,4 +137,5 @@ def led(user: User) -> QuerySet[Project]:
 
 def lately(user: User) -> list[Hold]:
     """Return the last holds that were lifted, of those this person would see open."""
-    return list(holds.seen_by(user, lifted=True)[:_LATELY])
+    newest = Hold.objects.filter(lifted_at__isnull=False).order_by("-id")
+    return list(holds.seen_by(user, lifted=True).filter(pk__in=newest.values("pk")[:_LOOKED_AT])[:_LATELY])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import uuid
 
     from agents.models import Escalation, Task
+    from projects.across import Mine
     from projects.keyset import Page, Place
     from projects.models import User
 
@@ -51,6 +52,7 @@ class NeedsYou:
     again: list[Row]
     groups: list[tuple[str, str, list[Row]]]
     page: Page[Approval]
+    first: int = selectors.FIRST  # of questions and of what must be asked again
 
     @property
     def rows(self) -> list[Row]:
@@ -58,9 +60,9 @@ class NeedsYou:
         return [*self.again, *(row for _, _, rows in self.groups for row in rows)]
 
 
-def needs_you(user: User, place: Place | None) -> NeedsYou:
+def needs_you(user: User, mine: Mine, place: Place | None) -> NeedsYou:
     """Return what this person is asked, most urgent first."""
-    asked = selectors.needs_you(user, place=place)
+    asked = selectors.needs_you(user, mine, place=place)
     pending = [_row(approval) for approval in asked.pending]
     first = [row for row in pending if row.round == 1]
     groups = (
@@ -77,15 +79,11 @@ def needs_you(user: User, place: Place | None) -> NeedsYou:
     )
 
 
-def with_agents(
-    user: User, place: Place | None
-) -> tuple[list[sentences.TaskRow], Page[Task]]:
+def with_agents(mine: Mine, place: Place | None) -> tuple[list[sentences.TaskRow], Page[Task]]:
     """Return the tasks agents are at, in the projects of this person."""
     page: Page[Task] = keyset.page(
-        selectors.with_agents(user),
-        lambda rows: rows.visible_to(user)  # type: ignore[attr-defined]
-        .select_related("project", "requester")
-        .defer("request", "context", "limits"),
+        selectors.with_agents(mine),
+        lambda rows: rows.select_related("project", "requester").defer(*sentences.LONG),
         order=Order(),
         place=place,
         limit=selectors.ROWS,
@@ -93,9 +91,9 @@ def with_agents(
     return sentences.task_rows(page.rows), page
 
 
-def decided(user: User, place: Place | None) -> tuple[list[Row], Page[Approval]]:
+def decided(user: User, mine: Mine, place: Place | None) -> tuple[list[Row], Page[Approval]]:
     """Return what was decided, or ended undecided, newest first."""
-    page = selectors.decided(user, place=place)
+    page = selectors.decided(user, mine, place=place)
     return [_row(approval) for approval in page.rows], page
 
 
@@ -103,7 +101,8 @@ def closer_look(user: User, key: uuid.UUID) -> dict[str, Any]:
     """Return one approval with its whole seal, for the pane beside the list."""
     approval = (
         Approval.objects.visible_to(user)
-        .select_related("task__project", "proposal", "requester", "decided_by")
+        .select_related("task", "proposal", "requester")
+        .defer("task__request", "task__context", "proposal__report", "proposal__summary")
         .get(pk=key)
     )
     sealed = approval.snapshot

@@ -13,11 +13,10 @@ from agents.models import Hold, HoldScope, Task
 from approvals import selectors
 from countersign.console import held
 from projects import across
-from projects.across import Across, memberships
-from projects.models import Membership, Role
+from projects.across import Across, Mine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from django.http import HttpRequest, HttpResponse
 
@@ -43,23 +42,24 @@ def capped(count: int) -> str:
 
 
 def shell_of(
-    user: User, also: Mapping[str, Statement] | None = None
+    user: User, mine: Mine | None = None, also: Mapping[str, Statement] | None = None
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """Return what the navigation shows this person, and what else was to be counted with it."""
-    roles = set(Membership.objects.filter(user=user).values_list("role", flat=True))
-    asked = selectors.asked_of(user, COUNT_AT_MOST)
-    counts = across.counts({**asked, "open": _open(user), **(also or {})})
-    inbox = min(COUNT_AT_MOST, sum(counts[name] for name in asked))
+    mine = mine or Mine.of(user)
+    asked = selectors.asked_of(user, mine, COUNT_AT_MOST)
+    counts = across.counts({"asked": asked, "open": _open(mine), **(also or {})})
+    inbox = counts["asked"]
+    holds = held.banners(user, mine)
     shell = {
         "inbox": inbox,
         "inbox_word": _pill(inbox),
         "tasks": counts["open"],
         "tasks_word": _pill(counts["open"]),
-        "running": _running(user),
+        "running": _running(mine, [row.hold for row in holds]),
         "rehearsal": settings.COUNTERSIGN_MODEL == "rehearsal",
-        "is_lead": Role.LEAD in roles,
-        "has_project": bool(roles),
-        "holds": held.banners(user),
+        "is_lead": bool(mine.led),
+        "has_project": bool(mine.projects),
+        "holds": holds,
     }
     return shell, counts
 
@@ -68,21 +68,23 @@ def _pill(count: int) -> str:
     return f"{COUNT_AT_MOST - 1}+" if count >= COUNT_AT_MOST else str(count)
 
 
-def _open(user: User) -> Statement:
-    rows = Across(rows=Task.objects.all(), members=memberships(user), states=OPEN)
+def _open(mine: Mine) -> Statement:
+    rows = Across(rows=Task.objects.all(), projects=mine.projects, states=OPEN)
     return rows.counted(COUNT_AT_MOST)
 
 
-def _running(user: User) -> list[Task]:
+def _running(mine: Mine, holds: Sequence[Hold]) -> list[Task]:
     """Return the newest tasks agents are at; those of a project that is held are not looked at."""
-    everything = Hold.objects.open().filter(scope=HoldScope.EVERYTHING)
-    of_project = Hold.objects.open().filter(project=OuterRef("project"))
-    going = memberships(user).filter(~Exists(everything), ~Exists(of_project))
+    stopped = {hold.project_id for hold in holds}
+    if any(hold.scope == HoldScope.EVERYTHING for hold in holds):
+        return []
     paused = Hold.objects.open().filter(task=OuterRef("pk"))
     tasks = Across(
-        rows=Task.objects.filter(~Exists(paused)), members=going, states=_RUNNING
+        rows=Task.objects.filter(~Exists(paused)),
+        projects=[project for project in mine.projects if project not in stopped],
+        states=_RUNNING,
     )
-    newest = Task.objects.visible_to(user).filter(pk__in=tasks.keys(["-id"], _SHOWN))
+    newest = Task.objects.filter(pk__in=tasks.keys(["-id"], _SHOWN))
     return list(newest.only("number", "title").order_by("-id"))
 
 

@@ -21,6 +21,7 @@ from countersign.console.rendering import COUNT_AT_MOST, capped, page
 from countersign.console.rounds import earlier_of, new_hunks
 from countersign.console.task_page import price_url, signers_of
 from memory.models import Memory
+from projects.across import Mine
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -165,8 +166,9 @@ def _newer(approval: Approval) -> Approval | None:
 
 def _queue(approval: Approval, user: User) -> dict[str, Any]:
     """Return the place among what waits for this person, with the neighbours."""
-    place, total = selectors.place_of(user, approval, cap=COUNT_AT_MOST)
-    before, after = selectors.neighbours(user, approval)
+    mine = Mine.of(user)
+    place, total = selectors.place_of(user, mine, approval, cap=COUNT_AT_MOST)
+    before, after = selectors.neighbours(user, mine, approval)
     return {
         "place": capped(place),
         "total": capped(total),

@@ -78,6 +78,8 @@ def task_rows(tasks: Sequence[Task]) -> list[TaskRow]:
     return [_task_row(task, facts) for task in tasks]
 
 
+# No list shows them.
+LONG = ("request", "context", "requested_agents", "limits")
 _OF_STEP = ("task", "kind", "state", "title")
 _OF_AGENT = ("agent__slug", "agent__name", "agent__colour", "agent__icon")
 

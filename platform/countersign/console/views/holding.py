@@ -15,8 +15,10 @@ from agents.models import Agent
 from countersign.console import held
 from countersign.console.addresses import address_of, inside
 from countersign.console.lookup import task_or_404
-from countersign.console.rendering import page
+from countersign.console.rendering import page, shell_of
+from projects.across import Mine
 from projects.exceptions import CountersignError
+from projects.keyset import Place
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -77,9 +79,14 @@ def operations(request: PersonRequest) -> HttpResponse:
     """Show what is held, and let those who may hold more."""
     if not held.may_operate(request.user):
         raise PermissionDenied
+    mine = Mine.of(request.user)
+    rows, listed = held.listed(request.user, mine, Place.of(held.BY_TIME, request.GET))
     context = {
         "here": "operations",
-        "open_holds": [held.shown(hold, request.user) for hold in holds.seen_by(request.user)],
+        "shell": shell_of(request.user, mine)[0],
+        "open_holds": rows,
+        "listed": listed,
+        "address": "",
         "lifted": held.lately(request.user),
         "targets": held.targets(request.user),
         "aim": request.GET.get("aim", ""),

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET
 from approvals import selectors
 from countersign.console import inbox_page
 from countersign.console.rendering import COUNT_AT_MOST, capped, page, shell_of
+from projects.across import Mine
 from projects.keyset import Order, Place
 
 if TYPE_CHECKING:
@@ -38,14 +39,16 @@ def live(request: PersonRequest) -> HttpResponse:
 def _context(request: PersonRequest) -> dict[str, Any]:
     user, tab = request.user, request.GET.get("tab", "")
     tab = tab if tab in TABS else "needs-you"
+    mine = Mine.of(user)
     shell, counts = shell_of(
         user,
+        mine,
         {
-            "agents": selectors.with_agents(user).counted(COUNT_AT_MOST),
+            "agents": selectors.with_agents(mine).counted(COUNT_AT_MOST),
             "today": selectors.decided_today(user, COUNT_AT_MOST),
         },
     )
-    shown = _TABS[tab](request)
+    shown = _TABS[tab](request, mine)
     keys = [row.approval.pk for row in shown["peeked"]]
     at = next((key for key in keys if str(key) == request.GET.get("at")), next(iter(keys), None))
     words = {
@@ -73,20 +76,20 @@ def _place(request: PersonRequest) -> dict[str, str]:
     return {name: request.GET[name] for name in ("after", "before") if request.GET.get(name)}
 
 
-def _needs_you(request: PersonRequest) -> dict[str, Any]:
-    asked = inbox_page.needs_you(request.user, Place.of(selectors.BY_DUE, request.GET))
+def _needs_you(request: PersonRequest, mine: Mine) -> dict[str, Any]:
+    asked = inbox_page.needs_you(request.user, mine, Place.of(selectors.BY_DUE, request.GET))
     marks = ",".join(str(row.approval.pk)[-6:] for row in asked.rows)
     return {"asked": asked, "listed": asked.page, "peeked": asked.rows, "fingerprint": marks}
 
 
-def _with_agents(request: PersonRequest) -> dict[str, Any]:
-    rows, listed = inbox_page.with_agents(request.user, Place.of(Order(), request.GET))
+def _with_agents(request: PersonRequest, mine: Mine) -> dict[str, Any]:
+    rows, listed = inbox_page.with_agents(mine, Place.of(Order(), request.GET))
     return {"with_agents": rows, "listed": listed, "peeked": []}
 
 
-def _decided(request: PersonRequest) -> dict[str, Any]:
+def _decided(request: PersonRequest, mine: Mine) -> dict[str, Any]:
     place = Place.of(selectors.BY_DECISION, request.GET)
-    rows, listed = inbox_page.decided(request.user, place)
+    rows, listed = inbox_page.decided(request.user, mine, place)
     return {"decided": rows, "listed": listed, "peeked": rows}
 
 

@@ -16,15 +16,15 @@ from django.views.decorators.http import require_GET, require_POST
 from agents.models import Agent, Task
 from countersign.console.addresses import inside
 from countersign.console.looks import MEMORIES
-from countersign.console.rendering import page
+from countersign.console.rendering import page, shell_of
 from memory import lessons
 from memory.lifecycle import MemoryState
 from memory.models import Memory
 from projects import keyset
-from projects.across import Across, memberships
+from projects.across import Across, Mine
 from projects.exceptions import CountersignError
 from projects.keyset import Order, Place
-from projects.models import Project, Role
+from projects.models import Project
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -53,9 +53,15 @@ def memory(request: PersonRequest) -> HttpResponse:
     """Show what is remembered in this person's projects."""
     state = request.GET.get("state", "")
     state = state if state in TABS else ""
-    projects = list(Project.objects.visible_to(request.user))
+    mine = Mine.of(request.user)
+    projects = list(Project.objects.filter(pk__in=mine.projects))
     chosen = next((row for row in projects if row.slug == request.GET.get("project")), None)
-    listed = _listed(request.user, chosen, state, Place.of(_NEWEST, request.GET))
+    listed = _listed(
+        request.user,
+        (chosen.pk,) if chosen else mine.projects,
+        (state,) if state else _SHOWN,
+        Place.of(_NEWEST, request.GET),
+    )
     kept = {"state": state, "project": chosen.slug if chosen else ""}
     context = {
         "here": "memory",
@@ -63,7 +69,8 @@ def memory(request: PersonRequest) -> HttpResponse:
         "state": state,
         "projects": projects,
         "chosen": chosen,
-        "rows": _rows(listed.rows, request.user),
+        "shell": shell_of(request.user, mine)[0],
+        "rows": _rows(listed.rows, request.user, mine),
         "listed": listed,
         "address": urlencode(kept),
         "editing": request.GET.get("edit", ""),
@@ -72,18 +79,16 @@ def memory(request: PersonRequest) -> HttpResponse:
 
 
 def _listed(
-    user: User, chosen: Project | None, state: str, place: Place | None
+    user: User, projects: tuple[UUID, ...], states: tuple[str, ...], place: Place | None
 ) -> keyset.Page[Memory]:
-    members = memberships(user)
+    mine_or_shared = Memory.objects.filter(Q(owner=None) | Q(owner=user))
     return keyset.page(
-        Across(
-            rows=Memory.objects.filter(Q(owner=None) | Q(owner=user)),
-            members=members.filter(project=chosen) if chosen else members,
-            states=(state,) if state else _SHOWN,
+        Across(rows=mine_or_shared, projects=projects, states=states),
+        lambda rows: (
+            rows.visible_to(user)  # type: ignore[attr-defined]
+            .select_related("project", "approved_by")
+            .defer("search", "evidence")
         ),
-        lambda rows: rows.visible_to(user)  # type: ignore[attr-defined]
-        .select_related("project", "approved_by")
-        .defer("search", "evidence"),
         order=_NEWEST,
         place=place,
         limit=_AT_ONCE,
@@ -118,19 +123,18 @@ def _do(memory: Memory, act: str, request: PersonRequest) -> None:
     getattr(lessons, act)(memory, by=request.user)
 
 
-def _rows(memories: list[Memory], user: User) -> list[dict[str, object]]:
+def _rows(memories: list[Memory], user: User, mine: Mine) -> list[dict[str, object]]:
     ids = {memory.source_task for memory in memories if memory.source_task}
     sources = Task.objects.visible_to(user).filter(pk__in=ids).only("number")
     tasks = {task.pk: task for task in sources} if ids else {}
     agents = {agent.slug: agent for agent in Agent.objects.all()}
-    led = set(memberships(user, role=Role.LEAD).values_list("project_id", flat=True))
     return [
         {
             "memory": memory,
             "look": MEMORIES[memory.state],
             "task": tasks.get(memory.source_task) if memory.source_task else None,
             "agent": agents.get(memory.agent_slug),
-            "lead": memory.project_id in led,
+            "lead": memory.project_id in mine.led,
         }
         for memory in memories
     ]

@@ -13,7 +13,7 @@ from agents.limits import Limits
 from agents.models import Task
 from countersign.console import examples
 from countersign.console.rendering import page
-from projects.across import Across, memberships
+from projects.across import Across, Mine
 from projects.exceptions import CountersignError, InvalidInput
 from projects.models import Membership, Project, Role
 
@@ -92,8 +92,8 @@ def _projects(user: User) -> dict[str, Project]:
 
 
 def _recent(user: User) -> list[Task]:
-    newest = Across(rows=Task.objects.all(), members=memberships(user)).keys(["-id"], 3)
-    found = Task.objects.visible_to(user).filter(pk__in=newest).select_related("project")
+    newest = Across(rows=Task.objects.all(), projects=Mine.of(user).projects).keys(["-id"], 3)
+    found = Task.objects.filter(pk__in=newest).select_related("project")
     return list(found.order_by("-id"))
 
 

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from agents.models import Task
+from countersign.console import finding
 from countersign.console.held import may_operate
 from countersign.console.looks import of_task
 from countersign.console.rendering import page
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from projects.models import User
 
 _LABEL = re.compile(r"(?:T-)?(\d{1,12})", re.IGNORECASE)
+_FOUND = 8
 _PAGES = (
     ("New task", "plus", "new", "n"),
     ("Review inbox", "inbox", "inbox", "g i"),
@@ -71,12 +73,13 @@ def jump(request: PersonRequest) -> HttpResponse:
     return page(request, template, {"jumps": found, "q": words})
 
 
+def _numbered(user: User, number: int) -> list[Task]:
+    return list(Task.objects.visible_to(user).filter(number=number))
+
+
 def _jumps(user: User, words: str) -> list[Jump]:
-    tasks = Task.objects.visible_to(user).order_by("-id")
-    if label := _LABEL.fullmatch(words):
-        tasks = tasks.filter(number=int(label[1]))
-    elif words:
-        tasks = tasks.filter(title__icontains=words)
+    label = _LABEL.fullmatch(words)
+    tasks = _numbered(user, int(label[1])) if label else finding.tasks(user, words, _FOUND)
     pages = [row for row in _PAGES if words.lower() in row[0].lower()]
     if not may_operate(user):
         pages = [row for row in pages if row[2] != "operations"]
@@ -92,6 +95,6 @@ def _jumps(user: User, words: str) -> list[Jump]:
                 hint=of_task(task).word,
                 url=reverse("console:task", args=[task.number]),
             )
-            for task in tasks[:8]
+            for task in tasks
         ),
     ]

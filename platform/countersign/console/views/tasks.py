@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
@@ -13,22 +13,19 @@ from agents.models import Task
 from approvals.selectors import WITH_AGENTS
 from countersign.console import examples
 from countersign.console.rendering import COUNT_AT_MOST, OPEN, capped, page, shell_of
-from countersign.console.sentences import task_rows
+from countersign.console.sentences import LONG, task_rows
 from projects import keyset
-from projects.across import Across, memberships
+from projects.across import Across, Mine
 from projects.keyset import Order, Place
 from projects.models import Project
 
 if TYPE_CHECKING:
-    from django.db.models import QuerySet
     from django.http import HttpResponse
 
     from countersign.console.requests import PersonRequest
-    from projects.models import User
 
 _AT_ONCE = 30
 _FOR_PEOPLE = (TaskState.NEEDS_HUMAN, TaskState.REVIEW)
-_LONG = ("request", "context", "requested_agents", "limits")  # no list shows them
 _NEWEST = Order()
 TABS = {"active": "Active", "sign-off": "Waits for sign-off", "done": "Done"}
 _STATES: dict[str, tuple[str, ...]] = {
@@ -44,25 +41,31 @@ def task_list(request: PersonRequest) -> HttpResponse:
     """Show the tasks of a tab, newest first, from a place in the list on."""
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else "active"
-    projects = list(Project.objects.visible_to(request.user))
+    own = bool(request.GET.get("mine"))
+    mine = Mine.of(request.user)
+    projects = list(Project.objects.filter(pk__in=mine.projects))
     chosen = next((row for row in projects if row.slug == request.GET.get("project")), None)
-    mine = bool(request.GET.get("mine"))
     place = Place.of(_NEWEST, request.GET)
+
+    def listed_in(*states: str) -> Across:
+        return Across(
+            rows=Task.objects.filter(requester=request.user) if own else Task.objects.all(),
+            projects=(chosen.pk,) if chosen else mine.projects,
+            states=states,
+        )
+
+    counted = {"active": OPEN, "sign-off": _STATES["sign-off"]}
     shell, counts = shell_of(
         request.user,
-        {
-            tab: _listed(request.user, chosen, states, mine=mine).counted(COUNT_AT_MOST)
-            for tab, states in (("active", OPEN), ("sign-off", _STATES["sign-off"]))
-        },
+        mine,
+        {key: listed_in(*states).counted(COUNT_AT_MOST) for key, states in counted.items()},
     )
-    listed = _slice(request.user, _listed(request.user, chosen, _STATES[tab], mine=mine), place)
+    listed = _slice(listed_in(*_STATES[tab]), place)
     waiting: keyset.Page[Task] = keyset.Page(rows=[])
     if tab == "active" and place is None:
-        waiting = _slice(
-            request.user, _listed(request.user, chosen, _FOR_PEOPLE, mine=mine), None
-        )
+        waiting = _slice(listed_in(*_FOR_PEOPLE), None)
     shown = task_rows([*waiting.rows, *listed.rows])
-    kept = {"project": chosen.slug if chosen else "", "mine": "1" if mine else ""}
+    kept = {"project": chosen.slug if chosen else "", "mine": "1" if own else ""}
     context = {
         "here": "tasks",
         "shell": shell,
@@ -78,25 +81,18 @@ def task_list(request: PersonRequest) -> HttpResponse:
         "address": urlencode({"tab": tab, **{key: kept[key] for key in kept if kept[key]}}),
         "projects": projects,
         "chosen": chosen,
-        "mine": mine,
+        "mine": own,
         "examples": examples.for_project(chosen or next(iter(projects), None)),
     }
     more = request.htmx and request.GET.get("after")
     return page(request, "tasks/_rows.html" if more else "tasks/tasks.html", context)
 
 
-def _listed(user: User, chosen: Project | None, states: tuple[str, ...], *, mine: bool) -> Across:
-    members = memberships(user)
-    return Across(
-        rows=Task.objects.filter(requester=user) if mine else Task.objects.all(),
-        members=members.filter(project=chosen) if chosen else members,
-        states=states,
+def _slice(listed: Across, place: Place | None) -> keyset.Page[Task]:
+    return keyset.page(
+        listed,
+        lambda tasks: tasks.select_related("project", "requester").defer(*LONG),
+        order=_NEWEST,
+        place=place,
+        limit=_AT_ONCE,
     )
-
-
-def _slice(user: User, listed: Across, place: Place | None) -> keyset.Page[Task]:
-    def read(tasks: QuerySet[Any]) -> QuerySet[Any]:
-        seen = tasks.visible_to(user)  # type: ignore[attr-defined]
-        return seen.select_related("project", "requester").defer(*_LONG)  # type: ignore[no-any-return]
-
-    return keyset.page(listed, read, order=_NEWEST, place=place, limit=_AT_ONCE)
