@@ -16,7 +16,6 @@ from projects import audit
 from projects.across import Mine
 from projects.exceptions import InvalidInput, NotAllowed, TransitionRefused
 from projects.failpoints import failpoint
-from projects.models import Membership
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -130,16 +129,17 @@ def seen_by(user: User, *, lifted: bool = False) -> QuerySet[Hold]:
 
     With `lifted` those that were lifted instead. Newest first.
     """
-    mine = Membership.objects.filter(user=user).values("project_id")
+    mine = Mine.of(user).projects
     wide = Q(scope__in=[HoldScope.EVERYTHING, HoldScope.AGENT])
     seen = wide | Q(project__in=mine) | Q(task__project__in=mine)
     if user.is_staff:
         seen |= Q(scope=HoldScope.PROJECT)
     found = Hold.objects.filter(seen, lifted_at__isnull=not lifted)
     if not lifted:
-        found = found.exclude(task__state__in=sorted(TASK_TERMINAL))
+        found = found.filter(Q(task=None) | ~Q(task__state__in=sorted(TASK_TERMINAL)))
     people = ("placed_by", "lifted_by")
-    return found.select_related(*people, "project", "agent", "task__project").order_by("-id")
+    rows = found.select_related("task").prefetch_related(*people, "project", "agent")
+    return rows.defer("task__request", "task__context").order_by("-id")
 
 
 def may_act(user: User, hold: Hold, mine: Mine | None = None) -> bool:

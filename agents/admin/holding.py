@@ -23,7 +23,7 @@ class HoldAdmin(ReadOnlyAdmin):
     """Holds, open ones first."""
 
     list_display = ["scope", "what", "shown_state", "placed_by", "placed_at", "lifted_by"]
-    list_select_related = ["task", "agent", "project", "placed_by", "lifted_by"]
+    list_select_related = ["task", "agent", "project"]
     list_filter = ["scope", ("lifted_at", admin.EmptyFieldListFilter)]
     ordering = ["-id"]
     actions = ("lift",)

@@ -52,7 +52,9 @@ class TitleWords(models.Func):
 
     def as_sql(self, compiler: Any, connection: Any, *_: Any, **__: Any) -> Any:
         """Spell it."""
-        (project, _), (title, _) = (compiler.compile(each) for each in self.get_source_expressions())
+        (project, _), (title, _) = (
+            compiler.compile(each) for each in self.get_source_expressions()
+        )
         return self.template % {"project": project, "title": title}, []
 
     @staticmethod

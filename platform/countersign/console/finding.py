@@ -44,7 +44,10 @@ def _indexed(mine: Mine, words: str, limit: int) -> list[Task]:
     if not said or not mine.projects:
         return []
     where = " | ".join(TitleWords.project(project) for project in mine.projects)
-    text = " & ".join([f"({where})", *(f"{word}:*" for word in said[:8])])
+    # The beginning of one word may do. Of several each is meant whole: beside a rare word, all that
+    # begins like a common one would be read in vain.
+    sought = [f"{said[0]}:*"] if len(said) == 1 else said[:8]
+    text = " & ".join([f"({where})", *sought])
     query = SearchQuery(text, config="simple", search_type="raw")
     rows = Task.objects.annotate(words=TitleWords()).filter(words=query)
     found = Task.objects.filter(pk__in=list(rows.values_list("pk", flat=True)[:_READ]))

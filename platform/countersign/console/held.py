@@ -138,4 +138,6 @@ def led(user: User) -> QuerySet[Project]:
 def lately(user: User) -> list[Hold]:
     """Return the last holds that were lifted, of those this person would see open."""
     newest = Hold.objects.filter(lifted_at__isnull=False).order_by("-id")
-    return list(holds.seen_by(user, lifted=True).filter(pk__in=newest.values("pk")[:_LOOKED_AT])[:_LATELY])
+    return list(
+        holds.seen_by(user, lifted=True).filter(pk__in=newest.values("pk")[:_LOOKED_AT])[:_LATELY]
+    )
