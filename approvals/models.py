@@ -97,7 +97,10 @@ class Approval(models.Model):
     proposal = models.ForeignKey(Proposal, models.PROTECT, related_name="approvals")
     policy = models.ForeignKey(Policy, models.PROTECT, related_name="approvals")
     requester = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, related_name="requested_approvals"
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        related_name="requested_approvals",
+        db_index=False,
     )
     single_person = models.BooleanField(
         default=False, help_text="Sealed from the project: the requester may sign."
@@ -188,6 +191,7 @@ class Approval(models.Model):
             ),
             models.Index(
                 fields=["project", "-id"],
+                include=["task", "requester"],
                 name="approval_unanswered",
                 condition=Q(state__in=["stale", "expired"], replaced=False),
             ),

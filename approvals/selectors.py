@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from projects.across import Statement
     from projects.models import User
 
-ROWS = 50
-FIRST = 25  # of what comes before the list and is answered from its front
+ROWS = 30
+FIRST = 10  # of what comes before the list and is answered from its front
 WITH_AGENTS = (
     TaskState.QUEUED,
     TaskState.PLANNING,

@@ -303,6 +303,10 @@ class EscalationAdmin(Stateful, ReadOnlyAdmin):
         *["choice", "note", "raised_at", "resolved_at", "resolved_by"],
     ]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Escalation]:
+        """Load the people of all rows at once."""
+        return super().get_queryset(request).prefetch_related("resolved_by")
+
     @admin.display(description="evidence")
     def facts(self, escalation: Escalation) -> SafeString:
         """The evidence for reading."""

@@ -41,6 +41,11 @@ class Migration(migrations.Migration):
             name='project',
             field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='approvals', to='projects.project'),
         ),
+        migrations.AlterField(
+            model_name='approval',
+            name='requester',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='requested_approvals', to=settings.AUTH_USER_MODEL),
+        ),
         migrations.AddIndex(
             model_name='approval',
             index=models.Index(fields=['project', '-id'], name='approval_of_project'),
@@ -63,7 +68,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='approval',
-            index=models.Index(condition=models.Q(('replaced', False), ('state__in', ['stale', 'expired'])), fields=['project', '-id'], name='approval_unanswered'),
+            index=models.Index(condition=models.Q(('replaced', False), ('state__in', ['stale', 'expired'])), fields=['project', '-id'], include=('task', 'requester'), name='approval_unanswered'),
         ),
         migrations.AddIndex(
             model_name='effect',

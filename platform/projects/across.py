@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-    from projects.models import User
+    from projects.models import Project, User
 
 Statement = tuple[str, tuple[Any, ...]]
 _PROJECT = RawSQL("mine.project_id", ())
@@ -37,20 +37,24 @@ class Mine:
 
     led: tuple[UUID, ...] = ()
     asking: tuple[UUID, ...] = ()
+    named: tuple[Project, ...] = ()  # all of them, by name
 
     @classmethod
     def of(cls, user: User) -> Mine:
         """Read them; a person who was switched off has none."""
-        roles = Membership.objects.filter(user_id=user.pk) if user.is_active else ()
-        rows = roles.values_list("project_id", "role") if roles != () else ()
-        by: dict[bool, list[UUID]] = {True: [], False: []}
-        for project, role in rows:
-            by[role == Role.LEAD].append(project)
-        return cls(led=tuple(by[True]), asking=tuple(by[False]))
+        if not user.is_active:
+            return cls()
+        rows = list(Membership.objects.filter(user_id=user.pk).select_related("project"))
+        named = sorted((row.project for row in rows), key=lambda project: project.name)
+        return cls(
+            led=tuple(row.project_id for row in rows if row.role == Role.LEAD),
+            asking=tuple(row.project_id for row in rows if row.role != Role.LEAD),
+            named=tuple(named),
+        )
 
     @property
     def projects(self) -> tuple[UUID, ...]:
-        """All of them."""
+        """The keys of all of them."""
         return self.led + self.asking
 
 

@@ -13,20 +13,19 @@ from django.contrib.postgres.search import SearchQuery
 
 from agents.models import Task
 from agents.models.fields import TitleWords
-from projects.across import Across, Mine
+from projects.across import Across
 
 if TYPE_CHECKING:
-    from projects.models import User
+    from projects.across import Mine
 
-_NEWEST = 100  # of each project
+_NEWEST = 50  # of each project
 _READ = 200  # of the index's rows
 _SHORTEST = 3  # letters; fewer begin too many words
 _SHOWN = ("number", "title", "state")
 
 
-def tasks(user: User, words: str, limit: int) -> list[Task]:
+def tasks(mine: Mine, words: str, limit: int) -> list[Task]:
     """Return the newest visible tasks whose titles have these words."""
-    mine = Mine.of(user)
     newest = Across(rows=Task.objects.all(), projects=mine.projects)
     if not words:
         found = Task.objects.filter(pk__in=newest.keys(["-id"], limit))

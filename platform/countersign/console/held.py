@@ -11,8 +11,9 @@ from agents import holds
 from agents.lifecycle import TaskState
 from agents.models import Agent, Hold, HoldScope
 from countersign.console import looks
+from projects.across import Mine
 from projects.keyset import Order, cut
-from projects.models import Membership, Project, Role
+from projects.models import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from agents.models import Task
-    from projects.across import Mine
     from projects.keyset import Page, Place
     from projects.models import User
 
@@ -111,14 +111,17 @@ def look(hold: Hold) -> looks.Look:
     return looks.Look(word=f"Held by {who}", icon="octagon-pause", tone="warn")
 
 
-def may_operate(user: User) -> bool:
+def may_operate(user: User, mine: Mine) -> bool:
     """Tell whether this person may hold more than their own tasks."""
-    return user.is_staff or Membership.objects.filter(user=user, role=Role.LEAD).exists()
+    return user.is_staff or bool(mine.led)
 
 
-def targets(user: User) -> list[Target]:
+def targets(user: User, mine: Mine) -> list[Target]:
     """Return what this person may hold beside tasks."""
-    found = [Target(value=f"project:{row.slug}", word=f"Project {row.name}") for row in led(user)]
+    led = [row for row in mine.named if row.pk in mine.led]
+    rows = list(Project.objects.order_by("name")) if user.is_staff else led
+    open_ = [row for row in rows if row.archived_at is None]
+    found = [Target(value=f"project:{row.slug}", word=f"Project {row.name}") for row in open_]
     if user.is_staff:
         agents = Agent.objects.filter(enabled=True).order_by("role", "name")
         found += [Target(value=f"agent:{row.slug}", word=f"Agent {row.name}") for row in agents]
@@ -131,13 +134,12 @@ def led(user: User) -> QuerySet[Project]:
     rows = Project.objects.filter(archived_at=None).order_by("name")
     if user.is_staff:
         return rows
-    leads = Membership.objects.filter(user=user, role=Role.LEAD).values("project_id")
-    return rows.filter(pk__in=leads)
+    return rows.filter(pk__in=Mine.of(user).led)
 
 
 def lately(user: User) -> list[Hold]:
     """Return the last holds that were lifted, of those this person would see open."""
     newest = Hold.objects.filter(lifted_at__isnull=False).order_by("-id")
-    return list(
-        holds.seen_by(user, lifted=True).filter(pk__in=newest.values("pk")[:_LOOKED_AT])[:_LATELY]
-    )
+    seen = holds.seen_by(user, lifted=True).filter(pk__in=newest.values("pk")[:_LOOKED_AT])
+    named = seen.prefetch_related(None).select_related("task", "placed_by", "lifted_by")
+    return list(named.prefetch_related("agent", "project")[:_LATELY])

@@ -32,8 +32,16 @@ def page(
 ) -> HttpResponse:
     """Render a page, or a live answer, with what every page shows."""
     if request.user.is_authenticated and "shell" not in context:
-        context = {**context, "shell": shell_of(request.user)[0]}
+        context = {**context, "shell": shell_of(request.user, mine_of(request))[0]}
     return render(request, template, context, status=status)
+
+
+def mine_of(request: HttpRequest) -> Mine:
+    """Return the projects of the person who asks, read once for a request."""
+    found: Mine | None = getattr(request, "mine", None)
+    if found is None:
+        found = request.mine = Mine.of(request.user)  # type: ignore[attr-defined,arg-type]
+    return found
 
 
 def capped(count: int) -> str:
@@ -42,10 +50,9 @@ def capped(count: int) -> str:
 
 
 def shell_of(
-    user: User, mine: Mine | None = None, also: Mapping[str, Statement] | None = None
+    user: User, mine: Mine, also: Mapping[str, Statement] | None = None
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """Return what the navigation shows this person, and what else was to be counted with it."""
-    mine = mine or Mine.of(user)
     asked = selectors.asked_of(user, mine, COUNT_AT_MOST)
     counts = across.counts({"asked": asked, "open": _open(mine), **(also or {})})
     inbox = counts["asked"]

@@ -15,8 +15,7 @@ from agents.models import Agent
 from countersign.console import held
 from countersign.console.addresses import address_of, inside
 from countersign.console.lookup import task_or_404
-from countersign.console.rendering import page, shell_of
-from projects.across import Mine
+from countersign.console.rendering import mine_of, page
 from projects.exceptions import CountersignError
 from projects.keyset import Place
 
@@ -77,18 +76,17 @@ def priority(request: PersonRequest, number: int) -> HttpResponse:
 @require_GET
 def operations(request: PersonRequest) -> HttpResponse:
     """Show what is held, and let those who may hold more."""
-    if not held.may_operate(request.user):
+    mine = mine_of(request)
+    if not held.may_operate(request.user, mine):
         raise PermissionDenied
-    mine = Mine.of(request.user)
     rows, listed = held.listed(request.user, mine, Place.of(held.BY_TIME, request.GET))
     context = {
         "here": "operations",
-        "shell": shell_of(request.user, mine)[0],
         "open_holds": rows,
         "listed": listed,
         "address": "",
         "lifted": held.lately(request.user),
-        "targets": held.targets(request.user),
+        "targets": held.targets(request.user, mine),
         "aim": request.GET.get("aim", ""),
     }
     return page(request, "operations/operations.html", context)
@@ -98,7 +96,7 @@ def operations(request: PersonRequest) -> HttpResponse:
 @require_POST
 def place(request: PersonRequest) -> HttpResponse:
     """Hold a project, an agent or everything."""
-    if not held.may_operate(request.user):
+    if not held.may_operate(request.user, mine_of(request)):
         raise PermissionDenied
     aim = _aim(request)
     if aim is None:
@@ -129,7 +127,7 @@ def lift(request: PersonRequest, pk: UUID) -> HttpResponse:
 def _aim(request: PersonRequest) -> dict[str, Any] | None:
     """Return what was chosen, among what this person may choose; None when it is none of that."""
     chosen = request.POST.get("aim", "")
-    if chosen not in {target.value for target in held.targets(request.user)}:
+    if chosen not in {target.value for target in held.targets(request.user, mine_of(request))}:
         return None
     scope, _, slug = chosen.partition(":")
     if scope == "project":

@@ -10,14 +10,14 @@ from django.views.decorators.http import require_GET
 
 from approvals import selectors
 from countersign.console import inbox_page
-from countersign.console.rendering import COUNT_AT_MOST, capped, page, shell_of
-from projects.across import Mine
+from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
 from projects.keyset import Order, Place
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from countersign.console.requests import PersonRequest
+    from projects.across import Mine
 
 TABS = {"needs-you": "Needs you", "with-agents": "With agents", "decided": "Decided"}
 
@@ -39,7 +39,7 @@ def live(request: PersonRequest) -> HttpResponse:
 def _context(request: PersonRequest) -> dict[str, Any]:
     user, tab = request.user, request.GET.get("tab", "")
     tab = tab if tab in TABS else "needs-you"
-    mine = Mine.of(user)
+    mine = mine_of(request)
     shell, counts = shell_of(
         user,
         mine,

@@ -16,15 +16,14 @@ from django.views.decorators.http import require_GET, require_POST
 from agents.models import Agent, Task
 from countersign.console.addresses import inside
 from countersign.console.looks import MEMORIES
-from countersign.console.rendering import page, shell_of
+from countersign.console.rendering import mine_of, page
 from memory import lessons
 from memory.lifecycle import MemoryState
 from memory.models import Memory
 from projects import keyset
-from projects.across import Across, Mine
+from projects.across import Across
 from projects.exceptions import CountersignError
 from projects.keyset import Order, Place
-from projects.models import Project
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from countersign.console.requests import PersonRequest
+    from projects.across import Mine
     from projects.models import User
 
 _AT_ONCE = 50
@@ -53,9 +53,8 @@ def memory(request: PersonRequest) -> HttpResponse:
     """Show what is remembered in this person's projects."""
     state = request.GET.get("state", "")
     state = state if state in TABS else ""
-    mine = Mine.of(request.user)
-    projects = list(Project.objects.filter(pk__in=mine.projects))
-    chosen = next((row for row in projects if row.slug == request.GET.get("project")), None)
+    mine = mine_of(request)
+    chosen = next((row for row in mine.named if row.slug == request.GET.get("project")), None)
     listed = _listed(
         request.user,
         (chosen.pk,) if chosen else mine.projects,
@@ -67,9 +66,8 @@ def memory(request: PersonRequest) -> HttpResponse:
         "here": "memory",
         "tabs": [(key, word, key == state) for key, word in TABS.items()],
         "state": state,
-        "projects": projects,
+        "projects": mine.named,
         "chosen": chosen,
-        "shell": shell_of(request.user, mine)[0],
         "rows": _rows(listed.rows, request.user, mine),
         "listed": listed,
         "address": urlencode(kept),

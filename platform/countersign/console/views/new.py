@@ -12,8 +12,8 @@ from agents import intake
 from agents.limits import Limits
 from agents.models import Task
 from countersign.console import examples
-from countersign.console.rendering import page
-from projects.across import Across, Mine
+from countersign.console.rendering import mine_of, page
+from projects.across import Across
 from projects.exceptions import CountersignError, InvalidInput
 from projects.models import Membership, Project, Role
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from countersign.console.requests import PersonRequest
+    from projects.across import Mine
     from projects.models import User
 
 
@@ -81,7 +82,7 @@ def _form(request: PersonRequest, given: Any, errors: dict[str, str]) -> HttpRes
         "given": given,
         "errors": errors,
         "examples": examples.for_project(chosen),
-        "recent": _recent(request.user),
+        "recent": _recent(mine_of(request)),
     }
     return page(request, "new/new.html", context, status=400 if errors else 200)
 
@@ -91,8 +92,8 @@ def _projects(user: User) -> dict[str, Project]:
     return {project.slug: project for project in rows}
 
 
-def _recent(user: User) -> list[Task]:
-    newest = Across(rows=Task.objects.all(), projects=Mine.of(user).projects).keys(["-id"], 3)
+def _recent(mine: Mine) -> list[Task]:
+    newest = Across(rows=Task.objects.all(), projects=mine.projects).keys(["-id"], 3)
     found = Task.objects.filter(pk__in=newest).select_related("project")
     return list(found.order_by("-id"))
 

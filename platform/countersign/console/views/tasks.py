@@ -12,12 +12,11 @@ from agents.lifecycle import TASK_TERMINAL, TaskState
 from agents.models import Task
 from approvals.selectors import WITH_AGENTS
 from countersign.console import examples
-from countersign.console.rendering import COUNT_AT_MOST, OPEN, capped, page, shell_of
+from countersign.console.rendering import COUNT_AT_MOST, OPEN, capped, mine_of, page, shell_of
 from countersign.console.sentences import LONG, task_rows
 from projects import keyset
-from projects.across import Across, Mine
+from projects.across import Across
 from projects.keyset import Order, Place
-from projects.models import Project
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -42,9 +41,8 @@ def task_list(request: PersonRequest) -> HttpResponse:
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else "active"
     own = bool(request.GET.get("mine"))
-    mine = Mine.of(request.user)
-    projects = list(Project.objects.filter(pk__in=mine.projects))
-    chosen = next((row for row in projects if row.slug == request.GET.get("project")), None)
+    mine = mine_of(request)
+    chosen = next((row for row in mine.named if row.slug == request.GET.get("project")), None)
     place = Place.of(_NEWEST, request.GET)
 
     def listed_in(*states: str) -> Across:
@@ -79,10 +77,10 @@ def task_list(request: PersonRequest) -> HttpResponse:
         "rows": shown[len(waiting.rows) :],
         "listed": listed,
         "address": urlencode({"tab": tab, **{key: kept[key] for key in kept if kept[key]}}),
-        "projects": projects,
+        "projects": mine.named,
         "chosen": chosen,
         "mine": own,
-        "examples": examples.for_project(chosen or next(iter(projects), None)),
+        "examples": examples.for_project(chosen or next(iter(mine.named), None)),
     }
     more = request.htmx and request.GET.get("after")
     return page(request, "tasks/_rows.html" if more else "tasks/tasks.html", context)
