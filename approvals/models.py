@@ -124,7 +124,6 @@ class Approval(models.Model):
     )
     replaced = models.BooleanField(
         default=False,
-        db_default=False,
         editable=False,
         help_text="It ended undecided, and its task was put up again since.",
     )

@@ -122,13 +122,12 @@ def neighbours(
 _NAMED = ("expires_at", "task__number", "proposal__round")
 
 
-def place_of(user: User, mine: Mine, approval: Approval, *, cap: int) -> tuple[int, int]:
-    """Return how much waits for this person up to an approval and in all, each up to `cap`."""
+def place_of(user: User, mine: Mine, approval: Approval, cap: int) -> dict[str, Statement]:
+    """Return the statements that count what waits for this person, and how much of it before this."""
     waiting = _waiting(user, mine)
     place = Place(key=approval.pk, moment=approval.expires_at, back=True)
     before = waiting.filter(place.beyond(BY_DUE))
-    found = across.counts({"before": before.counted(cap), "all": waiting.counted(cap)})
-    return found["before"] + 1, found["all"]
+    return {"before": before.counted(cap), "waits": waiting.counted(cap)}
 
 
 def count_needs_you(user: User, *, cap: int) -> int:

@@ -140,6 +140,12 @@ class Memory(models.Model):
             ),
             # Read by recall: the active memories of one project.
             models.Index(fields=["project"], name="memory_active", condition=Q(state="active")),
+            # Read by the page of the task people remembered it of.
+            models.Index(
+                fields=["source_task"],
+                name="memory_of_task",
+                condition=Q(source_task__isnull=False),
+            ),
             # Read when a memory is proposed: is there one that says the same?
             models.Index(fields=["project", "text_digest"], name="memory_equal"),
         ]

@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='hold',
-            index=models.Index(condition=models.Q(('scope', 'everything')), fields=['-id'], name='hold_everything'),
+            index=models.Index(condition=models.Q(('scope__in', ['everything', 'agent'])), fields=['scope'], name='hold_wide'),
         ),
         migrations.AddIndex(
             model_name='step',

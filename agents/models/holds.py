@@ -85,9 +85,11 @@ class Hold(models.Model):
             ),
         ]
         indexes = [
-            # Read wherever held time is added up: what is wide, and what is lifted lately.
+            # Read wherever held time is added up: few are wide, of all there ever were.
             models.Index(
-                fields=["-id"], name="hold_everything", condition=Q(scope=HoldScope.EVERYTHING)
+                fields=["scope"],
+                name="hold_wide",
+                condition=Q(scope__in=[HoldScope.EVERYTHING, HoldScope.AGENT]),
             ),
         ]
 

@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='approval',
             name='replaced',
-            field=models.BooleanField(db_default=False, default=False, editable=False, help_text='It ended undecided, and its task was put up again since.'),
+            field=models.BooleanField(default=False, editable=False, help_text='It ended undecided, and its task was put up again since.'),
         ),
         migrations.RunSQL(PUT_UP_AGAIN, migrations.RunSQL.noop),
         migrations.AlterField(

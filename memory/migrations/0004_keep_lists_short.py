@@ -23,4 +23,8 @@ class Migration(migrations.Migration):
             model_name='memory',
             index=models.Index(fields=['project', 'state', '-id'], include=('kind', 'owner'), name='memory_in_state'),
         ),
+        migrations.AddIndex(
+            model_name='memory',
+            index=models.Index(condition=models.Q(('source_task__isnull', False)), fields=['source_task'], name='memory_of_task'),
+        ),
     ]

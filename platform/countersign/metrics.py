@@ -75,7 +75,7 @@ def _count(
     model: type[models.Model],
     states: type[models.TextChoices],
 ) -> None:
-    said = f"{name.title()} by state; of a large table by the database's statistics above 1000."
+    said = f"{name.title()} by state; of a large table as the database's statistics estimate it."
     gauge = Gauge(f"countersign_{name}", said, ["state"], registry=registry)
     for state, count in tallies.by_state(model, states.values).items():
         gauge.labels(state).set(count)

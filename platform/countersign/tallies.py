@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from django.db import models
 
 _SMALL = 256  # pages of 8 KiB: read whole in a millisecond
-_CAP = 1_000
 _SIZE = "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int"
 _EXACT = "SELECT state, count(*) FROM {table} GROUP BY state"
 # What the planner knows: how many rows there are, and the share of each state among those it looked
@@ -29,11 +28,6 @@ WITH known AS (
 )
 SELECT one.state, coalesce((SELECT round(rows)::bigint FROM known WHERE known.state = one.state), 0)
 FROM unnest(%(states)s::text[]) one(state)
-"""
-_COUNTED = """
-SELECT one.state, (SELECT count(*) FROM (
-    SELECT FROM {table} rows WHERE rows.state = one.state AND rows.state <> ALL(%(many)s) LIMIT %(cap)s
-) some) FROM unnest(%(few)s::text[]) one(state)
 """
 
 
