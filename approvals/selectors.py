@@ -221,11 +221,12 @@ def _stopped(user: User, mine: Mine) -> tuple[Across, Across]:
 
 def _loaded(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Load what a row shows. Few joins: to plan six takes longer than to do them."""
-    return (
+    seen: QuerySet[Any] = (
         rows.select_related("task", "decided_by")
         .defer("snapshot", "task__request", "task__context", "task__limits")
         .annotate(held_for=deadlines.held_for(), sealed=_Sealed(F("snapshot")))
     )
+    return seen
 
 
 class _Sealed(Func):

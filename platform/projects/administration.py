@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
     TabularInline = admin.TabularInline[Any, Any]
     ModelForm = forms.ModelForm[Any]
+    AnyPaginator = Paginator[Any]
 else:  # generic in the stubs only
     ModelAdmin, TabularInline, ModelForm = admin.ModelAdmin, admin.TabularInline, forms.ModelForm
+    AnyPaginator = Paginator
 
 
 class AuditedAdmin(ModelAdmin):
@@ -103,7 +105,7 @@ def _lock(rows: Sequence[models.Model]) -> None:
         list(found.order_by("pk").select_for_update().values_list("pk"))
 
 
-class CappedPaginator(Paginator):
+class CappedPaginator(AnyPaginator):
     """Counts no further than what pages lead to: an exact count of a large table is a walk."""
 
     most = 1_001
@@ -111,7 +113,8 @@ class CappedPaginator(Paginator):
     @cached_property
     def count(self) -> int:
         """Return how many rows pages lead to."""
-        return int(self.object_list[: self.most].count())
+        rows: Any = self.object_list
+        return int(rows[: self.most].count())
 
 
 class WindowedList(ChangeList):
