@@ -12,10 +12,10 @@ from agents import dispatch, storable
 from agents.events import Kind
 from agents.lifecycle import TASK_TERMINAL
 from agents.models import Hold, HoldScope, Step, Task
-from projects import access, audit
+from projects import audit
+from projects.across import Mine
 from projects.exceptions import InvalidInput, NotAllowed, TransitionRefused
 from projects.failpoints import failpoint
-from projects.models import Membership, Role
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -129,36 +129,37 @@ def seen_by(user: User, *, lifted: bool = False) -> QuerySet[Hold]:
 
     With `lifted` those that were lifted instead. Newest first.
     """
-    mine = Membership.objects.filter(user=user).values("project_id")
+    mine = Mine.of(user).projects
     wide = Q(scope__in=[HoldScope.EVERYTHING, HoldScope.AGENT])
     seen = wide | Q(project__in=mine) | Q(task__project__in=mine)
     if user.is_staff:
         seen |= Q(scope=HoldScope.PROJECT)
     found = Hold.objects.filter(seen, lifted_at__isnull=not lifted)
     if not lifted:
-        found = found.exclude(task__state__in=sorted(TASK_TERMINAL))
+        found = found.filter(Q(task=None) | ~Q(task__state__in=sorted(TASK_TERMINAL)))
     people = ("placed_by", "lifted_by")
-    return found.select_related(*people, "project", "agent", "task__project").order_by("-id")
+    rows = found.select_related("task").prefetch_related(*people, "project", "agent")
+    return rows.defer("task__request", "task__context").order_by("-id")
 
 
-def may_act(user: User, hold: Hold) -> bool:
+def may_act(user: User, hold: Hold, mine: Mine | None = None) -> bool:
     """Tell whether this person may lift (or could have placed) the hold."""
-    return _may(user, hold.scope, hold.task, hold.project)
+    return _may(user, mine or Mine.of(user), hold.task, hold.project)
 
 
-def _may(by: User, scope: str, task: Task | None, project: Project | None) -> bool:
+def _may(by: User, mine: Mine, task: Task | None, project: Project | None) -> bool:
     if not by.is_active:
         return False
     if task is not None:
-        role = access.role_of(by, task.project)
-        return role is not None and (by.pk == task.requester_id or role == Role.LEAD)
+        asked = by.pk == task.requester_id and task.project_id in mine.projects
+        return asked or task.project_id in mine.led
     if project is not None:
-        return by.is_staff or access.is_lead(by, project)
+        return by.is_staff or project.pk in mine.led
     return by.is_staff
 
 
 def _check_right(by: User, scope: str, task: Task | None, project: Project | None) -> None:
-    if not _may(by, scope, task, project):
+    if not _may(by, Mine.of(by), task, project):
         raise NotAllowed(_WHO[HoldScope(scope)])
 
 

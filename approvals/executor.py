@@ -17,6 +17,7 @@ from django.db import DatabaseError, connection
 from approvals import effects, expiring, sealing
 from approvals.hands import Hands
 from projects.connections import NEW_PLANS, preparing
+from projects.pacing import Paced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,13 +31,16 @@ TIDY_SECONDS = 2.0
 BEAT_SECONDS = 5.0
 BEAT_TTL_SECONDS = 15
 
-_LOOK = """
+_EFFECTS = """
 SELECT EXISTS (SELECT FROM agents_task WHERE state = 'executing')
-           OR EXISTS (SELECT FROM approvals_effect WHERE state = 'doing'),
-       EXISTS (SELECT FROM agents_task task WHERE task.state = 'review' AND NOT EXISTS (
-           SELECT FROM approvals_approval approval
-           WHERE approval.task_id = task.id AND approval.state = 'pending'))
+    OR EXISTS (SELECT FROM approvals_effect WHERE state = 'doing')
 """
+# With thousands in review it walks them all.
+_LOOK = f"""{_EFFECTS}, EXISTS (
+    SELECT FROM agents_task task WHERE task.state = 'review' AND NOT EXISTS (
+        SELECT FROM approvals_approval approval
+        WHERE approval.task_id = task.id AND approval.state = 'pending'))
+"""  # noqa: S608  # made of our own constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Executor:
     def __init__(self, name: str = "") -> None:
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
         self._rung = threading.Event()
+        self._was_rung = True  # the first turn looks at everything
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="executor", daemon=True)
         self._hands = Hands(HANDS, self.wake)
@@ -62,6 +67,8 @@ class Executor:
         self._beat_at = 0.0
         self._tidied_at = -TIDY_SECONDS
         self._work = _Work(effects=True, seals=True)
+        self._orphans = expiring.Orphans()
+        self._sealing = Paced(self._seal)  # it walks all that is in review
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -83,7 +90,7 @@ class Executor:
         connection.settings_dict = preparing(connection.settings_dict, plans=NEW_PLANS)
         while not self._stopping.is_set():
             healthy = self._turn()
-            self._rung.wait(POLL_SECONDS if healthy else PAUSE_SECONDS)
+            self._was_rung = self._rung.wait(POLL_SECONDS if healthy else PAUSE_SECONDS)
             self._rung.clear()
         self._hands.close()
         self._forget_beat()
@@ -95,28 +102,36 @@ class Executor:
         return all(went)
 
     def _parts(self) -> Iterator[Callable[[], object]]:
-        yield self._look
+        rung, self._was_rung = self._was_rung, False
+        seals = rung or self._sealing.due()
+        yield lambda: self._look(seals=seals)
         if self._work.effects:
             yield lambda: effects.carry_out_due(
                 self.name, stop=self._stopping.is_set, hands=self._hands
             )
         if self._work.seals:
-            yield self._seal
+            yield self._sealing
         if time.monotonic() - self._tidied_at >= TIDY_SECONDS:
             self._tidied_at = time.monotonic()
             yield expiring.expire_due
-            yield expiring.withdraw_orphans
+            yield self._orphans.withdraw
 
-    def _seal(self) -> None:
-        if sealing.seal_ready() >= sealing.MOST:
+    def _seal(self) -> int:
+        sealed = sealing.seal_ready()
+        if sealed >= sealing.MOST:
             self.wake()  # there are more
+        return sealed
 
-    def _look(self) -> None:
+    def _look(self, *, seals: bool) -> None:
         """Ask what there is to do: most turns find nothing, and one statement says so."""
-        self._work = _Work(effects=True, seals=True)  # should the question fail
+        self._work = _Work(effects=True, seals=seals)  # should the question fail
+        began = time.monotonic()
         with connection.cursor() as cursor:
-            cursor.execute(_LOOK)
-            self._work = _Work(*cursor.fetchone())
+            cursor.execute(_LOOK if seals else _EFFECTS)
+            found = cursor.fetchone()
+        self._work = _Work(*found) if seals else _Work(effects=found[0], seals=False)
+        if seals and not self._work.seals:
+            self._sealing.rest(time.monotonic() - began)
 
     def _survive(self, part: Callable[[], object]) -> bool:
         """Run one part; a database outage or a fault costs this turn, never the loop."""

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from agents.events import Kind
 from agents.lifecycle import TASK_TERMINAL
+from agents.models import Task
 from approvals import deadlines
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import Approval, Effect
@@ -17,6 +18,8 @@ from projects import audit
 from projects.exceptions import TransitionRefused
 
 if TYPE_CHECKING:
+    import uuid
+
     from django.db.models import QuerySet
 
 EXPIRED = "Nobody decided in time. Nothing was merged; ask for the decision again."
@@ -31,25 +34,63 @@ def expire_due(limit: int = 50) -> int:
     # The plain condition has an index.
     past = Approval.objects.filter(state=ApprovalState.PENDING, expires_at__lte=Now())
     due = past.filter(expires_at__lte=deadlines.deciding_now())
-    return sum(_end(row, ApprovalState.EXPIRED, EXPIRED) for row in _some(due, limit))
+    rows = _some(due, limit, order="expires_at")
+    return sum(_end(row, ApprovalState.EXPIRED, EXPIRED) for row in rows)
+
+
+class Orphans:
+    """Finds what still stands of tasks that are over: of what waits for a signature a part at a time."""
+
+    def __init__(self) -> None:
+        self._behind: uuid.UUID | None = None  # the task the next part begins behind
+
+    def withdraw(self, limit: int = 50) -> int:
+        """Withdraw it; return how many approvals.
+
+        An approval whose effect was done, or may have been, stays as it is: it says what happened.
+        """
+        found = [*self._pending(), *_untouched(limit)][:limit]
+        rows = _some(Approval.objects.filter(pk__in=found), limit, order="id")
+        return sum(_end(row, ApprovalState.WITHDRAWN, OVER) for row in rows)
+
+    def _pending(self) -> list[uuid.UUID]:
+        pending = Approval.objects.filter(state=ApprovalState.PENDING)
+        if self._behind is not None:
+            pending = pending.filter(task__gt=self._behind)
+        part = list(pending.order_by("task").values_list("pk", "task")[:PART])
+        self._behind = part[-1][1] if len(part) == PART else None
+        over = Task.objects.filter(pk__in=[task for _, task in part], state__in=TASK_TERMINAL)
+        ended = set(over.values_list("pk", flat=True))
+        return [key for key, task in part if task in ended]
 
 
 def withdraw_orphans(limit: int = 50) -> int:
-    """Withdraw what still stands of tasks that are over; return how many approvals.
+    """Withdraw what still stands of tasks that are over, once; return how many approvals."""
+    return Orphans().withdraw(limit)
 
-    An approval whose effect was done, or may have been, stays as it is: it says what happened.
+
+def _untouched(limit: int) -> list[uuid.UUID]:
+    """Return approved approvals none of whose effects can have been done, of tasks that are over.
+
+    From the effects on: those that are neither done nor begun are few.
     """
-    over = Approval.objects.filter(task__state__in=sorted(TASK_TERMINAL))
-    pending = _some(over.filter(state=ApprovalState.PENDING), limit)
-    touched = Effect.objects.filter(approval=OuterRef("pk")).exclude(
+    touched = Effect.objects.filter(approval=OuterRef("approval")).exclude(
         state__in=[EffectState.PLANNED, EffectState.FAILED, EffectState.WITHDRAWN]
     )
-    approved = _some(over.filter(~Exists(touched), state=ApprovalState.APPROVED), limit)
-    return sum(_end(row, ApprovalState.WITHDRAWN, OVER) for row in (*pending, *approved))
+    left = Effect.objects.filter(
+        ~Exists(touched),
+        state__in=[EffectState.PLANNED, EffectState.FAILED],
+        approval__state=ApprovalState.APPROVED,
+        approval__task__state__in=sorted(TASK_TERMINAL),
+    )
+    return list(left.values_list("approval", flat=True)[:limit])
 
 
-def _some(rows: QuerySet[Approval], limit: int) -> list[Approval]:
-    return list(rows.select_related("task__project").defer("snapshot").order_by("id")[:limit])
+PART = 1_000  # of what waits, looked at in one turn
+
+
+def _some(rows: QuerySet[Approval], limit: int, *, order: str) -> list[Approval]:
+    return list(rows.select_related("task__project").defer("snapshot").order_by(order)[:limit])
 
 
 def _end(approval: Approval, state: str, reason: str) -> bool:

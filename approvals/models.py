@@ -91,12 +91,16 @@ class Approval(models.Model):
     """The sealed request for a human decision on one proposal."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    project = models.ForeignKey(Project, models.PROTECT, related_name="approvals")
+    # Their indexes are those below, which begin with them.
+    project = models.ForeignKey(Project, models.PROTECT, related_name="approvals", db_index=False)
     task = models.ForeignKey(Task, models.PROTECT, related_name="approvals")
     proposal = models.ForeignKey(Proposal, models.PROTECT, related_name="approvals")
     policy = models.ForeignKey(Policy, models.PROTECT, related_name="approvals")
     requester = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, related_name="requested_approvals"
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        related_name="requested_approvals",
+        db_index=False,
     )
     single_person = models.BooleanField(
         default=False, help_text="Sealed from the project: the requester may sign."
@@ -112,7 +116,16 @@ class Approval(models.Model):
     expires_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True)
     decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="decided_approvals"
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        related_name="decided_approvals",
+        db_index=False,
+    )
+    replaced = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="It ended undecided, and its task was put up again since.",
     )
     reason = models.TextField(blank=True, help_text="The deciding note, or why it ended undecided.")
 
@@ -153,11 +166,35 @@ class Approval(models.Model):
             ),
         ]
         indexes = [
-            # Read by the inbox and its counter.
+            # Read by lists, the newest of each project first: all, and by state.
+            models.Index(fields=["project", "-id"], name="approval_of_project"),
+            models.Index(fields=["project", "state", "-id"], name="approval_in_state"),
+            # Read by the inbox and its counter: what waits, what was decided, by whom, what must be
+            # asked again.
             models.Index(
-                fields=["project", "-id"], name="approval_pending", condition=Q(state="pending")
+                fields=["project", "expires_at", "id"],
+                # Who may sign is told without a look at the rows: a thousand are counted.
+                include=["task", "policy", "requester", "single_person", "requested_at"],
+                name="approval_pending",
+                condition=Q(state="pending"),
             ),
-            # Read by the executor, twice a second, and by the inbox's order.
+            models.Index(
+                fields=["project", "-decided_at", "-id"],
+                name="approval_over",
+                condition=Q(decided_at__isnull=False),
+            ),
+            models.Index(
+                fields=["decided_by", "decided_at"],
+                name="approval_decided_by",
+                condition=Q(decided_by__isnull=False),
+            ),
+            models.Index(
+                fields=["project", "-id"],
+                include=["task", "requester"],
+                name="approval_unanswered",
+                condition=Q(state__in=["stale", "expired"], replaced=False),
+            ),
+            # Read by the executor, twice a second.
             models.Index(fields=["expires_at"], name="approval_due", condition=Q(state="pending")),
         ]
 
@@ -279,7 +316,13 @@ class Effect(models.Model):
                 fields=["not_before"],
                 name="effect_due",
                 condition=Q(state__in=["planned", "doing"]),
-            )
+            ),
+            # Read by the sweep of what is left of tasks that are over, and by the metrics.
+            models.Index(
+                fields=["state", "approval"],
+                name="effect_not_done",
+                condition=~Q(state="done"),
+            ),
         ]
 
     def __str__(self) -> str:

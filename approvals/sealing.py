@@ -79,10 +79,21 @@ def _write(proposals: Sequence[Proposal]) -> list[Approval]:
     rules = policies.active_policies(each.task.project for each in proposals)
     facts, now = snapshots.Facts.read(proposals), _database_now()
     sealed = [_sealed(each, facts, rules[each.task.project_id], now) for each in proposals]
+    _replace(proposals)
     insert_all(sealed)
     _announce(sealed)
     failpoint("seal.written")
     return sealed
+
+
+def _replace(proposals: Sequence[Proposal]) -> None:
+    """Say of what ended undecided that it needs no answer any more; such rows never change else."""
+    ended = Approval.objects.filter(
+        task__in=[each.task_id for each in proposals],
+        state__in=[ApprovalState.STALE, ApprovalState.EXPIRED],
+        replaced=False,
+    )
+    ended.update(replaced=True)
 
 
 def _sealed(proposal: Proposal, facts: snapshots.Facts, policy: Policy, now: datetime) -> Approval:

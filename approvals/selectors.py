@@ -1,11 +1,17 @@
-"""What the review inbox asks: whose turn it is, in which order, and how many."""
+"""What the review inbox asks: whose turn it is, in which order, and how many.
+
+Every list is read across the projects of a person (see projects.across), page by page, and counted
+no further than a cap: an inbox of 200,000 costs what one of 200 does.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, Func, JSONField, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
 
 from agents.lifecycle import EscalationState, TaskState
 from agents.models import Escalation, Task
@@ -13,14 +19,16 @@ from agents.models.tasks import Choice
 from approvals import deadlines
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, Signature
-from projects.models import Membership, Role
+from projects import across, keyset
+from projects.across import Across, Mine
+from projects.keyset import Order, Page, Place
 
 if TYPE_CHECKING:
-    import uuid
-
+    from projects.across import Statement
     from projects.models import User
 
-ROWS = 50
+ROWS = 30
+FIRST = 10  # of what comes before the list and is answered from its front
 WITH_AGENTS = (
     TaskState.QUEUED,
     TaskState.PLANNING,
@@ -28,6 +36,9 @@ WITH_AGENTS = (
     TaskState.ASSEMBLING,
     TaskState.EXECUTING,
 )
+BY_DUE = Order(moment="expires_at", newest_first=False)
+BY_DECISION = Order(moment="decided_at")
+_AGAIN = Order()
 _RANK = {"high": 0, "medium": 1, "low": 2}
 
 
@@ -37,94 +48,203 @@ class Asked:
 
     questions: list[Escalation]
     again: list[Approval]
-    pending: list[Approval]
+    page: Page[Approval]
+
+    @property
+    def pending(self) -> list[Approval]:
+        """What waits for a signature, on this page."""
+        return self.page.rows
 
 
-def needs_you(user: User, *, limit: int = ROWS) -> Asked:
-    """Return questions, what must be asked again, and what waits: by due time, then by risk."""
-    questions = _questions(user).select_related("task__project", "task__requester", "step__agent")
-    pending = _seen(_waiting(user).order_by("expires_at", "id"), limit)
-    pending.sort(key=lambda approval: (approval.expires_at, _RANK[approval.risk]))
-    return Asked(
-        questions=list(questions.order_by("raised_at")[:limit]),
-        again=_seen(_unanswered(user).order_by("-id"), limit),
-        pending=pending,
+def needs_you(
+    user: User, mine: Mine | None = None, *, place: Place | None = None, limit: int = ROWS
+) -> Asked:
+    """Return questions, what must be asked again, and what waits: by due time, then by risk.
+
+    From the second page on only what waits.
+    """
+    mine = mine or Mine.of(user)
+    page = _shown(
+        keyset.page(
+            _waiting(user, mine),
+            _loaded,
+            order=BY_DUE,
+            place=place,
+            limit=limit,
+        )
+    )
+    page.rows.sort(key=lambda approval: (approval.expires_at, _RANK[approval.risk]))
+    if place is not None:
+        return Asked(questions=[], again=[], page=page)
+    again = _undecided(user, mine, FIRST)
+    return Asked(questions=_asked(user, mine, FIRST), again=again, page=page)
+
+
+def decided(
+    user: User, mine: Mine | None = None, *, place: Place | None = None, limit: int = ROWS
+) -> Page[Approval]:
+    """Return what was decided, or ended undecided, newest first."""
+    over = Approval.objects.filter(decided_at__isnull=False)
+    return _shown(
+        keyset.page(
+            Across(rows=over, projects=(mine or Mine.of(user)).projects),
+            _loaded,
+            order=BY_DECISION,
+            place=place,
+            limit=limit,
+        )
     )
 
 
-def decided(user: User, *, limit: int = ROWS) -> list[Approval]:
-    """Return what was decided, or ended undecided, newest first."""
-    over = Approval.objects.visible_to(user).exclude(state=ApprovalState.PENDING)
-    return _seen(over.order_by("-decided_at", "-id"), limit)
-
-
-def with_agents(user: User) -> QuerySet[Task]:
+def with_agents(mine: Mine) -> Across:
     """Return the tasks agents or effects are at."""
-    return Task.objects.visible_to(user).filter(state__in=WITH_AGENTS)
+    return Across(rows=Task.objects.all(), projects=mine.projects, states=WITH_AGENTS)
+
+
+def neighbours(
+    user: User, mine: Mine, approval: Approval
+) -> tuple[Approval | None, Approval | None]:
+    """Return what waits for this person just before and just after an approval."""
+    order, waiting, ways = BY_DUE, _waiting(user, mine), (True, False)
+    places = [Place(key=approval.pk, moment=approval.expires_at, back=back) for back in ways]
+    keys = [
+        waiting.filter(place.beyond(order)).keys(order.fields(back=place.back), 1)
+        for place in places
+    ]
+    found = Approval.objects.filter(pk__in=across.either(*keys))
+    at = (approval.expires_at, approval.pk)
+    rows = list(found.select_related("task", "proposal").only(*_NAMED))
+    before = (row for row in rows if (row.expires_at, row.pk) < at)
+    after = (row for row in rows if (row.expires_at, row.pk) > at)
+    return next(before, None), next(after, None)
+
+
+_NAMED = ("expires_at", "task__number", "proposal__round")
+
+
+def place_of(user: User, mine: Mine, approval: Approval, cap: int) -> dict[str, Statement]:
+    """Return the statements that count what waits for this person, and how much of it before this."""
+    waiting = _waiting(user, mine)
+    place = Place(key=approval.pk, moment=approval.expires_at, back=True)
+    before = waiting.filter(place.beyond(BY_DUE))
+    return {"before": before.counted(cap), "waits": waiting.counted(cap)}
 
 
 def count_needs_you(user: User, *, cap: int) -> int:
     """Return how much this person is asked; counting ends at `cap`."""
-    asked: tuple[QuerySet[Any], ...] = (_waiting(user), _unanswered(user), _questions(user))
-    return min(cap, sum(rows.order_by()[:cap].count() for rows in asked))
+    return across.counts({"": asked_of(user, Mine.of(user), cap)})[""]
 
 
-def _waiting(user: User) -> QuerySet[Approval]:
+def asked_of(user: User, mine: Mine, cap: int) -> Statement:
+    """Return the statement that counts how much this person is asked, up to `cap`."""
+    first, *others = (_waiting(user, mine), *_unanswered(user, mine), *_stopped(user, mine))
+    return across.added(first.counted(cap), *(each.counted(cap) for each in others), cap=cap)
+
+
+def decided_today(user: User, cap: int) -> Statement:
+    """Return the statement that counts this person's decisions of today; one taken back is none."""
+    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    mine = Approval.objects.filter(decided_by=user, decided_at__gte=midnight)
+    return across.counted(mine.exclude(state=ApprovalState.WITHDRAWN), cap)
+
+
+def _waiting(user: User, mine: Mine) -> Across:
     """Return pending approvals this person may sign and has not signed."""
-    mine = Signature.objects.filter(approval=OuterRef("pk"), signer=user)
-    took_over = Escalation.objects.filter(
-        task=OuterRef("task"), choice=Choice.TAKE_OVER, resolved_by=user
-    )
-    return Approval.objects.visible_to(user).filter(
-        ~Exists(mine),
-        ~Exists(took_over) | Q(single_person=True, project__single_person=True),
-        ~Q(requester=user) | Q(single_person=True, project__single_person=True),
-        project__in=_led_by(user),
+    signed = Signature.objects.filter(approval=OuterRef("pk"), signer=user)
+    took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=user)
+    alone = Q(single_person=True, project__single_person=True)
+    rows = Approval.objects.filter(
+        # One signature that is enough is the end of it: there is none to look for.
+        Q(policy__signatures_needed=1) | ~Exists(signed),
+        ~Q(task__in=took_over.values("task")) | alone,
+        ~Q(requester=user) | alone,
+        # Held time is added up only for what would be overdue without it.
+        Q(expires_at__gt=Now()) | Q(expires_at__gt=deadlines.deciding_now()),
         state=ApprovalState.PENDING,
-        expires_at__gt=deadlines.deciding_now(),
     )
+    return Across(rows=rows, projects=mine.led)
 
 
-def _unanswered(user: User) -> QuerySet[Approval]:
+def _undecided(user: User, mine: Mine, limit: int) -> list[Approval]:
+    order = _AGAIN.fields()
+    keys = across.either(*(each.keys(order, limit) for each in _unanswered(user, mine)))
+    found = _loaded(Approval.objects.filter(pk__in=keys)).order_by(*order)
+    return [_with_seal(row) for row in found[:limit]]
+
+
+def _unanswered(user: User, mine: Mine) -> tuple[Across, Across]:
     """Return the newest approvals that ended undecided while their task still waits."""
-    newer = Approval.objects.filter(task=OuterRef("task"), pk__gt=OuterRef("pk"))
-    return Approval.objects.visible_to(user).filter(
-        Q(requester=user) | Q(project__in=_led_by(user)),
-        ~Exists(newer),
+    rows = Approval.objects.filter(
         state__in=[ApprovalState.STALE, ApprovalState.EXPIRED],
+        replaced=False,
         task__state=TaskState.REVIEW,
     )
-
-
-def _questions(user: User) -> QuerySet[Escalation]:
-    return Escalation.objects.visible_to(user).filter(
-        Q(task__requester=user) | Q(task__project__in=_led_by(user)),
-        state=EscalationState.OPEN,
-        task__state=TaskState.NEEDS_HUMAN,
+    return (
+        Across(rows=rows, projects=mine.led),
+        Across(rows=rows.filter(requester=user), projects=mine.asking),
     )
 
 
-def _led_by(user: User) -> QuerySet[Membership, uuid.UUID]:
-    leads = Membership.objects.filter(user=user, role=Role.LEAD)
-    return leads.values_list("project_id", flat=True)
-
-
-def _seen(rows: QuerySet[Approval], limit: int) -> list[Approval]:
-    """Load what the first rows show; the hunks of the snapshots stay in the database."""
-    # Two steps: in one, every snapshot would be unpacked before the sort.
-    keys = list(rows.values_list("pk", flat=True)[:limit])
-    found = (
-        Approval.objects.filter(pk__in=keys)
-        .select_related("task__project", "task__requester", "project", "decided_by")
-        .defer("snapshot")
-        .annotate(
-            held_for=deadlines.held_for(),
-            sealed_title=F("snapshot__proposal__title"),
-            sealed_effects=F("snapshot__effects"),
-            sealed_checks=F("snapshot__checks"),
-            sealed_claims=F("snapshot__claims"),
-            sealed_agents=F("snapshot__agents"),
-            sealed_round=F("snapshot__round"),
-        )
+def _asked(user: User, mine: Mine, limit: int) -> list[Escalation]:
+    """Return the open questions of tasks that wait for an answer, the oldest task first."""
+    order, path = ["task_id", "id"], "task__project_id"
+    stopped = Escalation.objects.filter(
+        state=EscalationState.OPEN, task__state=TaskState.NEEDS_HUMAN
     )
-    return sorted(found, key=lambda approval: keys.index(approval.pk))
+    own = stopped.filter(task__requester=user)
+    lists = (
+        Across(rows=stopped, projects=mine.led, path=path),
+        Across(rows=own, projects=mine.asking, path=path),
+    )
+    found = Escalation.objects.filter(
+        pk__in=across.either(*(each.keys(order, limit) for each in lists))
+    )
+    loaded = found.select_related("task", "step__agent").only(*_OF_QUESTION)
+    return list(loaded.order_by(*order)[:limit])
+
+
+_OF_QUESTION = (
+    *("rule", "detail", "raised_at", "state", "task__number", "task__title", "step__title"),
+    *(f"step__agent__{name}" for name in ("slug", "name", "colour", "icon")),
+)
+
+
+def _stopped(user: User, mine: Mine) -> tuple[Across, Across]:
+    """Return the tasks that wait for an answer: each has a question."""
+    rows, states = Task.objects.all(), (TaskState.NEEDS_HUMAN,)
+    own = rows.filter(requester=user)
+    return (
+        Across(rows=rows, projects=mine.led, states=states),
+        Across(rows=own, projects=mine.asking, states=states),
+    )
+
+
+def _loaded(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Load what a row shows. Few joins: to plan six takes longer than to do them."""
+    seen: QuerySet[Any] = (
+        rows.select_related("task", "decided_by")
+        .defer("snapshot", "task__request", "task__context", "task__limits")
+        .annotate(held_for=deadlines.held_for(), sealed=_Sealed(F("snapshot")))
+    )
+    return seen
+
+
+class _Sealed(Func):
+    """The snapshot without its long parts; taken whole, for each part alone would unpack it anew."""
+
+    template = "(%(expressions)s - '{files,memories,warnings}'::text[] #- '{proposal,report}')"
+    output_field = JSONField()
+
+
+def _shown(page: Page[Any]) -> Page[Any]:
+    for row in page.rows:
+        _with_seal(row)
+    return page
+
+
+def _with_seal(row: Any) -> Any:
+    """Hand the sealed facts over by name."""
+    for name in ("effects", "checks", "claims", "agents", "round"):
+        setattr(row, f"sealed_{name}", row.sealed[name])
+    row.sealed_title = row.sealed["proposal"]["title"]
+    return row

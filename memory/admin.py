@@ -50,7 +50,7 @@ class MemoryAdmin(ReadOnlyAdmin):
     list_select_related = ["project"]
     list_filter = ["state", "kind", "source", "project"]
     search_fields = ["content", "subject"]
-    date_hierarchy = "recorded_at"
+    ordering = ["-id"]
     actions = ["retire", "forget"]
     inlines = [UseInline]
     fieldsets = [

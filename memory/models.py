@@ -54,7 +54,8 @@ class Memory(models.Model):
     """One lesson, preference or fact: a single claim a person confirmed or may confirm."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    project = models.ForeignKey(Project, models.CASCADE, related_name="memories")
+    # Its index is one of those below, which begins with it.
+    project = models.ForeignKey(Project, models.CASCADE, related_name="memories", db_index=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.CASCADE,
@@ -131,8 +132,20 @@ class Memory(models.Model):
         ]
         indexes = [
             GinIndex(fields=["search"], name="memory_search"),
+            # Read by lists, the newest of each project first.
+            models.Index(
+                fields=["project", "state", "-id"],
+                include=["kind", "owner"],
+                name="memory_in_state",
+            ),
             # Read by recall: the active memories of one project.
             models.Index(fields=["project"], name="memory_active", condition=Q(state="active")),
+            # Read by the page of the task people remembered it of.
+            models.Index(
+                fields=["source_task"],
+                name="memory_of_task",
+                condition=Q(source_task__isnull=False),
+            ),
             # Read when a memory is proposed: is there one that says the same?
             models.Index(fields=["project", "text_digest"], name="memory_equal"),
         ]

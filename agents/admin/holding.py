@@ -13,6 +13,7 @@ from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
+    from django.http import HttpRequest
     from django.utils.safestring import SafeString
 
     from agents.models import Agent
@@ -23,7 +24,7 @@ class HoldAdmin(ReadOnlyAdmin):
     """Holds, open ones first."""
 
     list_display = ["scope", "what", "shown_state", "placed_by", "placed_at", "lifted_by"]
-    list_select_related = ["task", "agent", "project", "placed_by", "lifted_by"]
+    list_select_related = ["task", "agent", "project"]
     list_filter = ["scope", ("lifted_at", admin.EmptyFieldListFilter)]
     ordering = ["-id"]
     actions = ("lift",)
@@ -31,6 +32,10 @@ class HoldAdmin(ReadOnlyAdmin):
         *["scope", "task", "agent", "project", "shown_state", "reason"],
         *["placed_by", "placed_at", "lifted_by", "lifted_at"],
     ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Hold]:
+        """Load the people of all rows at once."""
+        return super().get_queryset(request).prefetch_related("placed_by", "lifted_by")
 
     @admin.display(description="what")
     def what(self, hold: Hold) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import Q
 
 from agents.models import (
     Attempt,
@@ -101,7 +100,6 @@ class TaskAdmin(Stateful, ReadOnlyAdmin):
     list_filter = ["state", "project", "model"]
     search_fields = ["title"]
     search_help_text = "Words of the title, or a number such as T-12."
-    date_hierarchy = "created_at"
     ordering = ["-id"]
     inlines = [StepInline]
     fieldsets = [
@@ -124,14 +122,15 @@ class TaskAdmin(Stateful, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
         """Leave the long texts out of lists."""
-        return super().get_queryset(request).defer("context")
+        return super().get_queryset(request).defer("context", "request")
 
     def get_search_results(self, request: Any, queryset: Any, search_term: str) -> Any:
         """Find by number too, as people say it: T-12 or 12."""
         number = search_term.strip().upper().removeprefix("T-")
         if number.isascii() and number.isdigit() and len(number) < 19:
-            found = Q(number=int(number)) | Q(title__icontains=search_term.strip())
-            return queryset.filter(found), False
+            return self.model.objects.select_related("project", "requester").filter(
+                number=int(number)
+            ).order_by("-id"), False
         return super().get_search_results(request, queryset, search_term)
 
     @admin.display(description="number", ordering="number")
@@ -280,8 +279,8 @@ class EventAdmin(ReadOnlyAdmin):
     list_display = ["seq", "kind", "task", "step", "at"]
     list_display_links = ["seq", "kind"]
     list_select_related = ["task", "step__task"]
+    show_facets = admin.ShowFacets.NEVER
     list_filter = ["kind"]
-    date_hierarchy = "at"
     ordering = ["-id"]
     fields = ["task", "seq", "kind", "step", "facts", "at"]
 
@@ -296,13 +295,17 @@ class EscalationAdmin(Stateful, ReadOnlyAdmin):
     """Escalations; they are answered in the console."""
 
     list_display = ["rule", "task", "step", "shown_state", "choice", "raised_at", "resolved_by"]
-    list_select_related = ["task", "step__task", "resolved_by"]
+    list_select_related = ["task", "step__task"]
     list_filter = ["state", "rule"]
     ordering = ["-id"]
     fields = [
         *["task", "step", "attempt", "rule", "detail", "facts", "options", "shown_state"],
         *["choice", "note", "raised_at", "resolved_at", "resolved_by"],
     ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Escalation]:
+        """Load the people of all rows at once."""
+        return super().get_queryset(request).prefetch_related("resolved_by")
 
     @admin.display(description="evidence")
     def facts(self, escalation: Escalation) -> SafeString:

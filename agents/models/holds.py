@@ -84,6 +84,14 @@ class Hold(models.Model):
                 name="one_open_hold_each",
             ),
         ]
+        indexes = [
+            # Read wherever held time is added up: few are wide, of all there ever were.
+            models.Index(
+                fields=["scope"],
+                name="hold_wide",
+                condition=Q(scope__in=[HoldScope.EVERYTHING, HoldScope.AGENT]),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_scope_display()} held by {self.placed_by}"

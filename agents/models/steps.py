@@ -118,6 +118,12 @@ class Step(models.Model):
                 name="step_ready",
                 condition=Q(state="ready"),
             ),
+            # Read by the sweep of settled steps nobody was asked about, and by the metrics.
+            models.Index(
+                fields=["state", "task"],
+                name="step_not_done",
+                condition=~Q(state__in=["done", "cancelled"]),
+            ),
             # Read by the heartbeat and the sweeper.
             models.Index(fields=["lease_until"], name="step_leased", condition=Q(state="leased")),
         ]

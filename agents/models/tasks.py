@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import connection, models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from agents.events import Kind, announce
 from agents.lifecycle import TASK_MOVES, TASK_TERMINAL, EscalationState, TaskState
-from agents.models.fields import TransactionField
+from agents.models.fields import TitleWords, TransactionField
 from memory import working
 from projects import transitions
 from projects.ids import uuid7
@@ -45,8 +46,11 @@ class Task(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     number = models.BigIntegerField(unique=True, editable=False, help_text="Shown as T-number.")
-    project = models.ForeignKey(Project, models.PROTECT, related_name="tasks")
-    requester = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="tasks")
+    # Their indexes are those below, which begin with them.
+    project = models.ForeignKey(Project, models.PROTECT, related_name="tasks", db_index=False)
+    requester = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="tasks", db_index=False
+    )
     request = models.TextField()
     title = models.CharField(max_length=200)
     context = models.JSONField(default=dict)
@@ -95,12 +99,19 @@ class Task(models.Model):
             ),
         ]
         indexes = [
+            # Read by lists, the newest of each project first: all, by state, and one's own.
             models.Index(fields=["project", "-id"], name="task_of_project"),
-            models.Index(fields=["requester", "-id"], name="task_of_requester"),
-            # Read by the console's Active tab and by the sweepers.
+            models.Index(fields=["project", "state", "-id"], name="task_in_state"),
+            models.Index(fields=["requester", "project", "state", "-id"], name="task_of_requester"),
+            # Read by the sweepers, the executor's look and the metrics.
             models.Index(
-                fields=["-id"], name="task_open", condition=~Q(state__in=sorted(TASK_TERMINAL))
+                fields=["state", "id"],
+                name="task_open",
+                condition=~Q(state__in=sorted(TASK_TERMINAL)),
             ),
+            # Read by the search. New words wait beside the index until a vacuum files them, so that
+            # no submission has to; the table is vacuumed early enough (see the migration).
+            GinIndex(TitleWords(), name="task_title_words", gin_pending_list_limit=262_144),
         ]
 
     def __str__(self) -> str:
@@ -255,6 +266,18 @@ class Escalation(models.Model):
     objects: ClassVar[ScopedQuerySet[Escalation]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
+        indexes = [
+            # Read by the inbox's counter and the metrics.
+            models.Index(
+                fields=["task"], name="escalation_open", condition=Q(state=EscalationState.OPEN)
+            ),
+            # Read by the inbox: who took a step over does not sign its task.
+            models.Index(
+                fields=["resolved_by", "task"],
+                name="escalation_taken_over",
+                condition=Q(choice=Choice.TAKE_OVER),
+            ),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(rule__in=Rule.values), name="escalation_rule_known"),
             models.CheckConstraint(

@@ -45,7 +45,9 @@ def help_stuck_tasks() -> int:
 
 def _stuck() -> list[Task]:
     moving = Step.objects.filter(task=OuterRef("pk"), state__in=_MOVING)
-    lately = Event.objects.filter(task=OuterRef("pk"), at__gt=Now() - _QUIET)
+    # Its last event alone: a task may have thousands.
+    newest = Event.objects.filter(task=OuterRef("pk"), seq=OuterRef("last_seq"))
+    lately = newest.filter(at__gt=Now() - _QUIET)
     still = Task.objects.filter(~Exists(moving), ~Exists(lately), state__in=_AT_WORK)
     return list(still[:50])
 

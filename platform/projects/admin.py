@@ -247,7 +247,6 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_select_related = ["project"]
     list_filter = ["object_type", "project"]
     search_fields = ["action", "actor_label", "object_id"]
-    date_hierarchy = "at"
     fields = [
         *["at", "actor_label", "actor", "address", "project", "action", "object_type"],
         *["object_id", "facts", "previous_digest", "digest"],

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.postgres.forms import SimpleArrayField
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
 from django.db import models, transaction
 from django.http import HttpResponseRedirect
 from django.urls import reverse
+from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 
 from projects import audit
@@ -28,8 +32,10 @@ if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
     TabularInline = admin.TabularInline[Any, Any]
     ModelForm = forms.ModelForm[Any]
+    AnyPaginator = Paginator[Any]
 else:  # generic in the stubs only
     ModelAdmin, TabularInline, ModelForm = admin.ModelAdmin, admin.TabularInline, forms.ModelForm
+    AnyPaginator = Paginator
 
 
 class AuditedAdmin(ModelAdmin):
@@ -99,12 +105,87 @@ def _lock(rows: Sequence[models.Model]) -> None:
         list(found.order_by("pk").select_for_update().values_list("pk"))
 
 
+class CappedPaginator(AnyPaginator):
+    """Counts no further than what pages lead to: an exact count of a large table is a walk."""
+
+    most = 1_001
+
+    @cached_property
+    def count(self) -> int:
+        """Return how many rows pages lead to."""
+        rows: Any = self.object_list
+        return int(rows[: self.most].count())
+
+
+class WindowedList(ChangeList):
+    """A list that leaves `before` to its admin."""
+
+    def get_filters_params(self, params: Any = None) -> Any:
+        """Take it for no field's filter."""
+        found = super().get_filters_params(params)
+        found.pop(BEFORE, None)
+        return found
+
+
+BEFORE = "before"  # the key a window of a list begins behind
+
+
 class ReadOnlyAdmin(ModelAdmin):
-    """Shows rows; nobody adds, changes or deletes them here, superusers included."""
+    """Shows rows; nobody adds, changes or deletes them here, superusers included.
+
+    A list looks at a window of the newest rows; filters, search and pages are of that window, and a
+    link leads to the next. What names a task or its like has an index and is not cut.
+    """
 
     actions: Any = None
     list_per_page = 50
     show_full_result_count = False
+    paginator = CappedPaginator
+    window = 1_000
+    narrow = frozenset(
+        f"{name}__id__exact" for name in ("task", "step", "attempt", "approval", "proposal")
+    )
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        """Offer no filters beside a key: to read their choices would be to walk the table."""
+        return () if self.narrow & set(request.GET) else super().get_list_filter(request)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the list that knows of windows."""
+        return WindowedList
+
+    def changelist_view(self, request: Any, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show a window of the newest rows, with the way to the next."""
+        window = None if self.narrow & set(request.GET) else self._window(request)
+        request.window = window
+        query = request.GET.copy()
+        query.pop("p", None)
+        older = window[0] if window else None
+        if older is not None:
+            query[BEFORE] = str(older)
+        more = {"older": query.urlencode() if older is not None else "", "window": self.window}
+        return super().changelist_view(request, {**(extra_context or {}), **more})
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        """Keep to the window when a list is shown."""
+        rows = super().get_queryset(request)
+        if window := getattr(request, "window", None):
+            first, last = window
+            rows = rows.filter(pk__gte=first) if first is not None else rows
+            rows = rows.filter(pk__lt=last) if last is not None else rows
+        return rows
+
+    def _window(self, request: HttpRequest) -> tuple[Any, Any]:
+        """Return the first and, behind which it begins, the last key of the window; None is no end."""
+        keys = self.model._default_manager.order_by("-pk").values_list("pk", flat=True)
+        last = None
+        if given := request.GET.get(BEFORE):
+            try:
+                last = self.model._meta.pk.to_python(given)
+                keys = keys.filter(pk__lt=last)
+            except ValidationError:
+                last = None
+        return next(iter(keys[self.window - 1 : self.window]), None), last
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Every field there is."""

@@ -10,11 +10,12 @@ from rest_framework.views import APIView
 
 from countersign.api.authentication import TokenScope
 from countersign.api.problems import not_found
-from projects.models import ApiToken
+from projects.across import Across, Mine
+from projects.models import ApiToken, Project
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from django.db import models
     from rest_framework.parsers import BaseParser
@@ -75,6 +76,18 @@ class Endpoint(APIView):
         if self.token and self.token.project_id:
             seen = seen.in_project(self.token.project_id)
         return seen  # type: ignore[no-any-return]
+
+    def listed(
+        self, rows: models.QuerySet[Any], *, project: str | None = None, states: Sequence[str] = ()
+    ) -> Across:
+        """Return these rows across the caller's projects, and only the token's or the named one."""
+        projects = Mine.of(self.person).projects
+        if self.token and self.token.project_id:
+            projects = tuple(key for key in projects if key == self.token.project_id)
+        if project is not None:
+            named = Project.objects.filter(slug=project, pk__in=projects)
+            projects = tuple(named.values_list("pk", flat=True))
+        return Across(rows=rows, projects=projects, states=tuple(states))
 
     def find(self, rows: models.QuerySet[Row], pk: uuid.UUID, *, what: str) -> Row:
         """Return one visible row and remember it as the subject; raises Problem 404."""

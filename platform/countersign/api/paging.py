@@ -14,9 +14,11 @@ from countersign.api.fields import Query
 from countersign.api.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rest_framework.request import Request
+
+    from projects.across import Across
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -44,6 +46,21 @@ def page(
     found = list(rows.order_by("-pk")[: limit + 1])
     more = len(found) > limit
     return found[:limit], _next_url(request, found[limit - 1].pk) if more else None
+
+
+def page_across(
+    listed: Across,
+    load: Callable[[models.QuerySet[Any]], models.QuerySet[Any]],
+    *,
+    limit: int,
+    cursor: str | None,
+    request: Request,
+) -> tuple[Sequence[Any], str | None]:
+    """Return one page of a list over projects, as `page` does; `load` says what to read with a row."""
+    if cursor is not None:
+        listed = listed.filter(pk__lt=_opened(cursor))
+    rows = listed.rows.model._default_manager.filter(pk__in=listed.keys(["-id"], limit + 1))
+    return page(load(rows), limit=limit, cursor=None, request=request)
 
 
 def _next_url(request: Request, last: Any) -> str:

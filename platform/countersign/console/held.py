@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Q
+
 from agents import holds
 from agents.lifecycle import TaskState
 from agents.models import Agent, Hold, HoldScope
 from countersign.console import looks
-from projects.models import Membership, Project, Role
+from projects.across import Mine
+from projects.keyset import Order, cut
+from projects.models import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from agents.models import Task
+    from projects.keyset import Page, Place
     from projects.models import User
 
 # Elsewhere the task waits for a person anyway.
@@ -29,7 +34,10 @@ _STANDS = frozenset(
         TaskState.EXECUTING,
     }
 )
+_AT_ONCE = 30
 _LATELY = 20
+_LOOKED_AT = 500  # of all that were lifted
+BY_TIME = Order()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,15 +57,25 @@ class Target:
     word: str
 
 
-def banners(user: User) -> list[Shown]:
+def banners(user: User, mine: Mine) -> list[Shown]:
     """Return the holds every page of this person tells of: all but those of single tasks."""
-    wide = holds.seen_by(user).exclude(scope=HoldScope.TASK)
-    return [shown(hold, user) for hold in wide]
+    seen = Q(scope=HoldScope.PROJECT) if user.is_staff else Q(project__in=mine.projects)
+    wide = Hold.objects.open().filter(seen | Q(scope__in=[HoldScope.EVERYTHING, HoldScope.AGENT]))
+    rows = wide.select_related("placed_by", "project", "agent").order_by("-id")
+    return [_shown(hold, user, mine) for hold in rows]
 
 
-def shown(hold: Hold, user: User) -> Shown:
-    """Return a hold with its words."""
-    return Shown(hold=hold, what=what_of(hold), may_lift=holds.may_act(user, hold))
+def listed(user: User, mine: Mine, place: Place | None) -> tuple[list[Shown], Page[Hold]]:
+    """Return a page of the open holds this person may know of, newest first."""
+    seen = holds.seen_by(user)
+    rows = seen.filter(place.beyond(BY_TIME)) if place else seen
+    found = list(rows.order_by(*BY_TIME.fields(back=bool(place and place.back)))[: _AT_ONCE + 1])
+    page = cut(found, order=BY_TIME, place=place, limit=_AT_ONCE)
+    return [_shown(hold, user, mine) for hold in page.rows], page
+
+
+def _shown(hold: Hold, user: User, mine: Mine) -> Shown:
+    return Shown(hold=hold, what=what_of(hold), may_lift=holds.may_act(user, hold, mine))
 
 
 def what_of(hold: Hold) -> str:
@@ -78,9 +96,10 @@ def over(task: Task) -> Hold | None:
 
 def over_each(tasks: Iterable[Task]) -> dict[Any, Hold]:
     """Return the pauses of many tasks in one query, by task; wider holds are on the banner."""
-    open_ = Hold.objects.open().filter(
-        task__in=[task.pk for task in tasks if task.state in _STANDS]
-    )
+    standing = [task.pk for task in tasks if task.state in _STANDS]
+    if not standing:
+        return {}
+    open_ = Hold.objects.open().filter(task__in=standing)
     return {hold.task_id: hold for hold in open_.select_related("placed_by")}
 
 
@@ -92,14 +111,17 @@ def look(hold: Hold) -> looks.Look:
     return looks.Look(word=f"Held by {who}", icon="octagon-pause", tone="warn")
 
 
-def may_operate(user: User) -> bool:
+def may_operate(user: User, mine: Mine) -> bool:
     """Tell whether this person may hold more than their own tasks."""
-    return user.is_staff or Membership.objects.filter(user=user, role=Role.LEAD).exists()
+    return user.is_staff or bool(mine.led)
 
 
-def targets(user: User) -> list[Target]:
+def targets(user: User, mine: Mine) -> list[Target]:
     """Return what this person may hold beside tasks."""
-    found = [Target(value=f"project:{row.slug}", word=f"Project {row.name}") for row in led(user)]
+    led = [row for row in mine.named if row.pk in mine.led]
+    rows = list(Project.objects.order_by("name")) if user.is_staff else led
+    open_ = [row for row in rows if row.archived_at is None]
+    found = [Target(value=f"project:{row.slug}", word=f"Project {row.name}") for row in open_]
     if user.is_staff:
         agents = Agent.objects.filter(enabled=True).order_by("role", "name")
         found += [Target(value=f"agent:{row.slug}", word=f"Agent {row.name}") for row in agents]
@@ -112,10 +134,12 @@ def led(user: User) -> QuerySet[Project]:
     rows = Project.objects.filter(archived_at=None).order_by("name")
     if user.is_staff:
         return rows
-    leads = Membership.objects.filter(user=user, role=Role.LEAD).values("project_id")
-    return rows.filter(pk__in=leads)
+    return rows.filter(pk__in=Mine.of(user).led)
 
 
 def lately(user: User) -> list[Hold]:
     """Return the last holds that were lifted, of those this person would see open."""
-    return list(holds.seen_by(user, lifted=True)[:_LATELY])
+    newest = Hold.objects.filter(lifted_at__isnull=False).order_by("-id")
+    seen = holds.seen_by(user, lifted=True).filter(pk__in=newest.values("pk")[:_LOOKED_AT])
+    named = seen.prefetch_related(None).select_related("task", "placed_by", "lifted_by")
+    return list(named.prefetch_related("agent", "project")[:_LATELY])

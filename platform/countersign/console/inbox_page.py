@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from approvals import selectors
-from approvals.lifecycle import ApprovalState
 from approvals.models import Approval
-from countersign.console import held, looks, sentences
+from countersign.console import looks, sentences
 from countersign.console.checks import Checks, checks_of
 from countersign.console.meters import price_unknown
+from projects import keyset
+from projects.keyset import Order
 
 if TYPE_CHECKING:
     import uuid
 
-    from agents.models import Escalation
+    from agents.models import Escalation, Task
+    from projects.across import Mine
+    from projects.keyset import Page, Place
     from projects.models import User
 
 
@@ -48,6 +51,8 @@ class NeedsYou:
     questions: list[Escalation]
     again: list[Row]
     groups: list[tuple[str, str, list[Row]]]
+    page: Page[Approval]
+    first: int = selectors.FIRST  # of questions and of what must be asked again
 
     @property
     def rows(self) -> list[Row]:
@@ -55,9 +60,9 @@ class NeedsYou:
         return [*self.again, *(row for _, _, rows in self.groups for row in rows)]
 
 
-def needs_you(user: User) -> NeedsYou:
+def needs_you(user: User, mine: Mine, place: Place | None) -> NeedsYou:
     """Return what this person is asked, most urgent first."""
-    asked = selectors.needs_you(user)
+    asked = selectors.needs_you(user, mine, place=place)
     pending = [_row(approval) for approval in asked.pending]
     first = [row for row in pending if row.round == 1]
     groups = (
@@ -70,38 +75,34 @@ def needs_you(user: User) -> NeedsYou:
         questions=asked.questions,
         again=[_row(approval) for approval in asked.again],
         groups=[group for group in groups if group[2]],
+        page=asked.page,
     )
 
 
-def with_agents(user: User) -> list[sentences.TaskRow]:
+def with_agents(mine: Mine, place: Place | None) -> tuple[list[sentences.TaskRow], Page[Task]]:
     """Return the tasks agents are at, in the projects of this person."""
-    tasks = (
-        selectors.with_agents(user)
-        .select_related("project", "requester")
-        .prefetch_related("steps__agent")
-        .order_by("-id")[: selectors.ROWS]
+    page: Page[Task] = keyset.page(
+        selectors.with_agents(mine),
+        lambda rows: rows.select_related("project", "requester").defer(*sentences.LONG),
+        order=Order(),
+        place=place,
+        limit=selectors.ROWS,
     )
-    pauses = held.over_each(tasks)
-    return [sentences.task_row(task, pauses.get(task.pk)) for task in tasks]
+    return sentences.task_rows(page.rows), page
 
 
-def decided(user: User) -> list[Row]:
+def decided(user: User, mine: Mine, place: Place | None) -> tuple[list[Row], Page[Approval]]:
     """Return what was decided, or ended undecided, newest first."""
-    return [_row(approval) for approval in selectors.decided(user)]
-
-
-def decided_today(user: User) -> int:
-    """Count this person's decisions of today; one taken back is none."""
-    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    mine = Approval.objects.filter(decided_by=user, decided_at__gte=midnight)
-    return mine.exclude(state=ApprovalState.WITHDRAWN).count()
+    page = selectors.decided(user, mine, place=place)
+    return [_row(approval) for approval in page.rows], page
 
 
 def closer_look(user: User, key: uuid.UUID) -> dict[str, Any]:
     """Return one approval with its whole seal, for the pane beside the list."""
     approval = (
         Approval.objects.visible_to(user)
-        .select_related("task__project", "proposal", "requester", "decided_by")
+        .select_related("task", "proposal", "requester")
+        .defer("task__request", "task__context", "proposal__report", "proposal__summary")
         .get(pk=key)
     )
     sealed = approval.snapshot

@@ -5,51 +5,95 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 from django.shortcuts import render
 
-from agents import holds
-from agents.lifecycle import TaskState
-from agents.models import Task
+from agents.lifecycle import TASK_OPEN, TaskState
+from agents.models import Hold, HoldScope, Task
 from approvals import selectors
 from countersign.console import held
-from projects.models import Membership, Role
+from projects import across
+from projects.across import Across, Mine
 
 if TYPE_CHECKING:
-    from django.db.models import QuerySet
+    from collections.abc import Mapping, Sequence
+
     from django.http import HttpRequest, HttpResponse
 
+    from projects.across import Statement
     from projects.models import User
 
-_RUNNING = [TaskState.QUEUED, TaskState.PLANNING, TaskState.WORKING, TaskState.ASSEMBLING]
-COUNT_AT_MOST = 100  # an exact count of a large inbox costs more than it tells
+_RUNNING = (TaskState.QUEUED, TaskState.PLANNING, TaskState.WORKING, TaskState.ASSEMBLING)
+COUNT_AT_MOST = 1_000  # an exact count of a large inbox costs more than it tells
 
 
 def page(
     request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200
 ) -> HttpResponse:
     """Render a page, or a live answer, with what every page shows."""
-    shell = shell_of(request.user) if request.user.is_authenticated else {}
-    return render(request, template, {**shell, **context}, status=status)
+    if request.user.is_authenticated and "shell" not in context:
+        context = {**context, "shell": shell_of(request.user, mine_of(request))[0]}
+    return render(request, template, context, status=status)
 
 
-def _running(user: User) -> QuerySet[Task]:
-    held = holds.is_held(task="pk", project="project_id")
-    return Task.objects.visible_to(user).filter(~held, state__in=_RUNNING)
+def mine_of(request: HttpRequest) -> Mine:
+    """Return the projects of the person who asks, read once for a request."""
+    found: Mine | None = getattr(request, "mine", None)
+    if found is None:
+        found = request.mine = Mine.of(request.user)  # type: ignore[attr-defined,arg-type]
+    return found
 
 
-def shell_of(user: User) -> dict[str, Any]:
-    """Return what the navigation shows this person."""
-    inbox = selectors.count_needs_you(user, cap=COUNT_AT_MOST)
-    roles = set(Membership.objects.filter(user=user).values_list("role", flat=True))
-    return {
-        "shell": {
-            "inbox": inbox,
-            "inbox_word": "99+" if inbox >= COUNT_AT_MOST else str(inbox),
-            "tasks": Task.objects.visible_to(user).open()[:COUNT_AT_MOST].count(),
-            "running": _running(user).order_by("-id")[:5],
-            "rehearsal": settings.COUNTERSIGN_MODEL == "rehearsal",
-            "is_lead": Role.LEAD in roles,
-            "has_project": bool(roles),
-            "holds": held.banners(user),
-        }
+def capped(count: int) -> str:
+    """Say a count that ends at the cap."""
+    return f"{count:,}+" if count >= COUNT_AT_MOST else f"{count:,}"
+
+
+def shell_of(
+    user: User, mine: Mine, also: Mapping[str, Statement] | None = None
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Return what the navigation shows this person, and what else was to be counted with it."""
+    asked = selectors.asked_of(user, mine, COUNT_AT_MOST)
+    counts = across.counts({"asked": asked, "open": _open(mine), **(also or {})})
+    inbox = counts["asked"]
+    holds = held.banners(user, mine)
+    shell = {
+        "inbox": inbox,
+        "inbox_word": _pill(inbox),
+        "tasks": counts["open"],
+        "tasks_word": _pill(counts["open"]),
+        "running": _running(mine, [row.hold for row in holds]),
+        "rehearsal": settings.COUNTERSIGN_MODEL == "rehearsal",
+        "is_lead": bool(mine.led),
+        "has_project": bool(mine.projects),
+        "holds": holds,
     }
+    return shell, counts
+
+
+def _pill(count: int) -> str:
+    return f"{COUNT_AT_MOST - 1}+" if count >= COUNT_AT_MOST else str(count)
+
+
+def _open(mine: Mine) -> Statement:
+    rows = Across(rows=Task.objects.all(), projects=mine.projects, states=OPEN)
+    return rows.counted(COUNT_AT_MOST)
+
+
+def _running(mine: Mine, holds: Sequence[Hold]) -> list[Task]:
+    """Return the newest tasks agents are at; those of a project that is held are not looked at."""
+    stopped = {hold.project_id for hold in holds}
+    if any(hold.scope == HoldScope.EVERYTHING for hold in holds):
+        return []
+    paused = Hold.objects.open().filter(task=OuterRef("pk"))
+    tasks = Across(
+        rows=Task.objects.filter(~Exists(paused)),
+        projects=[project for project in mine.projects if project not in stopped],
+        states=_RUNNING,
+    )
+    newest = Task.objects.filter(pk__in=tasks.keys(["-id"], _SHOWN))
+    return list(newest.only("number", "title").order_by("-id"))
+
+
+_SHOWN = 5
+OPEN = tuple(sorted(TASK_OPEN))

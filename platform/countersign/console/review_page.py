@@ -17,7 +17,7 @@ from countersign.console import looks, report, sentences
 from countersign.console.checks import checks_of
 from countersign.console.hunks import files_of
 from countersign.console.meters import price_unknown
-from countersign.console.rendering import page
+from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
 from countersign.console.rounds import earlier_of, new_hunks
 from countersign.console.task_page import price_url, signers_of
 from memory.models import Memory
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from countersign.console.requests import PersonRequest
+    from projects.across import Mine
     from projects.models import User
 
 _ORDER = {"contradicted": 0, "not_checkable": 1, "proven": 2}
@@ -39,14 +40,15 @@ def show(
     status: int = 200,
 ) -> HttpResponse:
     """Render the page; after a refused decision with what was typed and why."""
-    context = context_of(approval, request.user)
+    mine = mine_of(request)
+    context = context_of(approval, request.user, mine)
     context |= {"typed": request.POST, "error": error}
     context["diff_mode"] = "unified" if request.GET.get("diff") == "unified" else "split"
     _fill(context["files"], request)
     return page(request, "review/review.html", context, status=status)
 
 
-def context_of(approval: Approval, user: User) -> dict[str, Any]:
+def context_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
     """Return the sealed facts, the state of the decision, and what this person may do."""
     sealed = approval.snapshot
     new = new_hunks(approval)
@@ -76,29 +78,29 @@ def context_of(approval: Approval, user: User) -> dict[str, Any]:
         "lessons": _lessons(sealed),
         "earlier": earlier_of(approval, files),
         "new_count": sum(file.new_count for file in files),
-        **decision_of(approval, user),
+        **decision_of(approval, user, mine),
     }
 
 
-def decision_of(approval: Approval, user: User) -> dict[str, Any]:
+def decision_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
     """Return how the decision stands and what this person may do about it."""
     pending = approval.state == ApprovalState.PENDING
     refusal = rights.why_not(approval, user)
     signatures = list(Signature.objects.filter(approval=approval).select_related("signer"))
-    mine = any(row.signer_id == user.pk for row in signatures)
+    signed = any(row.signer_id == user.pk for row in signatures)
     left = deadlines.decide_by(approval) - timezone.now()
     overdue = pending and left <= timedelta()
     effects = list(Effect.objects.filter(approval=approval).order_by("position"))
     return {
-        "look": _look(approval, effects, may_sign=pending and not refusal and not mine),
+        "look": _look(approval, effects, may_sign=pending and not refusal and not signed),
         "pending": pending,
         "refusal": _in_words(refusal, approval, user),
         "overdue": overdue,
         "left": left,
         "hurry": left < timedelta(hours=1),
-        "may_decide": pending and not refusal and not mine and not overdue,
+        "may_decide": pending and not refusal and not signed and not overdue,
         "signatures": signatures,
-        "signed_by_me": mine,
+        "signed_by_me": signed,
         "approvals_so_far": sum(row.verdict == SignatureVerdict.APPROVE for row in signatures),
         "effects": effects,
         "merged": sentences.merged_as(effects[0]) if effects else "",
@@ -106,7 +108,7 @@ def decision_of(approval: Approval, user: User) -> dict[str, Any]:
         "undo_until": deadlines.undo_until(effects[0]) if effects else None,
         "more_rounds": agent_rounds.may_open_next(approval.task),
         "newer": _newer(approval),
-        "queue": _queue(approval, user) if pending else {},
+        **(_queue(approval, user, mine) if pending and not refusal and not signed else {}),
         "may_put_up_again": approval.state in {ApprovalState.STALE, ApprovalState.EXPIRED}
         and approval.task.state == TaskState.REVIEW
         and (not refusal or approval.requester_id == user.pk),
@@ -158,24 +160,23 @@ def _newer(approval: Approval) -> Approval | None:
     return (
         Approval.objects.filter(task=approval.task_id, pk__gt=approval.pk)
         .select_related("proposal", "task")
+        .defer("snapshot")
         .order_by("-pk")
         .first()
     )
 
 
-def _queue(approval: Approval, user: User) -> dict[str, Any]:
-    """Return the place among what waits for this person, with the neighbours."""
-    pending: list[Any] = selectors.needs_you(user).pending
-    waiting = [(row.pk, row.task.number, row.sealed_round) for row in pending]
-    place = next((index for index, row in enumerate(waiting) if row[0] == approval.pk), None)
-    if place is None:
-        return {}
-    return {
-        "place": place + 1,
-        "total": len(waiting),
-        "before": waiting[place - 1] if place else None,
-        "after": waiting[place + 1] if place + 1 < len(waiting) else None,
+def _queue(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
+    """Return the place among what waits for this person, with the neighbours; counted for the shell."""
+    shell, counts = shell_of(user, mine, selectors.place_of(user, mine, approval, COUNT_AT_MOST))
+    before, after = selectors.neighbours(user, mine, approval)
+    queue = {
+        "place": capped(counts["before"] + 1),
+        "total": capped(counts["waits"]),
+        "before": (before.pk, before.task.number, before.proposal.round) if before else None,
+        "after": (after.pk, after.task.number, after.proposal.round) if after else None,
     }
+    return {"shell": shell, "queue": queue}
 
 
 def _fill(files: list[Any], request: PersonRequest) -> None:

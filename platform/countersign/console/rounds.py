@@ -44,14 +44,17 @@ def new_hunks(approval: Approval) -> set[str] | None:
 
 def earlier_of(approval: Approval, files: list[FileView]) -> list[Earlier]:
     """Return the approvals before this one, newest first, with what became of each comment."""
-    digests = set(
-        Hunk.objects.filter(file__proposal=approval.proposal_id).values_list("digest", flat=True)
-    )
-    rows = (
+    rows = list(
         Approval.objects.filter(task=approval.task_id, pk__lt=approval.pk)
         .select_related("decided_by", "proposal", "task")
         .prefetch_related("comments__hunk__file", "comments__author", "comments__goes_to")
+        .defer("snapshot")
         .order_by("-pk")
+    )
+    if not rows:
+        return []
+    digests = set(
+        Hunk.objects.filter(file__proposal=approval.proposal_id).values_list("digest", flat=True)
     )
     paths = {file.path: file.anchor for file in files}
     return [
@@ -79,6 +82,8 @@ def _said(comment: Comment, digests: set[str], paths: dict[str, Any]) -> Said:
 
 
 def _proposal_before(proposal: Proposal) -> Proposal | None:
+    if proposal.round == 1:
+        return None
     return (
         Proposal.objects.filter(task=proposal.task_id, round__lt=proposal.round)
         .order_by("-round", "-version")

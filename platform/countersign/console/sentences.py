@@ -5,21 +5,58 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django.db.models import Prefetch, prefetch_related_objects
 from django.utils import timezone
 
 from agents.lifecycle import EscalationState, StepKind, StepState, TaskState
-from agents.models import Escalation
+from agents.models import Escalation, Step
 from approvals.lifecycle import EffectState
 from approvals.models import Effect, EffectKind
 from countersign.console import held, looks
 from countersign.templatetags.console import duration
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Sequence
 
     from django.db.models import QuerySet
 
-    from agents.models import Agent, Hold, Step, Task
+    from agents.models import Agent, Hold, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the rows of a list need beside their tasks and steps, read for all of them at once."""
+
+    pauses: dict[uuid.UUID, Hold]
+    questions: dict[uuid.UUID, list[Escalation]]
+    effects: dict[uuid.UUID, Effect]
+
+    @classmethod
+    def read(cls, tasks: Sequence[Task]) -> Facts:
+        """Read it; what no task of these can have is not asked for."""
+        stopped = [task.pk for task in tasks if task.state == TaskState.NEEDS_HUMAN]
+        carried = [task.pk for task in tasks if task.state in _CARRIED]
+        questions: dict[uuid.UUID, list[Escalation]] = {}
+        if stopped:
+            found = Escalation.objects.filter(task__in=stopped, state=EscalationState.OPEN)
+            for row in found.select_related("step__agent").order_by("raised_at"):
+                questions.setdefault(row.task_id, []).append(row)
+        return cls(
+            pauses=held.over_each(tasks),
+            questions=questions,
+            effects=_last_effects(carried) if carried else {},
+        )
+
+
+_CARRIED = (TaskState.EXECUTING, TaskState.DONE)
+
+
+def _last_effects(tasks: list[uuid.UUID]) -> dict[uuid.UUID, Effect]:
+    found = Effect.objects.filter(approval__task__in=tasks).select_related("approval")
+    newest = found.order_by("approval__task", "-approval__id", "-position")
+    rows = newest.distinct("approval__task").defer("arguments", "approval__snapshot")
+    return {row.approval.task_id: row for row in rows}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,41 +70,59 @@ class TaskRow:
     running: bool
 
 
-def task_row(task: Task, hold: Hold | None = None) -> TaskRow:
-    """Return a task as lists show it; its steps and agents must be loaded."""
-    steps = [step for step in task.steps.all() if step.kind == StepKind.WORK]
-    agents = list({step.agent_id: step.agent for step in steps}.values())
+def task_rows(tasks: Sequence[Task]) -> list[TaskRow]:
+    """Return tasks as lists show them; loads their steps and agents, without the long texts."""
+    steps = Step.objects.select_related("agent").only(*_OF_STEP, *_OF_AGENT).order_by("id")
+    prefetch_related_objects(tasks, Prefetch("steps", steps))
+    facts = Facts.read(tasks)
+    return [_task_row(task, facts) for task in tasks]
+
+
+# No list shows them.
+LONG = ("request", "context", "requested_agents", "limits")
+_OF_STEP = ("task", "kind", "state", "title")
+_OF_AGENT = ("agent__slug", "agent__name", "agent__colour", "agent__icon")
+
+
+def _task_row(task: Task, facts: Facts) -> TaskRow:
+    steps = list(task.steps.all())
+    work = [step for step in steps if step.kind == StepKind.WORK]
+    hold = facts.pauses.get(task.pk)
     return TaskRow(
         task=task,
-        look=held.look(hold) if hold else looks.of_task(task, word=_list_word(task)),
-        sentence=hold.reason if hold else sentence_of(task, list(task.steps.all())),
-        agents=agents,
+        look=held.look(hold) if hold else looks.of_task(task, word=_list_word(task, facts)),
+        sentence=hold.reason if hold else sentence_of(task, steps, facts),
+        agents=list({step.agent_id: step.agent for step in work}.values()),
         running=not task.over,
     )
 
 
-def _list_word(task: Task) -> str:
+def _list_word(task: Task, facts: Facts) -> str:
     """Return a word short enough for a list; the sentence beside it says why a task stopped."""
-    return "" if task.state == TaskState.NEEDS_HUMAN else word_of(task)
+    return "" if task.state == TaskState.NEEDS_HUMAN else _word(task, facts.effects.get(task.pk))
 
 
 def word_of(task: Task) -> str:
     """Return the state in the words of this task, or nothing when the plain word will do."""
+    if task.state == TaskState.NEEDS_HUMAN:
+        escalation = open_escalation(task)
+        return f"Stopped: {escalation.get_rule_display().lower()}" if escalation else ""
+    return _word(task, last_effect(task) if task.state in _CARRIED else None)
+
+
+def _word(task: Task, effect: Effect | None) -> str:
     match task.state:
         case TaskState.WORKING:
             running = sum(step.state == StepState.LEASED for step in task.steps.all())
             return f"Running, {running} agents" if running > 1 else "Running"
-        case TaskState.NEEDS_HUMAN:
-            escalation = open_escalation(task)
-            return f"Stopped: {escalation.get_rule_display().lower()}" if escalation else ""
         case TaskState.EXECUTING:
-            return _executing(task)
+            return _executing(effect)
         case TaskState.DONE:
-            return _done(task)
+            return _done(effect)
     return ""
 
 
-def sentence_of(task: Task, steps: Sequence[Step]) -> str:
+def sentence_of(task: Task, steps: Sequence[Step], facts: Facts) -> str:
     """Say what happens now, or how it ended."""
     now = [step for step in steps if step.state == StepState.LEASED]
     if now and task.state != TaskState.NEEDS_HUMAN:
@@ -80,7 +135,7 @@ def sentence_of(task: Task, steps: Sequence[Step]) -> str:
         case TaskState.REVIEW:
             return f"Round {task.round} is ready for a tech lead."
         case TaskState.NEEDS_HUMAN:
-            return _asked(list(open_escalations(task)))
+            return _asked(facts.questions.get(task.pk, []))
         case TaskState.REJECTED | TaskState.FAILED | TaskState.CANCELLED:
             return task.reason
         case TaskState.DONE:
@@ -115,21 +170,20 @@ def last_effect(task: Task) -> Effect | None:
     return (
         Effect.objects.filter(approval__task=task)
         .select_related("approval")
+        .defer("approval__snapshot")
         .order_by("-approval__id", "-position")
         .first()
     )
 
 
-def _executing(task: Task) -> str:
-    effect = last_effect(task)
+def _executing(effect: Effect | None) -> str:
     if effect is None or effect.state != EffectState.PLANNED:
         return "Carrying out"
     left = (effect.not_before - timezone.now()).total_seconds()
     return f"Approved, carries out in {duration(round(left))}" if left > 0 else "Carrying out"
 
 
-def _done(task: Task) -> str:
-    effect = last_effect(task)
+def _done(effect: Effect | None) -> str:
     if effect is None:
         return ""
     if effect.kind == EffectKind.DELIVER:

@@ -20,7 +20,7 @@ from countersign.api.approvals.serializers import (
 )
 from countersign.api.authentication import NEVER
 from countersign.api.endpoint import Endpoint
-from countersign.api.paging import page
+from countersign.api.paging import page_across
 from countersign.api.schema import listed, operation
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ class Approvals(Endpoint):
     def get(self, request: Request) -> Response:
         """Return approvals of your projects, newest first."""
         query = self.query(ApprovalQuery)
-        rows = self.visible(_approvals())
-        if "state" in query:
-            rows = rows.filter(state=query["state"])
-        if "project" in query:
-            rows = rows.filter(project__slug=query["project"])
-        found, following = page(
-            rows, limit=query["limit"], cursor=query.get("cursor"), request=request
+        states = [query["state"]] if "state" in query else ()
+        found, following = page_across(
+            self.listed(Approval.objects.all(), project=query.get("project"), states=states),
+            _in_list,
+            limit=query["limit"],
+            cursor=query.get("cursor"),
+            request=request,
         )
         answer = ApprovalShape(found, many=True, context={"request": request}).data
         return Response({"results": answer, "next": following})
@@ -133,6 +133,13 @@ class ProposeAgain(Endpoint):
         self.body(EmptyInput)
         reproposing.propose_again(approval, by=self.person, address=self.address)
         return _shown(_approval(self, pk), request)
+
+
+def _in_list(rows: models.QuerySet[Approval]) -> models.QuerySet[Approval]:
+    """Load what a list tells: never the seal, nor the long texts of task and proposal."""
+    long = ("snapshot", "task__request", "task__context", "proposal__summary", "proposal__report")
+    found = rows.select_related("task", "proposal").defer(*long, "proposal__checks")
+    return found.prefetch_related("project", "requester", "decided_by")
 
 
 def _approvals() -> models.QuerySet[Approval]:

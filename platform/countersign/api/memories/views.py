@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.db.models import Q
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.response import Response
 
@@ -17,7 +18,7 @@ from countersign.api.memories.serializers import (
     SearchInput,
     SearchShape,
 )
-from countersign.api.paging import page
+from countersign.api.paging import page_across
 from countersign.api.problems import not_found
 from countersign.api.schema import listed, operation
 from memory import lessons, recall
@@ -52,15 +53,16 @@ class Memories(Endpoint):
     def get(self, request: Request) -> Response:
         """Return the memories you may see, newest first."""
         query = self.query(MemoryQuery)
-        rows = _memories(self)
-        if "project" in query:
-            rows = rows.filter(project__slug=query["project"])
-        if "state" in query:
-            rows = rows.filter(state=query["state"])
+        rows = Memory.objects.filter(Q(owner=None) | Q(owner=self.person))
         if "kind" in query:
             rows = rows.filter(kind=query["kind"])
-        found, following = page(
-            rows, limit=query["limit"], cursor=query.get("cursor"), request=request
+        states = [query["state"]] if "state" in query else MemoryState.values
+        found, following = page_across(
+            self.listed(rows, project=query.get("project"), states=states),
+            lambda memories: memories.select_related("project").defer("search", "evidence"),
+            limit=query["limit"],
+            cursor=query.get("cursor"),
+            request=request,
         )
         return Response({"results": MemoryShape(found, many=True).data, "next": following})
 

@@ -15,8 +15,9 @@ from agents.models import Agent
 from countersign.console import held
 from countersign.console.addresses import address_of, inside
 from countersign.console.lookup import task_or_404
-from countersign.console.rendering import page
+from countersign.console.rendering import mine_of, page
 from projects.exceptions import CountersignError
+from projects.keyset import Place
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -75,13 +76,17 @@ def priority(request: PersonRequest, number: int) -> HttpResponse:
 @require_GET
 def operations(request: PersonRequest) -> HttpResponse:
     """Show what is held, and let those who may hold more."""
-    if not held.may_operate(request.user):
+    mine = mine_of(request)
+    if not held.may_operate(request.user, mine):
         raise PermissionDenied
+    rows, listed = held.listed(request.user, mine, Place.of(held.BY_TIME, request.GET))
     context = {
         "here": "operations",
-        "open_holds": [held.shown(hold, request.user) for hold in holds.seen_by(request.user)],
+        "open_holds": rows,
+        "listed": listed,
+        "address": "",
         "lifted": held.lately(request.user),
-        "targets": held.targets(request.user),
+        "targets": held.targets(request.user, mine),
         "aim": request.GET.get("aim", ""),
     }
     return page(request, "operations/operations.html", context)
@@ -91,7 +96,7 @@ def operations(request: PersonRequest) -> HttpResponse:
 @require_POST
 def place(request: PersonRequest) -> HttpResponse:
     """Hold a project, an agent or everything."""
-    if not held.may_operate(request.user):
+    if not held.may_operate(request.user, mine_of(request)):
         raise PermissionDenied
     aim = _aim(request)
     if aim is None:
@@ -122,7 +127,7 @@ def lift(request: PersonRequest, pk: UUID) -> HttpResponse:
 def _aim(request: PersonRequest) -> dict[str, Any] | None:
     """Return what was chosen, among what this person may choose; None when it is none of that."""
     chosen = request.POST.get("aim", "")
-    if chosen not in {target.value for target in held.targets(request.user)}:
+    if chosen not in {target.value for target in held.targets(request.user, mine_of(request))}:
         return None
     scope, _, slug = chosen.partition(":")
     if scope == "project":

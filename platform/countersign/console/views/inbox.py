@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.views.decorators.http import require_GET
 
+from approvals import selectors
 from countersign.console import inbox_page
-from countersign.console.rendering import page
+from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
+from projects.keyset import Order, Place
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from countersign.console.requests import PersonRequest
+    from projects.across import Mine
 
 TABS = {"needs-you": "Needs you", "with-agents": "With agents", "decided": "Decided"}
 
@@ -33,25 +37,60 @@ def live(request: PersonRequest) -> HttpResponse:
 
 
 def _context(request: PersonRequest) -> dict[str, Any]:
-    tab = request.GET.get("tab", "")
+    user, tab = request.user, request.GET.get("tab", "")
     tab = tab if tab in TABS else "needs-you"
-    asked = inbox_page.needs_you(request.user)
-    agents = inbox_page.with_agents(request.user)
-    done = inbox_page.decided(request.user) if tab == "decided" else []
-    shown = {"decided": done, "needs-you": asked.rows}.get(tab, [])
-    keys = [row.approval.pk for row in shown]
+    mine = mine_of(request)
+    shell, counts = shell_of(
+        user,
+        mine,
+        {
+            "agents": selectors.with_agents(mine).counted(COUNT_AT_MOST),
+            "today": selectors.decided_today(user, COUNT_AT_MOST),
+        },
+    )
+    shown = _TABS[tab](request, mine)
+    keys = [row.approval.pk for row in shown["peeked"]]
     at = next((key for key in keys if str(key) == request.GET.get("at")), next(iter(keys), None))
-    waiting = len(asked.rows) + len(asked.questions)
-    counts = {"needs-you": waiting, "with-agents": len(agents), "decided": ""}
+    words = {
+        "needs-you": capped(shell["inbox"]),
+        "with-agents": capped(counts["agents"]),
+        "decided": "",
+    }
     return {
         "here": "inbox",
+        "shell": shell,
         "tab": tab,
-        "tabs": [(key, word, key == tab, counts[key]) for key, word in TABS.items()],
-        "asked": asked,
-        "with_agents": agents,
-        "decided": done,
-        "decided_today": inbox_page.decided_today(request.user),
+        "tabs": [(key, word, key == tab, words[key]) for key, word in TABS.items()],
+        "with_agents_count": counts["agents"],
+        "with_agents_word": words["with-agents"],
+        "decided_today": capped(counts["today"]) if counts["today"] else "",
         "at": at,
-        "peek": inbox_page.closer_look(request.user, at) if at else None,
-        "fingerprint": ",".join(str(row.approval.pk)[-6:] for row in asked.rows),
+        "peek": inbox_page.closer_look(user, at) if at else None,
+        "address": urlencode({"tab": tab}),
+        "page_address": urlencode({"tab": tab, **_place(request)}),
+        **shown,
     }
+
+
+def _place(request: PersonRequest) -> dict[str, str]:
+    return {name: request.GET[name] for name in ("after", "before") if request.GET.get(name)}
+
+
+def _needs_you(request: PersonRequest, mine: Mine) -> dict[str, Any]:
+    asked = inbox_page.needs_you(request.user, mine, Place.of(selectors.BY_DUE, request.GET))
+    marks = ",".join(str(row.approval.pk)[-6:] for row in asked.rows)
+    return {"asked": asked, "listed": asked.page, "peeked": asked.rows, "fingerprint": marks}
+
+
+def _with_agents(request: PersonRequest, mine: Mine) -> dict[str, Any]:
+    rows, listed = inbox_page.with_agents(mine, Place.of(Order(), request.GET))
+    return {"with_agents": rows, "listed": listed, "peeked": []}
+
+
+def _decided(request: PersonRequest, mine: Mine) -> dict[str, Any]:
+    place = Place.of(selectors.BY_DECISION, request.GET)
+    rows, listed = inbox_page.decided(request.user, mine, place)
+    return {"decided": rows, "listed": listed, "peeked": rows}
+
+
+_TABS = {"needs-you": _needs_you, "with-agents": _with_agents, "decided": _decided}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db.models import Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -14,13 +16,14 @@ from django.views.decorators.http import require_GET, require_POST
 from agents.models import Agent, Task
 from countersign.console.addresses import inside
 from countersign.console.looks import MEMORIES
-from countersign.console.rendering import page
+from countersign.console.rendering import mine_of, page
 from memory import lessons
 from memory.lifecycle import MemoryState
 from memory.models import Memory
-from projects.access import is_lead
+from projects import keyset
+from projects.across import Across
 from projects.exceptions import CountersignError
-from projects.models import Project
+from projects.keyset import Order, Place
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -28,10 +31,13 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from countersign.console.requests import PersonRequest
+    from projects.across import Mine
     from projects.models import User
 
-_AT_ONCE = 100
+_AT_ONCE = 50
+_NEWEST = Order()
 TABS = {"": "All", "proposed": "Proposed", "active": "Active", "retired": "Retired"}
+_SHOWN = tuple(set(MemoryState.values) - {MemoryState.ERASED, MemoryState.SUPERSEDED})
 _SAID = {
     "keep": "Kept. Later tasks recall it.",
     "edit": "Saved.",
@@ -47,27 +53,44 @@ def memory(request: PersonRequest) -> HttpResponse:
     """Show what is remembered in this person's projects."""
     state = request.GET.get("state", "")
     state = state if state in TABS else ""
-    projects = Project.objects.visible_to(request.user)
-    chosen = next((row for row in projects if row.slug == request.GET.get("project")), None)
-    found = Memory.objects.visible_to(request.user).exclude(
-        state__in=[MemoryState.ERASED, MemoryState.SUPERSEDED]
+    mine = mine_of(request)
+    chosen = next((row for row in mine.named if row.slug == request.GET.get("project")), None)
+    listed = _listed(
+        request.user,
+        (chosen.pk,) if chosen else mine.projects,
+        (state,) if state else _SHOWN,
+        Place.of(_NEWEST, request.GET),
     )
-    if state:
-        found = found.filter(state=state)
-    if chosen:
-        found = found.filter(project=chosen)
+    kept = {"state": state, "project": chosen.slug if chosen else ""}
     context = {
         "here": "memory",
         "tabs": [(key, word, key == state) for key, word in TABS.items()],
         "state": state,
-        "projects": projects,
+        "projects": mine.named,
         "chosen": chosen,
-        "rows": _rows(
-            list(found.select_related("project", "approved_by")[:_AT_ONCE]), request.user
-        ),
+        "rows": _rows(listed.rows, request.user, mine),
+        "listed": listed,
+        "address": urlencode(kept),
         "editing": request.GET.get("edit", ""),
     }
     return page(request, "memory/memory.html", context)
+
+
+def _listed(
+    user: User, projects: tuple[UUID, ...], states: tuple[str, ...], place: Place | None
+) -> keyset.Page[Memory]:
+    mine_or_shared = Memory.objects.filter(Q(owner=None) | Q(owner=user))
+    return keyset.page(
+        Across(rows=mine_or_shared, projects=projects, states=states),
+        lambda rows: (
+            rows.visible_to(user)  # type: ignore[attr-defined]
+            .select_related("project", "approved_by")
+            .defer("search", "evidence")
+        ),
+        order=_NEWEST,
+        place=place,
+        limit=_AT_ONCE,
+    )
 
 
 @login_required
@@ -98,18 +121,18 @@ def _do(memory: Memory, act: str, request: PersonRequest) -> None:
     getattr(lessons, act)(memory, by=request.user)
 
 
-def _rows(memories: list[Memory], user: User) -> list[dict[str, object]]:
+def _rows(memories: list[Memory], user: User, mine: Mine) -> list[dict[str, object]]:
     ids = {memory.source_task for memory in memories if memory.source_task}
-    tasks = {task.pk: task for task in Task.objects.visible_to(user).filter(pk__in=ids)}
+    sources = Task.objects.visible_to(user).filter(pk__in=ids).only("number")
+    tasks = {task.pk: task for task in sources} if ids else {}
     agents = {agent.slug: agent for agent in Agent.objects.all()}
-    leads = {project: is_lead(user, project) for project in {row.project for row in memories}}
     return [
         {
             "memory": memory,
             "look": MEMORIES[memory.state],
             "task": tasks.get(memory.source_task) if memory.source_task else None,
             "agent": agents.get(memory.agent_slug),
-            "lead": leads[memory.project],
+            "lead": memory.project_id in mine.led,
         }
         for memory in memories
     ]

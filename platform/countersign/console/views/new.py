@@ -12,7 +12,8 @@ from agents import intake
 from agents.limits import Limits
 from agents.models import Task
 from countersign.console import examples
-from countersign.console.rendering import page
+from countersign.console.rendering import mine_of, page
+from projects.across import Across
 from projects.exceptions import CountersignError, InvalidInput
 from projects.models import Membership, Project, Role
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from countersign.console.requests import PersonRequest
+    from projects.across import Mine
     from projects.models import User
 
 
@@ -80,7 +82,7 @@ def _form(request: PersonRequest, given: Any, errors: dict[str, str]) -> HttpRes
         "given": given,
         "errors": errors,
         "examples": examples.for_project(chosen),
-        "recent": Task.objects.visible_to(request.user).order_by("-id")[:3],
+        "recent": _recent(mine_of(request)),
     }
     return page(request, "new/new.html", context, status=400 if errors else 200)
 
@@ -88,6 +90,12 @@ def _form(request: PersonRequest, given: Any, errors: dict[str, str]) -> HttpRes
 def _projects(user: User) -> dict[str, Project]:
     rows = Project.objects.visible_to(user).filter(archived_at__isnull=True)
     return {project.slug: project for project in rows}
+
+
+def _recent(mine: Mine) -> list[Task]:
+    newest = Across(rows=Task.objects.all(), projects=mine.projects).keys(["-id"], 3)
+    found = Task.objects.filter(pk__in=newest).select_related("project")
+    return list(found.order_by("-id"))
 
 
 def _signers(project: Project | None, user: User) -> list[User]:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 from approvals import freshness, rights
 from countersign.console import review_page
 from countersign.console.lookup import approval_or_404, newest_approval, task_or_404
-from countersign.console.rendering import page
+from countersign.console.rendering import mine_of, page
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -55,7 +55,7 @@ def live(request: PersonRequest, number: int, round_number: int) -> HttpResponse
     newest = approval_or_404(request.user, number, round_number)
     shown = request.GET.get("shown", "")
     context = {
-        **review_page.decision_of(newest, request.user),
+        **review_page.decision_of(newest, request.user, mine_of(request)),
         "here": "inbox",
         "approval": newest,
         "task": newest.task,

@@ -11,18 +11,20 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from agents.models import Task
+from countersign.console import finding
 from countersign.console.held import may_operate
 from countersign.console.looks import of_task
-from countersign.console.rendering import page
-from projects.models import Membership, Role
+from countersign.console.rendering import mine_of, page
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from countersign.console.requests import PersonRequest
+    from projects.across import Mine
     from projects.models import User
 
 _LABEL = re.compile(r"(?:T-)?(\d{1,12})", re.IGNORECASE)
+_FOUND = 8
 _PAGES = (
     ("New task", "plus", "new", "n"),
     ("Review inbox", "inbox", "inbox", "g i"),
@@ -47,8 +49,7 @@ class Jump(TypedDict):
 @require_GET
 def home(request: PersonRequest) -> HttpResponse:
     """Go where this person's work is: a lead to the inbox, others to their tasks."""
-    leads = Membership.objects.filter(user=request.user, role=Role.LEAD).exists()
-    return redirect("console:inbox" if leads else "console:tasks")
+    return redirect("console:inbox" if mine_of(request).led else "console:tasks")
 
 
 @login_required
@@ -64,21 +65,22 @@ def live(request: PersonRequest) -> HttpResponse:
 def jump(request: PersonRequest) -> HttpResponse:
     """Find pages and tasks."""
     words = request.GET.get("q", "").strip()[:200].replace("\0", "")
-    found = _jumps(request.user, words)
+    found = _jumps(request.user, mine_of(request), words)
     if not request.htmx and len(found) == 1 and _LABEL.fullmatch(words):
         return redirect(found[0]["url"])
     template = "shell/_jump.html" if request.htmx else "shell/jump.html"
     return page(request, template, {"jumps": found, "q": words})
 
 
-def _jumps(user: User, words: str) -> list[Jump]:
-    tasks = Task.objects.visible_to(user).order_by("-id")
-    if label := _LABEL.fullmatch(words):
-        tasks = tasks.filter(number=int(label[1]))
-    elif words:
-        tasks = tasks.filter(title__icontains=words)
+def _numbered(user: User, number: int) -> list[Task]:
+    return list(Task.objects.visible_to(user).filter(number=number))
+
+
+def _jumps(user: User, mine: Mine, words: str) -> list[Jump]:
+    label = _LABEL.fullmatch(words)
+    tasks = _numbered(user, int(label[1])) if label else finding.tasks(mine, words, _FOUND)
     pages = [row for row in _PAGES if words.lower() in row[0].lower()]
-    if not may_operate(user):
+    if not may_operate(user, mine):
         pages = [row for row in pages if row[2] != "operations"]
     return [
         *(
@@ -92,6 +94,6 @@ def _jumps(user: User, words: str) -> list[Jump]:
                 hint=of_task(task).word,
                 url=reverse("console:task", args=[task.number]),
             )
-            for task in tasks[:8]
+            for task in tasks
         ),
     ]

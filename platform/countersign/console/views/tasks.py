@@ -2,92 +2,95 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import Prefetch
 from django.views.decorators.http import require_GET
 
 from agents.lifecycle import TASK_TERMINAL, TaskState
-from agents.models import Step, Task
-from countersign.console import examples, held
-from countersign.console.rendering import COUNT_AT_MOST, page
-from countersign.console.sentences import task_row
-from projects.models import Project
+from agents.models import Task
+from approvals.selectors import WITH_AGENTS
+from countersign.console import examples
+from countersign.console.rendering import COUNT_AT_MOST, OPEN, capped, mine_of, page, shell_of
+from countersign.console.sentences import LONG, task_rows
+from projects import keyset
+from projects.across import Across
+from projects.keyset import Order, Place
 
 if TYPE_CHECKING:
-    from django.db.models import QuerySet
     from django.http import HttpResponse
 
     from countersign.console.requests import PersonRequest
 
 _AT_ONCE = 30
-_FOR_PEOPLE = (TaskState.REVIEW, TaskState.NEEDS_HUMAN)
+_FOR_PEOPLE = (TaskState.NEEDS_HUMAN, TaskState.REVIEW)
+_NEWEST = Order()
 TABS = {"active": "Active", "sign-off": "Waits for sign-off", "done": "Done"}
+_STATES: dict[str, tuple[str, ...]] = {
+    "active": WITH_AGENTS,
+    "sign-off": (TaskState.REVIEW,),
+    "done": tuple(sorted(TASK_TERMINAL)),
+}
 
 
 @login_required
 @require_GET
 def task_list(request: PersonRequest) -> HttpResponse:
-    """Show the tasks of a tab, newest first, from a keyset cursor on."""
+    """Show the tasks of a tab, newest first, from a place in the list on."""
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else "active"
-    projects = Project.objects.visible_to(request.user)
-    chosen = next((row for row in projects if row.slug == request.GET.get("project")), None)
-    tasks = Task.objects.visible_to(request.user)
-    if chosen:
-        tasks = tasks.filter(project=chosen)
-    if request.GET.get("mine"):
-        tasks = tasks.filter(requester=request.user)
-    after = request.GET.get("after")
-    waiting = _slice(tasks.filter(state__in=_FOR_PEOPLE), None) if tab == "active" else ([], "")
-    rows, following = _slice(_of_tab(tasks, tab), after)
-    counts = _counts(tasks)
+    own = bool(request.GET.get("mine"))
+    mine = mine_of(request)
+    chosen = next((row for row in mine.named if row.slug == request.GET.get("project")), None)
+    place = Place.of(_NEWEST, request.GET)
+
+    def listed_in(*states: str) -> Across:
+        return Across(
+            rows=Task.objects.filter(requester=request.user) if own else Task.objects.all(),
+            projects=(chosen.pk,) if chosen else mine.projects,
+            states=states,
+        )
+
+    counted = {"active": OPEN, "sign-off": _STATES["sign-off"]}
+    shell, counts = shell_of(
+        request.user,
+        mine,
+        {key: listed_in(*states).counted(COUNT_AT_MOST) for key, states in counted.items()},
+    )
+    listed = _slice(listed_in(*_STATES[tab]), place)
+    waiting: keyset.Page[Task] = keyset.Page(rows=[])
+    if tab == "active" and place is None:
+        waiting = _slice(listed_in(*_FOR_PEOPLE), None)
+    shown = task_rows([*waiting.rows, *listed.rows])
+    kept = {"project": chosen.slug if chosen else "", "mine": "1" if own else ""}
     context = {
         "here": "tasks",
+        "shell": shell,
         "tab": tab,
-        "tabs": [(key, word, tab == key, counts.get(key)) for key, word in TABS.items()],
-        "waiting": [] if after else waiting[0],
-        "more_waiting": bool(waiting[1]),
-        "rows": rows,
-        "following": following,
-        "projects": projects,
+        "tabs": [
+            (key, word, tab == key, capped(counts[key]) if counts.get(key) else "")
+            for key, word in TABS.items()
+        ],
+        "waiting": shown[: len(waiting.rows)],
+        "more_waiting": bool(waiting.after),
+        "rows": shown[len(waiting.rows) :],
+        "listed": listed,
+        "address": urlencode({"tab": tab, **{key: kept[key] for key in kept if kept[key]}}),
+        "projects": mine.named,
         "chosen": chosen,
-        "mine": bool(request.GET.get("mine")),
-        "examples": examples.for_project(chosen or projects.first()),
+        "mine": own,
+        "examples": examples.for_project(chosen or next(iter(mine.named), None)),
     }
     more = request.htmx and request.GET.get("after")
     return page(request, "tasks/_rows.html" if more else "tasks/tasks.html", context)
 
 
-def _of_tab(tasks: QuerySet[Task], tab: str) -> QuerySet[Task]:
-    if tab == "done":
-        return tasks.filter(state__in=TASK_TERMINAL)
-    if tab == "sign-off":
-        return tasks.filter(state=TaskState.REVIEW)
-    return tasks.exclude(state__in=[*TASK_TERMINAL, *_FOR_PEOPLE])
-
-
-def _counts(tasks: QuerySet[Task]) -> dict[str, int]:
-    """Count the open tasks, and those of them that wait for a signature; "active" is all open."""
-    states = tasks.exclude(state__in=TASK_TERMINAL).order_by()
-    found = list(states.values_list("state", flat=True)[:COUNT_AT_MOST])
-    return {"active": len(found), "sign-off": found.count(TaskState.REVIEW)}
-
-
-def _slice(tasks: QuerySet[Task], after: str | None) -> tuple[list[object], str]:
-    if after:
-        try:
-            tasks = tasks.filter(id__lt=uuid.UUID(after))
-        except ValueError:
-            tasks = tasks.none()
-    steps = Prefetch("steps", Step.objects.select_related("agent").order_by("id"))
-    found = list(
-        tasks.select_related("project", "requester")
-        .prefetch_related(steps)
-        .order_by("-id")[: _AT_ONCE + 1]
+def _slice(listed: Across, place: Place | None) -> keyset.Page[Task]:
+    return keyset.page(
+        listed,
+        lambda tasks: tasks.select_related("project", "requester").defer(*LONG),
+        order=_NEWEST,
+        place=place,
+        limit=_AT_ONCE,
     )
-    following = str(found[_AT_ONCE - 1].pk) if len(found) > _AT_ONCE else ""
-    pauses = held.over_each(found)
-    return [task_row(task, pauses.get(task.pk)) for task in found[:_AT_ONCE]], following

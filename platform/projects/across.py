@@ -1,0 +1,179 @@
+"""Reads the first rows of a list over many projects: each project by its own index, then merged.
+
+`project IN (...)` with an ORDER BY leaves PostgreSQL two bad ways: to walk the order of all projects
+until enough rows are of these, or to sort all rows these have. Here each project gives at most as
+many rows as are asked for, from the end of an index, so the size of a project does not matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models.expressions import RawSQL
+
+from projects.models import Membership, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from django.db.models import QuerySet
+
+    from projects.models import Project, User
+
+Statement = tuple[str, tuple[Any, ...]]
+_PROJECT = RawSQL("mine.project_id", ())
+_STATE = RawSQL("one.state", ())
+_NOTHING: Statement = ("SELECT NULL::uuid WHERE false", ())
+_NOTHING_COUNTED: Statement = ("SELECT 0", ())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mine:
+    """The projects of one person, as they were read: all, and those they lead or only ask in."""
+
+    led: tuple[UUID, ...] = ()
+    asking: tuple[UUID, ...] = ()
+    named: tuple[Project, ...] = ()  # all of them, by name
+
+    @classmethod
+    def of(cls, user: User) -> Mine:
+        """Read them; a person who was switched off has none."""
+        if not user.is_active:
+            return cls()
+        rows = list(Membership.objects.filter(user_id=user.pk).select_related("project"))
+        named = sorted((row.project for row in rows), key=lambda project: project.name)
+        return cls(
+            led=tuple(row.project_id for row in rows if row.role == Role.LEAD),
+            asking=tuple(row.project_id for row in rows if row.role != Role.LEAD),
+            named=tuple(named),
+        )
+
+    @property
+    def projects(self) -> tuple[UUID, ...]:
+        """The keys of all of them."""
+        return self.led + self.asking
+
+
+@dataclass(frozen=True, kw_only=True)
+class Across:
+    """The rows of a list in these projects; `path` leads from a row to its project.
+
+    With `states`, each state of each project is read by itself too, by an index that has both.
+    """
+
+    rows: QuerySet[Any]
+    projects: Sequence[UUID]
+    path: str = "project_id"
+    states: tuple[str, ...] = ()
+    state_path: str = "state"
+
+    def filter(self, *conditions: Any, **facts: Any) -> Self:
+        """Return it with fewer rows."""
+        return replace(self, rows=self.rows.filter(*conditions, **facts))
+
+    def keys(self, order: Sequence[str], limit: int) -> RawSQL:
+        """Return the primary keys of the first rows, for `pk__in`; the caller orders them again."""
+        names = [name.removeprefix("-") for name in order]
+        ends = [f"one_row.c{place} {_way(name)}" for place, name in enumerate(order, 1)]
+        return RawSQL(*self._merged("one_row.c0", ["pk", *names], order, ends, limit))  # noqa: S611  # spelled by us
+
+    def each(self, order: Sequence[str], limit: int) -> RawSQL:
+        """Return the primary keys of so many rows of each project, for `pk__in`."""
+        return RawSQL(*self._merged("one_row.c0", ["pk"], order, (), limit, each=True))  # noqa: S611
+
+    def counted(self, cap: int) -> Statement:
+        """Return the statement that counts the rows, up to `cap`."""
+        inner, params = self._merged("1", ["pk"], (), (), cap)
+        if (inner, params) == _NOTHING:
+            return _NOTHING_COUNTED
+        return f"SELECT count(*) FROM ({inner}) counted", params  # noqa: S608  # spelled by us
+
+    def count(self, cap: int) -> int:
+        """Return how many rows there are, counting no further than `cap`."""
+        return counts({"": self.counted(cap)})[""]
+
+    def _merged(
+        self,
+        shown: str,
+        columns: Sequence[str],
+        order: Sequence[str],
+        ends: Sequence[str],
+        limit: int,
+        *,
+        each: bool = False,
+    ) -> Statement:
+        if not self.projects:
+            return _NOTHING
+        try:
+            row, of_row = self._of_one_project(columns, order, limit)
+        except EmptyResultSet:
+            return _NOTHING
+        given = [list(self.projects), *([list(self.states)] if self.states else [])]
+        parts = [
+            f"SELECT {shown} FROM unnest(%s::uuid[]) mine(project_id)",  # noqa: S608  # spelled by us
+            "CROSS JOIN unnest(%s::text[]) one(state)" if self.states else "",
+            f"CROSS JOIN LATERAL ({row}) one_row({_names(len(columns))})",
+            f"ORDER BY {', '.join(ends)}" if ends else "",
+            "" if each else f"LIMIT {int(limit)}",
+        ]
+        return " ".join(filter(None, parts)), (*given, *of_row)
+
+    def _of_one_project(
+        self, columns: Sequence[str], order: Sequence[str], limit: int
+    ) -> Statement:
+        rows = self.rows.filter(**{self.path: _PROJECT})
+        if self.states:
+            rows = rows.filter(**{self.state_path: _STATE})
+        return rows.order_by(*order).values_list(*columns)[:limit].query.sql_with_params()
+
+
+def either(*lists: RawSQL) -> RawSQL:
+    """Return the keys of several lists as one, for `pk__in`."""
+    keys = [each for each in lists if each.sql != _NOTHING[0]] or lists[:1]
+    text = " UNION ALL ".join(f"({each.sql})" for each in keys)
+    return RawSQL(text, [param for each in keys for param in each.params])  # noqa: S611
+
+
+def counted(rows: QuerySet[Any], cap: int) -> Statement:
+    """Return the statement that counts rows of no project, up to `cap`."""
+    try:
+        inner, params = rows.order_by().values_list("pk")[:cap].query.sql_with_params()
+    except EmptyResultSet:
+        inner, params = _NOTHING
+    return f"SELECT count(*) FROM ({inner}) counted", params  # noqa: S608  # spelled by Django
+
+
+def added(first: Statement, *others: Statement, cap: int) -> Statement:
+    """Return the statement of a sum that ends at `cap`; the others are not read when the first does."""
+    known = [each for each in others if each != _NOTHING_COUNTED]
+    more = " + ".join(f"({text})" for text, _ in known) or "0"
+    text = (
+        f"SELECT least({int(cap)}, one.n + CASE WHEN one.n < {int(cap)} THEN {more} ELSE 0 END) "  # noqa: S608  # ours
+        f"FROM ({first[0]}) one(n)"
+    )
+    return text, (*(param for _, given in known for param in given), *first[1])
+
+
+def counts(statements: Mapping[str, Statement]) -> dict[str, int]:
+    """Answer several counts in one statement; what is surely nothing is not asked."""
+    zero = {name: 0 for name, statement in statements.items() if statement == _NOTHING_COUNTED}
+    statements = {name: each for name, each in statements.items() if name not in zero}
+    if not statements:
+        return zero
+    text = ", ".join(f"({statement})" for statement, _ in statements.values())
+    params = [param for _, given in statements.values() for param in given]
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {text}", params)
+        return zero | dict(zip(statements, cursor.fetchone(), strict=True))
+
+
+def _way(name: str) -> str:
+    return "DESC" if name.startswith("-") else "ASC"
+
+
+def _names(count: int) -> str:
+    return ", ".join(f"c{place}" for place in range(count))
