@@ -68,6 +68,7 @@ def context_of(
         "here": "tasks",
         "task": task,
         "live": live,
+        "now": timezone.now(),
         **_held(task, user),
         "seq": task.last_seq,
         "meters": meters.meters_of(task, focus, attempts),
@@ -81,10 +82,7 @@ def context_of(
         "rounds": range(1, task.round + 1) if task.round > 1 else (),
         "view": "list" if query.get("view") == "list" else "graph",
         **activity_of(task, steps, tries, query, live=live),
-        "focus": focus,
-        "picked": focus is not None and str(focus.pk) == query.get("agent"),
-        "watched": [step for step in shown if step.attempt or step.started_at],
-        "stream": streams.stream_of(focus) if focus else [],
+        **_pane(shown, focus, query),
         "approval": approval,
         "proposal": proposal,
         "effect": effect,
@@ -95,13 +93,22 @@ def context_of(
         **_acts(task, user, steps, drafts or {}),
         "signers": signers_of(task),
         "may_sign": may_sign(task, user),
-        "now": timezone.now(),
     }
 
 
 def earlier_of(task: Task, query: Mapping[str, str]) -> dict[str, Any]:
     """Return the rows before a seq."""
     return {"rows": timeline.all_events(task, _steps(task), before=cursor_of(query, "before") or 0)}
+
+
+def _pane(steps: list[Step], focus: Step | None, query: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the live pane shows, and whose output there is besides."""
+    return {
+        "focus": focus,
+        "picked": focus is not None and str(focus.pk) == query.get("agent"),
+        "watched": [step for step in steps if step.attempt or step.started_at],
+        "stream": streams.stream_of(focus) if focus else [],
+    }
 
 
 def _said(task: Task, steps: list[Step]) -> dict[str, Any]:
