@@ -35,7 +35,7 @@ export function startConnection(handlers) {
 
 const open = () => state.socket && state.socket.readyState <= WebSocket.OPEN;
 // Lists tell of news by their title and icon, so only a task's own page rests while it is hidden.
-const resting = () => document.hidden && Boolean(document.body.dataset.seq);
+export const resting = () => document.hidden && Boolean(document.body.dataset.seq);
 
 function connect() {
   clearTimeout(state.timer);

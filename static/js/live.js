@@ -1,6 +1,6 @@
 // Every frame of the socket is a doorbell: one GET of the page's live fragments answers many.
 
-import { caughtUp, cursor, isOver, startConnection } from "./connection.js";
+import { caughtUp, cursor, isOver, resting, startConnection } from "./connection.js";
 import { alone } from "./queue.js";
 import { missing, swapped } from "./rows.js";
 import { speak } from "./status.js";
@@ -8,9 +8,10 @@ import { followed, heard as streamed, painted } from "./stream.js";
 
 const together = 15;
 const apart = 250; // at most four answers a second, however much happens
-const share = 3; // of its own time a page leaves to others, when answers are slow
+const share = 1.5; // of its own time a page leaves to others, when answers are slow
+const around = 2000; // what is around the page, its menu and counts, may be older
 
-const state = { timer: 0, again: false, began: 0, took: 0, event: 0 };
+const state = { timer: 0, again: false, began: 0, took: 0, event: 0, around: Date.now(), later: 0 };
 
 export function startLive() {
   const { socket, live } = document.body.dataset;
@@ -36,6 +37,7 @@ function ring() {
 }
 
 async function fetched() {
+  if (resting()) return; // it catches up when it is looked at
   clearTimeout(state.timer);
   state.timer = 0;
   if (state.again) return;
@@ -65,10 +67,22 @@ function address() {
   const url = new URL(document.body.dataset.live, location.href);
   const here = document.querySelector("#nav [aria-current]")?.getAttribute("href")?.split("/")[1];
   if (here) url.searchParams.set("here", here);
-  for (const [name, value] of [["focus", followed()], ["after", missing(url)]]) {
+  for (const [name, value] of [["focus", followed()], ["after", missing(url)], ["shell", shell()]]) {
     if (value) url.searchParams.set(name, value);
   }
   return url.pathname + url.search;
+}
+
+function shell() {
+  const rest = state.around + around - Date.now();
+  if (rest > 0) {
+    state.later ||= setTimeout(ring, rest);
+    return "";
+  }
+  clearTimeout(state.later);
+  state.later = 0;
+  state.around = Date.now();
+  return "1";
 }
 
 function age() {
