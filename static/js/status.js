@@ -13,9 +13,13 @@ export function show(name, word, since = Date.now()) {
   const away = name === "offline";
   // A decision on a page that may be old would be refused anyway; what was typed stays.
   for (const button of document.querySelectorAll("[data-decide]")) button.disabled = away;
-  if (bar.hidden === !away) return;
-  bar.hidden = !away;
-  if (!away) return;
+  if (bar.dataset.offline === name) return;
+  bar.dataset.offline = name;
+  bar.hidden = name === "live";
+  if (!away) {
+    bar.textContent = word;
+    return;
+  }
   const clock = new Date(since || Date.now()).toTimeString().slice(0, 8);
   const first = word === "Offline" ? "" : `${word}. `;
   bar.textContent = `${first}Showing state from ${clock}. Decisions are paused.`;

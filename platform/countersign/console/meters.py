@@ -110,8 +110,16 @@ def _time(task: Task, limits: Limits) -> Meter:
         limit=clock(limits.seconds),
         used=seconds,
         most=limits.seconds,
+        note=_ends(begun, limits) if ticks else "",
         since=begun if ticks else None,
     )
+
+
+def _ends(begun: datetime, limits: Limits) -> str:
+    """Say when the time is up if nobody stops the clock."""
+    end = timezone.localtime(begun + timedelta(seconds=limits.seconds))
+    today = end.date() == timezone.localdate()
+    return f"ends {end:%H:%M}" if today else f"ends {end.day} {end:%b %H:%M}"
 
 
 def _cost(task: Task, limits: Limits) -> Meter:

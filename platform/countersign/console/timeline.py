@@ -57,6 +57,8 @@ class Row:
     bars: list[tuple[float, float]] = field(default_factory=list)  # start, width in hundredths
     active: bool = False
     calls: list[ToolCall] = field(default_factory=list)
+    tokens: int = 0
+    usd: float = 0.0
 
 
 def worked(tries: Iterable[Attempt]) -> float:
@@ -130,6 +132,8 @@ def _step_row(step: Step, tries: Sequence[Attempt], axis: Axis) -> Row:
         seconds=worked(tries),
         bars=[axis.place(row.started_at, _ended(row)) for row in tries],
         active=step.state == StepState.LEASED,
+        tokens=sum(row.input_tokens + row.output_tokens for row in tries),
+        usd=sum(float(row.usd) for row in tries),
     )
 
 
