@@ -14,7 +14,7 @@ export function startFollow(jump) {
     if (name) toggle(name, jump);
   });
   for (const name of Object.keys(kept)) {
-    if (box(name)?.hasAttribute("data-from-top")) kept[name].on = false;
+    if (box(name)?.hasAttribute("data-from-top")) set(name, false);
     grown(name);
   }
 }
