@@ -6,7 +6,8 @@ import { alone } from "./queue.js";
 
 const most = 500;
 const none = "999999999999999"; // a cursor after which there is nothing
-const known = new Set();
+const known = new Set(); // the rows that were there before the last answer
+let shownTab = "";
 
 const list = () => document.getElementById("events");
 const box = () => document.querySelector('[data-follows="events"]');
@@ -39,7 +40,7 @@ export function missing(url) {
 export function swapped(newest) {
   if (!list()) return;
   const fresh = [...list().children].filter((row) => row.id && !known.has(row.id));
-  if (known.tab === list().dataset.tab) for (const row of fresh) row.classList.add("event-new");
+  if (shownTab === list().dataset.tab) for (const row of fresh) row.classList.add("event-new");
   trim();
   if (box().dataset.past) box().dataset.past = newest - Number(numbered().at(-1).dataset.seq);
   remember();
@@ -48,7 +49,7 @@ export function swapped(newest) {
 
 function remember() {
   known.clear();
-  known.tab = list().dataset.tab;
+  shownTab = list().dataset.tab;
   for (const row of list().children) known.add(row.id);
 }
 
