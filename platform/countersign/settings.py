@@ -83,6 +83,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "countersign.compression.CompressPages",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "countersign.headers.private_answers",
     "csp.middleware.CSPMiddleware",

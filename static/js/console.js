@@ -1,12 +1,24 @@
 import { startClocks } from "./clocks.js";
 import { startDrafts } from "./drafts.js";
+import { startFollow, toggle } from "./follow.js";
 import { startForms } from "./forms.js";
 import { startKeys } from "./keys.js";
 import { startLists } from "./lists.js";
 import { startLive } from "./live.js";
 import { startPalette } from "./palette.js";
+import { startPicks } from "./picks.js";
 import { startReview } from "./review.js";
+import { newest, startRows } from "./rows.js";
 import { startStream } from "./stream.js";
+
+const jump = (name) => name === "events" && newest();
+const keys = {
+  f: () => toggle("stream", jump),
+  l: () => {
+    const next = document.querySelector(".graph")?.dataset.view === "list" ? "graph" : "list";
+    document.querySelector(`a[data-view="${next}"]`)?.click();
+  },
+};
 
 startForms();
 startPalette();
@@ -15,5 +27,13 @@ startLists();
 startClocks();
 startDrafts();
 startReview();
+startRows();
+startFollow(jump);
 startStream();
+startPicks();
 startLive();
+document.addEventListener("countersign:key", ({ detail }) => {
+  if (!keys[detail.key] || !document.getElementById("stream")) return;
+  keys[detail.key]();
+  detail.done = true;
+});

@@ -3,36 +3,37 @@
 const prefix = "countersign:draft:";
 
 export function startDrafts() {
-  const form = document.querySelector("form[data-draft]");
-  if (!form) return;
-  const key = prefix + form.dataset.draft;
-  restore(form, key);
-  const keep = () => {
-    const typed = {};
-    for (const field of form.elements) {
-      if (!field.name || field.type === "hidden" || field.type === "submit") continue;
-      if (field.type === "radio" || field.type === "checkbox") {
-        if (field.checked) typed[field.name] = field.value;
-      } else if (field.value) {
-        typed[field.name] = field.value;
-      }
-    }
-    try {
-      if (Object.keys(typed).length) localStorage.setItem(key, JSON.stringify(typed));
-      else localStorage.removeItem(key);
-    } catch {
-      // A full or forbidden store costs the draft, not the page.
-    }
-  };
-  document.addEventListener("input", (event) => event.target.form === form && keep());
-  document.addEventListener("change", (event) => event.target.form === form && keep());
-  form.addEventListener("submit", () => localStorage.removeItem(key));
+  for (const form of document.querySelectorAll("form[data-draft]")) restore(form);
+  for (const name of ["input", "change"]) {
+    document.addEventListener(name, (event) => event.target.form?.dataset.draft && keep(event.target.form));
+  }
+  document.addEventListener("submit", (event) => {
+    if (event.target.dataset.draft) localStorage.removeItem(prefix + event.target.dataset.draft);
+  });
 }
 
-function restore(form, key) {
+function keep(form) {
+  const typed = {};
+  for (const field of form.elements) {
+    if (!field.name || field.type === "hidden" || field.type === "submit") continue;
+    if (field.type === "radio" || field.type === "checkbox") {
+      if (field.checked) typed[field.name] = field.value;
+    } else if (field.value) {
+      typed[field.name] = field.value;
+    }
+  }
+  try {
+    if (Object.keys(typed).length) localStorage.setItem(prefix + form.dataset.draft, JSON.stringify(typed));
+    else localStorage.removeItem(prefix + form.dataset.draft);
+  } catch {
+    // A full or forbidden store costs the draft, not the page.
+  }
+}
+
+function restore(form) {
   let typed;
   try {
-    typed = JSON.parse(localStorage.getItem(key) || "null");
+    typed = JSON.parse(localStorage.getItem(prefix + form.dataset.draft) || "null");
   } catch {
     return;
   }
@@ -41,7 +42,7 @@ function restore(form, key) {
     if (!(field.name in typed) || field.type === "hidden") continue;
     if (field.type === "radio" || field.type === "checkbox") field.checked = field.value === typed[field.name];
     else if (!field.value) field.value = typed[field.name];
-    const fold = field.closest("details");
+    const fold = field.closest("details:not(.pop)");
     if (fold && field.type !== "radio") fold.open = true;
   }
 }

@@ -1,74 +1,79 @@
-// The live pane of one agent: deltas are appended here, finished messages come from the server.
-// It follows the end only while the reader is at the end.
+// The live pane of one agent: what is being written is put here, finished messages come from the
+// server. What the other agents write is kept, so that changing to one of them shows it at once.
 
-const near = 40;
-let following = true;
+import { again, grown } from "./follow.js";
 
-const pane = () => document.querySelector("[data-stream]");
+const quiet = 4000; // the agent shown said nothing for so long, and another does: change to it
+const recent = 1500;
+
+const written = new Map(); // step: text of its unfinished message
+const active = new Map(); // step: when it last did something
+const settled = new Set(); // steps whose message became a row that is not yet shown
+let shown = "";
+let wanted = "";
+
+const pane = () => document.getElementById("stream");
 
 export function startStream() {
   if (!pane()) return;
-  document.addEventListener("scroll", watch, { capture: true, passive: true });
-  document.addEventListener("click", (event) => {
-    if (event.target.closest?.("[data-follow]")) follow(!following);
-  });
-  document.addEventListener("countersign:key", (event) => {
-    if (event.detail.key === "f") {
-      follow(!following);
-      event.detail.done = true;
-    } else if (event.detail.key === "l") {
-      const graph = document.querySelector(".graph");
-      const next = graph?.dataset.view === "list" ? "graph" : "list";
-      document.querySelector(`a[data-view="${next}"]`)?.click();
-      event.detail.done = true;
-    }
-  });
-  end();
+  shown = pane().dataset.step;
+  setInterval(look, 1000);
 }
 
-function watch(event) {
-  const box = pane();
-  if (event.target !== box) return;
-  const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < near;
-  if (atEnd !== following) follow(atEnd, true);
+// Take a frame of the socket; true when nothing else need be done about it.
+export function heard(frame) {
+  if (frame.step) active.set(frame.step, Date.now());
+  if (frame.kind === "message") settled.add(frame.step);
+  if (frame.kind !== "delta") return false;
+  if (append(frame) && frame.step === shown) paint();
+  return true;
 }
 
-function follow(wanted, byScroll = false) {
-  following = wanted;
-  label();
-  if (wanted && !byScroll) end();
+function append(frame) {
+  const text = written.get(frame.step) ?? "";
+  // A gap means frames were missed: wait for the finished message rather than show half of it.
+  if (frame.offset > text.length) return false;
+  if (frame.offset === 0) settled.delete(frame.step);
+  written.set(frame.step, text.slice(0, frame.offset) + frame.text);
+  return true;
 }
 
-function label() {
-  const button = document.querySelector("[data-follow]");
-  if (!button) return;
-  button.setAttribute("aria-pressed", String(following));
-  button.textContent = following ? "Following" : "Jump to the end";
-}
-
-export function end() {
-  const box = pane();
-  label();
-  if (box && following) box.scrollTop = box.scrollHeight;
-}
-
-export function focusStep() {
-  return document.getElementById("stream")?.dataset.step || "";
-}
-
-export function append(frame) {
-  if (frame.step !== focusStep()) return;
+function paint() {
   const node = document.querySelector("[data-delta]");
   if (!node) return;
-  const text = frame.offset === 0 ? "" : node.textContent;
-  // A gap means frames were missed: wait for the finished message rather than show half of it.
-  if (frame.offset > text.length) return;
-  node.textContent = text.slice(0, frame.offset) + frame.text;
-  end();
+  const text = written.get(shown) ?? "";
+  if (node.textContent !== text) node.textContent = text;
+  grown("stream");
 }
 
-export function finished(step) {
-  if (step && step !== focusStep()) return;
-  const node = document.querySelector("[data-delta]");
-  if (node) node.textContent = "";
+// Around one answer of the server: a message that is now a row is no longer being written.
+export const painted = {
+  begin: () => [...settled],
+  end(steps) {
+    for (const step of steps) {
+      if (settled.delete(step)) written.delete(step);
+    }
+    if (!pane()) return;
+    if (pane().dataset.step !== shown) {
+      shown = pane().dataset.step;
+      again("stream");
+    }
+    if (wanted === shown) wanted = "";
+    paint();
+  },
+};
+
+// The step to show, unless a person picked one.
+export function followed() {
+  return pane() && !pane().dataset.picked ? wanted || shown : "";
+}
+
+function look() {
+  if (!pane() || pane().dataset.picked) return;
+  const now = Date.now();
+  if (now - (active.get(shown) ?? 0) < quiet) return;
+  const busy = [...active].filter(([step, when]) => step !== shown && now - when < recent);
+  if (!busy.length) return;
+  wanted = busy.sort((a, b) => b[1] - a[1])[0][0];
+  document.dispatchEvent(new CustomEvent("countersign:ask"));
 }

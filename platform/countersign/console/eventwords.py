@@ -40,11 +40,35 @@ def _submitted(data: dict[str, Any]) -> Said:
     return Said(who=_text(data, "requester", "Somebody"), text="submitted the request")
 
 
+_TASK: dict[str, str] = {
+    TaskState.QUEUED: "The task is queued",
+    TaskState.PLANNING: "The router plans the work",
+    TaskState.WORKING: "The agents are at work",
+    TaskState.ASSEMBLING: "The results are put together",
+    TaskState.REVIEW: "The task waits for sign-off",
+    TaskState.EXECUTING: "Approved, to be carried out",
+    TaskState.NEEDS_HUMAN: "The task waits for a person",
+    TaskState.DONE: "The task is done",
+    TaskState.REJECTED: "The task was rejected",
+    TaskState.CANCELLED: "The task was stopped",
+    TaskState.FAILED: "The task failed",
+}
+_STEP: dict[str, str] = {
+    StepState.WAITING: "Waits for other steps",
+    StepState.READY: "Ready to begin",
+    StepState.LEASED: "At work",
+    StepState.WAITING_HUMAN: "Waits for a person",
+    StepState.DONE: "Done",
+    StepState.BLOCKED: "Cannot go on",
+    StepState.FAILED: "Failed",
+    StepState.CANCELLED: "Stopped",
+}
+
+
 def _task_state(data: dict[str, Any]) -> Said:
     state = _text(data, "state")
-    label = TaskState(state).label if state in TaskState.values else state
-    tone = "bad" if state == TaskState.FAILED else ""
-    return Said(text=f"Task: {label.lower()}", detail=_text(data, "reason"), tone=tone)
+    tone = {"done": "ok", "failed": "bad", "rejected": "bad"}.get(state, "")
+    return Said(text=_TASK.get(state, "The task went on"), detail=_text(data, "reason"), tone=tone)
 
 
 def _planned(data: dict[str, Any]) -> Said:
@@ -82,9 +106,8 @@ def _resumed(data: dict[str, Any]) -> Said:
 
 def _step_state(data: dict[str, Any]) -> Said:
     state = _text(data, "state")
-    label = StepState(state).label if state in StepState.values else state
     tone = {"failed": "bad", "blocked": "warn", "waiting_human": "warn"}.get(state, "")
-    return Said(text=f"Step: {label.lower()}", detail=_text(data, "reason"), tone=tone)
+    return Said(text=_STEP.get(state, "Went on"), detail=_text(data, "reason"), tone=tone)
 
 
 def _step_started(data: dict[str, Any]) -> Said:
@@ -96,15 +119,15 @@ def _step_started(data: dict[str, Any]) -> Said:
 def _step_finished(data: dict[str, Any]) -> Said:
     state = _text(data, "state", "done")
     tone = {"failed": "bad", "blocked": "warn"}.get(state, "ok")
-    label = StepState(state).label if state in StepState.values else state
-    return Said(text=label, detail=_text(data, "summary") or _text(data, "reason"), tone=tone)
+    detail = _text(data, "summary") or _text(data, "reason")
+    return Said(text=_STEP.get(state, "Over"), detail=detail, tone=tone)
 
 
 def _message(data: dict[str, Any]) -> Said:
     if data.get("from") == "person":
         who = _text(data, "author", "A person")
         return Said(who=who, text="sent a note", detail=_text(data, "text"))
-    return Said(text="Said", detail=_text(data, "text"))
+    return Said(text="Said", detail=f"“{_text(data, 'text')}”")
 
 
 def _tool_started(data: dict[str, Any]) -> Said:
@@ -116,10 +139,11 @@ def _tool_finished(data: dict[str, Any]) -> Said:
     tone = {"failed": "bad", "refused": "bad", "unknown": "warn"}.get(_text(data, "state"), "ok")
     sandbox = _text(data, "sandbox")
     under = f" (ran under {sandbox_word(sandbox)})" if sandbox else ""
+    summary, code = _text(data, "summary"), argument(data)
     return Said(
         text=_text(data, "tool", "a tool"),
-        code=argument(data),
-        detail=_text(data, "summary") + under,
+        code=code,
+        detail=(summary if summary != code else "") + under,
         tone=tone,
         icon="wrench",
     )
@@ -180,7 +204,8 @@ def _decided(data: dict[str, Any]) -> Said:
 
 
 def _effect_started(data: dict[str, Any]) -> Said:
-    return Said(text=f"Carrying out: {_text(data, 'kind', 'the effect')}", icon="git-merge")
+    words = {"git.merge": "The merge", "mcp.call": "The tool call", "deliver": "The delivery"}
+    return Said(text=f"{words.get(_text(data, 'kind'), 'The effect')} begins", icon="git-merge")
 
 
 def _effect_finished(data: dict[str, Any]) -> Said:
@@ -194,13 +219,6 @@ def _effect_finished(data: dict[str, Any]) -> Said:
 def _round(data: dict[str, Any]) -> Said:
     number = data.get("round", "")
     return Said(who=_text(data, "by"), text=f"opened round {number}".strip(), icon="undo-2")
-
-
-def _finished(data: dict[str, Any]) -> Said:
-    state = _text(data, "state")
-    label = TaskState(state).label if state in TaskState.values else "Over"
-    tone = {"done": "ok", "failed": "bad", "rejected": "bad"}.get(state, "")
-    return Said(text=f"Task: {label.lower()}", detail=_text(data, "reason"), tone=tone)
 
 
 def argument(data: dict[str, Any]) -> str:
@@ -250,5 +268,5 @@ _WORDS: dict[str, Callable[[dict[str, Any]], Said]] = {
     Kind.EFFECT_STARTED: _effect_started,
     Kind.EFFECT_FINISHED: _effect_finished,
     Kind.ROUND_STARTED: _round,
-    Kind.TASK_FINISHED: _finished,
+    Kind.TASK_FINISHED: _task_state,
 }

@@ -11,14 +11,12 @@ from django.utils import timezone
 from agents.clocks import RUNNING
 from agents.events import Kind
 from agents.holds import held
-from agents.lifecycle import StepState
 from agents.limits import Limits, warns
 from agents.meters import used
 from agents.models import Event
 from countersign.templatetags.console import amount, clock, count_of, usd
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from agents.models import Attempt, Step, Task
@@ -62,49 +60,43 @@ class Segment:
     full: bool
 
 
-def meters_of(task: Task, steps: Sequence[Step], attempts: dict[object, Attempt]) -> list[Meter]:
-    """Return the five meters of a task; turns and calls are those of the agent in focus."""
+def meters_of(task: Task, focus: Step | None, attempts: dict[object, Attempt]) -> list[Meter]:
+    """Return the five meters of a task; the turns are those of the agent in focus."""
     limits = Limits.frozen(task.limits)
-    meters = [_time(task, limits), _cost(task, limits), _tokens(task, limits)]
-    step = focus_of(steps)
-    if step is not None:
-        attempt = attempts.get(step.pk)
-        turns = attempt.turns if attempt else 0
-        left = max(0, step.max_turns - turns)
-        meters.append(
-            Meter(
-                key="turns",
-                label=f"Turns, {step.agent.name}",
-                value=str(turns),
-                limit=str(step.max_turns),
-                used=turns,
-                most=step.max_turns,
-                note=f"{left} left",
-                segments=_segments(turns, step.max_turns),
-            )
-        )
-    meters.append(
-        Meter(
-            key="rounds",
-            label="Rounds",
-            value=str(task.round),
-            limit=str(limits.rounds),
-            used=task.round - 1,
-            most=limits.rounds,
-            note=count_of(task.tool_calls, "tool call,tool calls"),
-            segments=_segments(task.round, limits.rounds),
-        )
+    return [
+        _time(task, limits),
+        _cost(task, limits),
+        _tokens(task, limits),
+        _turns(focus, attempts.get(focus.pk) if focus else None),
+        _rounds(task, limits),
+    ]
+
+
+def _turns(step: Step | None, attempt: Attempt | None) -> Meter:
+    turns, most = attempt.turns if attempt else 0, step.max_turns if step else 0
+    return Meter(
+        key="turns",
+        label=f"Turns, {step.agent.name}" if step else "Turns",
+        value=str(turns),
+        limit=str(most) if step else "-",
+        used=turns,
+        most=most,
+        note=f"{max(0, most - turns)} left" if step else "",
+        segments=_segments(turns, most),
     )
-    return meters
 
 
-def focus_of(steps: Sequence[Step]) -> Step | None:
-    """Return the step people most likely want to watch: running, else the last begun."""
-    running = [step for step in steps if step.state == StepState.LEASED]
-    stopped = [step for step in steps if step.state == StepState.WAITING_HUMAN]
-    begun = [step for step in steps if step.started_at is not None or step.attempt]
-    found = running or stopped or begun[-1:] or list(steps)[:1]
-    return found[0] if found else None
+def _rounds(task: Task, limits: Limits) -> Meter:
+    return Meter(
+        key="rounds",
+        label="Rounds",
+        value=str(task.round),
+        limit=str(limits.rounds),
+        used=task.round - 1,
+        most=limits.rounds,
+        note=count_of(task.tool_calls, "tool call,tool calls"),
+        segments=_segments(task.round, limits.rounds),
+    )
 
 
 def _time(task: Task, limits: Limits) -> Meter:
@@ -118,8 +110,16 @@ def _time(task: Task, limits: Limits) -> Meter:
         limit=clock(limits.seconds),
         used=seconds,
         most=limits.seconds,
+        note=_ends(begun, limits) if ticks else "",
         since=begun if ticks else None,
     )
+
+
+def _ends(begun: datetime, limits: Limits) -> str:
+    """Say when the time is up if nobody stops the clock."""
+    end = timezone.localtime(begun + timedelta(seconds=limits.seconds))
+    today = end.date() == timezone.localdate()
+    return f"ends {end:%H:%M}" if today else f"ends {end.day} {end:%b %H:%M}"
 
 
 def _cost(task: Task, limits: Limits) -> Meter:

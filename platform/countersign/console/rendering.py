@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.shortcuts import render
+from django.utils.functional import SimpleLazyObject
 
 from agents.lifecycle import TASK_OPEN, TaskState
 from agents.models import Hold, HoldScope, Task
@@ -30,10 +31,13 @@ COUNT_AT_MOST = 1_000  # an exact count of a large inbox costs more than it tell
 def page(
     request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200
 ) -> HttpResponse:
-    """Render a page, or a live answer, with what every page shows."""
-    if request.user.is_authenticated and "shell" not in context:
-        context = {**context, "shell": shell_of(request.user, mine_of(request))[0]}
-    return render(request, template, context, status=status)
+    """Render a page, or a live answer, with what every page shows; it is read only when used."""
+    shell = {}
+    if request.user.is_authenticated:
+        shell["shell"] = SimpleLazyObject(
+            lambda: shell_of(request.user, mine_of(request))[0]  # type: ignore[arg-type]
+        )
+    return render(request, template, {**shell, **context}, status=status)
 
 
 def mine_of(request: HttpRequest) -> Mine:

@@ -144,6 +144,15 @@ def sentence_of(task: Task, steps: Sequence[Step], facts: Facts) -> str:
     return f"{waiting[0].agent.name} begins in a moment." if waiting else ""
 
 
+def call_of(task: Task) -> str:
+    """Return what a screen reader says at once, because the task now waits for people or is over."""
+    if task.state == TaskState.REVIEW:
+        return f"{task.label}: round {task.round} is ready for review."
+    if task.state == TaskState.NEEDS_HUMAN:
+        return f"{task.label} stopped: {_asked(list(open_escalations(task)))}"
+    return f"{task.label}: {task.get_state_display().lower()}." if task.over else ""
+
+
 def _asked(questions: Sequence[Escalation]) -> str:
     """Say in a list's line who stopped and why; the page says the rest."""
     if not questions:

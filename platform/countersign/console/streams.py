@@ -49,12 +49,13 @@ def _message(event: Event) -> Entry:
 def _call(event: Event) -> Entry:
     data: dict[str, Any] = event.data
     finished = event.kind == Kind.TOOL_FINISHED
-    sandbox = str(data.get("sandbox") or "")
+    sandbox, code = str(data.get("sandbox") or ""), argument(data)
+    summary = str(data.get("summary", ""))
     return Entry(
         key=f"c{data.get('call') or event.seq}",
         tool=str(data.get("tool", "")),
-        code=argument(data),
-        summary=str(data.get("summary", "")),
+        code=code,
+        summary=summary if summary != code else "",
         state=str(data.get("state", "done")) if finished else "started",
         seconds=data.get("seconds") if finished else None,
         sandbox=sandbox_word(sandbox) if sandbox else "",

@@ -17,6 +17,7 @@ from agents.reopening import may_reopen
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval
 from countersign.console import (
+    goals,
     graph,
     held,
     looks,
@@ -26,7 +27,9 @@ from countersign.console import (
     streams,
     timeline,
 )
+from countersign.console.activity import activity_of, cursor_of
 from countersign.console.checks import checks_of
+from countersign.console.focus import focus_of
 from countersign.console.timeline import worked
 from memory.lifecycle import MemoryState
 from memory.models import Memory, MemoryUse
@@ -40,16 +43,16 @@ if TYPE_CHECKING:
     from approvals.models import Effect
     from projects.models import User
 
-TABS = {"steps": "Steps", "events": "All events", "errors": "Errors"}
-
 
 def context_of(
     task: Task,
     user: User,
     query: Mapping[str, str],
     drafts: Mapping[str, Any] | None = None,
+    *,
+    live: bool = False,
 ) -> dict[str, Any]:
-    """Return the context of the page and of its live answer; `drafts` are refused answers."""
+    """Return the context of the page or of its live answer; `drafts` are refused answers."""
     steps = _steps(task)
     shown_round = _round(task, query.get("round"))
     shown = [step for step in steps if step.round == shown_round or step.kind == StepKind.ROUTE]
@@ -59,24 +62,27 @@ def context_of(
     approval = Approval.objects.filter(task=task).select_related("decided_by", "proposal").last()
     proposal = Proposal.objects.filter(task=task).order_by("round", "version").last()
     effect = sentences.last_effect(task)
-    focus = _focus(shown, query.get("agent"))
+    focus = focus_of(shown, query)
+    planned = [step for step in work.values() if not step.left_out]
     return {
         "here": "tasks",
         "task": task,
+        "live": live,
+        "now": timezone.now(),
         **_held(task, user),
         "seq": task.last_seq,
-        "meters": meters.meters_of(task, shown, attempts),
+        "meters": meters.meters_of(task, focus, attempts),
         "price_url": price_url(user) if not task.rehearsal else "",
         "graph": _graph(task, shown, tries, approval, effect, proposal, shown_round),
-        "work": [step for step in work.values() if not step.left_out],
+        **_said(task, shown),
+        "work": planned,
+        **_goals(planned, proposal if shown_round == task.round else None),
         "done_steps": sum(step.state == StepState.DONE for step in work.values()),
         "shown_round": shown_round,
         "rounds": range(1, task.round + 1) if task.round > 1 else (),
         "view": "list" if query.get("view") == "list" else "graph",
-        **_activity(task, steps, tries, query),
-        "focus": focus,
-        "watched": [step for step in shown if step.attempt or step.started_at],
-        "stream": streams.stream_of(focus) if focus else [],
+        **activity_of(task, steps, tries, query, live=live),
+        **_pane(shown, focus, query),
         "approval": approval,
         "proposal": proposal,
         "effect": effect,
@@ -87,8 +93,37 @@ def context_of(
         **_acts(task, user, steps, drafts or {}),
         "signers": signers_of(task),
         "may_sign": may_sign(task, user),
-        "now": timezone.now(),
     }
+
+
+def earlier_of(task: Task, query: Mapping[str, str]) -> dict[str, Any]:
+    """Return the rows before a seq."""
+    return {"rows": timeline.all_events(task, _steps(task), before=cursor_of(query, "before") or 0)}
+
+
+def _pane(steps: list[Step], focus: Step | None, query: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the live pane shows, and whose output there is besides."""
+    return {
+        "focus": focus,
+        "picked": focus is not None and str(focus.pk) == query.get("agent"),
+        "watched": [step for step in steps if step.attempt or step.started_at],
+        "stream": streams.stream_of(focus) if focus else [],
+    }
+
+
+def _said(task: Task, steps: list[Step]) -> dict[str, Any]:
+    """Return what happens now, for eyes and for a screen reader."""
+    sentence = sentences.sentence_of(task, steps, sentences.Facts.read([task]))
+    return {
+        "sentence": sentence,
+        "spoken": f"{task.label}: {sentence or sentences.word_of(task) or task.get_state_display()}",
+        "called": sentences.call_of(task),
+    }
+
+
+def _goals(steps: list[Step], proposal: Proposal | None) -> dict[str, Any]:
+    found = goals.goals_of(steps, proposal)
+    return {"goals": found, "verified": sum(goal.verified for goal in found)}
 
 
 def _held(task: Task, user: User) -> dict[str, Any]:
@@ -198,40 +233,8 @@ def _round(task: Task, wanted: str | None) -> int:
     return min(max(number, 1), task.round)
 
 
-def _focus(steps: list[Step], wanted: str | None) -> Step | None:
-    chosen = next((step for step in steps if str(step.pk) == wanted), None)
-    return chosen or meters.focus_of(steps)
-
-
 def _word(task: Task, user: User) -> str:
     sealed = task.approvals.filter(state=ApprovalState.PENDING)
     if task.state == TaskState.REVIEW and may_sign(task, user) and sealed.exists():
         return "Waits for your signature"
     return sentences.word_of(task)
-
-
-def _activity(
-    task: Task, steps: list[Step], tries: dict[object, list[Attempt]], query: Mapping[str, str]
-) -> dict[str, Any]:
-    tab = query.get("tab", "")
-    tab = tab if tab in TABS else "steps"
-    before = query.get("before", "")
-    earlier = 0
-    if tab == "events":
-        cut = int(before) if before.isdecimal() and len(before) < 16 else None
-        rows = timeline.all_events(task, steps, before=cut)
-        first = int(rows[0].key.removeprefix("event-")) if rows else 0
-        earlier = first if first > 1 else 0
-    else:
-        rows = (
-            timeline.errors(task, steps)
-            if tab == "errors"
-            else timeline.by_step(task, steps, tries)
-        )
-    return {
-        "tab": tab,
-        "tabs": [(key, word, key == tab) for key, word in TABS.items()],
-        "rows": rows,
-        "earlier": earlier,
-        "event_count": task.last_seq,
-    }

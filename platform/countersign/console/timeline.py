@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from agents.events import Kind
-from agents.lifecycle import StepKind, StepState, ToolCallState
+from agents.lifecycle import StepKind, StepState
 from agents.models import Event, ToolCall
 from countersign.console import looks
+from countersign.console.axis import Axis
 from countersign.console.eventwords import Said, say
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 
     from agents.models import Attempt, Step, Task
 
-EVENTS_AT_ONCE = 300
-_STEP_KINDS = (Kind.STEP_STARTED, Kind.STEP_STATE, Kind.STEP_FINISHED, Kind.TASK_PLANNED)
+EVENTS_AT_ONCE = 200
+ROWS_AT_MOST = 500  # a page holds no more; older ones are loaded when asked for
 _BIG_KINDS = (
     Kind.TASK_SUBMITTED,
     Kind.ESCALATION_RAISED,
@@ -31,7 +33,13 @@ _BIG_KINDS = (
     Kind.EFFECT_FINISHED,
     Kind.TASK_FINISHED,
 )
-_WRONG = {ToolCallState.FAILED, ToolCallState.REFUSED, ToolCallState.UNKNOWN}
+_TROUBLE = (
+    Q(kind__in=[Kind.ESCALATION_RAISED, Kind.LIMIT_WARNED])
+    | Q(kind=Kind.TOOL_FINISHED, data__state__in=["failed", "refused", "unknown"])
+    | Q(kind__in=[Kind.STEP_STATE, Kind.STEP_FINISHED], data__state__in=["failed", "blocked"])
+    | Q(kind__in=[Kind.TASK_STATE, Kind.TASK_FINISHED], data__state__in=["failed", "rejected"])
+    | Q(kind=Kind.EFFECT_FINISHED, data__has_key="error") & ~Q(data__error__in=["", None])
+)
 
 
 @dataclass(kw_only=True)
@@ -41,6 +49,7 @@ class Row:
     key: str
     at: datetime
     said: Said
+    seq: int = 0  # of an event
     agent: Any = None
     step: Step | None = None
     look: looks.Look | None = None
@@ -48,21 +57,8 @@ class Row:
     bars: list[tuple[float, float]] = field(default_factory=list)  # start, width in hundredths
     active: bool = False
     calls: list[ToolCall] = field(default_factory=list)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Axis:
-    """The time axis all rows share."""
-
-    start: datetime
-    end: datetime
-
-    def place(self, begun: datetime, ended: datetime) -> tuple[float, float]:
-        """Return where a bar begins and how wide it is, in hundredths."""
-        whole = max((self.end - self.start).total_seconds(), 1.0)
-        left = max(0.0, min(99.0, 100 * (begun - self.start).total_seconds() / whole))
-        width = max(1.0, 100 * (ended - begun).total_seconds() / whole)
-        return round(left, 2), round(min(width, 100 - left), 2)
+    tokens: int = 0
+    usd: float = 0.0
 
 
 def worked(tries: Iterable[Attempt]) -> float:
@@ -74,13 +70,17 @@ def by_step(
     task: Task, steps: Sequence[Step], tries: Mapping[object, Sequence[Attempt]]
 ) -> list[Row]:
     """Return one row per begun step and per decision of people, in order of time."""
-    axis = _axis(task)
+    events = list(Event.objects.filter(task=task, kind__in=_BIG_KINDS).order_by("seq"))
+    axis = Axis.of(
+        [event.at for event in events],
+        [(row.started_at, _ended(row)) for rows in tries.values() for row in rows],
+    )
     rows = [_step_row(step, tries.get(step.pk, ()), axis) for step in steps if step.started_at]
-    for event in Event.objects.filter(task=task, kind__in=_BIG_KINDS).order_by("seq"):
+    for event in events:
         rows.append(_event_row(event, {}))
         rows[-1].bars = [axis.place(event.at, event.at)]
     _add_calls(rows)
-    return sorted(rows, key=lambda row: row.at)
+    return sorted(rows, key=lambda row: row.at)[-ROWS_AT_MOST:]
 
 
 def all_events(task: Task, steps: Sequence[Step], *, before: int | None = None) -> list[Row]:
@@ -93,17 +93,23 @@ def all_events(task: Task, steps: Sequence[Step], *, before: int | None = None) 
     return [_event_row(event, known) for event in reversed(newest)]
 
 
-def errors(task: Task, steps: Sequence[Step]) -> list[Row]:
-    """Return the events that tell of trouble."""
+def events_after(task: Task, steps: Sequence[Step], after: int) -> list[Row]:
+    """Return every event after a seq, oldest first."""
     known = {step.pk: step for step in steps}
-    kinds = (Kind.TOOL_FINISHED, Kind.ESCALATION_RAISED, *_STEP_KINDS, Kind.EFFECT_FINISHED)
-    events = Event.objects.filter(task=task, kind__in=[*kinds, Kind.TASK_FINISHED, Kind.TASK_STATE])
-    rows = [_event_row(event, known) for event in events.order_by("seq")]
-    return [row for row in rows if row.said.tone in {"bad", "warn"}][-EVENTS_AT_ONCE:]
+    events = Event.objects.filter(task=task, seq__gt=after).order_by("seq")
+    return [_event_row(event, known) for event in events]
 
 
-def _axis(task: Task) -> Axis:
-    return Axis(start=task.created_at, end=task.finished_at or timezone.now())
+def errors(task: Task, steps: Sequence[Step]) -> list[Row]:
+    """Return the newest events that tell of trouble, oldest first."""
+    known = {step.pk: step for step in steps}
+    events = Event.objects.filter(_TROUBLE, task=task).order_by("-seq")[:EVENTS_AT_ONCE]
+    return [_event_row(event, known) for event in reversed(events)]
+
+
+def count_errors(task: Task) -> int:
+    """Count the events that tell of trouble."""
+    return Event.objects.filter(_TROUBLE, task=task).count()
 
 
 def _ended(attempt: Attempt) -> datetime:
@@ -126,6 +132,8 @@ def _step_row(step: Step, tries: Sequence[Attempt], axis: Axis) -> Row:
         seconds=worked(tries),
         bars=[axis.place(row.started_at, _ended(row)) for row in tries],
         active=step.state == StepState.LEASED,
+        tokens=sum(row.input_tokens + row.output_tokens for row in tries),
+        usd=sum(float(row.usd) for row in tries),
     )
 
 
@@ -133,6 +141,7 @@ def _event_row(event: Event, steps: Mapping[Any, Step]) -> Row:
     step = steps.get(event.step_id)
     return Row(
         key=f"event-{event.seq}",
+        seq=event.seq,
         at=event.at,
         said=say(event),
         agent=step.agent if step else None,

@@ -34,6 +34,7 @@ urlpatterns = [
     path("tasks", tasks.task_list, name="tasks"),
     path("tasks/T-<int:number>", task.task, name="task"),
     path("tasks/T-<int:number>/live", task.live, name="task_live"),
+    path("tasks/T-<int:number>/earlier", task.earlier, name="task_earlier"),
     path("tasks/T-<int:number>/stop", acts.stop, name="task_stop"),
     path("tasks/T-<int:number>/pause", holding.pause, name="task_pause"),
     path("tasks/T-<int:number>/resume", holding.resume, name="task_resume"),

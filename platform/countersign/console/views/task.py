@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 from countersign.console.lookup import task_or_404
 from countersign.console.questions import take_drafts
 from countersign.console.rendering import page
-from countersign.console.task_page import context_of
+from countersign.console.task_page import context_of, earlier_of
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -32,4 +32,12 @@ def task(request: PersonRequest, number: int) -> HttpResponse:
 def live(request: PersonRequest, number: int) -> HttpResponse:
     """Answer a doorbell with the fragments that may have changed."""
     found = task_or_404(request.user, number)
-    return page(request, "task/live.html", context_of(found, request.user, request.GET))
+    return page(request, "task/live.html", context_of(found, request.user, request.GET, live=True))
+
+
+@login_required
+@require_GET
+def earlier(request: PersonRequest, number: int) -> HttpResponse:
+    """Answer with the events before the first one a page shows."""
+    found = task_or_404(request.user, number)
+    return page(request, "task/earlier.html", earlier_of(found, request.GET))

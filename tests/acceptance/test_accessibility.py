@@ -1,0 +1,95 @@
+"""axe-core finds nothing on any page of the console, in any state, light or dark, wide or phone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from agents import holds
+from agents.lifecycle import TaskState
+from approvals import deciding
+from tests import console_fixtures as fixtures
+from tests.acceptance.axe import violations
+from tests.acceptance.live_house import House, browser_beside_rows, signed_in
+from tests.delegation_fixtures import asking_task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+    from projects.models import Project, User
+
+pytestmark = [pytest.mark.needs_chromium, pytest.mark.django_db(transaction=True)]
+
+SIZES = {"wide": (1440, 900), "phone": (390, 844)}
+PLAIN = ("new", "tasks", "inbox", "memory", "settings", "operations", "jump", "tasks/T-999")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browser_beside_rows() as browser:
+        yield browser
+
+
+@pytest.fixture
+def house(tmp_path, settings) -> Iterator[House]:
+    with House(tmp_path, settings) as house:
+        yield house
+
+
+def stages(project: Project, requester: User, lead: User) -> dict[str, Any]:
+    """Return a task in every state its page can show."""
+
+    def decided(verdict: str) -> Any:
+        made = fixtures.reviewed_task(project, requester)
+        one = made.approval
+        facts = {"digest": one.digest, "nonce": one.nonce, "note": "Refunds must stay as they are."}
+        deciding.decide(one.pk, by=lead, verdict=verdict, **facts)
+        return made.task
+
+    def over(state: str) -> Any:
+        task = fixtures.running_task(project, requester).task
+        task.move(state, reason="The provider did not answer.", kind="task.finished")
+        return task
+
+    paused = fixtures.running_task(project, requester).task
+    holds.place(by=lead, task=paused, reason="The price list changes today.")
+    fixtures.make_lesson(project, lead)
+    return {
+        "queued": fixtures.make_task(project, requester, state=TaskState.QUEUED),
+        "running": fixtures.running_task(project, requester).task,
+        "asking": asking_task(project, requester),
+        "paused": paused,
+        "stopped": fixtures.stopped_task(project, requester).task,
+        "review": fixtures.reviewed_task(project, requester).task,
+        "report": fixtures.reported_task(project, requester, report="# Found\n\nTwice.").task,
+        "approved": decided("approve"),
+        "rejected": decided("reject"),
+        "failed": over(TaskState.FAILED),
+        "cancelled": over(TaskState.CANCELLED),
+    }
+
+
+def test_axe_finds_nothing_on_any_page(house, browser, project, requester, lead):
+    tasks = house.write(stages, project, requester, lead)
+    paths = {name: f"/{name}" for name in PLAIN}
+    for name, task in tasks.items():
+        paths[f"task {name}"] = f"/tasks/T-{task.number}"
+        paths[f"task {name}, all events"] = f"/tasks/T-{task.number}?tab=events&view=list"
+    for name in ("review", "report", "approved", "rejected"):
+        paths[f"review {name}"] = f"/review/T-{tasks[name].number}/r1"
+    found = []
+    for size, (width, height) in SIZES.items():
+        context = signed_in(house, browser, lead, viewport={"width": width, "height": height})
+        page = context.new_page()
+        for name, path in paths.items():
+            page.goto(path)
+            found += violations(page, f"{name}, {size}")
+        context.clear_cookies()
+        page.goto("/sign-in")
+        found += violations(page, f"sign-in, {size}")
+        context.close()
+    print(f"\n{2 * len(SIZES) * (len(paths) + 1)} pages looked at, {len(found)} violations")
+    assert found == [], "\n".join(found)
