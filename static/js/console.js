@@ -7,6 +7,7 @@ import { startLive } from "./live.js";
 import { startPalette } from "./palette.js";
 import { startReview } from "./review.js";
 import { startStream } from "./stream.js";
+import { startTrace } from "./trace.js";
 
 startForms();
 startPalette();
@@ -16,4 +17,5 @@ startClocks();
 startDrafts();
 startReview();
 startStream();
+startTrace();
 startLive();

@@ -35,6 +35,7 @@ def prepare() -> dict[str, str]:
     from projects.models import Project
     from tests import console_fixtures as fixtures
     from tests.delegation_fixtures import asking_task
+    from tests.trace_fixtures import large_task, traced_task
 
     project = Project.objects.create(slug="acme", name="acme/billing", repository="/nowhere.git")
     people = _people(project)
@@ -53,6 +54,8 @@ def prepare() -> dict[str, str]:
     priced = _priced(project, mira)
     asking = asking_task(project, mira)
     paused = _paused(project, mira, dana)
+    traced = traced_task(project, mira)
+    large = large_task(project, mira, steps=6)
     return {
         "new": "/new",
         "tasks": "/tasks",
@@ -72,8 +75,22 @@ def prepare() -> dict[str, str]:
         "round-2": f"/review/T-{round_2.task.number}/r2",
         "memory": "/memory",
         "settings": "/settings",
+        "trace": f"/tasks/T-{traced.number}/trace",
+        "trace-span": f"/tasks/T-{traced.number}/trace?span={_edit_of(traced)}",
+        "trace-errors": f"/tasks/T-{traced.number}/trace?errors=1",
+        "trace-slowest": f"/tasks/T-{traced.number}/trace?sort=slowest",
+        "trace-large": f"/tasks/T-{large.number}/trace",
+        "trace-large-open": f"/tasks/T-{large.number}/trace?open=all",
+        "trace-empty": f"/tasks/T-{fixtures.make_task(project, mira).number}/trace",
         "missing": "/tasks/T-999",
     }
+
+
+def _edit_of(task: Any) -> str:
+    from agents.models import ModelCall
+    from countersign.console.trace.spans import MODEL, key_of
+
+    return key_of(MODEL, ModelCall.objects.filter(attempt__step__task=task, repairs=1).get().pk)
 
 
 def _paused(project: Any, requester: Any, lead: Any) -> Any:

@@ -1,0 +1,222 @@
+// The trace: j and k move, h and l close and open, Enter shows what is in a span.
+// Everything here is a link first: without JavaScript the same addresses are pages.
+
+const grid = () => document.querySelector("[data-trace]");
+const drawer = () => document.querySelector("[data-drawer]");
+const rowOf = (node) => node?.closest?.("[data-span]");
+const level = (row) => Number(row.dataset.level);
+const linkOf = (row) => row.querySelector("[data-look]");
+let looking = 0;
+
+export function startTrace() {
+  if (!grid() && !drawer()) return;
+  document.addEventListener("countersign:key", (event) => {
+    if (key(event.detail.key)) event.detail.done = true;
+  });
+  document.addEventListener("keydown", arrows);
+  document.addEventListener("click", clicked);
+  document.addEventListener("focusin", focused);
+  document.addEventListener("htmx:after:swap", tidy);
+  document.querySelector("[data-trace-form]")?.addEventListener("submit", keepSpan);
+  tidy();
+}
+
+// Only one row takes the Tab key; the others are reached by the keys of the tree.
+function tidy() {
+  const rows = [...(grid()?.querySelectorAll("[data-span]") || [])];
+  let closed = Infinity;
+  for (const row of rows) {
+    row.hidden = level(row) > closed;
+    if (!row.hidden) closed = row.ariaExpanded === "false" ? level(row) : Infinity;
+    for (const link of row.querySelectorAll("a")) link.tabIndex = -1;
+  }
+  const now = rows.find((row) => row.ariaSelected === "true" && !row.hidden) || rows[0];
+  if (now) linkOf(now).tabIndex = 0;
+}
+
+function key(pressed) {
+  const tree = grid();
+  if (!tree) return false;
+  const row = rowOf(document.activeElement);
+  if (pressed === "j" || pressed === "k") return go(row ? beside(row, pressed === "j" ? 1 : -1) : first());
+  if (pressed === "l") return row ? inward(row) : false;
+  if (pressed === "h") return row ? outward(row) : false;
+  return false;
+}
+
+function arrows(event) {
+  const row = rowOf(document.activeElement);
+  if (event.key === "Escape" && shown() && !document.querySelector("dialog[open]")) {
+    if (!document.activeElement.closest("input, textarea")) close();
+    return;
+  }
+  if (!row || event.ctrlKey || event.metaKey || event.altKey) return;
+  const act = {
+    ArrowDown: () => go(beside(row, 1)),
+    ArrowUp: () => go(beside(row, -1)),
+    ArrowRight: () => inward(row),
+    ArrowLeft: () => outward(row),
+    Home: () => go(first()),
+    End: () => go(beside(null, -1)),
+  }[event.key];
+  if (act) {
+    event.preventDefault();
+    act();
+  }
+}
+
+const visible = (row) => row?.matches?.("[data-span]") && !row.hidden;
+const first = () => grid().querySelector("[data-span]:not([hidden])");
+
+function beside(row, way) {
+  let next = row ? row : grid().lastElementChild;
+  if (!row && visible(next)) return next;
+  do next = way > 0 ? next.nextElementSibling : next.previousElementSibling;
+  while (next && !visible(next));
+  return next;
+}
+
+function go(row) {
+  if (!row) return true;
+  linkOf(row).focus({ preventScroll: true });
+  row.scrollIntoView({ block: "nearest" });
+  return true;
+}
+
+function inward(row) {
+  if (row.ariaExpanded === "false") turn(row);
+  else if (row.ariaExpanded === "true") go(beside(row, 1));
+  return true;
+}
+
+function outward(row) {
+  if (row.ariaExpanded === "true") return turn(row);
+  let above = row.previousElementSibling;
+  while (visible(above) || above?.hidden) {
+    if (level(above) < level(row)) return go(above);
+    above = above.previousElementSibling;
+  }
+  return true;
+}
+
+// Opens or closes a row: what is below is hidden, or fetched when it was never there.
+function turn(row) {
+  const open = row.ariaExpanded !== "true";
+  row.ariaExpanded = String(open);
+  turned(row.dataset.span);
+  const next = row.nextElementSibling;
+  if (open && !(next?.matches("[data-span]") && level(next) > level(row))) fetchBelow(row);
+  else tidyBelow(row);
+  return true;
+}
+
+function tidyBelow(row) {
+  let closed = row.ariaExpanded === "true" ? Infinity : level(row);
+  for (let next = row.nextElementSibling; next?.dataset.span && level(next) > level(row); next = next.nextElementSibling) {
+    next.hidden = level(next) > closed;
+    if (!next.hidden) closed = next.ariaExpanded === "false" ? level(next) : Infinity;
+  }
+}
+
+async function fetchBelow(row) {
+  const url = new URL(location.href);
+  url.searchParams.set("part", "below");
+  url.searchParams.set("of", row.dataset.span);
+  row.ariaBusy = "true";
+  await htmx.ajax("GET", url.pathname + url.search, { target: row, swap: "afterend" });
+  row.ariaBusy = null;
+}
+
+function turned(span) {
+  const url = new URL(location.href);
+  const before = url.searchParams.getAll("turn");
+  url.searchParams.delete("turn");
+  const after = before.includes(span) ? before.filter((each) => each !== span) : [...before, span];
+  for (const each of after) url.searchParams.append("turn", each);
+  history.replaceState(history.state, "", url);
+}
+
+function clicked(event) {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  const link = event.target.closest?.("a");
+  if (!link) return;
+  if (link.matches("[data-turn]")) {
+    event.preventDefault();
+    turn(rowOf(link));
+  } else if (link.matches("[data-look]")) {
+    event.preventDefault();
+    look(new URL(link.href).searchParams.get("span"), true);
+  } else if (link.matches("[data-close]")) {
+    event.preventDefault();
+    close();
+  } else if (link.matches("[data-whole]")) {
+    event.preventDefault();
+    look(new URLSearchParams(location.search).get("span"), false, true);
+  } else if (link.closest("[data-trace-links]") && link.getAttribute("href")) {
+    link.href = kept(new URL(link.href));
+  }
+}
+
+// Other links go where they say, with the span that is looked at now.
+function kept(url) {
+  const span = new URLSearchParams(location.search).get("span");
+  if (span) url.searchParams.set("span", span);
+  else url.searchParams.delete("span");
+  return url.href;
+}
+
+function keepSpan(event) {
+  const span = new URLSearchParams(location.search).get("span") || "";
+  const field = event.target.elements.span;
+  if (field) field.value = span;
+}
+
+const shown = () => drawer()?.classList.contains("span-open");
+
+// While the drawer is open it follows the row that has the focus.
+function focused(event) {
+  const row = rowOf(event.target);
+  if (!row || !grid()?.contains(row)) return;
+  for (const link of grid().querySelectorAll('[data-look][tabindex="0"]')) link.tabIndex = -1;
+  linkOf(row).tabIndex = 0;
+  clearTimeout(looking);
+  const fixed = shown() && getComputedStyle(drawer()).position === "fixed";
+  if (shown() && !fixed && row.ariaSelected !== "true") looking = setTimeout(() => look(row.dataset.span, false), 90);
+}
+
+async function look(span, opened, whole = false) {
+  clearTimeout(looking);
+  const url = new URL(location.href);
+  url.searchParams.set("span", span);
+  if (whole) url.searchParams.set("whole", "1");
+  else url.searchParams.delete("whole");
+  history.replaceState(history.state, "", url);
+  url.searchParams.set("part", "span");
+  await htmx.ajax("GET", url.pathname + url.search, { target: "#span", swap: "outerHTML" });
+  choose(span);
+  const line = document.getElementById("status-line");
+  const word = drawer().querySelector("h2")?.textContent;
+  if (line && word) line.textContent = `Shown: ${word}`;
+  if (opened && getComputedStyle(drawer()).position === "fixed") drawer().focus();
+}
+
+function choose(span) {
+  for (const row of grid()?.querySelectorAll('[aria-selected="true"]') || []) row.ariaSelected = null;
+  const row = span && grid()?.querySelector(`[data-span="${CSS.escape(span)}"]`);
+  if (row) row.ariaSelected = "true";
+  return row;
+}
+
+function close() {
+  clearTimeout(looking);
+  const url = new URL(location.href);
+  const span = url.searchParams.get("span");
+  url.searchParams.delete("span");
+  url.searchParams.delete("whole");
+  history.replaceState(history.state, "", url);
+  drawer().classList.remove("span-open");
+  drawer().replaceChildren();
+  const row = choose(span);
+  choose("");
+  if (row) go(row);
+}
