@@ -49,6 +49,8 @@ def exchange(checkpoint: Any, response: int, known: Collection[str]) -> Exchange
     """
     messages = _messages(checkpoint)
     places = [n for n, message in enumerate(messages) if message.get("kind") == "response"]
+    if not messages:
+        return None
     if response == len(places):  # it was asked and has not answered
         start, end = (places[-1] + 1 if places else 0), len(messages)
     elif 0 <= response < len(places):

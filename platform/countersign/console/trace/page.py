@@ -60,7 +60,7 @@ class Page:
             "grouped": view.grouped,
             "matches": view.matches() if self.wish.filtered else 0,
             "began": any(self.rows.attempts.values()),
-            "calls": self._calls(),
+            "rows_read": self._rows_read(),
             "links": self._links(grouped=view.grouped),
         }
 
@@ -104,8 +104,13 @@ class Page:
     def _ticks(self) -> list[tuple[int, str]]:
         return [(place, took(seconds) if place else "0") for place, seconds in self.axis.ticks]
 
-    def _calls(self) -> int:
-        parts: Iterable[list[Any]] = (*self.rows.answers.values(), *self.rows.calls.values())
+    def _rows_read(self) -> int:
+        rows = self.rows
+        parts: Iterable[list[Any]] = (
+            *rows.attempts.values(),
+            *rows.answers.values(),
+            *rows.calls.values(),
+        )
         return sum(map(len, parts))
 
     def _links(self, *, grouped: bool) -> dict[str, str]:
@@ -138,5 +143,5 @@ def head_of(task: Task) -> dict[str, Any]:
 
 
 def news_of(task: Task, shown: int) -> dict[str, Any]:
-    """Return what came since a page with so many calls was made."""
+    """Return what came since a page of so many rows was made."""
     return {**head_of(task), "new": max(0, reading.count(task) - shown)}

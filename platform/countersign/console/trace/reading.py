@@ -1,4 +1,4 @@
-"""Reads the rows a trace is made of: five statements, however many spans there are."""
+"""Reads the rows a trace is made of: five statements at most, however many spans there are."""
 
 from __future__ import annotations
 
@@ -86,9 +86,11 @@ def read(task: Task) -> Rows:
 
 
 def count(task: Task) -> int:
-    """Return how many calls of models and tools there are: what a page that is open compares."""
-    mine = {"attempt__step__task": task}
-    return ModelCall.objects.filter(**mine).count() + ToolCall.objects.filter(**mine).count()
+    """Return how many tries and calls there are: what a page that is open compares."""
+    tries = list(Attempt.objects.filter(step__task=task).values_list("pk", flat=True))
+    mine = {"attempt_id__in": tries}
+    calls = ModelCall.objects.filter(**mine).count() + ToolCall.objects.filter(**mine).count()
+    return len(tries) + calls
 
 
 def _by(rows: object, name: str) -> dict[uuid.UUID, list]:  # type: ignore[type-arg]
