@@ -7,6 +7,7 @@ const rowOf = (node) => node?.closest?.("[data-span]");
 const level = (row) => Number(row.dataset.level);
 const linkOf = (row) => row.querySelector("[data-look]");
 let looking = 0;
+let reached;
 
 export function startTrace() {
   if (!grid() && !drawer()) return;
@@ -30,8 +31,15 @@ function tidy() {
     if (!row.hidden) closed = row.ariaExpanded === "false" ? level(row) : Infinity;
     for (const link of row.querySelectorAll("a")) link.tabIndex = -1;
   }
+  for (const group of grid()?.querySelectorAll("[role=rowgroup]") || []) fold(group);
   const now = rows.find((row) => row.ariaSelected === "true" && !row.hidden) || rows[0];
-  if (now) linkOf(now).tabIndex = 0;
+  if (now) reach(now);
+}
+
+function reach(row) {
+  if (reached) linkOf(reached).tabIndex = -1;
+  linkOf(row).tabIndex = 0;
+  reached = row;
 }
 
 function key(pressed) {
@@ -65,13 +73,17 @@ function arrows(event) {
   }
 }
 
-const visible = (row) => row?.matches?.("[data-span]") && !row.hidden;
+// Rows stand in groups of fifty, so that a browser lays out only those on the screen.
+const isRow = (node) => (node?.matches("[data-span]") ? node : null);
+const after = (row) => row.nextElementSibling || isRow(row.parentElement.nextElementSibling?.firstElementChild);
+const before = (row) => row.previousElementSibling || isRow(row.parentElement.previousElementSibling?.lastElementChild);
+const visible = (row) => row && !row.hidden;
 const first = () => grid().querySelector("[data-span]:not([hidden])");
 
 function beside(row, way) {
-  let next = row ? row : grid().lastElementChild;
-  if (!row && visible(next)) return next;
-  do next = way > 0 ? next.nextElementSibling : next.previousElementSibling;
+  let next = row || [...grid().querySelectorAll("[data-span]:not([hidden])")].at(-1);
+  if (!row) return next;
+  do next = way > 0 ? after(next) : before(next);
   while (next && !visible(next));
   return next;
 }
@@ -91,12 +103,9 @@ function inward(row) {
 
 function outward(row) {
   if (row.ariaExpanded === "true") return turn(row);
-  let above = row.previousElementSibling;
-  while (visible(above) || above?.hidden) {
-    if (level(above) < level(row)) return go(above);
-    above = above.previousElementSibling;
-  }
-  return true;
+  let above = before(row);
+  while (above && level(above) >= level(row)) above = before(above);
+  return go(above);
 }
 
 // Opens or closes a row: what is below is hidden, or fetched when it was never there.
@@ -104,18 +113,26 @@ function turn(row) {
   const open = row.ariaExpanded !== "true";
   row.ariaExpanded = String(open);
   turned(row.dataset.span);
-  const next = row.nextElementSibling;
-  if (open && !(next?.matches("[data-span]") && level(next) > level(row))) fetchBelow(row);
+  const next = after(row);
+  if (open && !(next && level(next) > level(row))) fetchBelow(row);
   else tidyBelow(row);
   return true;
 }
 
 function tidyBelow(row) {
   let closed = row.ariaExpanded === "true" ? Infinity : level(row);
-  for (let next = row.nextElementSibling; next?.dataset.span && level(next) > level(row); next = next.nextElementSibling) {
+  const groups = new Set();
+  for (let next = after(row); next && level(next) > level(row); next = after(next)) {
     next.hidden = level(next) > closed;
     if (!next.hidden) closed = next.ariaExpanded === "false" ? level(next) : Infinity;
+    groups.add(next.parentElement);
   }
+  groups.forEach(fold);
+}
+
+// A group without a row to see takes no room, whatever the browser remembers of it.
+function fold(group) {
+  group.hidden = !group.querySelector("[data-span]:not([hidden])");
 }
 
 async function fetchBelow(row) {
@@ -171,14 +188,14 @@ function keepSpan(event) {
   if (field) field.value = span;
 }
 
+const spread = (open) => document.querySelector(".trace-cols")?.classList.toggle("has-span", open);
 const shown = () => drawer()?.classList.contains("span-open");
 
 // While the drawer is open it follows the row that has the focus.
 function focused(event) {
   const row = rowOf(event.target);
   if (!row || !grid()?.contains(row)) return;
-  for (const link of grid().querySelectorAll('[data-look][tabindex="0"]')) link.tabIndex = -1;
-  linkOf(row).tabIndex = 0;
+  reach(row);
   clearTimeout(looking);
   const fixed = shown() && getComputedStyle(drawer()).position === "fixed";
   if (shown() && !fixed && row.ariaSelected !== "true") looking = setTimeout(() => look(row.dataset.span, false), 90);
@@ -193,6 +210,7 @@ async function look(span, opened, whole = false) {
   history.replaceState(history.state, "", url);
   url.searchParams.set("part", "span");
   await htmx.ajax("GET", url.pathname + url.search, { target: "#span", swap: "outerHTML" });
+  spread(shown());
   choose(span);
   const line = document.getElementById("status-line");
   const word = drawer().querySelector("h2")?.textContent;
@@ -216,6 +234,7 @@ function close() {
   history.replaceState(history.state, "", url);
   drawer().classList.remove("span-open");
   drawer().replaceChildren();
+  spread(false);
   const row = choose(span);
   choose("");
   if (row) go(row);

@@ -49,13 +49,13 @@ def tree_of(task: Task, *, by_agent_over: int = BY_AGENT_OVER):
 
 def named(task: Task, title: str, **facts):
     """Return the spans of this title."""
-    spans = [span for span in tree_of(task).spans() if span.title == title]
+    spans = [span for span in tree_of(task).spans if span.title == title]
     return [span for span in spans if all(getattr(span, k) == v for k, v in facts.items())]
 
 
 def step_of(task: Task, key: str):
     wanted = key_of(STEP, task.steps.get(key=key).pk)
-    return next(span for span in tree_of(task).spans() if span.key == wanted)
+    return next(span for span in tree_of(task).spans if span.key == wanted)
 
 
 def keys_in(page: str) -> list[str]:
@@ -88,7 +88,7 @@ def test_a_step_that_was_tried_again_holds_its_tries(task):
 
 
 def test_every_kind_of_error_is_marked_and_counted_above_it(task):
-    words = {(span.title, span.error) for span in tree_of(task).spans() if span.error}
+    words = {(span.title, span.error) for span in tree_of(task).spans if span.error}
     assert words == {
         ("Try 1", "lost its worker"),
         ("read_file", "failed"),
@@ -133,7 +133,7 @@ def test_a_stopped_task_shows_where_it_was_stopped(task):
     Task.objects.filter(pk=task.pk).update(
         state=TaskState.CANCELLED, finished_at=task.created_at.now(task.created_at.tzinfo)
     )
-    assert not any(span.running for span in tree_of(task).spans())
+    assert not any(span.running for span in tree_of(task).spans)
     (checks,) = named(task, "run_checks")
     assert (checks.error, checks.end is not None) == ("", True)
     assert [span.note for span in named(task, traces.MODEL) if "stopped" in span.note]
@@ -172,7 +172,7 @@ def test_many_spans_are_grouped_by_agent(task):
 
 def test_it_shows_time_tokens_cost_and_retries_of_every_span(opened, task):
     page = opened(task)
-    spans = list(tree_of(task).spans())
+    spans = list(tree_of(task).spans)
     assert keys_in(page) == [span.key for span in spans]
     assert page.count('class="tr-num') - 4 == 4 * len(spans)  # and four headings
     assert "8.9k" in page
@@ -184,7 +184,7 @@ def test_it_shows_time_tokens_cost_and_retries_of_every_span(opened, task):
 def test_errors_only_keeps_them_with_what_is_above(opened, task):
     page = opened(task, "?errors=1")
     assert page.count("tr-err ") == 4
-    shown = {span.title for span in tree_of(task).spans() if span.key in keys_in(page)}
+    shown = {span.title for span in tree_of(task).spans if span.key in keys_in(page)}
     assert {"Code agent", "Try 1", "Turn 1", "read_file", "delete_branch"} <= shown
     assert "edit_file" not in shown
     assert "4 spans fit, errors only" in page
@@ -205,7 +205,7 @@ def test_errors_only_keeps_them_with_what_is_above(opened, task):
 def test_a_search_looks_at_names_arguments_summaries_and_reasons(opened, task, search, found):
     page = opened(task, f"?q={quote(search)}")
     keys = keys_in(page)
-    spans = [span for span in tree_of(task).spans() if span.key in keys]
+    spans = [span for span in tree_of(task).spans if span.key in keys]
     leaves = {span.title for span in spans if not any(c.key in keys for c in span.children)}
     assert leaves == set(found)
 
@@ -258,7 +258,7 @@ def test_closing_a_span_hides_what_is_below_without_javascript(opened, task):
     coder = step_of(task, "fix-rounding")
     page = opened(task, f"?turn={coder.key}")
     assert coder.key in keys_in(page)
-    assert not {span.key for span in coder.walk()} & set(keys_in(page)) - {coder.key}
+    assert not {turn.key for each in coder.children for turn in each.children} & set(keys_in(page))
     link = re.search(rf'href="(\?[^"]*turn={coder.key}[^"]*)"', opened(task))
     assert link is not None
 

@@ -92,10 +92,10 @@ class Page:
         return with_notes(shown, finding.notes_of(_tools_of(shown)))
 
     def _span(self, key: str) -> Span | None:
-        return next((span for span in self.tree.spans() if span.key == key), None) if key else None
+        return self.tree.find(key) if key else None
 
     def _pinned(self) -> list[tuple[Span, str]]:
-        wrong = (span for span in self.tree.spans() if span.error)
+        wrong = (span for span in self.tree.spans if span.error)
         return [
             (span, self.wish.but(span=span.key))
             for span, _ in zip(wrong, range(_PINNED), strict=False)

@@ -23,6 +23,7 @@ BY_AGENT_OVER = 400  # spans
 ROWS_AT_ONCE = 400
 NONE = "\u2013"
 _TOP = 10
+_GROUP = 50
 _MOST_BARS = 120  # of one row: more could not be told apart
 
 
@@ -64,6 +65,11 @@ class Shown:
     following: int = 0  # the first row that is not among them; 0: there is none
     next: str = ""  # the address of the rows from there on
 
+    @property
+    def groups(self) -> list[list[Row]]:
+        """Return the rows in groups a browser lays out one by one."""
+        return [self.rows[n : n + _GROUP] for n in range(0, len(self.rows), _GROUP)]
+
 
 @dataclass(kw_only=True)
 class View:
@@ -81,7 +87,7 @@ class View:
         if not self.wish.filtered:
             return
         self._kept = set()
-        for span in self.tree.spans():
+        for span in self.tree.spans:
             if self._matches(span):
                 above: Span | None = span
                 while above is not None and above.key not in self._kept:
@@ -109,7 +115,7 @@ class View:
 
     def below(self, key: str) -> Shown:
         """Return the rows that appear when this span is opened."""
-        span = next((each for each in self.tree.spans() if each.key == key), None)
+        span = self.tree.find(key)
         if span is None:
             return Shown()
         level, above = 1, span.parent
@@ -121,7 +127,7 @@ class View:
 
     def matches(self) -> int:
         """Count what the filter finds."""
-        return sum(self._matches(span) for span in self.tree.spans())
+        return sum(self._matches(span) for span in self.tree.spans)
 
     def _matches(self, span: Span) -> bool:
         if self.wish.errors and not span.error:
@@ -163,7 +169,7 @@ class View:
 
     def _top(self) -> Shown:
         """Return the ten calls that took or cost most; tokens decide where the price is the same."""
-        calls = [span for span in self.tree.spans() if span.leaf and span.start is not None]
+        calls = [span for span in self.tree.spans if span.leaf and span.start is not None]
         calls = [span for span in calls if self._kept is None or self._matches(span)]
         if self.wish.sort == "slowest":
             calls.sort(key=lambda span: -(span.seconds(self.now) or 0))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterator
     from decimal import Decimal
 
     from agents.models import Agent, Step
@@ -51,12 +50,6 @@ class Span:
         child.parent = self
         self.children.append(child)
         return child
-
-    def walk(self) -> Iterator[Span]:
-        """Yield this span and all below, parents before children, in order."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
 
     @property
     def running(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,6 @@ from countersign.console import looks
 from countersign.console.trace.spans import AGENT, ATTEMPT, MODEL, STEP, TOOL, TURN, Span, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from agents.models import Attempt, Step
     from countersign.console.trace.reading import Answered, Called, Rows
 
@@ -37,20 +35,29 @@ _Before = Counter[tuple[int, str]]
 class Tree:
     """The spans of a task: the roots are its steps, or the agents that do them."""
 
-    roots: list[Span] = field(default_factory=list)
-    count: int = 0
-    errors: int = 0
+    roots: list[Span]
+    spans: list[Span]  # all of them, parents before children
 
-    def spans(self) -> Iterable[Span]:
-        """Yield every span, parents before children."""
-        for root in self.roots:
-            yield from root.walk()
+    @property
+    def count(self) -> int:
+        """Return how many spans there are."""
+        return len(self.spans)
+
+    @property
+    def errors(self) -> int:
+        """Return how many of them went wrong."""
+        return sum(root.errors for root in self.roots)
+
+    def find(self, key: str) -> Span | None:
+        """Return the span of this name."""
+        return next((span for span in self.spans if span.key == key), None)
 
 
 def build(rows: Rows, *, by_agent_over: int) -> Tree:
     """Return the tree; of more spans than `by_agent_over` the agents are the roots."""
     steps = {step.pk: _step(step, rows) for step in rows.steps}
-    calls = {span.pk: span for root in steps.values() for span in root.walk() if span.kind == TOOL}
+    spans = _all(list(steps.values()))
+    calls = {span.pk: span for span in spans if span.kind == TOOL} if rows.asked else {}
     roots = []
     for pk, span in steps.items():
         call = calls.get(rows.asked.get(pk))
@@ -58,13 +65,25 @@ def build(rows: Rows, *, by_agent_over: int) -> Tree:
             roots.append(span)
         else:
             call.add(span)
-    count = sum(1 for root in roots for _ in root.walk())
-    if count > by_agent_over:
+    if len(spans) > by_agent_over:
         roots = _by_agent(roots)
-        count += len(roots)
-    for root in roots:
-        _count_errors(root)
-    return Tree(roots=roots, count=count, errors=sum(root.errors for root in roots))
+    if rows.asked or len(spans) > by_agent_over:
+        spans = _all(roots)
+    for span in reversed(spans):
+        span.errors += bool(span.error)
+        if span.parent is not None:
+            span.parent.errors += span.errors
+    return Tree(roots=roots, spans=spans)
+
+
+def _all(roots: list[Span]) -> list[Span]:
+    """Return the spans of a forest, parents before children: without recursion, for there are many."""
+    found, waiting = [], roots[::-1]
+    while waiting:
+        span = waiting.pop()
+        found.append(span)
+        waiting += span.children[::-1]
+    return found
 
 
 def _by_agent(steps: list[Span]) -> list[Span]:
@@ -247,8 +266,3 @@ def _sum(span: Span, parts: list[Span]) -> None:
         span.usd = sum((part.usd or Decimal(0) for part in using), Decimal(0))
     span.unpriced = any(part.unpriced for part in parts)
     span.retries = sum(part.retries for part in parts)
-
-
-def _count_errors(span: Span) -> int:
-    span.errors = bool(span.error) + sum(map(_count_errors, span.children))
-    return span.errors

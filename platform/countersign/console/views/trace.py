@@ -28,7 +28,7 @@ def trace(request: PersonRequest, number: int) -> HttpResponse:
         case "rows":
             return page(request, "trace/_rows.html", found.part())
         case "below":
-            return page(request, "trace/_rows.html", found.below(request.GET.get("of", "")))
+            return page(request, "trace/_below.html", found.below(request.GET.get("of", "")))
     return page(request, "trace/trace.html", found.drawn())
 
 
