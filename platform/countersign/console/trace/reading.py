@@ -6,11 +6,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from django.db.models import FloatField, Func
+
 from agents.models import Attempt, Delegation, ModelCall, Step, ToolCall
 
 if TYPE_CHECKING:
     import uuid
-    from datetime import datetime
     from decimal import Decimal
 
     from agents.models import Task
@@ -27,8 +28,8 @@ class Answered(NamedTuple):
     output_tokens: int
     usd: Decimal | None
     repairs: int
-    started_at: datetime
-    finished_at: datetime
+    start: float
+    end: float
 
 
 class Called(NamedTuple):
@@ -40,10 +41,18 @@ class Called(NamedTuple):
     call_id: str
     tool: str
     state: str
-    started_at: datetime
-    finished_at: datetime | None
+    start: float
+    end: float | None
 
 
+class _Seconds(Func):
+    """Seconds since the epoch: of 9,000 moments a third of the time it takes to make dates of them."""
+
+    template = "extract(epoch FROM %(expressions)s)::float8"
+    output_field = FloatField()
+
+
+_TIMES = {"start": _Seconds("started_at"), "end": _Seconds("finished_at")}
 _ANSWERED = ("pk", *Answered._fields[1:])
 _CALLED = ("pk", *Called._fields[1:])
 
@@ -75,9 +84,11 @@ def read(task: Task) -> Rows:
     if not attempts:
         return rows
     ids = [attempt.pk for attempt in attempts]
-    answers = ModelCall.objects.filter(attempt_id__in=ids).order_by("attempt_id", "response")
+    answers = ModelCall.objects.annotate(**_TIMES).filter(attempt_id__in=ids)
+    answers = answers.order_by("attempt_id", "response")
     rows.answers = _by(map(Answered._make, answers.values_list(*_ANSWERED)), "attempt_id")
-    calls = ToolCall.objects.filter(attempt_id__in=ids).order_by("attempt_id", "started_at", "id")
+    calls = ToolCall.objects.annotate(**_TIMES).filter(attempt_id__in=ids)
+    calls = calls.order_by("attempt_id", "started_at", "id")
     rows.calls = _by(map(Called._make, calls.values_list(*_CALLED)), "attempt_id")
     if any(step.kind == "answer" for step in steps):
         asked = Delegation.objects.filter(task=task)

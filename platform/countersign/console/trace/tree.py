@@ -12,6 +12,8 @@ from countersign.console import looks
 from countersign.console.trace.spans import AGENT, ATTEMPT, MODEL, STEP, TOOL, TURN, Span, key_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from agents.models import Attempt, Step
     from countersign.console.trace.reading import Answered, Called, Rows
 
@@ -138,7 +140,7 @@ def _attempt(step: Step, attempt: Attempt, rows: Rows, before: _Before) -> Span:
         agent=step.agent,
         pk=attempt.pk,
         start=attempt.started_at.timestamp(),
-        end=attempt.finished_at.timestamp() if attempt.finished_at else None,
+        end=_seconds(attempt.finished_at),
         input_tokens=attempt.input_tokens,
         output_tokens=attempt.output_tokens,
         usd=attempt.usd,
@@ -196,8 +198,8 @@ def _model(step: Step, row: Answered) -> Span:
         agent=step.agent,
         pk=row.attempt_id,
         response=row.response,
-        start=row.started_at.timestamp(),
-        end=row.finished_at.timestamp(),
+        start=row.start,
+        end=row.end,
         input_tokens=row.input_tokens,
         output_tokens=row.output_tokens,
         usd=row.usd,
@@ -207,9 +209,9 @@ def _model(step: Step, row: Answered) -> Span:
 
 
 def _tool(step: Step, attempt: Attempt, row: Called, repeated: int) -> Span:
-    ended, error = row.finished_at, _TOOL_WORDS.get(ToolCallState(row.state), "")
+    ended, error = row.end, _TOOL_WORDS.get(ToolCallState(row.state), "")
     if ended is None and (attempt.state != AttemptState.ASKING or step.settled):
-        ended = attempt.finished_at  # it went with its attempt
+        ended = _seconds(attempt.finished_at)  # it went with its attempt
         error = "cut off" if attempt.state in _ATTEMPT_WORDS else ""
     return Span(
         key=key_of(TOOL, row.pk),
@@ -219,8 +221,8 @@ def _tool(step: Step, attempt: Attempt, row: Called, repeated: int) -> Span:
         agent=step.agent,
         pk=row.pk,
         response=row.response,
-        start=row.started_at.timestamp(),
-        end=ended.timestamp() if ended else None,
+        start=row.start,
+        end=ended,
         retries=repeated,
         error=error,
     )
@@ -229,7 +231,7 @@ def _tool(step: Step, attempt: Attempt, row: Called, repeated: int) -> Span:
 def _unanswered(step: Step, attempt: Attempt, answers: list[Answered]) -> Span | None:
     """Return the call that the attempt is in, or that its end cut off; its tokens are an estimate."""
     called = attempt.called_at
-    if called is None or (answers and answers[-1].started_at >= called):
+    if called is None or (answers and answers[-1].start >= called.timestamp()):
         return None
     over = attempt.finished_at is not None
     stopped = attempt.state == AttemptState.CANCELLED
@@ -244,12 +246,16 @@ def _unanswered(step: Step, attempt: Attempt, answers: list[Answered]) -> Span |
         pk=attempt.pk,
         response=attempt.turns,
         start=called.timestamp(),
-        end=attempt.finished_at.timestamp() if attempt.finished_at else None,
+        end=_seconds(attempt.finished_at),
         input_tokens=max(0, billed) if over else 0,
         output_tokens=0,
         usd=attempt.usd - sum((row.usd or Decimal(0) for row in answers), Decimal(0)),
         error="no answer" if over and not stopped else "",
     )
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
 
 
 def _sum(span: Span, parts: list[Span]) -> None:
