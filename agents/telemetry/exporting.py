@@ -54,7 +54,9 @@ class _Sender:
             if self._thread is None or not self._thread.is_alive():
                 self._over.clear()
                 self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
-                self._thread.start()
+                # Without a thread to spare the work goes on, and nobody is told of it.
+                with contextlib.suppress(RuntimeError):
+                    self._thread.start()
 
     def flush(self) -> None:
         """Send what waits and end the thread; after a moment what is left is let go."""

@@ -8,6 +8,7 @@ const level = (row) => Number(row.dataset.level);
 const linkOf = (row) => row.querySelector("[data-look]");
 let looking = 0;
 let reached;
+let tidied = 0;
 
 export function startTrace() {
   if (!grid() && !drawer()) return;
@@ -22,9 +23,12 @@ export function startTrace() {
   tidy();
 }
 
-// Only one row takes the Tab key; the others are reached by the keys of the tree.
+// Only one row takes the Tab key; the others are reached by the keys of the tree. Called after every
+// swap of the page: nothing is to be done unless rows came.
 function tidy() {
-  const rows = [...(grid()?.querySelectorAll("[data-span]") || [])];
+  const rows = [...(grid()?.getElementsByClassName("tr-row") || [])];
+  if (rows.length === tidied) return;
+  tidied = rows.length;
   let closed = Infinity;
   for (const row of rows) {
     row.hidden = level(row) > closed;
@@ -37,7 +41,7 @@ function tidy() {
 }
 
 function reach(row) {
-  if (reached) linkOf(reached).tabIndex = -1;
+  if (reached?.isConnected) linkOf(reached).tabIndex = -1;
   linkOf(row).tabIndex = 0;
   reached = row;
 }
