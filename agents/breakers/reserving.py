@@ -27,7 +27,8 @@ LEAST_OUTPUT = 1_000  # tokens; an answer shorter than this is rarely of use
 _RESERVE = """
 UPDATE agents_attempt attempt
 SET reserved_tokens = given.tokens, reserved_usd = given.usd,
-    reserved_input_tokens = given.input_tokens, reserved_input_usd = given.input_usd
+    reserved_input_tokens = given.input_tokens, reserved_input_usd = given.input_usd,
+    called_at = CASE WHEN given.tokens > 0 THEN statement_timestamp() ELSE attempt.called_at END
 FROM unnest(%s::uuid[], %s::bigint[], %s::numeric[], %s::bigint[], %s::numeric[])
     AS given(id, tokens, usd, input_tokens, input_usd)
 WHERE attempt.id = given.id

@@ -23,7 +23,7 @@ ALTER TABLE agents_task RESET (
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('agents', '0007_reserve_what_a_call_sends'),
+        ('agents', '0008_keep_each_model_call'),
         ('projects', '0002_append_only'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -1,6 +1,7 @@
 """The tables of the agents floor."""
 
 from agents.models.agents import Agent, AgentRole, AgentVersion, ModelProfile
+from agents.models.calls import ModelCall
 from agents.models.delegations import Delegation
 from agents.models.holds import Hold, HoldScope
 from agents.models.proposals import Claim, FileChange, Hunk, Proposal
@@ -23,6 +24,7 @@ __all__ = [
     "Hold",
     "HoldScope",
     "Hunk",
+    "ModelCall",
     "ModelProfile",
     "Proposal",
     "ProviderBreaker",

@@ -222,6 +222,10 @@ class Attempt(models.Model):
         default=0, help_text="Of it what is sent: spent also when no answer comes back."
     )
     reserved_input_usd = models.DecimalField(max_digits=12, decimal_places=6, default=0)
+    called_at = models.DateTimeField(
+        null=True,
+        help_text="When its newest call of a model was let through; rehearsals make none.",
+    )
     seen_seq = models.BigIntegerField(default=0, help_text="Notes up to this event were delivered.")
     error = models.TextField(blank=True)
     started_at = models.DateTimeField(db_default=Now())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
-from agents import assembling, finishing
+from agents import assembling, finishing, telemetry
 from agents.messages import ProposalDraft, StepResult
 from agents.models.tasks import Rule
 from agents.runtime.batching import Together
@@ -70,6 +70,7 @@ async def carry(
         reason = f"A fault in Countersign: {type(error).__name__}"
         ending = _Ending(outcome=TryAgain(reason=reason, rule=Rule.FAULT))
     await _surely(_settle(claimed, ending))
+    telemetry.ended(claimed.step.pk, claimed.attempt.number)
     for workspace in workspaces:
         await _surely(in_files(workspace.remove))
 

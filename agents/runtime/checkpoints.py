@@ -67,6 +67,15 @@ class Progress:
         self.usd += turn.usd or Decimal(0)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Took:
+    """When a model was asked and when its answer was there, on time.monotonic()'s clock."""
+
+    began: float
+    ended: float
+    repairs: int = 0  # answers before it that could not be used
+
+
 @dataclass(frozen=True, kw_only=True)
 class Turn:
     """One finished answer of a model and what it used."""
@@ -78,6 +87,7 @@ class Turn:
     output_tokens: int
     usd: Decimal | None  # None: the price is not known
     paid: bool  # False in rehearsal: no model was called
+    took: Took
     refused: tuple[ToolCall, ...] = ()  # calls of tools that were not granted, not yet stored
 
 

@@ -6,6 +6,7 @@ turn (task groups, generators, copies of its context), as much as half of the re
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from pydantic_ai.messages import (
 )
 
 from agents.runtime.arguments import refuse_repeated_names
+from agents.runtime.checkpoints import Took
 from agents.runtime.hearing import heard_out
 from agents.runtime.offering import ModelCall
 
@@ -106,8 +108,10 @@ class Conversation:
         )
         call, told = await self.guard.before_turn(call)
         self._tell(told)
+        began = time.monotonic()
         response = await heard_out(self.guard.chosen.model, call, self.guard.voice, most=MAX_ANSWER)
-        response = await self.guard.after_turn(self.messages, response)
+        took = Took(began=began, ended=time.monotonic(), repairs=self.repairs)
+        response = await self.guard.after_turn(self.messages, response, took)
         self.messages.append(response)
         return response
 

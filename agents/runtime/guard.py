@@ -184,14 +184,14 @@ class StepGuard:
     # After a turn
 
     async def after_turn(
-        self, messages: Sequence[ModelMessage], response: ModelResponse
+        self, messages: Sequence[ModelMessage], response: ModelResponse, took: checkpoints.Took
     ) -> ModelResponse:
         """Store the answer and its cost before any of its tool calls act; return it as stored."""
         if response.state != "complete":
             raise Halted(TryAgain(reason=f"{self.chosen.label}: the answer broke off"))
         response = replace(response, parts=[cleaned_part(part) for part in response.parts])
         failpoint("turn.answered")
-        turn = self._turn([*messages, response], response)
+        turn = self._turn([*messages, response], response, took)
         await turns.saved(self.work, self.progress, turn)
         failpoint("turn.stored")
         await self.gate.answered()
@@ -206,7 +206,9 @@ class StepGuard:
             raise Halted(troubles.cut_answer("finish_reason: length", self.chosen.label))
         return response
 
-    def _turn(self, messages: list[ModelMessage], response: ModelResponse) -> checkpoints.Turn:
+    def _turn(
+        self, messages: list[ModelMessage], response: ModelResponse, took: checkpoints.Took
+    ) -> checkpoints.Turn:
         texts = [part.content for part in response.parts if isinstance(part, TextPart)]
         # FunctionModel estimates tokens; a rehearsal used none.
         paid = not self.chosen.rehearsal
@@ -218,6 +220,7 @@ class StepGuard:
             output_tokens=response.usage.output_tokens if paid else 0,
             usd=self.chosen.usd(response),
             paid=paid,
+            took=took,
             refused=self._not_granted(messages, response),
         )
 

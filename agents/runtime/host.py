@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import uvloop
 from django.conf import settings
 
+from agents import telemetry
 from agents.runtime import database
 
 if TYPE_CHECKING:
@@ -112,3 +113,4 @@ def join() -> None:
     drain()
     for host in _hosts:
         host.thread.join(settings.DRAIN_SECONDS + _GRACE_SECONDS)
+    telemetry.flush()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import connection, transaction
 
-from agents import dispatch, ending, escalations
+from agents import dispatch, ending, escalations, telemetry
 from agents.breakers import reserving
 from agents.events import Kind
 from agents.holds import STEP_IS_HELD
@@ -86,12 +86,15 @@ def sweep(*, limit: int = 500) -> int:
         if not ids:
             return 0
         steps = _load(ids)
+        lost = [(step.pk, step.attempt) for step in steps]
         again = {pk for pk, lost in _lost_before(ids).items() if lost + 1 < escalations.TRIES}
         _give_up([step for step in steps if step.pk in again])
         for step in steps:
             if step.pk not in again:
                 ending.lose(step)
         failpoint("lease.swept")
+    for pk, number in lost:
+        telemetry.ended(pk, number)
     return len(ids)
 
 

@@ -13,6 +13,7 @@ from django.conf import settings
 # NUL cannot be stored in a Postgres text; a lone surrogate cannot be encoded as UTF-8 at all.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # escaped in JSON, whole pairs too
+_SECRET_HEADER = re.compile("auth|key|token|secret|password", re.IGNORECASE)
 _SHORTEST_SECRET = 8  # a placeholder key such as "x" must not blank out every x
 
 
@@ -61,10 +62,22 @@ def known_secrets() -> list[tuple[str, str]]:
         "database password": str(settings.DATABASES["default"].get("PASSWORD") or ""),
         "Redis password": _password_in(settings.REDIS_URL),
         "broker password": _password_in(settings.CELERY_BROKER_URL),
+        **_in_headers(settings.OTEL_HEADERS),
     }
     # The longest first: a secret may contain another.
     found = [(name, value) for name, value in known.items() if len(value) >= _SHORTEST_SECRET]
     return sorted(found, key=lambda item: -len(item[1]))
+
+
+@cache
+def _in_headers(headers: str) -> dict[str, str]:
+    """Return what `name=value,…` keeps secret: keys and tokens, these without their scheme too."""
+    pairs = [pair.partition("=") for pair in headers.split(",")]
+    secret = [pair for pair in pairs if _SECRET_HEADER.search(pair[0])]
+    values = [unquote(pair[2]).strip() for pair in secret]
+    tokens = [value.partition(" ")[2] for value in values]
+    found = dict.fromkeys([*values, *tokens])
+    return {f"collector's header {n}": value for n, value in enumerate(found, 1)}
 
 
 @cache

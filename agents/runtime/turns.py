@@ -11,7 +11,6 @@ import json
 import logging
 import time
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -29,6 +28,7 @@ from agents.runtime.contract import TryAgain
 from agents.runtime.halting import Halted, superseded
 from agents.runtime.redaction import capped, clean
 from projects.failpoints import failpoint
+from projects.ids import uuid7
 
 if TYPE_CHECKING:
     import uuid
@@ -75,21 +75,31 @@ WHERE held.state = 'leased'
 _KEEP = f"""
 WITH given AS (
     SELECT * FROM unnest(%s::uuid[], %s::jsonb[], %s::int[], %s::bigint[], %s::text[], %s::bigint[],
-                         %s::bigint[], %s::numeric[], %s::uuid[], %s::int[])
-        AS given(id, checkpoint, turns, seen_seq, model, asked, answered, usd, task_id, calls)
+                         %s::bigint[], %s::numeric[], %s::uuid[], %s::int[], %s::uuid[],
+                         %s::float8[], %s::float8[], %s::int[])
+        AS given(id, checkpoint, turns, seen_seq, model, asked, answered, usd, task_id, calls,
+                 call_id, began_ago, ended_ago, repairs)
 ), kept AS (
     UPDATE agents_attempt attempt
     SET checkpoint = given.checkpoint, turns = given.turns, seen_seq = given.seen_seq,
         model = given.model, input_tokens = attempt.input_tokens + given.asked,
-        output_tokens = attempt.output_tokens + given.answered, usd = attempt.usd + given.usd,
+        output_tokens = attempt.output_tokens + given.answered,
+        usd = attempt.usd + coalesce(given.usd, 0),
         {", ".join(f"{name} = {value}" for name, value in reserving.SETTLED.items())}
     FROM given WHERE attempt.id = given.id AND attempt.turns < given.turns RETURNING attempt.id
+), called AS (
+    INSERT INTO agents_modelcall (id, attempt_id, response, model, input_tokens, output_tokens, usd,
+                                  repairs, started_at, finished_at)
+    SELECT call_id, id, turns - 1, model, asked, answered, usd, repairs,
+           statement_timestamp() - began_ago * interval '1 second',
+           statement_timestamp() - ended_ago * interval '1 second'
+    FROM given JOIN kept USING (id)
 ), billed AS (
     UPDATE agents_task task
     SET input_tokens = task.input_tokens + used.asked, model_calls = task.model_calls + used.calls,
         output_tokens = task.output_tokens + used.answered, usd = task.usd + used.usd
     FROM (
-        SELECT task_id, sum(asked) AS asked, sum(answered) AS answered, sum(usd) AS usd,
+        SELECT task_id, sum(asked) AS asked, sum(answered) AS answered, sum(coalesce(usd, 0)) AS usd,
                sum(calls) AS calls
         FROM given JOIN kept USING (id) GROUP BY task_id
     ) used WHERE task.id = used.task_id
@@ -256,6 +266,7 @@ def _keep(saves: Sequence[Save], dumped: dict[int, str]) -> list[Save]:
     """Write checkpoints and costs; return those that were not written already."""
     if not saves:
         return []
+    now = time.monotonic()
     given: list[list[Any]] = [
         [each.work.attempt.pk for each in saves],
         [dumped[id(each)] for each in saves],
@@ -264,9 +275,13 @@ def _keep(saves: Sequence[Save], dumped: dict[int, str]) -> list[Save]:
         [each.turn.model for each in saves],
         [each.turn.input_tokens for each in saves],
         [each.turn.output_tokens for each in saves],
-        [each.turn.usd or Decimal(0) for each in saves],
+        [each.turn.usd for each in saves],
         [each.work.step.task_id for each in saves],
         [int(each.turn.paid) for each in saves],
+        [uuid7() for _ in saves],
+        [now - each.turn.took.began for each in saves],
+        [now - each.turn.took.ended for each in saves],
+        [each.turn.took.repairs for each in saves],
     ]
     with connection.cursor() as cursor:
         cursor.execute(_KEEP, given)

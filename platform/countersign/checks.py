@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import ERROR, CheckMessage, Error, register
@@ -20,7 +21,13 @@ _LOCAL = {"localhost", "127.0.0.1", "[::1]"}
 
 def faults() -> list[CheckMessage]:
     """Return what is wrong with the settings alone; needs no app to be loaded."""
-    checks = (secret_key_is_long, model_is_readable, broker_is_known, sandbox_paths_are_there)
+    checks = (
+        secret_key_is_long,
+        model_is_readable,
+        broker_is_known,
+        sandbox_paths_are_there,
+        collector_speaks_http,
+    )
     found = [message for check in checks for message in check(None)]
     return [message for message in found if message.level >= ERROR]
 
@@ -73,6 +80,23 @@ def broker_is_known(app_configs: Sequence[AppConfig] | None, **options: Any) -> 
                 "Kafka takes the event log, by KAFKA_URL."
             ),
             id="countersign.E004",
+        )
+    ]
+
+
+@register
+def collector_speaks_http(
+    app_configs: Sequence[AppConfig] | None, **options: Any
+) -> list[CheckMessage]:
+    """Refuse a collector no span could be sent to."""
+    url = urlsplit(settings.OTEL_ENDPOINT)
+    if not settings.OTEL_ENDPOINT or (url.scheme in {"http", "https"} and url.hostname):
+        return []
+    return [
+        Error(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is no http:// or https:// address.",
+            hint="give the collector's OTLP/HTTP address, e.g. http://localhost:4318, or unset it.",
+            id="countersign.E006",
         )
     ]
 

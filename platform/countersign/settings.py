@@ -14,6 +14,9 @@ from countersign.connections import (
     running_services,
 )
 from countersign.env import LOOPBACK, env_bool, env_int, env_list, env_text
+from countersign.lean import import_redis
+
+import_redis()  # before anything else does
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 # In a wheel, templates and static lie inside the package; in a checkout, at the root.
@@ -56,6 +59,17 @@ CANARY_SECONDS = env_int("COUNTERSIGN_CANARY_SECONDS", 10)
 STEPS_IN_FLIGHT = env_int("COUNTERSIGN_STEPS_IN_FLIGHT", 1_000)
 # Milliseconds between the words of a rehearsal, so that people see it live; 0 in tests.
 REHEARSAL_PACE_MS = env_int("COUNTERSIGN_REHEARSAL_PACE_MS", 20)
+
+# Where spans go; empty: nowhere. The SDK reads its other settings (OTEL_SERVICE_NAME, …) itself.
+_OTEL_BASE = env_text("OTEL_EXPORTER_OTLP_ENDPOINT").rstrip("/")
+OTEL_ENDPOINT = env_text(
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{_OTEL_BASE}/v1/traces" if _OTEL_BASE else ""
+)
+if env_bool("OTEL_SDK_DISABLED", default=False):
+    OTEL_ENDPOINT = ""
+OTEL_HEADERS = env_text("OTEL_EXPORTER_OTLP_TRACES_HEADERS") or env_text(
+    "OTEL_EXPORTER_OTLP_HEADERS"
+)
 
 # Folders outside /usr that checks may read, e.g. a virtual environment with a project's packages.
 SANDBOX_PATHS = env_list("COUNTERSIGN_SANDBOX_PATHS")
@@ -250,5 +264,7 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
         "mcp": {"level": "WARNING"},
+        # A collector that is away is told of once a minute, by agents.telemetry.
+        "opentelemetry": {"level": "CRITICAL"},
     },
 }

@@ -10,6 +10,7 @@ import { startPicks } from "./picks.js";
 import { startReview } from "./review.js";
 import { newest, startRows } from "./rows.js";
 import { startStream } from "./stream.js";
+import { startTrace } from "./trace.js";
 
 const jump = (name) => name === "events" && newest();
 const keys = {
@@ -31,6 +32,7 @@ startRows();
 startFollow(jump);
 startStream();
 startPicks();
+startTrace();
 startLive();
 document.addEventListener("countersign:key", ({ detail }) => {
   if (!keys[detail.key] || !document.getElementById("stream")) return;

@@ -52,13 +52,12 @@ def prepare() -> dict[str, str]:
     rejected = _rejected(project, mira, dana)
     priced = _priced(project, mira)
     asking = asking_task(project, mira)
-    paused = _paused(project, mira, dana)
     return {
         "new": "/new",
         "tasks": "/tasks",
         "task": f"/tasks/T-{running.task.number}",
         "task-list": f"/tasks/T-{running.task.number}?view=list&tab=events",
-        "task-paused": f"/tasks/T-{paused.number}",
+        "task-paused": f"/tasks/T-{_paused(project, mira, dana).number}",
         "operations": "/operations",
         "task-asking": f"/tasks/T-{asking.number}",
         **_waiting(project, mira),
@@ -72,7 +71,29 @@ def prepare() -> dict[str, str]:
         "round-2": f"/review/T-{round_2.task.number}/r2",
         "memory": "/memory",
         "settings": "/settings",
+        **_traces(project, mira),
         "missing": "/tasks/T-999",
+    }
+
+
+def _traces(project: Any, requester: Any) -> dict[str, str]:
+    from agents.models import ModelCall
+    from countersign.console.trace.spans import MODEL, key_of
+    from tests.console_fixtures import make_task
+    from tests.trace_fixtures import large_task, traced_task
+
+    traced, empty = traced_task(project, requester), make_task(project, requester)
+    large = large_task(project, requester, steps=6)
+    call = ModelCall.objects.filter(attempt__step__task=traced, repairs=1).get()
+    page = f"/tasks/T-{traced.number}/trace"
+    return {
+        "trace": page,
+        "trace-span": f"{page}?span={key_of(MODEL, call.pk)}",
+        "trace-errors": f"{page}?errors=1",
+        "trace-slowest": f"{page}?sort=slowest",
+        "trace-large": f"/tasks/T-{large.number}/trace",
+        "trace-large-open": f"/tasks/T-{large.number}/trace?open=all",
+        "trace-empty": f"/tasks/T-{empty.number}/trace",
     }
 
 

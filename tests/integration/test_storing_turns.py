@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.db import connection
 
-from agents.models import Attempt, Event
+from agents.models import Attempt, Event, ModelCall
 from agents.runtime import checkpoints, turns
 from agents.runtime.contract import Finished
 from agents.runtime.database import THREADS, in_db
@@ -51,7 +51,14 @@ async def test_a_turn_whose_commit_nobody_heard_of_is_not_stored_twice(task, ser
     assert isinstance(await perform(work), Finished)
     stored = await in_db(Attempt.objects.get, pk=work.attempt.pk)
     turn = checkpoints.Turn(
-        messages=[], text="Again.", model="", input_tokens=9, output_tokens=9, usd=None, paid=True
+        messages=[],
+        text="Again.",
+        model="",
+        input_tokens=9,
+        output_tokens=9,
+        usd=None,
+        paid=True,
+        took=checkpoints.Took(began=0.0, ended=1.0),
     )
     progress = checkpoints.Progress(chain=(work.attempt.pk,))
     again = turns.Save(work=work, progress=progress, turn=turn)
@@ -60,6 +67,7 @@ async def test_a_turn_whose_commit_nobody_heard_of_is_not_stored_twice(task, ser
     assert (now.turns, now.input_tokens) == (stored.turns, stored.input_tokens)
     assert (progress.turns, len(server.requests)) == (1, 1)
     assert not await in_db(Event.objects.filter(data__text="Again.").exists)
+    assert await in_db(ModelCall.objects.filter(attempt=work.attempt).count) == 1
 
 
 def kept(pk: uuid.UUID) -> tuple[Attempt, Task]:

@@ -27,7 +27,16 @@ def test_scripts_stay_below_60_kb():
 
 
 @pytest.mark.parametrize(
-    "page", ["task/task", "review/review", "inbox/inbox", "memory/memory", "tasks/tasks", "new/new"]
+    "page",
+    [
+        "task/task",
+        "review/review",
+        "inbox/inbox",
+        "memory/memory",
+        "tasks/tasks",
+        "new/new",
+        "trace/trace",
+    ],
 )
 def test_the_styles_of_a_page_stay_below_14_kb(page):
     own = re.findall(r"css/([a-z]+)\.css", (TEMPLATES / f"{page}.html").read_text())

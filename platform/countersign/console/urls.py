@@ -17,6 +17,7 @@ from countersign.console.views import (
     shell,
     task,
     tasks,
+    trace,
 )
 
 app_name = "console"
@@ -35,6 +36,8 @@ urlpatterns = [
     path("tasks/T-<int:number>", task.task, name="task"),
     path("tasks/T-<int:number>/live", task.live, name="task_live"),
     path("tasks/T-<int:number>/earlier", task.earlier, name="task_earlier"),
+    path("tasks/T-<int:number>/trace", trace.trace, name="trace"),
+    path("tasks/T-<int:number>/trace/live", trace.live, name="trace_live"),
     path("tasks/T-<int:number>/stop", acts.stop, name="task_stop"),
     path("tasks/T-<int:number>/pause", holding.pause, name="task_pause"),
     path("tasks/T-<int:number>/resume", holding.resume, name="task_resume"),

@@ -1,0 +1,1 @@
+"""The trace of a task: what ran when, how long, for how much; made from rows alone."""
