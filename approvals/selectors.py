@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from projects.across import Statement
     from projects.models import User
 
-ROWS = 30
+ROWS = 25
 FIRST = 10  # of what comes before the list and is answered from its front
 WITH_AGENTS = (
     TaskState.QUEUED,

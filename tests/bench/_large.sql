@@ -230,7 +230,7 @@ SELECT id, false, state, risk, jsonb_build_object('version', 1,
 FROM bench_approval CROSS JOIN LATERAL (
     SELECT (ARRAY['low', 'low', 'low', 'medium', 'high'])[h % 5 + 1] AS risk,
         md5(number || ' ' || round) || md5(round || ' ' || number) AS nonce,
-        CASE WHEN state = 'pending' AND number % 5000 <> 1 THEN now() + interval '20 minutes'
+        CASE WHEN state = 'pending' AND number % 5000 <> 1 THEN now() + interval '3 hours'
                 + power((h % 10007) / 10007.0, 3) * interval '80 days' + number * interval '1 ms'
             WHEN state = 'pending' THEN now() - interval '1 hour'
             ELSE at + interval '90 days' END AS expires_at,
