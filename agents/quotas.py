@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Q
 
+from agents.lifecycle import TaskState
 from agents.models import Task
 from projects.exceptions import CountersignError
-from projects.models import Quota
+from projects.models import Membership, Quota
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from django.db.models import QuerySet
 
     from agents.requests import Sender
 
@@ -72,9 +75,8 @@ class _Count:
     def __init__(self, quota: Quota) -> None:
         self._quota = quota
         self._now = time.time()
-        mine = {"requester": quota.user_id} if quota.user_id else {"project": quota.project_id}
-        # By the time in the id, which the index of a person's, or a project's, tasks has.
-        recent = Task.objects.filter(id__gt=_first_id(self._now - HOUR), **mine).order_by("-id")
+        # By the time in the id, which ends the indexes of a person's, and of a project's, tasks.
+        recent = _tasks_of(quota).filter(id__gt=_first_id(self._now - HOUR)).order_by("-id")
         self._counted = recent[: quota.hourly]
         self.taken = self._counted.count()
 
@@ -90,6 +92,16 @@ class _Count:
         newest_first = list(self._counted.values_list("pk", flat=True))
         oldest = _seconds_of(newest_first[-1]) if newest_first else self._now
         return QuotaUsed(self._quota, max(1, math.ceil(oldest + HOUR - self._now)))
+
+
+def _tasks_of(quota: Quota) -> QuerySet[Task]:
+    if quota.project_id:
+        return Task.objects.filter(project=quota.project_id)
+    # Every column of the index is named: it is gone through place by place, not as a whole.
+    projects = Membership.objects.filter(user=quota.user_id).values_list("project", flat=True)
+    return Task.objects.filter(
+        requester=quota.user_id, project__in=list(projects), state__in=TaskState.values
+    )
 
 
 def _first_id(seconds: float) -> uuid.UUID:

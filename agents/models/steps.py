@@ -32,9 +32,12 @@ class Step(models.Model):
     """One sub-task for one agent."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    task = models.ForeignKey(Task, models.CASCADE, related_name="steps")
+    # The unique key of a step begins with it.
+    task = models.ForeignKey(Task, models.CASCADE, related_name="steps", db_index=False)
     # The task's, kept here so that the claim is fair between projects without a join.
-    project = models.ForeignKey(Project, models.PROTECT, related_name="steps", editable=False)
+    project = models.ForeignKey(
+        Project, models.PROTECT, related_name="steps", editable=False, db_index=False
+    )
     asked_by = models.ForeignKey(
         "self",
         models.CASCADE,

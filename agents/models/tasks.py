@@ -177,7 +177,8 @@ class Event(models.Model):
     """One durable fact of a task; written before it is sent, never changed (a trigger holds it)."""
 
     id = models.BigAutoField(primary_key=True)
-    task = models.ForeignKey(Task, models.CASCADE, related_name="events")
+    # The unique seq begins with it.
+    task = models.ForeignKey(Task, models.CASCADE, related_name="events", db_index=False)
     seq = models.BigIntegerField()
     kind = models.CharField(max_length=30, choices=Kind)
     step = models.ForeignKey("agents.Step", models.CASCADE, null=True, related_name="events")

@@ -10,7 +10,7 @@ const silent = 5000; // no answer: say so
 const dead = 10000; // still none: connect anew, and decisions wait
 const asleep = 15000; // between two ticks of a second
 
-const state = { seq: 0, tries: 0, socket: null, timer: 0, heard: 0, down: 0, tick: 0, over: false, refused: false };
+const state = { seq: 0, ticket: "", tries: 0, socket: null, timer: 0, heard: 0, down: 0, tick: 0, over: false, refused: false };
 let page; // what the page does with a frame, and how it catches up
 
 export const cursor = () => state.seq;
@@ -23,6 +23,7 @@ export function caughtUp(seq) {
 export function startConnection(handlers) {
   page = handlers;
   state.seq = Number(document.body.dataset.seq || 0);
+  state.ticket = document.body.dataset.ticket || "";
   state.tick = Date.now();
   connect();
   setInterval(watch, 1000);
@@ -43,6 +44,7 @@ function connect() {
   const url = new URL(document.body.dataset.socket, location.href);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   if (state.seq) url.searchParams.set("after", state.seq);
+  if (state.ticket) url.searchParams.set("ticket", state.ticket);
   const socket = new WebSocket(url);
   state.socket = socket;
   socket.onopen = () => socket === state.socket && opened();
@@ -61,6 +63,7 @@ function heard(frame) {
   if (state.down) show("live", "Live");
   state.heard = Date.now();
   state.down = 0;
+  if (frame.ticket) state.ticket = frame.ticket; // an older one would cost the server a look at the session
   if (frame.kind === "ping") return;
   if (frame.kind === "end") {
     state.over = true;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import time
 
 import pytest
@@ -66,6 +67,15 @@ async def test_a_page_comes_in_by_its_ticket_and_no_session_is_read(task, reques
         await in_db(lambda: queries.__exit__(None, None, None))
     assert "django_session" not in asked
     assert "projects_membership" not in asked
+
+
+def test_pages_of_a_task_carry_a_ticket(task, requester):
+    client = Client()
+    client.force_login(requester)
+    session = Shown(session_key=client.cookies["sessionid"].value)
+    for path in (f"/tasks/T-{task.number}", f"/tasks/T-{task.number}/trace"):
+        told = re.search(r'data-ticket="([^"]+)"', client.get(path).content.decode())
+        assert tickets.read(told[1], session, task.pk).user == requester.pk
 
 
 async def test_a_ping_brings_a_new_ticket(task, requester, session, monkeypatch):

@@ -8,7 +8,7 @@ import re
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import template
 from django.contrib.staticfiles import finders
@@ -21,6 +21,12 @@ from agents.workspace import characters
 from countersign.console import eventwords, hidden
 from countersign.console import report as reports
 from countersign.console.looks import VERDICTS, Look
+from countersign.live import tickets
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from agents.models import Task
 
 register = template.Library()
 
@@ -52,6 +58,13 @@ def icon(name: str, size: int = 16, css: str = "") -> SafeString:
         static("icons.svg"),
         name,
     )
+
+
+@register.filter
+def ticket(request: HttpRequest, task: Task) -> str:
+    """Return the ticket by which this page opens its socket without a look at the session."""
+    person: Any = request.user  # pages are for those who signed in
+    return tickets.make_for_page(request.session.session_key or "", person.pk, task.pk)
 
 
 @register.simple_tag
