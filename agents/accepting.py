@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Sequence
 
-    from agents.requests import Asked
+    from agents.requests import Asked, Sender
 
 
 class IdempotencyMismatch(CountersignError):
@@ -46,44 +46,55 @@ class Accepted:
 
 Outcome = Accepted | CountersignError
 
-# Rights are asked here, in the statement that writes: whoever lost one a moment ago writes nothing.
-# A row is left out for one reason, which the last SELECT names: outdated facts, a quota to be
-# counted, no router, else a key that is taken. json_to_recordset: the fastest way in that was
-# measured (facts of the web tier: 2 to 3 µs a row), and one parameter whatever the number of rows.
-# Numbers are given in the order of the requests; rows are written in the order of their keys, or two
-# transactions with the same keys would wait for each other.
+# Rights are asked here, in the statement that writes, once for each sender: whoever lost one a moment
+# ago writes nothing. A row is left out for one reason, which the last SELECT names: outdated facts, no
+# router, a quota to be counted, else a key that is taken.
+#
+# json_to_recordset: the fastest way in that was measured (facts of the web tier), and two parameters
+# whatever the number of rows. What is true or not is a column until the end: a join that filters
+# would be taken for one of a single row, and the rows compared each with each. Numbers are given in
+# the order of the requests; rows are written in the order of their keys, or two transactions with
+# the same keys would wait for each other.
 _WRITE = f"""
-WITH given AS MATERIALIZED (
-  SELECT nextval('agents_task_number') AS number, given.* FROM json_to_recordset(%s::json) AS given (
-    o int, id uuid, step uuid, project uuid, requester uuid, token uuid, role text, ceiling jsonb,
-    request text, title text, context jsonb, agents text[], limits jsonb, model text, key text,
-    digest text, event jsonb)
+WITH sender AS MATERIALIZED (
+  SELECT sender.*, EXISTS (
+      SELECT FROM projects_membership member
+      JOIN projects_project project ON project.id = member.project_id
+      JOIN projects_user person ON person.id = member.user_id
+      WHERE member.project_id = sender.project AND member.user_id = sender.requester
+      AND member.role = sender.role AND person.is_active
+      AND project.archived_at IS NULL AND project.limits = sender.ceiling
+    ) AND (sender.token IS NULL OR EXISTS (
+      SELECT FROM projects_apitoken token WHERE token.id = sender.token
+      AND token.revoked_at IS NULL AND token.expires_at > statement_timestamp()
+    )) AS fine,
+    EXISTS (SELECT FROM projects_quota WHERE user_id = sender.requester)
+    OR EXISTS (SELECT FROM projects_quota WHERE project_id = sender.project) AS counted
+  FROM json_to_recordset(%s::json) AS sender (
+    s int, project uuid, requester uuid, token uuid, role text, ceiling jsonb, name text,
+    model text, frozen jsonb)
 ), router AS MATERIALIZED (
   SELECT version.id AS version, agent.id AS agent FROM agents_agentversion version
   JOIN agents_agent agent ON agent.id = version.agent_id
   WHERE version.published_at IS NOT NULL AND agent.enabled AND agent.role = '{AgentRole.ROUTER}'
   ORDER BY agent.slug, version.number DESC LIMIT 1
-), allowed AS MATERIALIZED (
-  SELECT given.*,
-    EXISTS (SELECT FROM projects_quota WHERE user_id = given.requester)
-    OR EXISTS (SELECT FROM projects_quota WHERE project_id = given.project) AS counted
-  FROM given
-  JOIN projects_project project ON project.id = given.project
-    AND project.archived_at IS NULL AND project.limits = given.ceiling
-  JOIN projects_membership member ON member.project_id = given.project
-    AND member.user_id = given.requester AND member.role = given.role
-  JOIN projects_user person ON person.id = given.requester AND person.is_active
-  WHERE given.token IS NULL OR EXISTS (
-    SELECT FROM projects_apitoken token WHERE token.id = given.token
-    AND token.revoked_at IS NULL AND token.expires_at > statement_timestamp())
+), given AS MATERIALIZED (
+  SELECT row.*, sender.project, sender.requester,
+    sender.name, sender.model, coalesce(row.own, sender.frozen) AS limits,
+    fine AND (%s OR NOT counted) AND EXISTS (SELECT FROM router) AS writable, fine, counted
+  FROM (SELECT nextval('agents_task_number') AS number, row.* FROM json_to_recordset(%s::json) AS row (
+    o int, s int, id uuid, step uuid, request text, title text, context jsonb, agents text[],
+    own jsonb, key text, digest text)) row
+  JOIN sender USING (s)
 ), task AS (
   INSERT INTO agents_task (
     id, number, project_id, requester_id, request, title, context, requested_agents, state,
     state_before_human, reason, round, limits, model, base_commit, idempotency_key, request_digest,
     priority, last_seq, input_tokens, output_tokens, usd, model_calls, tool_calls)
-  SELECT id, number, project, requester, request, title, context, agents,
-    '{TaskState.QUEUED}', '', '', 1, limits, model, '', key, digest, 0, 1, 0, 0, 0, 0, 0
-  FROM allowed, router WHERE %s OR NOT counted ORDER BY requester, key
+  SELECT id, number, project, requester, request, title, coalesce(context, '{{}}'),
+    coalesce(agents, '{{}}'), '{TaskState.QUEUED}', '', '', 1, limits, model, '', key, digest,
+    0, 1, 0, 0, 0, 0, 0
+  FROM given WHERE writable ORDER BY requester, key, o
   ON CONFLICT (requester_id, idempotency_key) WHERE NOT (idempotency_key = '') DO NOTHING
   RETURNING id
 ), step AS (
@@ -93,14 +104,20 @@ WITH given AS MATERIALIZED (
     extra_seconds, extra_tokens, base_commit, result_commit, reason, left_out)
   SELECT step, id, project, 0, 1, 'route', '{StepKind.ROUTE}', agent, version, 'Plan the work', '',
     '', '[]', '[]', '{StepState.READY}', 0, 0, 0, '', 0, 0, 0, '', '', '', false
-  FROM allowed JOIN task USING (id), router
+  FROM given JOIN task USING (id), router
 ), event AS (
   INSERT INTO agents_event (task_id, seq, kind, data)
-  SELECT id, 1, '{Kind.TASK_SUBMITTED}', event FROM allowed JOIN task USING (id)
+  SELECT id, 1, '{Kind.TASK_SUBMITTED}', jsonb_build_object(
+    'state', '{TaskState.QUEUED}', 'title', title, 'requester', name, 'model', model)
+  FROM given JOIN task USING (id)
 )
-SELECT task.id IS NOT NULL, given.number, allowed.o IS NULL, NOT EXISTS (SELECT FROM router), allowed.counted AND NOT %s
-FROM given LEFT JOIN allowed USING (o) LEFT JOIN task ON task.id = given.id ORDER BY o
+SELECT task.id IS NOT NULL, number, NOT fine, NOT EXISTS (SELECT FROM router), counted AND NOT %s
+FROM given LEFT JOIN task USING (id) ORDER BY o
 """  # noqa: S608  # of our own enums
+
+
+# The driver reads a statement of more than 4,096 characters anew each time it is sent.
+_SHORT = " ".join(_WRITE.split())
 
 
 def accept(asked: Sequence[Asked]) -> list[Outcome]:
@@ -127,9 +144,12 @@ def _within_quotas(asked: list[Asked]) -> list[Outcome]:
 
 
 def _write(asked: Sequence[Asked], *, counted: bool) -> list[Outcome]:
-    rows = msgspec.json.encode([_row(place, one) for place, one in enumerate(asked)]).decode()
+    senders = list(dict.fromkeys(one.sender for one in asked))
+    places = {sender: place for place, sender in enumerate(senders)}
+    rows = [_row(place, places[one.sender], one) for place, one in enumerate(asked)]
+    told = [_sender(place, sender) for place, sender in enumerate(senders)]
     with connection.cursor() as cursor:
-        cursor.execute(_WRITE, [rows, counted, counted])
+        cursor.execute(_SHORT, [_json(told), counted, _json(rows), counted])
         written = cursor.fetchall()
     outcomes = [_outcome(one, row) for one, row in zip(asked, written, strict=True)]
     taken = [place for place, outcome in enumerate(outcomes) if outcome is _TAKEN]
@@ -152,32 +172,39 @@ def _outcome(one: Asked, row: tuple[bool, int, bool, bool, bool | None]) -> Outc
     return quotas.COUNTED if over else _TAKEN
 
 
-def _row(place: int, one: Asked) -> dict[str, Any]:
-    sender = one.sender
+def _sender(place: int, sender: Sender) -> dict[str, Any]:
     return {
-        "o": place,
-        "id": one.id,
-        "step": uuid7(),
+        "s": place,
         "project": sender.project,
         "requester": sender.requester,
         "token": sender.token,
         "role": sender.role,
         "ceiling": sender.ceiling,
+        "name": sender.name,
+        "model": sender.model,
+        "frozen": sender.frozen,
+    }
+
+
+def _row(place: int, sender: int, one: Asked) -> dict[str, Any]:
+    """Return one request; what most have in common is left out, and filled in by the statement."""
+    return {
+        "o": place,
+        "s": sender,
+        "id": one.id,
+        "step": uuid7(),
         "request": one.request,
         "title": one.title,
-        "context": one.context,
-        "agents": one.agents,
-        "limits": one.limits,
-        "model": one.model,
+        "context": one.context or None,
+        "agents": one.agents or None,
+        "own": None if one.limits is one.sender.frozen else one.limits,
         "key": one.key,
         "digest": one.digest,
-        "event": {
-            "state": TaskState.QUEUED,
-            "title": one.title,
-            "requester": sender.name,
-            "model": one.model,
-        },
     }
+
+
+def _json(rows: list[dict[str, Any]]) -> str:
+    return msgspec.json.encode(rows).decode()
 
 
 def _replays(asked: Sequence[Asked]) -> list[Outcome]:

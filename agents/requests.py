@@ -31,7 +31,7 @@ MAX_KEY = 200  # characters
 _SENTENCE = re.compile(r"(?<=[.!?])\s")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Sender:
     """Who asks in which project, as the rows said; they are asked again when a request is written.
 
@@ -68,7 +68,6 @@ class Asked:
     context: dict[str, Any]
     agents: list[str]
     limits: dict[str, Any]
-    model: str
     key: str
     digest: str
     address: str | None
@@ -115,7 +114,6 @@ def ask(
         context=context or {},
         agents=slugs,
         limits=_limits(sender, limits),
-        model=sender.model,
         key=key,
         digest=_digest(sender.project, request, limits, slugs, context),
         address=address,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import warnings
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.core.asgi import get_asgi_application
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from countersign.live.sse import Receive, Send
 
 SWITCH_SECONDS = 0.0005
+THRESHOLDS = (20_000, 20, 50)  # new objects, and collections of the generation before
 
 # WhiteNoise hands Django a file to iterate; it is small and that is fine.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
@@ -45,11 +48,23 @@ async def http(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await django(scope, receive, send)
 
 
+@cache
+def tune() -> None:
+    """Set up the interpreter for a process of one busy event loop; once is enough.
+
+    A thread that reads an answer of the database would wait 5 ms, the default, for the loop to let
+    the interpreter go: five times in each transaction that takes requests. And what is there at the
+    start stays: to look through it for garbage took a fifth of each request.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*THRESHOLDS)
+
+
 async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """Say yes to the server's start and stop."""
-    # A thread that reads an answer of the database would wait 5 ms, the default, for a busy event
-    # loop to let the interpreter go: five times in each transaction that takes requests.
-    sys.setswitchinterval(SWITCH_SECONDS)
+    tune()
     while True:
         message = await receive()
         if message["type"] == "lifespan.shutdown":
