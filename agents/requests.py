@@ -58,7 +58,7 @@ class Sender:
         return self.limits.as_json()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Asked:
     """One request that may be accepted; its id is the task's."""
 
@@ -219,5 +219,8 @@ def _specialists(slugs: Any) -> list[str]:
 
 
 def _digest(project: uuid.UUID, *body: Any) -> str:
-    canonical = json.dumps([str(project), *body], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode([str(project), *body]).encode()).hexdigest()
+
+
+# Made once: `json.dumps` would make one for every request.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))

@@ -26,13 +26,14 @@ async def answer(
     send: Send,
     status: int,
     document: Mapping[str, Any],
-    media_type: str,
+    media_type: bytes,
     headers: Mapping[str, str],
 ) -> None:
     """Send one JSON document; the names of `headers` are in lower case."""
     body = msgspec.json.encode(document)
-    told = {"content-type": media_type, "content-length": str(len(body)), **headers}
-    pairs = [(name.encode(), value.encode("latin-1")) for name, value in told.items()]
+    pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    pairs.append((b"content-type", media_type))
+    pairs.append((b"content-length", b"%d" % len(body)))
     pairs.append(_NO_SNIFF)
     await send({"type": "http.response.start", "status": status, "headers": pairs})
     await send({"type": "http.response.body", "body": body})
@@ -41,7 +42,7 @@ async def answer(
 async def refuse(send: Send, problem: Problem, path: str) -> None:
     """Answer with a problem document."""
     headers = {name.lower(): value for name, value in problem.headers.items()}
-    await answer(send, problem.status, problem.document(path), MEDIA_TYPE, headers)
+    await answer(send, problem.status, problem.document(path), MEDIA_TYPE.encode(), headers)
 
 
 @lru_cache(maxsize=256)

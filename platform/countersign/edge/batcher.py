@@ -45,7 +45,7 @@ class Batcher:
 
     def __init__(self, write: Write = intake.submit_all) -> None:
         self._write = write
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._queue: deque[_Waiting] = deque()
         self._open: deque[_Waiting] = deque()  # everybody who has no answer, oldest first
         self._runner: asyncio.Task[None] | None = None
@@ -55,11 +55,11 @@ class Batcher:
         """Return what became of the request; raises Problem 503 when nobody can say in time."""
         if len(self._queue) >= MOST_WAITING:
             raise _busy()
-        waiting = _Waiting(asked, self._loop.create_future(), self._loop.time() + PATIENCE)
+        waiting = _Waiting(asked, self.loop.create_future(), self.loop.time() + PATIENCE)
         self._queue.append(waiting)
         self._open.append(waiting)
         if self._runner is None:
-            self._runner = self._loop.create_task(self._run())
+            self._runner = self.loop.create_task(self._run())
         if self._clock is None:
             self._look()
         return await waiting.outcome
@@ -100,10 +100,10 @@ class Batcher:
 
     def _look(self) -> None:
         """Let nobody wait for ever, whatever the database does; one clock for all."""
-        now = self._loop.time()
+        now = self.loop.time()
         while self._open and (self._open[0].outcome.done() or self._open[0].until <= now):
             _fail([self._open.popleft()], database_away)
-        self._clock = self._loop.call_later(_LOOK_SECONDS, self._look) if self._open else None
+        self._clock = self.loop.call_later(_LOOK_SECONDS, self._look) if self._open else None
 
 
 def _fail(batch: list[_Waiting], problem: Callable[[], Problem]) -> None:
@@ -124,19 +124,24 @@ def _busy() -> Problem:
     )
 
 
+_newest: Batcher | None = (
+    None  # found without a look into the dictionary: it is asked by every request
+)
 _batchers: WeakKeyDictionary[asyncio.AbstractEventLoop, Batcher] = WeakKeyDictionary()
 
 
 def batcher() -> Batcher:
     """Return the one batcher of this process's event loop."""
+    global _newest
     loop = asyncio.get_running_loop()
-    if loop not in _batchers:
-        _batchers[loop] = Batcher()
-    return _batchers[loop]
+    if _newest is None or _newest.loop is not loop:
+        _newest = _batchers.setdefault(loop, Batcher())
+    return _newest
 
 
 async def close() -> None:
     """Write what was taken; only for the end of the process."""
-    made = _batchers.pop(asyncio.get_running_loop(), None)
+    global _newest
+    made, _newest = _batchers.pop(asyncio.get_running_loop(), None), None
     if made is not None:
         await made.close()

@@ -59,7 +59,7 @@ def submitting(api: Application) -> Application:
             await hand_on(api, scope, body, receive, send)
         else:
             location = {"location": receipt["links"]["self"]}
-            await answer(send, 202, receipt, "application/json", location)
+            await answer(send, 202, receipt, b"application/json", location)
 
     return application
 
