@@ -46,6 +46,10 @@ class Accepted:
 
 Outcome = Accepted | CountersignError
 
+# So many at once are a crowd: they get their first step from a worker (agents.arrivals). It is half of
+# what the database has to do for a task, and nobody waits for it before the commit.
+CROWD = 16
+
 # Rights are asked here, in the statement that writes, once for each sender: whoever lost one a moment
 # ago writes nothing. A row is left out for one reason, which the last SELECT names: outdated facts, no
 # router, a quota to be counted, else a key that is taken.
@@ -104,7 +108,9 @@ WITH sender AS MATERIALIZED (
     extra_seconds, extra_tokens, base_commit, result_commit, reason, left_out)
   SELECT step, id, project, 0, 1, 'route', '{StepKind.ROUTE}', agent, version, 'Plan the work', '',
     '', '[]', '[]', '{StepState.READY}', 0, 0, 0, '', 0, 0, 0, '', '', '', false
-  FROM given JOIN task USING (id), router
+  FROM given JOIN task USING (id), router WHERE NOT %s
+), arrival AS (
+  INSERT INTO agents_arrival (task_id) SELECT id FROM task WHERE %s
 ), event AS (
   INSERT INTO agents_event (task_id, seq, kind, data)
   SELECT id, 1, '{Kind.TASK_SUBMITTED}', jsonb_build_object(
@@ -149,7 +155,8 @@ def _write(asked: Sequence[Asked], *, counted: bool) -> list[Outcome]:
     rows = [_row(place, places[one.sender], one) for place, one in enumerate(asked)]
     told = [_sender(place, sender) for place, sender in enumerate(senders)]
     with connection.cursor() as cursor:
-        cursor.execute(_SHORT, [_json(told), counted, _json(rows), counted])
+        crowd = len(asked) > CROWD
+        cursor.execute(_SHORT, [_json(told), counted, _json(rows), crowd, crowd, counted])
         written = cursor.fetchall()
     outcomes = [_outcome(one, row) for one, row in zip(asked, written, strict=True)]
     taken = [place for place, outcome in enumerate(outcomes) if outcome is _TAKEN]

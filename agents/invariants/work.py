@@ -16,6 +16,7 @@ FROM agents_task task
 WHERE task.state IN ('queued', 'planning', 'working', 'assembling')
   AND NOT EXISTS (SELECT FROM agents_step step
                   WHERE step.task_id = task.id AND step.state IN ('ready', 'leased'))
+  AND NOT EXISTS (SELECT FROM agents_arrival arrival WHERE arrival.task_id = task.id)
   AND NOT EXISTS (SELECT FROM agents_escalation escalation
                   WHERE escalation.task_id = task.id AND escalation.state = 'open')
   AND NOT EXISTS (SELECT FROM agents_event event

@@ -7,13 +7,14 @@ from agents.models.holds import Hold, HoldScope
 from agents.models.proposals import Claim, FileChange, Hunk, Proposal
 from agents.models.providers import ProviderBreaker
 from agents.models.steps import Attempt, Step, StepDependency, ToolCall
-from agents.models.tasks import Escalation, Event, Task
+from agents.models.tasks import Arrival, Escalation, Event, Task
 from agents.models.tools import Grant, Tool, ToolServer
 
 __all__ = [
     "Agent",
     "AgentRole",
     "AgentVersion",
+    "Arrival",
     "Attempt",
     "Claim",
     "Delegation",

@@ -173,6 +173,21 @@ class Task(models.Model):
         return event
 
 
+class Arrival(models.Model):
+    """A task of a crowd: accepted, and not yet given its first step (see agents.arrivals)."""
+
+    # Written by the statement that writes the task: there is nothing to check.
+    task = models.OneToOneField(
+        Task, models.CASCADE, primary_key=True, related_name="arrival", db_constraint=False
+    )
+
+    project_path = "task__project"
+    objects: ClassVar[ScopedQuerySet[Arrival]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return f"{self.task_id} waits for its first step"
+
+
 class Event(models.Model):
     """One durable fact of a task; written before it is sent, never changed (a trigger holds it)."""
 

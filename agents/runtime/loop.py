@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from agents import dispatch
+from agents import arrivals, dispatch
 from agents.runtime import carrying, lease, presence, providers, sweeping
 from agents.runtime.claims import take_and_open
 from agents.runtime.database import at_once, in_db
@@ -116,6 +116,8 @@ class Runtime:
         Once: a bell that came from the broker would go round among full workers for ever.
         """
         rung_here, self._rung_here = self._rung_here, False
+        if not rung_here:  # what rings here made its steps itself
+            await in_db(arrivals.admit_all)
         try:
             left = await self._take_all()
         except BaseException:

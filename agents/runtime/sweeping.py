@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from agents import delegating, escalations, fan_in
 from agents.lifecycle import StepState, TaskState
-from agents.models import Event, Step, Task
+from agents.models import Arrival, Event, Step, Task
 from agents.models.tasks import Rule
 from agents.runtime.database import in_db
 from agents.runtime.files import in_files
@@ -45,10 +45,13 @@ def help_stuck_tasks() -> int:
 
 def _stuck() -> list[Task]:
     moving = Step.objects.filter(task=OuterRef("pk"), state__in=_MOVING)
+    arrived = Arrival.objects.filter(task=OuterRef("pk"))  # its first step is still to come
     # Its last event alone: a task may have thousands.
     newest = Event.objects.filter(task=OuterRef("pk"), seq=OuterRef("last_seq"))
     lately = newest.filter(at__gt=Now() - _QUIET)
-    still = Task.objects.filter(~Exists(moving), ~Exists(lately), state__in=_AT_WORK)
+    still = Task.objects.filter(
+        ~Exists(moving), ~Exists(lately), ~Exists(arrived), state__in=_AT_WORK
+    )
     return list(still[:50])
 
 

@@ -1,0 +1,72 @@
+"""Gives tasks that came in a crowd their first step: intake leaves that to the agents' workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import connection, transaction
+
+from agents.lifecycle import StepKind, StepState, TaskState
+from agents.models import AgentRole, AgentVersion, Step
+from projects.inserting import insert_all
+from projects.prepared import Prepared
+
+if TYPE_CHECKING:
+    import uuid
+
+AT_ONCE = 1_000  # tasks in one transaction
+_ROUNDS = 20  # then steps are claimed again before more are let in
+
+# Locks each task: one that is stopped meanwhile gets no step after its end.
+_TAKE = f"""
+WITH came AS (
+  DELETE FROM agents_arrival WHERE task_id IN (
+    SELECT task_id FROM agents_arrival ORDER BY task_id LIMIT {AT_ONCE} FOR UPDATE SKIP LOCKED)
+  RETURNING task_id
+)
+SELECT task.id, task.project_id, task.priority, task.state FROM agents_task task
+JOIN came ON came.task_id = task.id ORDER BY task.id FOR NO KEY UPDATE OF task
+"""  # noqa: S608  # our own number
+
+ROUTERS = Prepared(lambda: AgentVersion.objects.in_use(AgentRole.ROUTER)[:1])
+
+
+def admit_all() -> int:
+    """Give every task that came in a crowd its first step, so that the claim is fair among all.
+
+    Return how many were let in. They wait while no router is enabled. Two workers share them.
+    """
+    admitted = 0
+    for _ in range(_ROUNDS):
+        admitted += (let_in := _admit())
+        if let_in < AT_ONCE:
+            break
+    return admitted
+
+
+def _admit() -> int:
+    with transaction.atomic():
+        router = next(iter(ROUTERS()), None)
+        if router is None:
+            return 0
+        with connection.cursor() as cursor:
+            cursor.execute(_TAKE)
+            came = cursor.fetchall()
+        insert_all([_step(row, router) for row in came if row[3] == TaskState.QUEUED])
+    return len(came)
+
+
+def _step(row: tuple[uuid.UUID, uuid.UUID, int, str], router: AgentVersion) -> Step:
+    """Return the step of `accepting`, which writes it with a task that comes alone."""
+    task, project, priority, _ = row
+    return Step(
+        task_id=task,
+        project_id=project,
+        priority=priority,
+        key="route",
+        kind=StepKind.ROUTE,
+        agent_id=router.agent_id,
+        version_id=router.pk,
+        title="Plan the work",
+        state=StepState.READY,
+    )
