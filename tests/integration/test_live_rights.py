@@ -196,7 +196,7 @@ async def test_a_lost_right_closes_what_is_open(task, requester, monkeypatch, lo
         client = await watching(host, requester)
         stream = asyncio.create_task(client.sse(task))
         async with client.ws(f"/ws/tasks/{task.pk}") as socket:
-            await until(lambda: mux().watchers == 2)
+            await until(lambda: register.register().open == 2)
             await in_db(loss, requester)
             assert await close_code(socket) == 4403
         await stream
@@ -216,7 +216,7 @@ async def test_signing_out_closes_what_is_open(task, session, monkeypatch):
         client = Watching(host, "")
         client.headers = {"Cookie": f"sessionid={session}", "Origin": f"http://{host}"}
         async with client.ws(f"/ws/tasks/{task.pk}") as socket:
-            await until(lambda: mux().watchers == 1)
+            await until(lambda: register.register().open == 1)
             await in_db(lambda: Session.objects.all().delete())
             assert await close_code(socket) == 4403
 

@@ -43,6 +43,11 @@ class Register:
         self._due: dict[Feed, float] = {}  # when each is pinged next, the soonest first
         self._works: list[asyncio.Task[None]] = []
 
+    @property
+    def open(self) -> int:
+        """How many feeds are open: allowed, and sent what there is."""
+        return len(self._due)
+
     def add(self, feed: Feed) -> None:
         """Ping and check a feed from now on."""
         self._due[feed] = time.monotonic() + PING_SECONDS
