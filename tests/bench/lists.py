@@ -56,10 +56,10 @@ def prepare(tasks: int) -> float:
 @contextlib.contextmanager
 def web() -> Iterator[int]:
     """Run the web process of `up`; yield its port."""
-    from countersign.supervisor.parts import _WEB
+    from countersign.supervisor.parts import WEB_SERVER
 
     listener = socket.create_server(("127.0.0.1", 0))
-    command = [sys.executable, "-m", *_WEB, "--fd", str(listener.fileno())]
+    command = [sys.executable, "-m", *WEB_SERVER, "--fd", str(listener.fileno())]
     env = {**os.environ, "DJANGO_SETTINGS_MODULE": "countersign.settings"}
     process = subprocess.Popen(
         command, env=env, pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL
