@@ -109,7 +109,13 @@ def crash(report: Report, site: Site, spell: Spell) -> None:
     (seen,) = found
     report.add("crash_accepted", len(seen.ids), "", note="at 4,000/s, SIGQUIT to PostgreSQL")
     report.add("crash_refused", len(seen.refused_milliseconds), "", note=str(seen.statuses))
-    report.add("crash_lost", _lost(seen.ids), "", goal=("==", 0.0), note="task, step, event, audit")
+    report.add(
+        "crash_lost",
+        _lost(seen.ids),
+        "",
+        goal=("==", 0.0),
+        note="task, event, step or arrival, audit",
+    )
     slowest = max([*seen.milliseconds, *seen.refused_milliseconds], default=0.0)
     report.add("crash_slowest", slowest / 1000, "s", goal=("<=", 5.0), note="accepted or refused")
     report.add("crash_unanswered", seen.unanswered + seen.cut, "", goal=("==", 0.0))
@@ -125,9 +131,11 @@ def _for(orders: Orders, seconds: float, **more: Any) -> Orders:
 
 _KEPT = """
     SELECT count(*) FROM agents_task task
-    JOIN agents_step step ON step.task_id = task.id
     JOIN agents_event event ON event.task_id = task.id AND event.seq = 1
-    WHERE task.id = ANY(%s) AND task.id::text IN (
+    WHERE task.id = ANY(%s)
+    AND (EXISTS (SELECT FROM agents_step step WHERE step.task_id = task.id)
+      OR EXISTS (SELECT FROM agents_arrival arrival WHERE arrival.task_id = task.id))
+    AND task.id::text IN (
       SELECT object_id FROM projects_auditentry WHERE action = 'task.submitted'
       UNION SELECT jsonb_array_elements_text(detail->'and') FROM projects_auditentry
       WHERE action = 'task.submitted' AND detail ? 'and')
