@@ -122,10 +122,6 @@ FROM given LEFT JOIN task USING (id) ORDER BY o
 """  # noqa: S608  # of our own enums
 
 
-# The driver reads a statement of more than 4,096 characters anew each time it is sent.
-_SHORT = " ".join(_WRITE.split())
-
-
 def accept(asked: Sequence[Asked]) -> list[Outcome]:
     """Write what may be written, in the caller's transaction; say in this order what became of each.
 
@@ -143,10 +139,30 @@ def _within_quotas(asked: list[Asked]) -> list[Outcome]:
     """Give replays their task whatever the quota, then let in as many as there is room for."""
     outcomes = _replays(asked)
     new = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Outdated)]
-    _fill(outcomes, new, quotas.admit([asked[place].sender for place in new]))
-    let_in = [place for place in new if outcomes[place] is quotas.ROOM]
-    _fill(outcomes, let_in, _write([asked[place] for place in let_in], counted=True))
+    again = _twice(asked, new)
+    first = [place for place in new if place not in again]
+    _fill(outcomes, first, quotas.admit([asked[place].sender for place in first]))
+    let_in = [place for place in first if outcomes[place] is quotas.ROOM]
+    if let_in:
+        _fill(outcomes, let_in, _write([asked[place] for place in let_in], counted=True))
+    for place, earlier in again.items():
+        # Its key had no task before: it gets the one made just now, or the same refusal.
+        (replay,) = _replays([asked[place]])
+        outcomes[place] = outcomes[earlier] if isinstance(replay, Outdated) else replay
     return outcomes
+
+
+def _twice(asked: list[Asked], places: list[int]) -> dict[int, int]:
+    """Return the places of keys that came before in this batch, and where."""
+    seen: dict[tuple[uuid.UUID, str], int] = {}
+    again = {}
+    for place in places:
+        key = asked[place].sender.requester, asked[place].key
+        if key[1] and key in seen:
+            again[place] = seen[key]
+        else:
+            seen[key] = place
+    return again
 
 
 def _write(asked: Sequence[Asked], *, counted: bool) -> list[Outcome]:
@@ -156,7 +172,7 @@ def _write(asked: Sequence[Asked], *, counted: bool) -> list[Outcome]:
     told = [_sender(place, sender) for place, sender in enumerate(senders)]
     with connection.cursor() as cursor:
         crowd = len(asked) > CROWD
-        cursor.execute(_SHORT, [_json(told), counted, _json(rows), crowd, crowd, counted])
+        cursor.execute(_WRITE, [_json(told), counted, _json(rows), crowd, crowd, counted])
         written = cursor.fetchall()
     outcomes = [_outcome(one, row) for one, row in zip(asked, written, strict=True)]
     taken = [place for place, outcome in enumerate(outcomes) if outcome is _TAKEN]

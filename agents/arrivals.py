@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 AT_ONCE = 1_000  # tasks in one transaction
 _ROUNDS = 20  # then steps are claimed again before more are let in
 
-# Locks each task: one that is stopped meanwhile gets no step after its end.
+# Locks each task: one that was stopped gets no step. Whoever stops one takes its arrival first, and so
+# finds the step, or leaves nothing to be found here.
 _TAKE = f"""
 WITH came AS (
   DELETE FROM agents_arrival WHERE task_id IN (

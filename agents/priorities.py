@@ -8,7 +8,7 @@ from django.db import models, transaction
 
 from agents import dispatch
 from agents.lifecycle import STEP_SETTLED
-from agents.models import Task
+from agents.models import Arrival, Task
 from projects import audit
 from projects.access import require_member
 from projects.exceptions import InvalidInput, NotAllowed, TransitionRefused
@@ -38,6 +38,8 @@ def change(task: Task, *, to: str | int, by: User, address: str | None = None) -
     if chosen is None:
         raise InvalidInput("priority", f"Choose one of: {', '.join(Priority.labels)}.")
     with transaction.atomic():
+        # Whoever gives it its first step just now has the task locked, and is waited for before.
+        list(Arrival.objects.filter(task=task).select_for_update().values_list("pk"))
         # Steps before tasks, as everywhere.
         steps = task.steps.exclude(state__in=sorted(STEP_SETTLED))
         list(steps.select_for_update(no_key=True).order_by("pk").values_list("pk"))

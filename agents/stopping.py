@@ -18,7 +18,7 @@ from agents.lifecycle import (
     StepState,
     TaskState,
 )
-from agents.models import Hold, Task
+from agents.models import Arrival, Hold, Task
 from agents.models.tasks import Choice
 from projects import audit, transitions
 from projects.access import require_member
@@ -70,6 +70,7 @@ def _end_pause(task: Task, *, by: User | None) -> None:
 
 def cancel_steps(task: Task) -> None:
     """Cancel every step that is not settled; locks all steps of the task, in order."""
+    Arrival.objects.filter(task=task).delete()  # waits for whoever gives it its first step just now
     _lock_steps(task)  # waits for a plan that is being written; only a second look sees its steps
     for step in _lock_steps(task):
         if step.state in STEP_SETTLED - {StepState.BLOCKED, StepState.FAILED}:

@@ -47,6 +47,7 @@ class Runtime:
         self._perform = perform
         self._running: dict[tuple[uuid.UUID, int], asyncio.Task[None]] = {}
         self._bell = asyncio.Event()
+        self._called = asyncio.Event()
         self._rung_here = False  # and nobody else knows of it
         self._echo: asyncio.TimerHandle | None = None
         self._drain = asyncio.Event()
@@ -55,7 +56,8 @@ class Runtime:
         self._renew_at = 0.0
 
     def wake(self) -> None:
-        """Look for work now."""
+        """Look for work now, and for tasks that have just come."""
+        self._called.set()
         self._bell.set()
 
     def _wake_here(self) -> None:
@@ -77,6 +79,7 @@ class Runtime:
         logger.info("runtime %s claims up to %s steps at once", self.owner, self.capacity)
         duties = [
             asyncio.create_task(self._every(POLL_SECONDS, self._claim, bell=self._bell)),
+            asyncio.create_task(self._every(POLL_SECONDS, self._admit, bell=self._called)),
             asyncio.create_task(self._every(WATCH_SECONDS, self._watch)),
             asyncio.create_task(self._every(SWEEP_SECONDS, self._sweep)),
             asyncio.create_task(self._every(TIDY_SECONDS, self._tidy)),
@@ -110,14 +113,17 @@ class Runtime:
             pause = seconds * random.uniform(0.9, 1.1)  # noqa: S311  # spreads processes
             await _pause(bell, pause)
 
+    async def _admit(self) -> None:
+        """Give tasks that came in a crowd their first step, however busy this worker is."""
+        if not self._drain.is_set() and await in_db(arrivals.admit_all) > 0:
+            self._bell.set()
+
     async def _claim(self) -> None:
         """Take what there is; what there is no room for is said to the others.
 
         Once: a bell that came from the broker would go round among full workers for ever.
         """
         rung_here, self._rung_here = self._rung_here, False
-        if not rung_here:  # what rings here made its steps itself
-            await in_db(arrivals.admit_all)
         try:
             left = await self._take_all()
         except BaseException:

@@ -137,6 +137,8 @@ class Crowd:
             while self._waiting and len(self._unready) < self._orders.at_once:
                 self._open(self._waiting.popleft())
             self._turn(0.05)
+            if self.lost:
+                raise ConnectionError(f"{self.lost} clients were cut off")
             if time.perf_counter() - began > _LATE:
                 raise TimeoutError(f"{len(self._unready)} clients are not ready")
         return time.perf_counter() - began

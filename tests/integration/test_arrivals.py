@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from agents import arrivals, intake, requests
+from agents import arrivals, dispatch, intake, priorities, requests, stopping
 from agents.accepting import CROWD
 from agents.invariants.work import CHECKS
 from agents.lifecycle import TaskState
 from agents.models import Agent, Arrival, Event, Step, Task
 from agents.runtime import sweeping
 from agents.runtime.claims import claim
+from agents.runtime.database import in_db
+from agents.runtime.loop import Runtime
 from projects.models import Membership, Project, Role
 from tests import runtime_fixtures
 
@@ -85,6 +89,69 @@ def test_a_task_that_was_stopped_meanwhile_gets_no_step(project, requester):
     assert not Step.objects.filter(task=first).exists()
     assert Step.objects.count() == len(rest)
     assert Arrival.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("act", ["stop", "prioritise"])
+def test_what_a_person_does_while_a_worker_lets_it_in_counts(project, requester, lead, act):
+    first, *_ = crowd(requester, project)
+    task, told = Task.objects.get(pk=first), []
+
+    def do():
+        try:
+            if act == "stop":
+                stopping.stop(task, by=requester)
+            else:
+                priorities.change(task, to=2, by=lead)
+            told.append(act)
+        finally:
+            connection.close()
+
+    acting = threading.Thread(target=do)
+    with transaction.atomic():
+        arrivals._admit()
+        acting.start()
+        _until_somebody_waits()
+    acting.join(30)
+    assert told == [act]
+    step = Step.objects.get(task=first)
+    assert (step.state, step.priority) == {"stop": ("cancelled", 0), "prioritise": ("ready", 2)}[
+        act
+    ]
+    assert [check.name for check in CHECKS if check.find().count] == []
+
+
+def _until_somebody_waits():
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.01)
+    raise TimeoutError("nobody waits")
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_worker_that_rings_for_itself_all_the_time_lets_a_crowd_in(project, requester):
+    many = await in_db(crowd, requester, project)
+    runtime = Runtime(owner="here")
+    running, ringing = asyncio.create_task(runtime.run()), asyncio.create_task(_ring_on())
+    try:
+        async with asyncio.timeout(30):
+            while await in_db(Arrival.objects.count):
+                await asyncio.sleep(0.01)
+        assert await in_db(Step.objects.count) == len(many)
+    finally:
+        ringing.cancel()
+        runtime.drain()
+        await asyncio.wait_for(running, 30)
+
+
+async def _ring_on():
+    while True:
+        dispatch.ring()
+        await asyncio.sleep(0.005)
 
 
 def test_a_crowd_of_one_project_does_not_starve_another(project, requester, lead):

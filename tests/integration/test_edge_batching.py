@@ -14,13 +14,14 @@ from django.db import connection
 from agents import intake, requests
 from agents.accepting import Accepted, IdempotencyMismatch, Outdated
 from agents.models import Task
+from agents.quotas import QuotaUsed
 from agents.runtime.database import in_db
 from countersign.api.problems import Problem
 from countersign.edge import batcher as edge
 from countersign.edge.batcher import MOST_WAITING, PATIENCE, Batcher
 from projects import audit
 from projects.invariants import CHECKS
-from projects.models import AuditEntry
+from projects.models import AuditEntry, Quota
 from tests.api_fixtures import make_crew
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -129,6 +130,17 @@ def test_one_key_twice_in_a_batch_is_one_task(sender):
     assert (first.created, second.created, second.id) == (True, False, first.id)
     assert isinstance(other, IdempotencyMismatch)
     assert Task.objects.count() == 1
+
+
+def test_one_key_twice_takes_one_place_of_a_quota(sender, requester):
+    Quota.objects.create(user=requester, hourly=2)
+    asked = [ask(sender, key="k"), ask(sender, key="k"), ask(sender, "Other"), ask(sender, "More")]
+    first, second, other, more = intake.submit_all(asked)
+    assert (first.created, second.created, second.id) == (True, False, first.id)
+    assert isinstance(other, Accepted)
+    assert isinstance(more, QuotaUsed)
+    again = intake.submit_all([ask(sender, "New", key="n"), ask(sender, "New", key="n")])
+    assert [type(outcome) for outcome in again] == [QuotaUsed, QuotaUsed]
 
 
 def test_what_has_changed_is_outdated_and_the_others_are_taken(sender, lead, project):

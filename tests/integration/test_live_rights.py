@@ -283,5 +283,8 @@ async def test_a_ping_is_answered(task, requester):
     async with serving() as host:
         client = await watching(host, requester)
         async with client.ws(f"/ws/tasks/{task.pk}?after=1") as socket:
+            await until(lambda: register.register().open == 1)
             await socket.send('{"kind": "ping"}')
-            assert json.loads(await socket.recv()) == {"kind": "ping"}
+            answer = json.loads(await socket.recv())
+            assert answer["kind"] == "ping"
+            assert answer["ticket"]

@@ -16,6 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from agents.runtime.database import in_db
+from countersign.api import problems
 from countersign.live import identity, register, rights, tickets
 from countersign.live.feeds import mux
 from countersign.live.identity import Shown, Viewer
@@ -134,6 +135,43 @@ async def test_who_came_by_a_ticket_is_checked_like_all(task, requester, session
         async with client.ws(f"/ws/tasks/{task.pk}?ticket={ticket}") as socket:
             assert await close_code(socket) == 4403
         assert mux().watchers == 0
+
+
+async def test_a_ticket_does_not_renew_itself(task, requester, session):
+    ticket = tickets.make_for_page(session, requester.pk, task.pk)
+    await in_db(lambda: Membership.objects.all().delete())
+    async with serving() as host:
+        client = browser(host, session)
+        async with client.ws(f"/ws/tasks/{task.pk}?after=1&ticket={ticket}") as socket:
+            await until(lambda: register.register().open == 1)
+            await socket.send('{"kind": "ping"}')
+            async with asyncio.timeout(10):
+                assert json.loads(await socket.recv()) == {"kind": "ping"}
+
+
+async def test_who_came_by_a_ticket_gets_another_after_a_check(
+    task, requester, session, monkeypatch
+):
+    monkeypatch.setattr(register, "CHECK_SECONDS", 0.1)
+    monkeypatch.setattr(register, "PING_SECONDS", 0.1)
+    ticket = tickets.make_for_page(session, requester.pk, task.pk)
+    async with serving() as host:
+        client = browser(host, session)
+        async with client.ws(f"/ws/tasks/{task.pk}?after=1&ticket={ticket}") as socket:
+            async with asyncio.timeout(10):
+                while "ticket" not in (ping := json.loads(await socket.recv())):
+                    assert ping == {"kind": "ping"}
+        assert tickets.read(ping["ticket"], Shown(session_key=session), task.pk)
+
+
+async def test_refusals_keep_nothing_of_a_request(task):
+    async with serving() as host:
+        nobody = Watching(host, "")
+        for _ in range(3):
+            async with nobody.open_sse(task) as (answer, _):
+                assert answer.status_code == 401
+    kept = [one for one in vars(problems).values() if isinstance(one, BaseException)]
+    assert kept == []
 
 
 async def test_a_revoked_token_is_refused_though_it_is_remembered(task, requester):

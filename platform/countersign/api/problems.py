@@ -92,12 +92,14 @@ def _sendable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-NO_TASK = Problem(404, "There is no such task, or it belongs to a project you are not a member of.")
-SIGN_IN = Problem(
-    401,
-    "Sign in, or send a bearer token with the scope tasks:read.",
-    headers={"WWW-Authenticate": "Bearer"},
-)
+# Made anew each time: an exception that is raised again keeps the frames of every raise.
+def sign_in() -> Problem:
+    """Return the answer to somebody unknown."""
+    return Problem(
+        401,
+        "Sign in, or send a bearer token with the scope tasks:read.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
 
 
 def not_found(what: str) -> Problem:

@@ -113,7 +113,11 @@ def _fail(batch: list[_Waiting], problem: Callable[[], Problem]) -> None:
 
 
 def _fault() -> Problem:
-    return Problem(500, "Countersign failed here. The fault was logged; nothing was changed.")
+    return Problem(
+        500,
+        "Countersign failed here. The fault was logged; whether the request was accepted only its "
+        "Idempotency-Key tells.",
+    )
 
 
 def _busy() -> Problem:

@@ -5,12 +5,14 @@ No right is given by what is kept here: the statement that writes a task asks th
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 
 from cachetools import TTLCache
 
 from agents.requests import Sender, sender_of
 from agents.runtime.database import in_db
+from countersign.edge.batcher import PATIENCE
 from projects import tokens
 from projects.exceptions import CountersignError
 from projects.models import Project
@@ -23,11 +25,12 @@ _kept: TTLCache[tuple[bytes, str], Sender] = TTLCache(MOST, SECONDS)
 
 
 async def find(bearer: str, slug: str) -> Sender | None:
-    """Return the sender, None for whom the API has to refuse; raises DatabaseError."""
+    """Return the sender, None for whom the API has to refuse; raises DatabaseError, or TimeoutError."""
     key = _key(bearer, slug)
     sender = _kept.get(key)
     if sender is None:
-        sender = await in_db(_read, bearer, slug)
+        async with asyncio.timeout(PATIENCE):
+            sender = await in_db(_read, bearer, slug)
         if sender is not None:
             _kept[key] = sender
     return sender

@@ -71,7 +71,7 @@ async def _taken(scope: dict[str, Any], body: bytes) -> dict[str, Any] | None:
         return None
     try:
         asked = await _asked(envelope, shape)
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, TimeoutError) as error:
         raise database_away() from error
     if asked is None:
         return None

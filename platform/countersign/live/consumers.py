@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import uuid
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
     from countersign.live.identity import Shown
 
 OVER = 1000
+FAULT = 1011
 TRY_LATER = 1013
 BAD_FRAME = 4400
 SIGN_IN = 4401
 FORBIDDEN = 4403
 NOT_FOUND = 4404  # unknown, or a task of somebody else's project: the same answer
+
+logger = logging.getLogger(__name__)
 
 MAX_FRAME = 16 * 1024  # characters a client may send at once
 MAX_DEPTH = 8
@@ -68,6 +72,9 @@ class FeedConsumer(AsyncWebsocketConsumer):
             await self.close(NOT_FOUND, "There is no such task.")
         except DatabaseError:
             await self.close(TRY_LATER, "The database cannot be reached. Connect again.")
+        except Exception:
+            logger.exception("a feed failed")
+            await self.close(FAULT, "Countersign failed here. Connect again.")
 
     @property
     def shown(self) -> Shown:
@@ -141,9 +148,12 @@ class TaskConsumer(FeedConsumer):
             raise NotWatchable from error
 
     def ping(self) -> str:
-        """Return the sign of life with a ticket to come back by."""
+        """Return the sign of life with a ticket to come back by.
+
+        Not before rows were asked: who came by a ticket would renew it for ever.
+        """
         feed = self._feed
-        if feed is None:
+        if feed is None or not feed.checked:
             return _notice("ping")
         return json.dumps(NoticeFrame(kind="ping", ticket=tickets.make(feed.viewer, feed.task)))
 

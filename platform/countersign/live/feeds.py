@@ -55,6 +55,7 @@ class TaskFeed:
         "_cursor",
         "_replay",
         "_written",
+        "checked",
         "project",
         "task",
         "viewer",
@@ -67,6 +68,7 @@ class TaskFeed:
         self.task = task_id
         self.viewer = viewer
         self.project: uuid.UUID | None = None
+        self.checked = False  # by rows, not by a ticket alone
         self._cursor = after
         self._replay: Replay | None = None
         self._written: Written | None = None
@@ -86,7 +88,7 @@ class TaskFeed:
         except BaseException:
             mux().leave(self.watcher)
             raise
-        self.project = self._replay.page.project
+        self.project, self.checked = self._replay.page.project, not proven
         register.register().add(self)
 
     def close(self) -> None:
@@ -103,7 +105,8 @@ class TaskFeed:
 
     def allowed(self, projects: frozenset[uuid.UUID]) -> bool:
         """Tell whether the viewer may still watch."""
-        return self.project in projects
+        self.checked = self.project in projects
+        return self.checked
 
     def leave(self) -> None:
         """Let `items` end: the client has gone."""
@@ -226,8 +229,9 @@ class ActivityFeed:
         self._projects = found[self.viewer]
         item: Sent | Signal | None = None
         while self._projects and item is not Signal.FORBIDDEN:
-            async for item in self._of(self._projects):
-                yield item
+            async with aclosing(self._of(self._projects)) as items:
+                async for item in items:
+                    yield item
         if item is not Signal.FORBIDDEN:
             yield Signal.FORBIDDEN
 

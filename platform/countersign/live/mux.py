@@ -292,9 +292,11 @@ class Mux:
 
     def _acknowledge(self, channel: str) -> None:
         self._unacknowledged[channel] -= 1
-        if self._unacknowledged[channel] or channel not in self._watchers:
+        if self._unacknowledged[channel]:
             return  # an older subscription's answer: this one is not in force yet
         del self._unacknowledged[channel]
+        if channel not in self._watchers:
+            return
         self._in_force.add(channel)
         if hope := self._hoping.pop(channel, None):
             hope.set_result(None)

@@ -40,7 +40,7 @@ class Register:
     """One clock for all feeds: ten thousand timers would be the whole work of an idle process."""
 
     def __init__(self) -> None:
-        self._due: dict[Feed, float] = {}  # when each is pinged next, the soonest first
+        self._due: dict[Feed, float] = {}  # when each is pinged next
         self._works: list[asyncio.Task[None]] = []
 
     @property

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from agents.runtime.database import in_db
 from countersign.live import rights, rows, tails
@@ -53,6 +55,7 @@ class Reader:
     def __init__(self) -> None:
         self._wishes: deque[_Wish] = deque()
         self._runner: asyncio.Task[None] | None = None
+        self._deliveries: set[asyncio.Task[None]] = set()
 
     async def read(self, task: uuid.UUID, after: int, viewer: Viewer | None = None) -> Replay:
         """Return what comes after a cursor; with a viewer, raises NotWatchable unless it may see it.
@@ -78,28 +81,37 @@ class Reader:
     async def _fulfil(self, batch: list[_Wish]) -> None:
         try:
             pages = await in_db(_look, [(wish.task, wish.after, wish.viewer) for wish in batch])
-            deltas = await _deltas(pages)
         except Exception as error:  # noqa: BLE001 - whatever it was, somebody waits for each of them
             for wish in batch:
                 if not wish.replay.done():
                     wish.replay.set_exception(error)
             return
-        for wish, page in zip(batch, pages, strict=True):
-            if wish.replay.done():
-                continue
-            if page is None:
-                wish.replay.set_exception(NotWatchable())
-            else:
-                told = [delta for step in page.writing for delta in deltas.get(step, ())]
-                wish.replay.set_result(Replay(page, told))
+        # Redis may be silent for a while: the next batch of rows does not wait for it.
+        delivery = asyncio.create_task(_deliver(batch, pages), name="countersign-live-replays")
+        self._deliveries.add(delivery)
+        delivery.add_done_callback(self._deliveries.discard)
+
+
+async def _deliver(batch: list[_Wish], pages: list[Page | None]) -> None:
+    deltas = await _deltas(pages)
+    for wish, page in zip(batch, pages, strict=True):
+        if wish.replay.done():
+            continue
+        if page is None:
+            wish.replay.set_exception(NotWatchable())
+        else:
+            told = [delta for step in page.writing for delta in deltas.get(step, ())]
+            wish.replay.set_result(Replay(page, told))
 
 
 async def _deltas(pages: list[Page | None]) -> dict[str, list[DeltaFrame]]:
     steps = {step for page in pages if page for step in page.writing}
     if not steps:
         return {}
-    async with Redis.from_url(settings.REDIS_URL, protocol=2, socket_timeout=None) as redis:
-        return await tails.of(redis, sorted(steps))
+    with suppress(RedisError, OSError):  # what was written so far can be missed; rows cannot
+        async with Redis.from_url(settings.REDIS_URL, protocol=2, socket_timeout=None) as redis:
+            return await tails.of(redis, sorted(steps))
+    return {}
 
 
 def _look(wanted: list[tuple[uuid.UUID, int, Viewer | None]]) -> list[Page | None]:

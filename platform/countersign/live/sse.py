@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 from django.db import Error as DatabaseError
 
-from countersign.api.problems import NO_TASK, SIGN_IN, Problem, database_away
+from countersign.api.problems import Problem, database_away, not_found, sign_in
 from countersign.edge.answers import is_ours, refuse
 from countersign.live.cursors import InvalidCursor, cursor_of
 from countersign.live.frames import Sent, Signal
@@ -56,6 +56,7 @@ async def stream(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await _send_all(feed, send)
     finally:
         leaving.cancel()
+        feed.close()
 
 
 async def _open(scope: dict[str, Any]) -> TaskFeed | None:
@@ -69,9 +70,9 @@ async def _open(scope: dict[str, Any]) -> TaskFeed | None:
     try:
         feed = await _feed(scope["path"], query, headers)
     except NotSignedIn as error:
-        raise SIGN_IN from error
+        raise sign_in() from error
     except NotWatchable as error:
-        raise NO_TASK from error
+        raise not_found("task") from error
     if b"last-event-id" in headers and feed.finished:
         feed.close()
         return None
