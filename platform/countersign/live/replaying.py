@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from agents.runtime.database import in_db
 from countersign.live import rights, rows, tails
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from countersign.live.frames import DeltaFrame
     from countersign.live.identity import Viewer
     from countersign.live.rows import Page
+
+logger = logging.getLogger(__name__)
 
 AT_ONCE = 100  # watchers in one read: what they get must not keep the event loop waiting
 
@@ -108,10 +109,12 @@ async def _deltas(pages: list[Page | None]) -> dict[str, list[DeltaFrame]]:
     steps = {step for page in pages if page for step in page.writing}
     if not steps:
         return {}
-    with suppress(RedisError, OSError):  # what was written so far can be missed; rows cannot
+    try:
         async with Redis.from_url(settings.REDIS_URL, protocol=2, socket_timeout=None) as redis:
             return await tails.of(redis, sorted(steps))
-    return {}
+    except Exception:  # what was written so far can be missed; the rows are waited for
+        logger.exception("tails of %s steps were not read", len(steps))
+        return {}
 
 
 def _look(wanted: list[tuple[uuid.UUID, int, Viewer | None]]) -> list[Page | None]:
