@@ -46,8 +46,8 @@ class Accepted:
 
 Outcome = Accepted | CountersignError
 
-# So many at once are a crowd: they get their first step from a worker (agents.arrivals). It is half of
-# what the database has to do for a task, and nobody waits for it before the commit.
+# So many at once are a crowd: they get their first step from a worker (agents.arrivals). It is a third
+# of what the database has to do for a task, and nobody waits for it before the commit.
 CROWD = 16
 
 # Rights are asked here, in the statement that writes, once for each sender: whoever lost one a moment
@@ -145,10 +145,11 @@ def _within_quotas(asked: list[Asked]) -> list[Outcome]:
     let_in = [place for place in first if outcomes[place] is quotas.ROOM]
     if let_in:
         _fill(outcomes, let_in, _write([asked[place] for place in let_in], counted=True))
-    for place, earlier in again.items():
-        # Its key had no task before: it gets the one made just now, or the same refusal.
-        (replay,) = _replays([asked[place]])
-        outcomes[place] = outcomes[earlier] if isinstance(replay, Outdated) else replay
+    if again:
+        # Their keys had no task before: they get the one made just now, or the same refusal.
+        found = _replays([asked[place] for place in again])
+        for (place, earlier), replay in zip(again.items(), found, strict=True):
+            outcomes[place] = outcomes[earlier] if isinstance(replay, Outdated) else replay
     return outcomes
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import uuid
 
 AT_ONCE = 1_000  # tasks in one transaction
-_ROUNDS = 20  # then steps are claimed again before more are let in
+_ROUNDS = 20  # in a row; then what else waits for the database has its turn
 
 # Locks each task: one that was stopped gets no step. Whoever stops one takes its arrival first, and so
 # finds the step, or leaves nothing to be found here.
@@ -29,7 +29,7 @@ SELECT task.id, task.project_id, task.priority, task.state FROM agents_task task
 JOIN came ON came.task_id = task.id ORDER BY task.id FOR NO KEY UPDATE OF task
 """  # noqa: S608  # our own number
 
-ROUTERS = Prepared(lambda: AgentVersion.objects.in_use(AgentRole.ROUTER)[:1])
+_ROUTERS = Prepared(lambda: AgentVersion.objects.in_use(AgentRole.ROUTER)[:1])
 
 
 def admit_all() -> int:
@@ -47,7 +47,7 @@ def admit_all() -> int:
 
 def _admit() -> int:
     with transaction.atomic():
-        router = next(iter(ROUTERS()), None)
+        router = next(iter(_ROUTERS()), None)
         if router is None:
             return 0
         with connection.cursor() as cursor:

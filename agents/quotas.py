@@ -76,9 +76,8 @@ class _Count:
         self._quota = quota
         self._now = time.time()
         # By the time in the id, which ends the indexes of a person's, and of a project's, tasks.
-        recent = _tasks_of(quota).filter(id__gt=_first_id(self._now - HOUR)).order_by("-id")
-        self._counted = recent[: quota.hourly]
-        self.taken = self._counted.count()
+        self._recent = _tasks_of(quota).filter(id__gt=_first_id(self._now - HOUR)).order_by("-id")
+        self._counted = self.taken = self._recent[: quota.hourly].count()
 
     def holds_for(self, sender: Sender) -> bool:
         return sender.requester == self._quota.user_id or sender.project == self._quota.project_id
@@ -89,8 +88,9 @@ class _Count:
 
     @cached_property
     def refusal(self) -> QuotaUsed:
-        newest_first = list(self._counted.values_list("pk", flat=True))
-        oldest = _seconds_of(newest_first[-1]) if newest_first else self._now
+        oldest = self._now
+        if self._counted:
+            oldest = _seconds_of(self._recent.values_list("pk", flat=True)[self._counted - 1])
         return QuotaUsed(self._quota, max(1, math.ceil(oldest + HOUR - self._now)))
 
 

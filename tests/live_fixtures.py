@@ -114,6 +114,15 @@ async def watching(host: str, user: User, project: Project | None = None) -> Wat
     return Watching(host, token)
 
 
+async def close_code(socket: Any) -> int:
+    """Read a socket to its end; return why it was closed."""
+    async with asyncio.timeout(10):
+        with contextlib.suppress(websockets.ConnectionClosed):
+            while True:
+                await socket.recv()
+    return int(socket.close_code)
+
+
 def say(task: Task, *texts: str) -> None:
     """Record messages, each committed and announced on its own."""
     for text in texts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import uuid
 
@@ -16,7 +15,7 @@ from countersign.live.feeds import mux
 from projects import tokens
 from projects.models import ApiToken, Membership, Project
 from tests.api_fixtures import submitted
-from tests.live_fixtures import Watching, finish, say, serving, until, watching
+from tests.live_fixtures import Watching, close_code, finish, say, serving, until, watching
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -39,14 +38,6 @@ def session(requester):
 @pytest.fixture
 def people(requester, lead, stranger, admin):
     return {"requester": requester, "lead": lead, "stranger": stranger, "admin": admin}
-
-
-async def close_code(socket):
-    async with asyncio.timeout(10):
-        with contextlib.suppress(websockets.ConnectionClosed):
-            while True:
-                await socket.recv()
-    return socket.close_code
 
 
 @pytest.mark.parametrize(

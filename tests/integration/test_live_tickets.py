@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
 import time
 
 import pytest
-import websockets
 from django.core import signing
 from django.db import connection
 from django.test import Client
@@ -23,7 +21,7 @@ from countersign.live.identity import Shown, Viewer
 from projects import tokens
 from projects.models import Membership
 from tests.api_fixtures import submitted
-from tests.live_fixtures import Watching, serving, until
+from tests.live_fixtures import Watching, close_code, serving, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,14 +42,6 @@ def browser(host, session, **headers):
     client = Watching(host, "")
     client.headers = {"Cookie": f"sessionid={session}", "Origin": f"http://{host}", **headers}
     return client
-
-
-async def close_code(socket):
-    async with asyncio.timeout(10):
-        with contextlib.suppress(websockets.ConnectionClosed):
-            while True:
-                await socket.recv()
-    return socket.close_code
 
 
 async def test_a_page_comes_in_by_its_ticket_and_no_session_is_read(task, requester, session):

@@ -7,7 +7,6 @@ import logging
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from django.db import InterfaceError, OperationalError
 
@@ -128,24 +127,20 @@ def _busy() -> Problem:
     )
 
 
-_newest: Batcher | None = (
-    None  # found without a look into the dictionary: it is asked by every request
-)
-_batchers: WeakKeyDictionary[asyncio.AbstractEventLoop, Batcher] = WeakKeyDictionary()
+_batcher: Batcher | None = None
 
 
 def batcher() -> Batcher:
-    """Return the one batcher of this process's event loop."""
-    global _newest
-    loop = asyncio.get_running_loop()
-    if _newest is None or _newest.loop is not loop:
-        _newest = _batchers.setdefault(loop, Batcher())
-    return _newest
+    """Return the one batcher of this process, whose event loop is its own."""
+    global _batcher
+    if _batcher is None or _batcher.loop is not asyncio.get_running_loop():
+        _batcher = Batcher()
+    return _batcher
 
 
 async def close() -> None:
     """Write what was taken; only for the end of the process."""
-    global _newest
-    made, _newest = _batchers.pop(asyncio.get_running_loop(), None), None
+    global _batcher
+    made, _batcher = _batcher, None
     if made is not None:
         await made.close()
