@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from django.db import connection
+from django.db import DataError, IntegrityError, connection, transaction
 
 from agents import quotas
 from agents.events import Kind
 from agents.lifecycle import StepKind, StepState, TaskState
 from agents.models import AgentRole, Task
+from projects import audit
 from projects.exceptions import CountersignError
 from projects.ids import uuid7
+from projects.models import Project, User
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from agents.requests import Asked, Sender
+
+logger = logging.getLogger(__name__)
+
+
+class NotStorable(CountersignError):
+    """The database cannot keep this request as it is. Nothing was submitted."""
 
 
 class IdempotencyMismatch(CountersignError):
@@ -74,7 +85,7 @@ WITH sender AS MATERIALIZED (
     )) AS fine,
     EXISTS (SELECT FROM projects_quota WHERE user_id = sender.requester)
     OR EXISTS (SELECT FROM projects_quota WHERE project_id = sender.project) AS counted
-  FROM json_to_recordset(%s::json) AS sender (
+  FROM json_to_recordset(%(senders)s::json) AS sender (
     s int, project uuid, requester uuid, token uuid, role text, ceiling jsonb, name text,
     model text, frozen jsonb)
 ), router AS MATERIALIZED (
@@ -85,9 +96,9 @@ WITH sender AS MATERIALIZED (
 ), given AS MATERIALIZED (
   SELECT row.*, sender.project, sender.requester,
     sender.name, sender.model, coalesce(row.own, sender.frozen) AS limits,
-    fine AND (%s OR NOT counted) AND EXISTS (SELECT FROM router) AS writable, fine, counted
-  FROM (SELECT nextval('agents_task_number') AS number, row.* FROM json_to_recordset(%s::json) AS row (
-    o int, s int, id uuid, step uuid, request text, title text, context jsonb, agents text[],
+    fine AND (%(counted)s OR NOT counted) AND EXISTS (SELECT FROM router) AS writable, fine, counted
+  FROM (SELECT nextval('agents_task_number') AS number, row.* FROM json_to_recordset(%(rows)s::json) AS row (
+    o int, s int, g int, id uuid, step uuid, request text, title text, context jsonb, agents text[],
     own jsonb, key text, digest text)) row
   JOIN sender USING (s)
 ), task AS (
@@ -108,34 +119,65 @@ WITH sender AS MATERIALIZED (
     extra_seconds, extra_tokens, base_commit, result_commit, reason, left_out)
   SELECT step, id, project, 0, 1, 'route', '{StepKind.ROUTE}', agent, version, 'Plan the work', '',
     '', '[]', '[]', '{StepState.READY}', 0, 0, 0, '', 0, 0, 0, '', '', '', false
-  FROM given JOIN task USING (id), router WHERE NOT %s
+  FROM given JOIN task USING (id), router WHERE NOT %(crowd)s
 ), arrival AS (
-  INSERT INTO agents_arrival (task_id) SELECT id FROM task WHERE %s
+  INSERT INTO agents_arrival (task_id) SELECT id FROM task WHERE %(crowd)s
 ), event AS (
   INSERT INTO agents_event (task_id, seq, kind, data)
   SELECT id, 1, '{Kind.TASK_SUBMITTED}', jsonb_build_object(
     'state', '{TaskState.QUEUED}', 'title', title, 'requester', name, 'model', model)
   FROM given JOIN task USING (id)
+), act AS (
+  SELECT g, array_agg(id::text ORDER BY o) AS ids FROM given JOIN task USING (id) GROUP BY g
+), told AS (
+  SELECT outline.*, ids[1] AS subject, CASE WHEN cardinality(ids) = 1 THEN '{{}}'
+    ELSE '{{"and": ["' || array_to_string(ids[2:], '", "') || '"]}}' END AS more
+  FROM act JOIN json_to_recordset(%(outlines)s::json) AS outline (
+    g int, at text, actor uuid, label text, address text, project uuid, action text,
+    object_type text, opening text) ON outline.g = act.g
+), entered AS MATERIALIZED (
+  SELECT count(*) FROM audit_append((SELECT json_agg(json_build_object(
+    'at', at, 'actor', actor, 'label', label, 'address', address, 'project', project,
+    'action', action, 'object_type', object_type, 'object_id', subject, 'detail', more::json,
+    'facts', opening || '"' || subject || '", ' || more || ']') ORDER BY g) FROM told))
 )
-SELECT task.id IS NOT NULL, number, NOT fine, NOT EXISTS (SELECT FROM router), counted AND NOT %s
-FROM given LEFT JOIN task USING (id) ORDER BY o
+SELECT task.id IS NOT NULL, number, NOT fine, NOT EXISTS (SELECT FROM router),
+  counted AND NOT %(counted)s
+FROM given LEFT JOIN task USING (id), entered ORDER BY o
 """  # noqa: S608  # of our own enums
 
 
 def accept(asked: Sequence[Asked]) -> list[Outcome]:
-    """Write what may be written, in the caller's transaction; say in this order what became of each.
+    """Write what may be written, and its entry of the audit log; say in order what became of each.
 
     Twice with one key: the same task. A quota is counted under the lock of its row. Two transactions
     with one key: the later one waits for the end of the other.
     """
-    outcomes = _write(asked, counted=False)
+    outcomes = _singly(partial(_write, counted=False), asked)
     over = [place for place, outcome in enumerate(outcomes) if outcome is quotas.COUNTED]
     if over:
-        _fill(outcomes, over, _within_quotas([asked[place] for place in over]))
+        _fill(outcomes, over, _singly(_within_quotas, [asked[place] for place in over]))
     return outcomes
 
 
-def _within_quotas(asked: list[Asked]) -> list[Outcome]:
+def _singly(
+    write: Callable[[Sequence[Asked]], list[Outcome]], asked: Sequence[Asked]
+) -> list[Outcome]:
+    """Write all together; one that the database refuses to keep does not keep the others out."""
+    try:
+        # A statement by itself is a transaction; inside another it has to fail alone.
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():
+            return write(asked)
+    except (DataError, IntegrityError) as error:
+        if len(asked) == 1:
+            logger.warning("a request cannot be stored: %s", type(error).__name__, exc_info=error)
+            return [NotStorable()]
+    middle = len(asked) // 2
+    return [*_singly(write, asked[:middle]), *_singly(write, asked[middle:])]
+
+
+@transaction.atomic
+def _within_quotas(asked: Sequence[Asked]) -> list[Outcome]:
     """Give replays their task whatever the quota, then let in as many as there is room for."""
     outcomes = _replays(asked)
     new = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Outdated)]
@@ -167,19 +209,35 @@ def _twice(asked: list[Asked], places: list[int]) -> dict[int, int]:
 
 
 def _write(asked: Sequence[Asked], *, counted: bool) -> list[Outcome]:
-    senders = list(dict.fromkeys(one.sender for one in asked))
-    places = {sender: place for place, sender in enumerate(senders)}
-    rows = [_row(place, places[one.sender], one) for place, one in enumerate(asked)]
-    told = [_sender(place, sender) for place, sender in enumerate(senders)]
+    crowd = len(asked) > CROWD
     with connection.cursor() as cursor:
-        crowd = len(asked) > CROWD
-        cursor.execute(_WRITE, [_json(told), counted, _json(rows), crowd, crowd, counted])
+        cursor.execute(_WRITE, {**_told(asked, crowd=crowd), "crowd": crowd, "counted": counted})
         written = cursor.fetchall()
     outcomes = [_outcome(one, row) for one, row in zip(asked, written, strict=True)]
     taken = [place for place, outcome in enumerate(outcomes) if outcome is _TAKEN]
     if taken:
         _fill(outcomes, taken, _replays([asked[place] for place in taken]))
     return outcomes
+
+
+def _told(asked: Sequence[Asked], *, crowd: bool) -> dict[str, str]:
+    """Return the requests, their senders, and what the audit log says of them, as the statement
+    takes them. One entry for what one person hands over in one project from one address: an entry
+    each would halve the rate."""
+    senders: dict[Sender, int] = {}
+    groups: dict[tuple[Any, ...], int] = {}
+    rows = []
+    for place, one in enumerate(asked):
+        sender = senders.setdefault(one.sender, len(senders))
+        who = one.sender.project, one.sender.requester, one.address
+        group = groups.setdefault(who, len(groups))
+        rows.append(_row(one, o=place, s=sender, g=group, **({} if crowd else {"step": uuid7()})))
+    names = {one.sender.requester: one.sender.username for one in asked}
+    return {
+        "rows": _json(rows),
+        "senders": _json([_sender(place, sender) for sender, place in senders.items()]),
+        "outlines": _json([_outline(place, names, *who) for who, place in groups.items()]),
+    }
 
 
 _TAKEN = IdempotencyMismatch()
@@ -210,21 +268,40 @@ def _sender(place: int, sender: Sender) -> dict[str, Any]:
     }
 
 
-def _row(place: int, sender: int, one: Asked) -> dict[str, Any]:
+def _outline(
+    place: int,
+    names: dict[uuid.UUID, str],
+    project: uuid.UUID,
+    person: uuid.UUID,
+    address: str | None,
+) -> dict[str, Any]:
+    act = audit.outline(
+        "task.submitted",
+        kind="task",
+        actor=User(pk=person, username=names[person]),
+        project=Project(pk=project),
+        address=address,
+    )
+    return {"g": place, **act}
+
+
+def _row(one: Asked, **more: Any) -> dict[str, Any]:
     """Return one request; what most have in common is left out, and filled in by the statement."""
-    return {
-        "o": place,
-        "s": sender,
+    row = {
         "id": one.id,
-        "step": uuid7(),
         "request": one.request,
         "title": one.title,
-        "context": one.context or None,
-        "agents": one.agents or None,
-        "own": None if one.limits is one.sender.frozen else one.limits,
         "key": one.key,
         "digest": one.digest,
+        **more,
     }
+    if one.context:
+        row["context"] = one.context
+    if one.agents:
+        row["agents"] = one.agents
+    if one.limits is not one.sender.frozen:
+        row["own"] = one.limits
+    return row
 
 
 def _json(rows: list[dict[str, Any]]) -> str:

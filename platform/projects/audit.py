@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection
 from django.utils import timezone
 
-from projects import transitions
-from projects.inserting import insert_all
 from projects.models import AuditEntry
-from projects.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
 
 GENESIS = "0" * 64
 DEMO_RESET = "demo.reset"  # main of the bundled repository was set back: what was merged is gone
-LOCK = 0x0C5A0D17  # one writer of the chain at a time
+LOCK = 0x0C5A0D17  # one writer of the chain at a time; `audit_append` takes it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,41 +57,67 @@ def record(
 
 
 def record_all(acts: Sequence[Act]) -> list[AuditEntry]:
-    """Append entries in this order, in the caller's transaction.
+    """Append entries in this order, in one statement of the caller's transaction.
 
     Locks the chain until the transaction ends, so call it last.
     """
-    with transitions.together():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-        last = next(iter(_LAST()), GENESIS)
-        entries: list[AuditEntry] = []
-        for act in acts:
-            entries.append(_entry(act, entries[-1].digest if entries else last))
-        return insert_all(entries)
+    entries = [_entry(act, act.subject._meta.model_name, str(act.subject.pk)) for act in acts]
+    told = [_told(entry) for entry in entries]
+    with connection.cursor() as cursor:
+        cursor.execute(_APPEND, [json.dumps(told) if told else None])
+        for entry, chained in zip(entries, cursor.fetchall(), strict=True):
+            entry.pk, entry.previous_digest, entry.digest = chained
+            entry._state.adding, entry._state.db = False, connection.alias
+    return entries
 
 
-_LAST = Prepared(lambda: AuditEntry.objects.order_by("-id").values_list("digest", flat=True)[:1])
+def outline(
+    action: str, *, kind: str, actor: User, project: Project, address: str | None
+) -> dict[str, Any]:
+    """Return an entry for a statement that ends by `audit_append`: it adds subject and detail itself.
+
+    `opening` is the text of the facts up to both.
+    """
+    act = Act(action=action, subject=None, actor=actor, project=project, address=address)
+    entry = _entry(act, kind, "")
+    opening = json.dumps(_facts(entry)[:-2]).removesuffix("]") + ", "
+    return {**_told(entry), "opening": opening}
 
 
-def _entry(act: Act, previous: str) -> AuditEntry:
-    entry = AuditEntry(
+_APPEND = "SELECT entry, before, after FROM audit_append(%s::json)"
+
+
+def _entry(act: Act, kind: str, subject: str) -> AuditEntry:
+    return AuditEntry(
         at=timezone.now(),
         actor=act.actor,
         actor_label=act.actor.username if act.actor else "system",
-        address=_plain(act.address),
+        address=plain(act.address),
         project=act.project,
         action=act.action,
-        object_type=act.subject._meta.model_name,
-        object_id=str(act.subject.pk),
+        object_type=kind,
+        object_id=subject,
         detail=act.detail,
-        previous_digest=previous,
     )
-    entry.digest = digest_of(entry)
-    return entry
 
 
-def _plain(address: str | None) -> str | None:
+def _told(entry: AuditEntry) -> dict[str, Any]:
+    """Return the entry as `audit_append` takes it."""
+    return {
+        "at": entry.at.isoformat(),
+        "actor": str(entry.actor_id) if entry.actor_id else None,
+        "label": entry.actor_label,
+        "address": entry.address,
+        "project": str(entry.project_id) if entry.project_id else None,
+        "action": entry.action,
+        "object_type": entry.object_type,
+        "object_id": entry.object_id,
+        "detail": entry.detail,
+        "facts": json.dumps(_facts(entry), sort_keys=True),
+    }
+
+
+def plain(address: str | None) -> str | None:
     """Return the address as the database gives it back, or nothing for what is none."""
     try:
         plain = str(ip_address((address or "").partition("%")[0]))
@@ -106,9 +129,13 @@ def _plain(address: str | None) -> str | None:
 
 
 def digest_of(entry: AuditEntry) -> str:
-    """Return the digest an entry must carry: over its facts and the digest before it."""
-    facts = [
-        entry.previous_digest,
+    """Return the digest an entry must carry: over the digest before it and its facts."""
+    facts = [entry.previous_digest, *_facts(entry)]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _facts(entry: AuditEntry) -> list[Any]:
+    return [
         entry.at.isoformat(),
         entry.actor_label,
         entry.address,
@@ -118,4 +145,3 @@ def digest_of(entry: AuditEntry) -> str:
         entry.object_id,
         entry.detail,
     ]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -17,7 +17,6 @@ _FOLDER = os.environ.get(VARIABLE, "")
 
 # Every point there is, from the request to the confirmed effect: what has just happened there.
 POINTS = {
-    "intake.written": "the task is written, not committed",
     "intake.committed": "the task is accepted, nobody was told",
     "claim.leased": "a step is leased, not committed",
     "claim.opened": "its attempt is opened, not committed",

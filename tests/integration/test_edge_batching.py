@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 
 from agents import intake, requests
-from agents.accepting import Accepted, IdempotencyMismatch, Outdated
+from agents.accepting import Accepted, IdempotencyMismatch, NotStorable, Outdated
 from agents.models import Task
 from agents.quotas import QuotaUsed
 from agents.runtime.database import in_db
@@ -117,7 +117,7 @@ def test_one_poisoned_row_does_not_keep_the_others_out(sender):
     asked = [ask(sender, f"No. {number}") for number in range(40)]
     asked[17] = poisoned
     outcomes = intake.submit_all(asked)
-    assert isinstance(outcomes[17], intake.NotStorable)
+    assert isinstance(outcomes[17], NotStorable)
     assert sum(isinstance(outcome, Accepted) for outcome in outcomes) == 39
     assert Task.objects.count() == 39
     titles = Task.objects.order_by("id").values_list("title", flat=True)

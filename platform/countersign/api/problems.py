@@ -12,8 +12,7 @@ from django.views import defaults
 from rest_framework import exceptions as rest
 from rest_framework.response import Response
 
-from agents.accepting import IdempotencyMismatch
-from agents.intake import NotStorable
+from agents.accepting import IdempotencyMismatch, NotStorable
 from agents.quotas import QuotaUsed
 from approvals.exceptions import DigestMismatch, UnknownApproval
 from projects.exceptions import CountersignError, InvalidInput, NotAllowed
