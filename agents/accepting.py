@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from django.db import DataError, IntegrityError, connection, transaction
+from django.utils import timezone
 
 from agents import quotas
 from agents.events import Kind
@@ -18,7 +19,6 @@ from agents.models import AgentRole, Task
 from projects import audit
 from projects.exceptions import CountersignError
 from projects.ids import uuid7
-from projects.models import Project, User
 
 if TYPE_CHECKING:
     import uuid
@@ -133,13 +133,12 @@ WITH sender AS MATERIALIZED (
   SELECT outline.*, ids[1] AS subject, CASE WHEN cardinality(ids) = 1 THEN '{{}}'
     ELSE '{{"and": ["' || array_to_string(ids[2:], '", "') || '"]}}' END AS more
   FROM act JOIN json_to_recordset(%(outlines)s::json) AS outline (
-    g int, at text, actor uuid, label text, address text, project uuid, action text,
-    object_type text, opening text) ON outline.g = act.g
+    g int, at text, actor uuid, label text, address text, project uuid, opening text) ON outline.g = act.g
 ), entered AS MATERIALIZED (
   SELECT count(*) FROM audit_append((SELECT json_agg(json_build_object(
     'at', at, 'actor', actor, 'label', label, 'address', address, 'project', project,
-    'action', action, 'object_type', object_type, 'object_id', subject, 'detail', more::json,
-    'facts', opening || '"' || subject || '", ' || more || ']') ORDER BY g) FROM told))
+    'action', 'task.submitted', 'object_type', 'task', 'object_id', subject, 'detail', more::json,
+    'facts', opening || '"task", "' || subject || '", ' || more || ']') ORDER BY g) FROM told))
 )
 SELECT task.id IS NOT NULL, number, NOT fine, NOT EXISTS (SELECT FROM router),
   counted AND NOT %(counted)s
@@ -229,14 +228,13 @@ def _told(asked: Sequence[Asked], *, crowd: bool) -> dict[str, str]:
     rows = []
     for place, one in enumerate(asked):
         sender = senders.setdefault(one.sender, len(senders))
-        who = one.sender.project, one.sender.requester, one.address
+        who = one.sender.project, one.sender.requester, one.sender.username, one.address
         group = groups.setdefault(who, len(groups))
         rows.append(_row(one, o=place, s=sender, g=group, **({} if crowd else {"step": uuid7()})))
-    names = {one.sender.requester: one.sender.username for one in asked}
     return {
         "rows": _json(rows),
         "senders": _json([_sender(place, sender) for sender, place in senders.items()]),
-        "outlines": _json([_outline(place, names, *who) for who, place in groups.items()]),
+        "outlines": _json([_outline(place, *who) for who, place in groups.items()]),
     }
 
 
@@ -269,20 +267,21 @@ def _sender(place: int, sender: Sender) -> dict[str, Any]:
 
 
 def _outline(
-    place: int,
-    names: dict[uuid.UUID, str],
-    project: uuid.UUID,
-    person: uuid.UUID,
-    address: str | None,
+    place: int, project: uuid.UUID, person: uuid.UUID, username: str, address: str | None
 ) -> dict[str, Any]:
-    act = audit.outline(
-        "task.submitted",
-        kind="task",
-        actor=User(pk=person, username=names[person]),
-        project=Project(pk=project),
-        address=address,
+    at, known = timezone.now(), audit.plain(address)
+    opening = audit.outline(
+        at=at, actor=username, project=project, address=known, action="task.submitted"
     )
-    return {"g": place, **act}
+    return {
+        "g": place,
+        "at": at.isoformat(),
+        "actor": person,
+        "label": username,
+        "address": known,
+        "project": project,
+        "opening": opening,
+    }
 
 
 def _row(one: Asked, **more: Any) -> dict[str, Any]:

@@ -80,12 +80,13 @@ def tell_of_new(tasks: list[tuple[uuid.UUID, uuid.UUID, int]]) -> None:
     """Tell the members of projects of tasks just accepted: (project, task, number) each.
 
     Nobody watches a task before its id is known, and whoever comes then reads the row. Of a crowd the
-    lists are told once: its newest.
+    lists are told of the newest, and not at once.
     """
-    crowded = len(tasks) > _CROWD
-    posting.post(
-        partial(_tell, list({row[0]: row for row in tasks}.values()) if crowded else tasks)
-    )
+    if len(tasks) <= _CROWD:
+        posting.post(partial(_tell, tasks))
+        return
+    for project, row in {row[0]: row for row in tasks}.items():
+        posting.post_newest(project_channel(project), partial(_tell, [row]))
 
 
 def _tell(tasks: list[tuple[uuid.UUID, uuid.UUID, int]], pipeline: Any) -> None:

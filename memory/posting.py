@@ -9,6 +9,7 @@ import atexit
 import logging
 import os
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import redis
 from django.conf import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     Command = Callable[[Any], object]  # queues its part on a pipeline
 
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 MOST = 20_000  # waiting commands; then the oldest are let go
 _AT_ONCE = 500
 _REST_SECONDS = 1.0  # after a failure
+_SOON_SECONDS = 0.05
 _EXIT_SECONDS = 1.0  # a short-lived command waits this long for its last posts
 
 
@@ -33,6 +35,8 @@ class _Post:
 
     def __init__(self) -> None:
         self._waiting: deque[Command] = deque(maxlen=MOST)
+        self._newest: dict[Hashable, Command] = {}
+        self._ripe_at = 0.0  # by the monotonic clock: when the newest of each are sent
         self._woken = threading.Condition()
         self._sending = False
         self._thread: threading.Thread | None = None
@@ -40,10 +44,14 @@ class _Post:
     def take(self, command: Command) -> None:
         with self._woken:
             self._waiting.append(command)
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="posting", daemon=True)
-                self._thread.start()
-            self._woken.notify_all()
+            self._wake()
+
+    def take_newest(self, key: Hashable, command: Command) -> None:
+        with self._woken:
+            if not self._newest:
+                self._ripe_at = time.monotonic() + _SOON_SECONDS
+                self._wake()
+            self._newest[key] = command
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -52,8 +60,14 @@ class _Post:
         with self._woken:
             return self._woken.wait_for(self._idle, seconds)
 
+    def _wake(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="posting", daemon=True)
+            self._thread.start()
+        self._woken.notify_all()
+
     def _idle(self) -> bool:
-        return not self._waiting and not self._sending
+        return not self._waiting and not self._newest and not self._sending
 
     def _run(self) -> None:
         rest = threading.Event()
@@ -61,17 +75,33 @@ class _Post:
             with self._woken:
                 self._sending = False
                 self._woken.notify_all()
-                self._woken.wait_for(lambda: self._waiting)
+                while not self._waiting and (ripe_in := self._ripe_in()) != 0:
+                    self._woken.wait(ripe_in)
                 self._sending = True
-                count = min(_AT_ONCE, len(self._waiting))
-                batch = [self._waiting.popleft() for _ in range(count)]
+                batch = self._next()
             if not _send(batch):
                 rest.wait(_REST_SECONDS)
+
+    def _ripe_in(self) -> float | None:
+        """Return the seconds until the newest of each are to be sent, None when there are none."""
+        return max(0.0, self._ripe_at - time.monotonic()) if self._newest else None
+
+    def _next(self) -> list[Command]:
+        batch = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
+        if self._ripe_in() == 0:
+            batch += self._newest.values()
+            self._newest = {}
+        return batch
 
 
 def post(command: Command) -> None:
     """Send this soon, after all that was posted before; never blocks, never raises."""
     _post.take(command)
+
+
+def post_newest(key: Hashable, command: Command) -> None:
+    """Send this within 50 ms, unless a newer one of the same key takes its place until then."""
+    _post.take_newest(key, command)
 
 
 def waiting() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from projects.models import AuditEntry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
 
     from projects.models import Project, User
 
@@ -61,7 +64,7 @@ def record_all(acts: Sequence[Act]) -> list[AuditEntry]:
 
     Locks the chain until the transaction ends, so call it last.
     """
-    entries = [_entry(act, act.subject._meta.model_name, str(act.subject.pk)) for act in acts]
+    entries = [_entry(act) for act in acts]
     told = [_told(entry) for entry in entries]
     with connection.cursor() as cursor:
         cursor.execute(_APPEND, [json.dumps(told) if told else None])
@@ -71,23 +74,17 @@ def record_all(acts: Sequence[Act]) -> list[AuditEntry]:
     return entries
 
 
-def outline(
-    action: str, *, kind: str, actor: User, project: Project, address: str | None
-) -> dict[str, Any]:
-    """Return an entry for a statement that ends by `audit_append`: it adds subject and detail itself.
-
-    `opening` is the text of the facts up to both.
-    """
-    act = Act(action=action, subject=None, actor=actor, project=project, address=address)
-    entry = _entry(act, kind, "")
-    opening = json.dumps(_facts(entry)[:-2]).removesuffix("]") + ", "
-    return {**_told(entry), "opening": opening}
-
-
 _APPEND = "SELECT entry, before, after FROM audit_append(%s::json)"
 
 
-def _entry(act: Act, kind: str, subject: str) -> AuditEntry:
+def outline(*, at: datetime, actor: str, project: UUID, address: str | None, action: str) -> str:
+    """Return the facts of an entry up to its subject, for a statement that adds subject and detail
+    and ends by `audit_append`."""
+    facts = [at.isoformat(), actor, address, str(project), action]
+    return json.dumps(facts).removesuffix("]") + ", "
+
+
+def _entry(act: Act) -> AuditEntry:
     return AuditEntry(
         at=timezone.now(),
         actor=act.actor,
@@ -95,8 +92,8 @@ def _entry(act: Act, kind: str, subject: str) -> AuditEntry:
         address=plain(act.address),
         project=act.project,
         action=act.action,
-        object_type=kind,
-        object_id=subject,
+        object_type=act.subject._meta.model_name,
+        object_id=str(act.subject.pk),
         detail=act.detail,
     )
 
@@ -117,6 +114,7 @@ def _told(entry: AuditEntry) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=1_024)
 def plain(address: str | None) -> str | None:
     """Return the address as the database gives it back, or nothing for what is none."""
     try:

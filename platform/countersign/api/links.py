@@ -20,7 +20,7 @@ def of_task(task: Task, request: Request) -> dict[str, str]:
     return under(request.build_absolute_uri("/")[:-1], task.pk, task.number)
 
 
-def under(origin: str, task_id: uuid.UUID, number: int) -> dict[str, str]:
+def under(origin: str, task_id: uuid.UUID | str, number: int) -> dict[str, str]:
     """Return the links of a task under a scheme and host; they are fixed by the public contract."""
     self_url = f"{origin}/api/v1/tasks/{task_id}"
     scheme, _, host = origin.partition("://")

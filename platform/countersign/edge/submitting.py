@@ -117,5 +117,6 @@ def _plain(key: str) -> bool:
 
 
 def _receipt(accepted: Accepted, origin: str) -> dict[str, Any]:
-    links = under(origin, accepted.id, accepted.number)
-    return {"id": str(accepted.id), "number": accepted.number, "state": "queued", "links": links}
+    name = str(accepted.id)
+    links = under(origin, name, accepted.number)
+    return {"id": name, "number": accepted.number, "state": "queued", "links": links}

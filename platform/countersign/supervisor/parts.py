@@ -31,7 +31,14 @@ _SERVICE_SETTINGS = (
     "COUNTERSIGN_PORT",
 )
 WEB_SERVER = (
-    *("uvicorn", "countersign.asgi:application", "--loop", "uvloop", "--http", "httptools"),
+    *(
+        "uvicorn",
+        "countersign.asgi:application",
+        "--loop",
+        "uvloop",
+        "--http",
+        "countersign.edge.wire:Protocol",
+    ),
     *("--ws", "websockets-sansio", "--ws-per-message-deflate", "false"),
     *("--no-access-log", "--timeout-graceful-shutdown", "5"),
 )
