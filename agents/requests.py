@@ -122,7 +122,10 @@ def ask(
 
 def title_of(request: str) -> str:
     """Return the first sentence of a request, shortened for lists."""
-    line = " ".join(_SENTENCE.split(request.strip().splitlines()[0])[0].split())
+    line = request.strip().splitlines()[0]
+    if end := _SENTENCE.search(line):
+        line = line[: end.start()]
+    line = " ".join(line.split())
     return line if len(line) <= _TITLE else line[: _TITLE - 1].rstrip() + "…"
 
 

@@ -17,9 +17,11 @@ from tests.bench._inflight_house import ROOT, House, Program, until
 from tests.bench._load import Orders, Seen
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
 SLUG = "billing"
+_PLAIN = ("uvicorn", ":application", "--loop", "uvloop", "--http", "httptools")
 REQUEST = {"project": SLUG, "request": "Fix the rounding of invoices, then update the docs."}
 
 
@@ -35,13 +37,23 @@ class Site(House):
         self.token, self.project, self.requester = _people()
 
     def serve(self, application: str, **env: str) -> tuple[Program, int]:
-        """Start one server process; return it and its port once it answers."""
+        """Start one server process as `up` does; return it and its port once it answers."""
         from countersign.supervisor.parts import WEB_SERVER
+
+        return self._serve(WEB_SERVER, application, env)
+
+    def serve_plain(self, application: str) -> tuple[Program, int]:
+        """Start uvicorn as it comes, with the fastest loop and parser it has."""
+        return self._serve((*_PLAIN, "--no-access-log"), application, {})
+
+    def _serve(
+        self, command: Sequence[str], application: str, env: dict[str, str]
+    ) -> tuple[Program, int]:
 
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        module = [application if part.endswith(":application") else part for part in WEB_SERVER]
+        module = [application if part.endswith(":application") else part for part in command]
         server = self.start([*module, "--port", str(port), "--log-level", "warning"], env)
         until(lambda: _answers(port), 60)
         return server, port

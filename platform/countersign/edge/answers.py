@@ -27,22 +27,22 @@ async def answer(
     status: int,
     document: Mapping[str, Any],
     media_type: bytes,
-    headers: Mapping[str, str],
+    *headers: tuple[bytes, bytes],
 ) -> None:
     """Send one JSON document; the names of `headers` are in lower case."""
     body = msgspec.json.encode(document)
-    pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    pairs.append((b"content-type", media_type))
-    pairs.append((b"content-length", b"%d" % len(body)))
-    pairs.append(_NO_SNIFF)
+    length = b"content-length", b"%d" % len(body)
+    pairs = [*headers, (b"content-type", media_type), length, _NO_SNIFF]
     await send({"type": "http.response.start", "status": status, "headers": pairs})
     await send({"type": "http.response.body", "body": body})
 
 
 async def refuse(send: Send, problem: Problem, path: str) -> None:
     """Answer with a problem document."""
-    headers = {name.lower(): value for name, value in problem.headers.items()}
-    await answer(send, problem.status, problem.document(path), MEDIA_TYPE.encode(), headers)
+    headers = [
+        (name.lower().encode(), value.encode("latin-1")) for name, value in problem.headers.items()
+    ]
+    await answer(send, problem.status, problem.document(path), MEDIA_TYPE.encode(), *headers)
 
 
 @lru_cache(maxsize=256)

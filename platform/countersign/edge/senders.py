@@ -24,15 +24,17 @@ SCOPE = "tasks:write"
 _kept: TTLCache[tuple[bytes, str], Sender] = TTLCache(MOST, SECONDS)
 
 
+def kept(bearer: str, slug: str) -> Sender | None:
+    """Return the sender if it is known here."""
+    return _kept.get(_key(bearer, slug))
+
+
 async def find(bearer: str, slug: str) -> Sender | None:
-    """Return the sender, None for whom the API has to refuse; raises DatabaseError, or TimeoutError."""
-    key = _key(bearer, slug)
-    sender = _kept.get(key)
-    if sender is None:
-        async with asyncio.timeout(PATIENCE):
-            sender = await in_db(_read, bearer, slug)
-        if sender is not None:
-            _kept[key] = sender
+    """Read the sender, None for whom the API has to refuse; raises DatabaseError, or TimeoutError."""
+    async with asyncio.timeout(PATIENCE):
+        sender = await in_db(_read, bearer, slug)
+    if sender is not None:
+        _kept[_key(bearer, slug)] = sender
     return sender
 
 

@@ -32,7 +32,7 @@ _JSON = (b"application/json", b"application/json; charset=utf-8")
 _ONCE = (b"authorization", b"content-type", b"host", b"idempotency-key")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Envelope:
     """What the headers say of a request the edge can take."""
 
@@ -58,7 +58,7 @@ def submitting(api: Application) -> Application:
         if receipt is None:
             await hand_on(api, scope, body, receive, send)
         else:
-            location = {"location": receipt["links"]["self"]}
+            location = (b"location", receipt["links"]["self"].encode("latin-1"))
             await answer(send, 202, receipt, b"application/json", location)
 
     return application
@@ -85,8 +85,8 @@ async def _taken(scope: dict[str, Any], body: bytes) -> dict[str, Any] | None:
 
 
 async def _asked(envelope: _Envelope, shape: shapes.SubmitShape) -> requests.Asked | None:
-    sender = await senders.find(envelope.bearer, shape.project)
-    if sender is None:
+    sender = senders.kept(envelope.bearer, shape.project)
+    if sender is None and (sender := await senders.find(envelope.bearer, shape.project)) is None:
         return None
     try:
         return requests.ask(sender, key=envelope.key, address=envelope.address, **shape.asked())

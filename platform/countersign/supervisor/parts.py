@@ -30,17 +30,11 @@ _SERVICE_SETTINGS = (
     "COUNTERSIGN_DATA_DIR",
     "COUNTERSIGN_PORT",
 )
+_HTTP = "countersign.edge.wire:Protocol"
 WEB_SERVER = (
-    *(
-        "uvicorn",
-        "countersign.asgi:application",
-        "--loop",
-        "uvloop",
-        "--http",
-        "countersign.edge.wire:Protocol",
-    ),
+    *("uvicorn", "countersign.asgi:application", "--loop", "uvloop", "--http", _HTTP),
     *("--ws", "websockets-sansio", "--ws-per-message-deflate", "false"),
-    *("--no-access-log", "--timeout-graceful-shutdown", "5"),
+    *("--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "5"),
 )
 _WORKER = ("celery", "-A", "countersign", "worker", "-P", "threads", "--loglevel", "INFO")
 _SINK = ("django", "publish_events")
