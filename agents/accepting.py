@@ -194,7 +194,7 @@ def _within_quotas(asked: Sequence[Asked]) -> list[Outcome]:
     return outcomes
 
 
-def _twice(asked: list[Asked], places: list[int]) -> dict[int, int]:
+def _twice(asked: Sequence[Asked], places: list[int]) -> dict[int, int]:
     """Return the places of keys that came before in this batch, and where."""
     seen: dict[tuple[uuid.UUID, str], int] = {}
     again = {}

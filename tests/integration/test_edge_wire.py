@@ -1,0 +1,100 @@
+"""How answers leave the web server: head and body together, and neither waits for the other."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvicorn
+
+from countersign.edge.wire import Protocol
+from tests.worker_fixtures import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_ROUNDS = 20
+_SEGMENTS_IN = 152  # where Linux' tcp_info says how many segments with data came in
+
+
+@contextmanager
+def _served(application: Callable[..., Any]) -> Iterator[socket.socket]:
+    """Yield a connection to a server of this application."""
+    config = uvicorn.Config(
+        application, port=0, http=Protocol, loop="uvloop", lifespan="off", log_level="warning"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    until(lambda: server.started)
+    address = server.servers[0].sockets[0].getsockname()
+    try:
+        with socket.create_connection(address, timeout=5) as line:
+            yield line
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _ask(line: socket.socket, method: bytes = b"GET") -> bytes:
+    line.sendall(method + b" / HTTP/1.1\r\nHost: here\r\n\r\n")
+    return line.recv(65_536)
+
+
+def _segments(line: socket.socket) -> int:
+    told = line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SEGMENTS_IN + 4)
+    return int(struct.unpack_from("I", told, _SEGMENTS_IN)[0])
+
+
+def _answering(*bodies: bytes, length: int) -> Any:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-length", b"%d" % length)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for place, body in enumerate(bodies, start=1):
+            more = place < len(bodies)
+            await send({"type": "http.response.body", "body": body, "more_body": more})
+
+    return application
+
+
+def test_head_and_body_arrive_in_one_piece() -> None:
+    with _served(_answering(b"hello", length=5)) as line:
+        answers = [_ask(line) for _ in range(_ROUNDS)]
+        assert _segments(line) == _ROUNDS
+    assert all(answer.startswith(b"HTTP/1.1 200 OK\r\n") for answer in answers)
+    assert all(answer.endswith(b"\r\n\r\nhello") for answer in answers)
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+def test_an_answer_without_a_body_arrives(method: bytes) -> None:
+    with _served(_answering(b"", length=0)) as line:
+        assert [_ask(line, method).endswith(b"\r\n\r\n") for _ in range(3)] == [True] * 3
+
+
+def test_a_body_in_parts_arrives_in_order() -> None:
+    with _served(_answering(b"one ", b"two ", b"three", length=13)) as line:
+        answer = _ask(line)
+        while not answer.endswith(b"three"):
+            answer += line.recv(65_536)
+    assert answer.endswith(b"\r\n\r\none two three")
+
+
+def test_a_head_does_not_wait_for_a_body_that_comes_later() -> None:
+    go_on = asyncio.Event()
+    loops = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        loops.append(asyncio.get_running_loop())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await go_on.wait()
+        await send({"type": "http.response.body", "body": b"later"})
+
+    with _served(application) as line:
+        assert _ask(line).endswith(b"transfer-encoding: chunked\r\n\r\n")
+        loops[0].call_soon_threadsafe(go_on.set)
+        assert b"later" in line.recv(65_536)
