@@ -78,7 +78,8 @@ WITH sender AS MATERIALIZED (
       JOIN projects_user person ON person.id = member.user_id
       WHERE member.project_id = sender.project AND member.user_id = sender.requester
       AND member.role = sender.role AND person.is_active
-      AND project.archived_at IS NULL AND project.limits = sender.ceiling
+      AND project.archived_at IS NULL AND project.slug = sender.slug
+      AND project.limits = sender.ceiling
     ) AND (sender.token IS NULL OR EXISTS (
       SELECT FROM projects_apitoken token WHERE token.id = sender.token
       AND token.revoked_at IS NULL AND token.expires_at > statement_timestamp()
@@ -86,7 +87,7 @@ WITH sender AS MATERIALIZED (
     EXISTS (SELECT FROM projects_quota WHERE user_id = sender.requester)
     OR EXISTS (SELECT FROM projects_quota WHERE project_id = sender.project) AS counted
   FROM json_to_recordset(%(senders)s::json) AS sender (
-    s int, project uuid, requester uuid, token uuid, role text, ceiling jsonb, name text,
+    s int, project uuid, slug text, requester uuid, token uuid, role text, ceiling jsonb, name text,
     model text, frozen jsonb)
 ), router AS MATERIALIZED (
   SELECT version.id AS version, agent.id AS agent FROM agents_agentversion version
@@ -256,6 +257,7 @@ def _sender(place: int, sender: Sender) -> dict[str, Any]:
     return {
         "s": place,
         "project": sender.project,
+        "slug": sender.slug,
         "requester": sender.requester,
         "token": sender.token,
         "role": sender.role,

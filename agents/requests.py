@@ -39,6 +39,7 @@ class Sender:
     """
 
     project: uuid.UUID
+    slug: str  # it may be another project's by now
     requester: uuid.UUID
     name: str
     username: str
@@ -81,6 +82,7 @@ def sender_of(user: User, project: Project, token: ApiToken | None = None) -> Se
         raise InvalidInput("project", "This project is archived. Nothing was submitted.")
     return Sender(
         project=project.pk,
+        slug=project.slug,
         requester=user.pk,
         name=user.display_name,
         username=user.username,

@@ -290,6 +290,24 @@ async def test_limits_that_are_lowered_hold_at_once(both, project):
     assert newest.limits["usd"] == 3
 
 
+async def test_a_slug_means_the_project_that_has_it_now(both, project):
+    assert (await both.send("edge"))[0] == 202
+    given = await in_db(_give_slug_to_another, project)
+    assert (await both.send("edge"))[0] == 202
+    newest = await in_db(Task.objects.order_by("-id").first)
+    assert newest.project_id == given
+
+
+def _give_slug_to_another(project):
+    slug = project.slug
+    other = Project.objects.create(slug="other", name="Other", repository="/nowhere.git")
+    for member in project.memberships.all():
+        Membership.objects.create(user=member.user, project=other, role=member.role)
+    Project.objects.filter(pk=project.pk).update(slug="renamed")
+    Project.objects.filter(pk=other.pk).update(slug=slug)
+    return other.pk
+
+
 async def test_without_a_router_nothing_is_taken(both):
     await in_db(lambda: Step._meta.get_field("agent").related_model.objects.update(enabled=False))
     assert await both.compare() == 409
