@@ -18,7 +18,7 @@ from agents.lifecycle import StepKind, StepState, TaskState
 from agents.models import AgentRole, Task
 from projects import audit
 from projects.exceptions import CountersignError
-from projects.ids import uuid7
+from projects.ids import uuid7_text
 
 if TYPE_CHECKING:
     import uuid
@@ -50,7 +50,7 @@ class NoRouter(CountersignError):
 class Accepted:
     """The task of a request, and whether this request made it."""
 
-    id: uuid.UUID
+    id: str
     number: int
     created: bool
 
@@ -231,7 +231,9 @@ def _told(asked: Sequence[Asked], *, crowd: bool) -> dict[str, str]:
         sender = senders.setdefault(one.sender, len(senders))
         who = one.sender.project, one.sender.requester, one.sender.username, one.address
         group = groups.setdefault(who, len(groups))
-        rows.append(_row(one, o=place, s=sender, g=group, **({} if crowd else {"step": uuid7()})))
+        rows.append(
+            _row(one, o=place, s=sender, g=group, **({} if crowd else {"step": uuid7_text()}))
+        )
     return {
         "rows": _json(rows),
         "senders": _json([_sender(place, sender) for sender, place in senders.items()]),
@@ -328,7 +330,7 @@ def _replay(one: Asked, known: Task | None) -> Outcome:
         return Outdated()
     if known.request_digest != one.digest:
         return IdempotencyMismatch()
-    return Accepted(known.pk, known.number, created=False)
+    return Accepted(str(known.pk), known.number, created=False)
 
 
 def _fill(outcomes: list[Outcome], places: list[int], found: Sequence[Outcome]) -> None:

@@ -76,7 +76,7 @@ def announce(*events: Event) -> None:
     posting.post(partial(_publish, events))
 
 
-def tell_of_new(tasks: list[tuple[uuid.UUID, uuid.UUID, int]]) -> None:
+def tell_of_new(tasks: list[tuple[uuid.UUID, str, int]]) -> None:
     """Tell the members of projects of tasks just accepted: (project, task, number) each.
 
     Nobody watches a task before its id is known, and whoever comes then reads the row. Of a crowd the
@@ -89,9 +89,9 @@ def tell_of_new(tasks: list[tuple[uuid.UUID, uuid.UUID, int]]) -> None:
         posting.post_newest(project_channel(project), partial(_tell, [row]))
 
 
-def _tell(tasks: list[tuple[uuid.UUID, uuid.UUID, int]], pipeline: Any) -> None:
+def _tell(tasks: list[tuple[uuid.UUID, str, int]], pipeline: Any) -> None:
     for project, task, number in tasks:
-        moved = {"task": str(task), "number": number, "kind": Kind.TASK_SUBMITTED, "seq": 1}
+        moved = {"task": task, "number": number, "kind": Kind.TASK_SUBMITTED, "seq": 1}
         pipeline.publish(project_channel(project), json.dumps(moved))
 
 

@@ -16,7 +16,7 @@ from agents.models import AgentRole, AgentVersion
 from agents.workspace import characters
 from projects.access import require_member
 from projects.exceptions import InvalidInput
-from projects.ids import uuid7
+from projects.ids import uuid7_text
 from projects.models import Role
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Asked:
     key: str
     digest: str
     address: str | None
-    id: uuid.UUID = field(default_factory=uuid7)
+    id: str = field(default_factory=uuid7_text)
 
 
 def sender_of(user: User, project: Project, token: ApiToken | None = None) -> Sender:
@@ -223,8 +223,10 @@ def _specialists(slugs: Any) -> list[str]:
     return sorted(known)
 
 
-def _digest(project: uuid.UUID, *body: Any) -> str:
-    return hashlib.sha256(_CANONICAL.encode([str(project), *body]).encode()).hexdigest()
+def _digest(project: uuid.UUID, request: str, *more: Any) -> str:
+    """Return what tells requests apart; only seldom is there more than a text."""
+    text = f"{request}\0{_CANONICAL.encode(more)}" if any(more) else request
+    return hashlib.sha256(project.bytes + text.encode()).hexdigest()
 
 
 # Made once: `json.dumps` would make one for every request.

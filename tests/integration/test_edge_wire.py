@@ -98,3 +98,36 @@ def test_a_head_does_not_wait_for_a_body_that_comes_later() -> None:
         assert _ask(line).endswith(b"transfer-encoding: chunked\r\n\r\n")
         loops[0].call_soon_threadsafe(go_on.set)
         assert b"later" in line.recv(65_536)
+
+
+def test_a_long_body_is_not_held_as_a_whole() -> None:
+    part = b"x" * 50_000
+    with _served(_answering(*[part] * 6, length=6 * len(part))) as line:
+        answer = _ask(line)
+        while not answer.endswith(part) or len(answer) < 6 * len(part):
+            answer += line.recv(65_536)
+    assert answer.partition(b"\r\n\r\n")[2] == part * 6
+
+
+def test_answers_to_requests_sent_ahead_come_in_order() -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+    with _served(application) as line:
+        line.sendall(b"".join(b"GET /%d HTTP/1.1\r\nHost: here\r\n\r\n" % n for n in range(5)))
+        answer = b""
+        while answer.count(b"HTTP/1.1") < 5 or not answer.endswith(b"/4"):
+            answer += line.recv(65_536)
+    bodies = [part.rpartition(b"\r\n\r\n")[2] for part in answer.split(b"HTTP/1.1")[1:]]
+    assert bodies == [b"/0", b"/1", b"/2", b"/3", b"/4"]
+
+
+def test_the_last_answer_of_a_connection_leaves_before_it_is_closed() -> None:
+    with _served(_answering(b"bye", length=3)) as line:
+        line.sendall(b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while data := line.recv(65_536):
+            answer += data
+    assert answer.endswith(b"\r\n\r\nbye")

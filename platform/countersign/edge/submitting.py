@@ -117,6 +117,5 @@ def _plain(key: str) -> bool:
 
 
 def _receipt(accepted: Accepted, origin: str) -> dict[str, Any]:
-    name = str(accepted.id)
-    links = under(origin, name, accepted.number)
-    return {"id": name, "number": accepted.number, "state": "queued", "links": links}
+    links = under(origin, accepted.id, accepted.number)
+    return {"id": accepted.id, "number": accepted.number, "state": "queued", "links": links}
