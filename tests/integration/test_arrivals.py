@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("agents")
 def crowd(user, project, count=CROWD + 1):
     sender = requests.sender_of(user, project)
     asked = [requests.ask(sender, request=f"No. {number}") for number in range(count)]
-    return [outcome.id for outcome in intake.submit_all(asked)]
+    return [UUID(outcome.id) for outcome in intake.submit_all(asked)]
 
 
 def test_a_few_get_their_step_at_once_and_a_crowd_later(project, requester):
