@@ -65,11 +65,11 @@ CROWD = 16
 # ago writes nothing. A row is left out for one reason, which the last SELECT names: outdated facts, no
 # router, a quota to be counted, else a key that is taken.
 #
-# json_to_recordset: the fastest way in that was measured (facts of the web tier), and two parameters
+# json_to_recordset: the fastest way in that was measured (facts of the web tier), and three parameters
 # whatever the number of rows. What is true or not is a column until the end: a join that filters
 # would be taken for one of a single row, and the rows compared each with each. Numbers are given in
 # the order of the requests; rows are written in the order of their keys, or two transactions with
-# the same keys would wait for each other.
+# the same keys would wait for each other. Last comes the audit log, whose lock is held to the end.
 _WRITE = f"""
 WITH sender AS MATERIALIZED (
   SELECT sender.*, EXISTS (

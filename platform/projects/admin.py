@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
@@ -252,6 +253,15 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         *["object_id", "facts", "previous_digest", "digest"],
     ]
     readonly_fields = ["facts"]
+
+    def get_search_results(self, request: Any, queryset: Any, search_term: str) -> Any:
+        """Find a task also by an entry that names it beside others: those that came in a crowd."""
+        found, repeats = super().get_search_results(request, queryset, search_term)
+        try:
+            named = {"and": [str(UUID(search_term.strip()))]}
+        except ValueError:
+            return found, repeats
+        return found | queryset.filter(detail__contains=named), repeats
 
     @admin.display(description="detail")
     def facts(self, entry: AuditEntry) -> SafeString:

@@ -205,3 +205,11 @@ def test_the_page_of_a_task_that_waits_to_be_let_in(client, project, requester):
     ):
         assert client.get(path).status_code == 200
     assert "The router begins in a moment" in client.get(f"/tasks/T-{number}").content.decode()
+
+
+def test_an_admin_finds_who_submitted_one_of_a_crowd(client, admin, project, requester):
+    client.force_login(admin)
+    many = crowd(requester, project)
+    for task in (many[0], many[-1]):
+        page = client.get("/admin/projects/auditentry/", {"q": str(task)})
+        assert [entry.action for entry in page.context["cl"].result_list] == ["task.submitted"]
