@@ -152,7 +152,9 @@ def _waiting(user: User, mine: Mine) -> Across:
     """Return pending approvals this person may sign and has not signed."""
     signed = Signature.objects.filter(approval=OuterRef("pk"), signer=user)
     took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=user)
-    alone = Q(single_person=True, project__single_person=True)
+    # Told by the projects that were read already: a join would be made for each row that is counted.
+    singles = [project.pk for project in mine.named if project.single_person]
+    alone = Q(single_person=True, project__in=singles)
     rows = Approval.objects.filter(
         # One signature that is enough is the end of it: there is none to look for.
         Q(policy__signatures_needed=1) | ~Exists(signed),
