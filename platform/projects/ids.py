@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+import uuid
 
 from uuid_utils.compat import uuid7 as _uuid7
-
-if TYPE_CHECKING:
-    import uuid
 
 
 def uuid7() -> uuid.UUID:
     """Return a new UUIDv7 (RFC 9562); Python 3.11 has none of its own."""
     return _uuid7()
+
+
+def floor(seconds: float) -> uuid.UUID:
+    """Return what lies below every id that was made in the last seconds, by this machine's clock."""
+    return uuid.UUID(int=int((time.time() - seconds) * 1000) << 80)

@@ -178,6 +178,7 @@ def _admin(at: _Places) -> Iterator[Measured]:
         "agents/task": ("", "state__exact=failed", "q=rounding", f"q=T-{at.done}", "p=3"),
         "agents/step": ("", "state__exact=failed"),
         "agents/attempt": ("", "state__exact=lost"),
+        "agents/modelcall": ("", "model__exact=openai:large"),
         "agents/toolcall": ("",),
         "agents/event": ("", "kind__exact=escalation.raised", f"task__id__exact={at.task}"),
         "agents/escalation": ("", "state__exact=open"),

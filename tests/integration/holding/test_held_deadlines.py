@@ -14,7 +14,7 @@ from agents.finishing import settle
 from agents.models import Attempt, Hold, Step, Task
 from agents.runtime.contract import Interrupted, TryAgain
 from agents.runtime.preparing import _deadline, _facts_together
-from approvals import effects, expiring, policies, sealing, undoing
+from approvals import deadlines, effects, expiring, policies, sealing, undoing
 from approvals.deciding import decide
 from approvals.exceptions import ApprovalExpired
 from approvals.models import Approval, Effect
