@@ -83,11 +83,11 @@ def measure(report: Report, *, quick: bool) -> None:
         persons.add(username)
     with psycopg.connect(os.environ["DATABASE_URL"]) as database:
         pages = _lists_pages.pages(database)
-    asked = {page: _lists_measure.costs(page, persons, times=3 if quick else 5) for page in pages}
+    asked = {page: _lists_measure.costs(page, persons, times=1 if quick else 5) for page in pages}
     with web() as port:
         bare = _lists_pages.Measured(name="healthz", path="/healthz", who="")
-        times = 5 if quick else 20
-        floor = _lists_measure.first_bytes(bare, persons, port, times=4 * times)
+        times = 3 if quick else 20
+        floor = _lists_measure.first_bytes(bare, persons, port, times=80)
         limit = statistics.median(floor)
         report.add("healthz first byte", limit, "ms", note="the smallest answer: the limit")
         for page in pages:

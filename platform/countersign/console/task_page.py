@@ -55,7 +55,6 @@ def context_of(
     """Return the context of the page or of its live answer; `drafts` are refused answers."""
     asked = Asked.of(task, query, live=live)
     rows = task_rows.read(task, calls=asked.tab == "steps")
-    proposal, effect = rows.proposal, rows.effect
     shown_round = _round(task, query.get("round"))
     shown = [
         step for step in rows.steps if step.round == shown_round or step.kind == StepKind.ROUTE
@@ -78,7 +77,7 @@ def context_of(
         "graph": _graph(task, shown, rows, shown_round),
         **_said(task, shown, rows),
         "work": planned,
-        **_goals(planned, proposal if shown_round == task.round else None),
+        **_goals(planned, rows.proposal if shown_round == task.round else None),
         "done_steps": sum(step.state == StepState.DONE for step in work.values()),
         "shown_round": shown_round,
         "rounds": range(1, task.round + 1) if task.round > 1 else (),
@@ -86,13 +85,7 @@ def context_of(
         **activity_of(task, rows, asked, events.rows("asked")),
         **_pane(shown, focus, query),
         "stream": streams.stream_of(events.rows("stream")),
-        "approval": rows.approval,
-        "proposal": proposal,
-        "effect": effect,
-        "commit": sentences.merged_as(effect) if effect else "",
-        "checks": checks_of(proposal.checks) if proposal and proposal.checks else None,
-        "lessons": rows.uses,
-        "lesson_from_here": rows.lesson,
+        **_outcome(rows),
         **_acts(task, user, mine, rows, drafts or {}),
         "signers": signers.named(rows.signers),
         "may_sign": signers.may_sign(task, user, mine),
@@ -103,6 +96,20 @@ def earlier_of(task: Task, query: Mapping[str, str]) -> dict[str, Any]:
     """Return the rows before a seq."""
     events = list(timeline.newest(task, before=cursor_of(query, "before") or 0))
     return {"rows": timeline.by_event(events, task_rows.read_steps(task))}
+
+
+def _outcome(rows: Rows) -> dict[str, Any]:
+    """Return what came of the task so far."""
+    proposal, effect = rows.proposal, rows.effect
+    return {
+        "approval": rows.approval,
+        "proposal": proposal,
+        "effect": effect,
+        "commit": sentences.merged_as(effect) if effect else "",
+        "checks": checks_of(proposal.checks) if proposal and proposal.checks else None,
+        "lessons": rows.uses,
+        "lesson_from_here": rows.lesson,
+    }
 
 
 def _pane(steps: list[Step], focus: Step | None, query: Mapping[str, str]) -> dict[str, Any]:
