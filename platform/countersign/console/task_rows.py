@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+
 from agents import meters
 from agents.lifecycle import EscalationState, TaskState
 from agents.models import (
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from agents.models import Task
     from projects.together import Found
 
+# Of what is sealed only this: the rest may be long.
+_TITLE = KeyTextTransform("title", KeyTransform("proposal", "snapshot"))
 _MOST = 100_000  # events of one task; a number that is surely whole
 
 
@@ -117,7 +121,7 @@ def _of_outcome(task: Task) -> Mapping[str, QuerySet[Any]]:
     uses = MemoryUse.objects.filter(task=task.pk, memory__project=task.project_id)
     kept = Memory.objects.filter(project=task.project_id, source_task=task.pk)
     return {
-        "approvals": approval,
+        "approvals": approval.defer("snapshot").annotate(sealed_title=_TITLE),
         "people": User.objects.filter(pk__in=approval.values("decided_by")),
         "signed": Proposal.objects.filter(pk__in=approval.values("proposal")).defer("report"),
         "proposals": proposal,
