@@ -46,8 +46,7 @@ class ModelCallAdmin(Measured, ReadOnlyAdmin):
     """The answers of models; what was said is in the console's trace."""
 
     list_display = [
-        *["model", "attempt_of", "response", "seconds", "input_tokens", "output_tokens"],
-        *["cost", "repairs", "started_at"],
+        *["model", "attempt_of", "seconds", "input_tokens", "output_tokens", "cost", "started_at"],
     ]
     list_select_related = ["attempt__step__task"]
     list_filter = ["model"]
