@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from agents.models import Task
+    from projects.across import Statement
 
 
 # `but` are attempts whose own reservation does not count.
@@ -47,6 +48,12 @@ def used(task: Task) -> Used:
     """Read what the task has used up to now, by the database's clock."""
     task.refresh_from_db(fields=["input_tokens", "output_tokens", "usd"])
     return used_by([task])[task.pk]
+
+
+def seconds_of(task: Task) -> Statement:
+    """Return the statement that tells how long agents were at a task up to now."""
+    text = f"SELECT ran.seconds FROM agents_task task CROSS JOIN LATERAL ({clocks.SECONDS}) ran"  # noqa: S608
+    return f"{text} WHERE task.id = %s", (sorted(clocks.RUNNING), task.pk)
 
 
 def used_by(tasks: Collection[Task], *, but: Collection[uuid.UUID] = ()) -> dict[uuid.UUID, Used]:

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from agents import attempts, delegating, dispatch, escalations, planning
-from agents.branches import is_of, next_key
+from agents.branches import branch, is_of, next_key
 from agents.escalations.resolving import check_note, check_right, leave_needs_human
 from agents.events import Kind
 from agents.lifecycle import (
@@ -26,6 +26,7 @@ from projects import audit, transitions
 from projects.exceptions import InvalidInput, TransitionRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from projects.models import User
@@ -35,9 +36,13 @@ _STUCK = frozenset({StepState.BLOCKED, StepState.FAILED})
 _SENT_AGAIN = _STUCK | {StepState.DONE, StepState.WAITING_HUMAN}
 
 
-def may_reopen(task: Task, step: Step) -> bool:
-    """Tell whether this step can be sent again as things stand; says nothing of who may."""
-    return not _why_not(task, step)
+def reopenable(task: Task, steps: Sequence[Step]) -> set[UUID]:
+    """Return which of a task's steps, all given, can be sent again now; says nothing of who may."""
+    newest: dict[str, Step] = {}
+    for step in sorted(steps, key=lambda step: (step.round, step.pk)):
+        if step.kind == StepKind.WORK and not step.left_out:
+            newest[branch(step.key)] = step
+    return {step.pk for step in newest.values() if not _why_never(task, step)}
 
 
 def reopen(step: Step, *, note: str, by: User, address: str | None = None) -> Step:
@@ -74,6 +79,19 @@ def reopen(step: Step, *, note: str, by: User, address: str | None = None) -> St
 
 def _why_not(task: Task, step: Step) -> str:
     """Return why a step cannot be sent again, or an empty text; reads rows."""
+    if why := _why_never(task, step):
+        return why
+    newest = task.steps.filter(is_of(step.key), kind=StepKind.WORK).order_by("-round", "-id")
+    if newest.exclude(left_out=True).first() != step:
+        return _SENT_BEFORE.format(step.title)
+    return ""
+
+
+_SENT_BEFORE = "“{}” was sent again before; send the newest of its steps."
+
+
+def _why_never(task: Task, step: Step) -> str:
+    """Return why a step cannot be sent again whatever follows it, or an empty text."""
     now = task.state_before_human if task.state == TaskState.NEEDS_HUMAN else task.state
     if now not in _OPEN:
         return (
@@ -83,9 +101,8 @@ def _why_not(task: Task, step: Step) -> str:
         )
     if step.kind != StepKind.WORK or step.state not in _SENT_AGAIN:
         return f"“{step.title}” is {step.state}; only a finished or blocked step is sent again."
-    newest = task.steps.filter(is_of(step.key), kind=StepKind.WORK).order_by("-round", "-id")
-    if step.round != task.round or newest.exclude(left_out=True).first() != step:
-        return f"“{step.title}” was sent again before; send the newest of its steps."
+    if step.round != task.round:
+        return _SENT_BEFORE.format(step.title)
     return ""
 
 

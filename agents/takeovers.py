@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from django.db.models.functions import Now
+from django.db.models import Value
+from django.db.models.functions import Coalesce, Now
 
 from agents import (
     cautions,
@@ -29,6 +30,8 @@ from projects.exceptions import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
+
+    from django.db.models import QuerySet
 
     from projects.models import User
 
@@ -116,8 +119,14 @@ def people(steps: Iterable[UUID | None]) -> dict[UUID, User]:
 
 def taken_over_by(by: User, task: UUID) -> str:
     """Return the title of a step of this task that this person did, or an empty text."""
+    first = of(by, task).first()
+    return first.title if first else ""
+
+
+def of(by: User, task: UUID) -> QuerySet[Any]:
+    """Return the takeovers of this person in this task, each with the `title` of its step."""
     mine = Escalation.objects.filter(task=task, choice=Choice.TAKE_OVER, resolved_by=by)
-    return mine.order_by("pk").values_list("step__title", flat=True).first() or ""
+    return mine.annotate(title=Coalesce("step__title", Value(""))).only("pk").order_by("pk")
 
 
 def _as_result(step: Step, handed_in: HandedIn) -> StepResult:

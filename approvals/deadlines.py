@@ -5,17 +5,26 @@ What was sealed stays as it is; the deadline that holds is computed, by the data
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from django.db.models import Case, F, OuterRef, Subquery, When
+from django.db.models import (
+    BooleanField,
+    Case,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    Subquery,
+    When,
+)
 from django.db.models.functions import Now
 
 from agents.clocks import Frozen
+from approvals.lifecycle import EffectState
 from approvals.models import Approval
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
+    from django.db.models import QuerySet
     from django.db.models.expressions import Combinable
 
     from approvals.models import Effect
@@ -43,16 +52,16 @@ def window_now() -> Combinable:
     return Now() - Frozen(task=of["task_id"], project=of["project_id"], since=began)
 
 
-def decide_by(approval: Approval) -> datetime:
-    """Return until when the approval can be decided, as things are now."""
-    found = Approval.objects.filter(pk=approval.pk).annotate(until=F("expires_at") + held_for())
-    until: datetime = found.values_list("until", flat=True).get()
-    return until
+def with_deadline(rows: QuerySet[Approval]) -> QuerySet[Any]:
+    """Return approvals with `until`, the moment until which each can be decided, as things are now."""
+    return rows.annotate(until=F("expires_at") + held_for())
 
 
-def undo_until(effect: Effect) -> datetime:
-    """Return when the effect's undo window ends, as things are now."""
-    found = type(effect).objects.filter(pk=effect.pk)
-    rows = found.annotate(until=F("not_before") + (Now() - window_now()))
-    until: datetime = rows.values_list("until", flat=True).get()
-    return until
+def with_window(rows: QuerySet[Effect]) -> QuerySet[Any]:
+    """Return effects with `undo_until`, as things are now, and `may_be_undone`: whether each waits
+    inside its window."""
+    waits = Q(state=EffectState.PLANNED, not_before__gt=window_now())
+    return rows.annotate(
+        undo_until=F("not_before") + (Now() - window_now()),
+        may_be_undone=ExpressionWrapper(waits, output_field=BooleanField()),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agents import takeovers
@@ -12,18 +13,35 @@ if TYPE_CHECKING:
     from projects.models import User
 
 
-def why_not(approval: Approval, by: User, *, via: str = "session") -> str:
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What was read of a person beside an approval: their role, and what they did of the work."""
+
+    lead: bool
+    did: str  # the title of a step, or nothing
+
+    @classmethod
+    def of(cls, by: User, approval: Approval) -> Known:
+        """Read it."""
+        lead = access.is_lead(by, approval.project)
+        return cls(lead=lead, did=takeovers.taken_over_by(by, approval.task_id) if lead else "")
+
+
+def why_not(
+    approval: Approval, by: User, *, via: str = "session", known: Known | None = None
+) -> str:
     """Return why this person may not sign, or an empty text; says nothing of the state."""
     if via != "session":
         return "A token never decides. Sign in and decide on the review page."
     if not by.is_active:
         return "This account is disabled."
-    if not access.is_lead(by, approval.project):
+    known = known or Known.of(by, approval)
+    if not known.lead:
         return "Only a tech lead of this project can decide. Ask an admin for the role."
     # Sealed and still so: switching the exception off takes it from what waits, too.
     alone = approval.single_person and approval.project.single_person
     if by.pk == approval.requester_id and not alone:
         return "You asked for this work, so somebody else signs it."
-    if not alone and (title := takeovers.taken_over_by(by, approval.task_id)):
-        return f"You did a part of this work yourself (“{title}”), so somebody else signs it."
+    if not alone and known.did:
+        return f"You did a part of this work yourself (“{known.did}”), so somebody else signs it."
     return ""

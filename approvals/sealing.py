@@ -25,6 +25,7 @@ from approvals.models import Approval
 from projects import audit
 from projects.exceptions import TransitionRefused
 from projects.failpoints import failpoint
+from projects.ids import floor
 from projects.inserting import insert_all
 from projects.prepared import Given, Prepared
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST = 50  # sealed in one transaction: it holds the audit log's lock as long as it takes
+NEW_SECONDS = 600.0
 _LOOKED_AT = 1_000  # tasks in review without a pending approval, at a time
 
 
@@ -124,9 +126,23 @@ def seal_ready(limit: int = MOST) -> int:
     """Seal the newest proposal of every task in review that has none; return how many it took up.
 
     What cannot be sealed is a person's question and holds up no other. Two processes may do this
-    at once: each task is sealed by one of them.
+    at once: each task is sealed by one of them. It walks all that is in review.
     """
-    tasks = _unsealed(limit)
+    return _take_up(_unsealed(limit))
+
+
+def seal_new(limit: int = MOST) -> int:
+    """Do the same for proposals of the last minutes only: what is in review besides costs nothing."""
+    new = _never_sealed().filter(pk__gt=new_since(), task__state=TaskState.REVIEW)
+    return _take_up(list(new[:limit]))
+
+
+def new_since() -> uuid.UUID:
+    """Return what lies below the keys of new proposals, however the clocks of workers differ."""
+    return floor(NEW_SECONDS)
+
+
+def _take_up(tasks: Sequence[uuid.UUID]) -> int:
     try:
         return _seal_newest(tasks)
     except (OperationalError, InterfaceError):
@@ -196,15 +212,13 @@ def _bare() -> QuerySet[Task, uuid.UUID]:
 def _never_sealed() -> QuerySet[Proposal, uuid.UUID]:
     newest = Proposal.objects.filter(task=OuterRef("task")).order_by("-round", "-version")
     unsealed = Proposal.objects.filter(
-        ~Exists(Approval.objects.filter(proposal=OuterRef("pk"))),
-        task__any=Given("tasks"),
-        pk=newest.values("pk")[:1],
+        ~Exists(Approval.objects.filter(proposal=OuterRef("pk"))), pk=newest.values("pk")[:1]
     )
     return unsealed.order_by("task_id").values_list("task", flat=True)
 
 
 _FIRST_BARE = Prepared(lambda: _bare()[:_LOOKED_AT])
-_NEVER_SEALED = Prepared(_never_sealed)
+_NEVER_SEALED = Prepared(lambda: _never_sealed().filter(task__any=Given("tasks")))
 
 
 def _lock_unsealed(tasks: Sequence[uuid.UUID]) -> list[Proposal]:

@@ -18,7 +18,7 @@ from agents.models import Escalation, Task
 from agents.models.tasks import Choice
 from approvals import deadlines
 from approvals.lifecycle import ApprovalState
-from approvals.models import Approval, Signature
+from approvals.models import Approval, Policy, Signature
 from projects import across, keyset
 from projects.across import Across, Mine
 from projects.keyset import Order, Page, Place
@@ -152,10 +152,13 @@ def _waiting(user: User, mine: Mine) -> Across:
     """Return pending approvals this person may sign and has not signed."""
     signed = Signature.objects.filter(approval=OuterRef("pk"), signer=user)
     took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=user)
-    alone = Q(single_person=True, project__single_person=True)
+    # Told by the projects that were read already: a join would be made for each row that is counted.
+    singles = [project.pk for project in mine.named if project.single_person]
+    alone = Q(single_person=True, project__in=singles)
+    one = Policy.objects.filter(project__in=mine.led, signatures_needed=1)
     rows = Approval.objects.filter(
         # One signature that is enough is the end of it: there is none to look for.
-        Q(policy__signatures_needed=1) | ~Exists(signed),
+        Q(policy__in=one.values("pk")) | ~Exists(signed),
         ~Q(task__in=took_over.values("task")) | alone,
         ~Q(requester=user) | alone,
         # Held time is added up only for what would be overdue without it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -18,19 +18,23 @@ from projects.access import require_lead
 from projects.exceptions import TransitionRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from projects.models import User
 
 TOO_LATE = "The undo window is over and the effect has begun. Ask for a revert as a new task."
 
 
-def may_undo(approval: Approval) -> bool:
-    """Tell whether every effect still waits inside the window (database clock)."""
+def may_undo(approval: Approval, effects: Sequence[Any] | None = None) -> bool:
+    """Tell whether every effect still waits inside the window (database clock).
+
+    `effects` are those of `deadlines.with_window`, when they were read already.
+    """
     if approval.state != ApprovalState.APPROVED:
         return False
-    waiting = approval.effects.filter(
-        state=EffectState.PLANNED, not_before__gt=deadlines.window_now()
-    )
-    return waiting.exists() and waiting.count() == approval.effects.count()
+    if effects is None:
+        effects = list(deadlines.with_window(approval.effects.all()))
+    return bool(effects) and all(effect.may_be_undone for effect in effects)
 
 
 def undo(approval: Approval, *, by: User, address: str | None = None) -> Approval:

@@ -19,6 +19,7 @@ from agents.models import (
     FileChange,
     Grant,
     Hunk,
+    ModelCall,
     ModelProfile,
     Proposal,
     Step,
@@ -81,6 +82,13 @@ def make_task(project: Project, requester: User, agent: Agent, **facts: Any) -> 
         state=AttemptState.FINISHED,
         finished_at=timezone.now(),
         checkpoint={"messages": []},
+    )
+    ModelCall.objects.create(
+        attempt=attempt,
+        response=0,
+        model="openai:large",
+        started_at=attempt.started_at,
+        finished_at=timezone.now(),
     )
     ToolCall.objects.create(
         attempt=attempt, response=0, call_id="1", server="house", tool="look", fingerprint="ab" * 32

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 
+from agents.admin.calls import ModelCallInline
 from agents.models import (
     Attempt,
     Claim,
@@ -227,7 +228,7 @@ class AttemptAdmin(Stateful, ReadOnlyAdmin):
     list_select_related = ["step__task"]
     list_filter = ["state", "model"]
     ordering = ["-id"]
-    inlines = [ToolCallInline]
+    inlines = [ModelCallInline, ToolCallInline]
     fields = [
         *["step", "number", "shown_state", "error", "model", "turns", "input_tokens"],
         *["output_tokens", "usd", "worker", "resumes", "started_at", "finished_at"],

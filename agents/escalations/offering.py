@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agents import planning
@@ -11,7 +12,7 @@ from agents.models.tasks import Choice, Rule
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from agents.models import AgentVersion, Escalation, Step
+    from agents.models import AgentVersion, Escalation, Step, Task
 
 # Where a step has a counter of its own, and what it was given of it.
 EXTRA = {
@@ -48,35 +49,52 @@ def completed(given: Iterable[str], rule: str, step: Step | None) -> list[str]:
     return [choice for choice in Choice if choice in offers]
 
 
-def of_step(step: Step | None) -> tuple[Choice, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Company:
+    """Who and what there is beside a step, read once for all questions of a task."""
+
+    specialists: list[AgentVersion]
+    work: list[Step]
+
+    @classmethod
+    def of(cls, task: Task) -> Company:
+        """Read it; steps that were loaded with the task are not read again."""
+        work = [step for step in task.steps.all() if step.kind == StepKind.WORK]
+        return cls(specialists=list(planning.specialists(task).values()), work=work)
+
+
+def of_step(step: Step | None, company: Company | None = None) -> tuple[Choice, ...]:
     """Return the ways on that only an agent's own work has; reads rows."""
     if step is None or step.kind not in _WORK:
         return ()
     possible = {
-        Choice.REASSIGN: bool(candidates(step)),
+        Choice.REASSIGN: bool(candidates(step, company)),
         Choice.TAKE_OVER: True,
-        Choice.GO_ON_WITHOUT: _has_company(step),
+        Choice.GO_ON_WITHOUT: _has_company(step, company),
     }
     return tuple(choice for choice in _OF_STEPS if possible[choice])
 
 
-def offered(escalation: Escalation) -> list[str]:
+def offered(escalation: Escalation, company: Company | None = None) -> list[str]:
     """Return which of an escalation's options can be chosen as things stand now."""
-    now = of_step(escalation.step)
+    now = of_step(escalation.step, company)
     return [one for one in escalation.options if one not in _OF_STEPS or one in now]
 
 
-def candidates(step: Step) -> list[AgentVersion]:
+def candidates(step: Step, company: Company | None = None) -> list[AgentVersion]:
     """Return who else may do this step: enabled specialists that the request allows."""
     if step.kind != StepKind.WORK:
         return []
-    found = planning.specialists(step.task).values()
+    found = company.specialists if company else planning.specialists(step.task).values()
     return [version for version in found if version.agent_id != step.agent_id]
 
 
-def _has_company(step: Step) -> bool:
+def _has_company(step: Step, company: Company | None) -> bool:
     """Tell whether anything goes on without it: an asker, or other work to propose."""
     if step.kind == StepKind.ANSWER:
         return True
+    if company is not None:
+        states = [other.state for other in company.work if other.pk != step.pk]
+        return any(state != StepState.CANCELLED for state in states)
     others = step.task.steps.filter(kind=StepKind.WORK).exclude(pk=step.pk)
     return others.exclude(state=StepState.CANCELLED).exists()

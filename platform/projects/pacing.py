@@ -12,10 +12,14 @@ _RESTS = 20  # times as long as it took
 
 
 class Paced:
-    """A search that found nothing rests twenty times as long as it took; one that found, not at all."""
+    """A search that found nothing rests twenty times as long as it took; one that found, not at all.
 
-    def __init__(self, search: Callable[[], object]) -> None:
+    It rests `least` seconds in any case.
+    """
+
+    def __init__(self, search: Callable[[], object], *, least: float = 0.0) -> None:
         self._search = search
+        self._least = least
         self._rests_until = 0.0
 
     def due(self) -> bool:
@@ -30,4 +34,4 @@ class Paced:
 
     def rest(self, seconds: float) -> None:
         """Rest after a look that took so long found nothing to search for."""
-        self._rests_until = time.monotonic() + _RESTS * seconds
+        self._rests_until = time.monotonic() + max(self._least, _RESTS * seconds)

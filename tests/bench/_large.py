@@ -23,7 +23,8 @@ _SESSION = (
 _LANES = (("events",), ("steps", "approvals", "rest"))
 _EVENTS = "agents_event"
 _FILLED = (
-    *(f"agents_{name}" for name in ("task", "step", "attempt", "escalation", "proposal", "hold")),
+    *(f"agents_{name}" for name in ("task", "step", "attempt", "modelcall", "escalation")),
+    *(f"agents_{name}" for name in ("proposal", "hold")),
     *(f"approvals_{name}" for name in ("approval", "signature", "effect")),
     *("memory_memory", "projects_auditentry"),
 )

@@ -145,6 +145,12 @@ SELECT uuidv7(), id, 1, CASE state WHEN 'leased' THEN 'running' WHEN 'done' THEN
     CASE state WHEN 'leased' THEN NULL ELSE coalesce(finished_at, started_at) END
 FROM agents_step WHERE attempt = 1
     AND (state <> 'done' OR created_at > now() - interval '6 days');
+INSERT INTO agents_modelcall (id, attempt_id, response, model, input_tokens, output_tokens, usd,
+    repairs, started_at, finished_at)
+SELECT uuidv7(), attempt.id, turn, CASE turn WHEN 0 THEN 'openai:large' ELSE 'openai:small' END, 450,
+    60, CASE turn WHEN 0 THEN 0.004 END, 0, started_at + turn * interval '60 s',
+    started_at + turn * interval '60 s' + interval '4 s'
+FROM agents_attempt attempt CROSS JOIN generate_series(0, 1) turn WHERE state = 'finished';
 INSERT INTO agents_escalation (id, task_id, step_id, attempt, rule, detail, evidence, options,
     state, choice, note, raised_at, resolved_at, resolved_by_id)
 SELECT uuidv7(task.created_at - now()), task.id, step.id, 1,

@@ -142,11 +142,11 @@ def first_bytes(page: Measured, persons: Persons, port: int, *, times: int) -> l
     wire = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     headers = {**persons.headers(page), "Cookie": persons.cookie(page)}
     taken: list[float] = []
-    for _ in range(times + 2):
+    for _ in range(times + 1):  # the first warms up
         began = time.perf_counter()
         wire.request("GET", page.path, headers=headers)
         answer = wire.getresponse()  # returns with the head, which is sent with the first byte
         taken.append((time.perf_counter() - began) * 1000)
         answer.read()
     wire.close()
-    return taken[2:]
+    return taken[1:]

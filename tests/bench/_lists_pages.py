@@ -27,6 +27,7 @@ AND {of} ORDER BY {at} OFFSET %s LIMIT 1
 """
 _MEMORY = "SELECT id FROM memory_memory ORDER BY id OFFSET %s LIMIT 1"
 _PROJECT = "project-0"
+_OFTEN = frozenset({"home", "new task", "tasks active", "tasks done", "inbox"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +61,11 @@ class _Places:
     approvals: Any
 
 
-def pages(database: psycopg.Connection[Any]) -> list[Measured]:
-    """Return every page and list, with places of this database."""
+def pages(database: psycopg.Connection[Any], *, quick: bool = False) -> list[Measured]:
+    """Return every page and list, with places of this database; `quick` each as one person only."""
     found = _places(database)
-    return [*_console(found), *_api(found), *_admin(found), *_probes()]
+    every = [*_console(found), *_api(found), *_admin(found), *_probes()]
+    return [page for page in every if not quick or page.who != REQUESTER or page.name in _OFTEN]
 
 
 def _places(database: psycopg.Connection[Any]) -> _Places:
@@ -178,6 +180,7 @@ def _admin(at: _Places) -> Iterator[Measured]:
         "agents/task": ("", "state__exact=failed", "q=rounding", f"q=T-{at.done}", "p=3"),
         "agents/step": ("", "state__exact=failed"),
         "agents/attempt": ("", "state__exact=lost"),
+        "agents/modelcall": ("", "model__exact=openai:large"),
         "agents/toolcall": ("",),
         "agents/event": ("", "kind__exact=escalation.raised", f"task__id__exact={at.task}"),
         "agents/escalation": ("", "state__exact=open"),

@@ -1,7 +1,7 @@
 """Every page and list at the size of years: its statements, their time, and its first byte.
 
 `python -m tests.bench.lists [--json] [--quick]`: a million tasks, ten million events, 200,000
-approvals that wait; `--quick`: a fiftieth.
+approvals that wait; `--quick`: a fiftieth, each page as one person, in a minute.
 
 SQL is measured inside this process: each statement a page sent is explained by the server, whose own
 execution time is added up (EXPLAIN ANALYZE without timing of nodes, the median of several; planning
@@ -82,12 +82,12 @@ def measure(report: Report, *, quick: bool) -> None:
     for username in (_lists_pages.LEAD, _lists_pages.REQUESTER, _lists_pages.ADMIN):
         persons.add(username)
     with psycopg.connect(os.environ["DATABASE_URL"]) as database:
-        pages = _lists_pages.pages(database)
-    asked = {page: _lists_measure.costs(page, persons, times=3 if quick else 5) for page in pages}
+        pages = _lists_pages.pages(database, quick=quick)
+    asked = {page: _lists_measure.costs(page, persons, times=1 if quick else 5) for page in pages}
     with web() as port:
         bare = _lists_pages.Measured(name="healthz", path="/healthz", who="")
-        times = 5 if quick else 20
-        floor = _lists_measure.first_bytes(bare, persons, port, times=4 * times)
+        times = 2 if quick else 20
+        floor = _lists_measure.first_bytes(bare, persons, port, times=80)
         limit = statistics.median(floor)
         report.add("healthz first byte", limit, "ms", note="the smallest answer: the limit")
         for page in pages:

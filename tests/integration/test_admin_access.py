@@ -8,7 +8,17 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from agents.models import Attempt, Escalation, Event, Hold, Proposal, Step, Task, ToolCall
+from agents.models import (
+    Attempt,
+    Escalation,
+    Event,
+    Hold,
+    ModelCall,
+    Proposal,
+    Step,
+    Task,
+    ToolCall,
+)
 from approvals.models import Approval, Effect, Signature
 from memory.models import Memory
 from projects.models import AuditEntry
@@ -16,7 +26,7 @@ from tests.admin_fixtures import make_another_project, make_one_of_everything
 
 REGISTERED = sorted(django_admin.site._registry, key=lambda model: model._meta.label)
 FOR_LOOKING = [
-    *[Task, Step, Attempt, ToolCall, Event, Escalation, Proposal, Hold],
+    *[Task, Step, Attempt, ModelCall, ToolCall, Event, Escalation, Proposal, Hold],
     *[Approval, Signature, Effect, AuditEntry, Memory],
 ]
 MOST_QUERIES = 20

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from agents.models import Claim, Step
-from countersign.console import focus, goals, timeline
+from countersign.console import focus, goals, task_rows, timeline
 from tests import console_fixtures as fixtures
 
 pytestmark = pytest.mark.django_db
@@ -81,8 +81,8 @@ def test_the_pane_keeps_who_it_follows_while_that_agent_works(made):
 
 def test_errors_are_counted_as_they_are_listed(made):
     steps = list(Step.objects.filter(task=made.task))
-    rows = timeline.errors(made.task, steps)
-    assert timeline.count_errors(made.task) == len(rows) == 1
+    rows = timeline.by_event(timeline.errors(made.task), steps)
+    assert task_rows.read(made.task, calls=False).errors == len(rows) == 1
     assert all(row.said.tone in {"bad", "warn"} for row in rows)
 
 

@@ -213,7 +213,7 @@ def test_only_while_agents_are_at_it(crew, requester, state):
     Task.objects.update(state=state, **over)
     with pytest.raises(TransitionRefused):
         again("a", requester)
-    assert not reopening.may_reopen(Task.objects.get(), Step.objects.get(key="a"))
+    assert not reopening.reopenable(Task.objects.get(), list(Step.objects.all()))
 
 
 def test_strangers_send_nothing_again(crew, stranger):

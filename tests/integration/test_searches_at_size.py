@@ -51,3 +51,16 @@ def test_states_of_a_small_table_are_counted_and_of_a_large_one_estimated(sealed
         cursor.execute("ANALYZE approvals_approval")
     monkeypatch.setattr(tallies, "_SMALL", -1)
     assert tallies.by_state(Approval, ["pending", "rejected"]) == exact
+
+
+def test_new_proposals_are_sealed_without_a_walk_and_old_ones_by_it(
+    sealed, project, requester, monkeypatch
+):
+    new = make_report(project, requester)
+    assert sealing.seal_new() == 1
+    assert Approval.objects.filter(proposal=new, state="pending").exists()
+    old = make_report(project, requester)
+    monkeypatch.setattr(sealing, "NEW_SECONDS", -60.0)
+    assert sealing.seal_new() == 0
+    assert sealing.seal_ready() == 1
+    assert Approval.objects.filter(proposal=old, state="pending").exists()

@@ -10,7 +10,10 @@ from countersign.console import timeline
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from agents.models import Attempt, Step, Task
+    from django.db.models import QuerySet
+
+    from agents.models import Event, Task
+    from countersign.console.task_rows import Rows
 
 TABS = {"steps": "Steps", "events": "All events", "errors": "Errors"}
 _LONGEST = 15  # digits of a cursor
@@ -26,56 +29,58 @@ class Tab:
     current: bool
 
 
-def activity_of(
-    task: Task,
-    steps: Sequence[Step],
-    tries: Mapping[object, Sequence[Attempt]],
-    query: Mapping[str, str],
-    *,
-    live: bool,
-) -> dict[str, Any]:
-    """Return the card's context.
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the card shows: the tab, its events, and whether they come after those the page has.
 
     A live page that shows all events names the last one it has (`after`) and is given only those that
     followed, unless it lacks too many: then it gets the list anew.
     """
+
+    tab: str
+    events: QuerySet[Event]
+    added: bool = False
+
+    @classmethod
+    def of(cls, task: Task, query: Mapping[str, str], *, live: bool) -> Asked:
+        """Read what a query asks for."""
+        tab = tab_of(query)
+        if tab != "events":
+            read = timeline.errors if tab == "errors" else timeline.decisions
+            return cls(tab=tab, events=read(task))
+        after = cursor_of(query, "after") if live else None
+        if after is not None and task.last_seq - after <= timeline.ROWS_AT_MOST:
+            return cls(tab=tab, events=timeline.after(task, after), added=True)
+        newest = timeline.newest(task, before=cursor_of(query, "before"))
+        return cls(tab=tab, events=newest)
+
+
+def tab_of(query: Mapping[str, str]) -> str:
+    """Return the tab a query names, else the first."""
     tab = query.get("tab", "")
-    tab = tab if tab in TABS else "steps"
-    rows, added = _rows(task, steps, tries, tab, query, live=live)
+    return tab if tab in TABS else "steps"
+
+
+def activity_of(task: Task, rows: Rows, asked: Asked, events: Sequence[Event]) -> dict[str, Any]:
+    """Return the card's context; `events` are those that were asked for."""
+    if asked.tab == "steps":
+        shown = timeline.by_step(events, rows.steps, rows.tries, rows.calls)
+    else:
+        shown = timeline.by_event(events, rows.steps)
     return {
-        "tab": tab,
-        "tabs": _tabs(task, steps, tab),
-        "rows": rows,
-        "added": added,
-        "earlier": _earlier(rows) if tab == "events" else 0,
+        "tab": asked.tab,
+        "tabs": _tabs(task, rows, asked.tab),
+        "rows": shown,
+        "added": asked.added,
+        "earlier": _earlier(shown) if asked.tab == "events" else 0,
     }
 
 
-def _rows(
-    task: Task,
-    steps: Sequence[Step],
-    tries: Mapping[object, Sequence[Attempt]],
-    tab: str,
-    query: Mapping[str, str],
-    *,
-    live: bool,
-) -> tuple[list[timeline.Row], bool]:
-    """Return the rows, and whether they come after those the page has."""
-    if tab == "errors":
-        return timeline.errors(task, steps), False
-    if tab == "steps":
-        return timeline.by_step(task, steps, tries), False
-    after = cursor_of(query, "after") if live else None
-    if after is not None and task.last_seq - after <= timeline.ROWS_AT_MOST:
-        return timeline.events_after(task, steps, after), True
-    return timeline.all_events(task, steps, before=cursor_of(query, "before")), False
-
-
-def _tabs(task: Task, steps: Sequence[Step], current: str) -> list[Tab]:
+def _tabs(task: Task, rows: Rows, current: str) -> list[Tab]:
     counts = {
-        "steps": sum(step.started_at is not None for step in steps),
+        "steps": sum(step.started_at is not None for step in rows.steps),
         "events": task.last_seq,
-        "errors": timeline.count_errors(task),
+        "errors": rows.errors,
     }
     return [
         Tab(key=key, word=word, count=counts[key], current=key == current)

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from django.db.models import Q
 from django.utils import timezone
 
 from agents.clocks import RUNNING
 from agents.events import Kind
-from agents.holds import held
 from agents.limits import Limits, warns
-from agents.meters import used
 from agents.models import Event
 from countersign.templatetags.console import amount, clock, count_of, usd
 
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from agents.models import Attempt, Step, Task
 
 _MOST_SEGMENTS = 12
+# An event that tells of a model without a known price, so that its cost counts as 0.
+UNPRICED = Q(kind=Kind.LIMIT_WARNED, data__contains={"rule": "price"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,15 @@ class Meter:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Now:
+    """What no row of a task tells: how long agents were at it, and what is so at this moment."""
+
+    seconds: float
+    held: bool
+    unpriced: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Segment:
     """One piece of a bar of counted things."""
 
@@ -60,14 +70,14 @@ class Segment:
     full: bool
 
 
-def meters_of(task: Task, focus: Step | None, attempts: dict[object, Attempt]) -> list[Meter]:
+def meters_of(task: Task, focus: Step | None, attempt: Attempt | None, now: Now) -> list[Meter]:
     """Return the five meters of a task; the turns are those of the agent in focus."""
     limits = Limits.frozen(task.limits)
     return [
-        _time(task, limits),
-        _cost(task, limits),
+        _time(task, limits, now),
+        _cost(task, limits, unpriced=now.unpriced),
         _tokens(task, limits),
-        _turns(focus, attempts.get(focus.pk) if focus else None),
+        _turns(focus, attempt),
         _rounds(task, limits),
     ]
 
@@ -99,10 +109,10 @@ def _rounds(task: Task, limits: Limits) -> Meter:
     )
 
 
-def _time(task: Task, limits: Limits) -> Meter:
-    seconds = used(task).seconds
+def _time(task: Task, limits: Limits, now: Now) -> Meter:
+    seconds = now.seconds
     begun = timezone.now() - timedelta(seconds=seconds)
-    ticks = task.state in RUNNING and not held(task)  # else it waits for a person
+    ticks = task.state in RUNNING and not now.held  # else it waits for a person
     return Meter(
         key="time",
         label="Time",
@@ -122,8 +132,7 @@ def _ends(begun: datetime, limits: Limits) -> str:
     return f"ends {end:%H:%M}" if today else f"ends {end.day} {end:%b %H:%M}"
 
 
-def _cost(task: Task, limits: Limits) -> Meter:
-    unpriced = price_unknown(task)
+def _cost(task: Task, limits: Limits, *, unpriced: bool) -> Meter:
     known = usd(task.usd) if task.usd else "unknown"
     return Meter(
         key="cost",
@@ -138,9 +147,7 @@ def _cost(task: Task, limits: Limits) -> Meter:
 
 def price_unknown(task: Task) -> bool:
     """Tell whether a model without a known price answered, so that its cost counts as 0."""
-    return Event.objects.filter(
-        task=task, kind=Kind.LIMIT_WARNED, data__contains={"rule": "price"}
-    ).exists()
+    return Event.objects.filter(UNPRICED, task=task).exists()
 
 
 def _tokens(task: Task, limits: Limits) -> Meter:

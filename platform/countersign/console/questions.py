@@ -9,10 +9,12 @@ from agents import escalations
 from agents.models import ToolCall
 from agents.models.tasks import Choice, Rule
 from countersign.templatetags.console import amount, usd
+from projects import together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from django.db.models import QuerySet
     from django.http import HttpRequest
 
     from agents.models import AgentVersion, Escalation, Task
@@ -63,10 +65,13 @@ class Question:
 
 def questions_of(task: Task, found: list[Escalation], drafts: Mapping[str, Any]) -> list[Question]:
     """Return the open escalations of a task as questions; `drafts` are refused answers."""
-    for escalation in found:
-        if escalation.step is not None:
-            escalation.step.task = task
-    return [_question(one, drafts.get(str(one.pk), {})) for one in found]
+    asked = [one for one in found if one.step is not None]
+    calls = together.read({str(one.pk): _calls(one) for one in asked})
+    company = escalations.Company.of(task) if asked else None
+    return [
+        _question(one, drafts.get(str(one.pk), {}), calls.rows(str(one.pk)), company)
+        for one in found
+    ]
 
 
 def keep_draft(request: HttpRequest, pk: Any, answer: dict[str, str]) -> None:
@@ -80,15 +85,20 @@ def take_drafts(request: HttpRequest) -> dict[str, Any]:
     return drafts
 
 
-def _question(escalation: Escalation, draft: Mapping[str, str]) -> Question:
-    evidence = escalation.evidence if isinstance(escalation.evidence, dict) else {}
-    offered = escalations.offered(escalation)
+def _question(
+    escalation: Escalation,
+    draft: Mapping[str, str],
+    calls: list[ToolCall],
+    company: escalations.Company | None,
+) -> Question:
+    evidence = _evidence(escalation)
+    offered = escalations.offered(escalation, company)
     chosen = draft.get("choice") or next(iter(offered), "")
     step = escalation.step
     return Question(
         escalation=escalation,
         facts=_facts(evidence),
-        calls=_calls(escalation, evidence),
+        calls=calls[::-1],
         files=[str(path) for path in _list(evidence, "files")],
         rest={key: value for key, value in evidence.items() if key not in _SHOWN and value},
         ways=[
@@ -100,7 +110,9 @@ def _question(escalation: Escalation, draft: Mapping[str, str]) -> Question:
             )
             for one in offered
         ],
-        candidates=escalations.candidates(step) if step and Choice.REASSIGN in offered else [],
+        candidates=escalations.candidates(step, company)
+        if step and Choice.REASSIGN in offered
+        else [],
         draft=draft,
     )
 
@@ -132,15 +144,18 @@ def _facts(evidence: dict[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
-def _calls(escalation: Escalation, evidence: dict[str, Any]) -> list[ToolCall]:
-    """Return the calls that made the rule trip or, of other rules, the last ones; oldest first."""
-    if escalation.step is None:
-        return []
+def _evidence(escalation: Escalation) -> dict[str, Any]:
+    return escalation.evidence if isinstance(escalation.evidence, dict) else {}
+
+
+def _calls(escalation: Escalation) -> QuerySet[ToolCall]:
+    """Return the calls that made the rule trip or, of other rules, the last ones; newest first."""
+    evidence = _evidence(escalation)
     rows = ToolCall.objects.filter(attempt__step=escalation.step_id)
     named = [str(one) for one in _list(evidence, "calls")]
     if named:
         rows = rows.filter(pk__in=[one for one in named if _is_id(one)])
-    return list(rows.order_by("-started_at", "-pk")[:_CALLS])[::-1]
+    return rows.order_by("-started_at", "-pk")[:_CALLS]
 
 
 def _is_id(text: str) -> bool:

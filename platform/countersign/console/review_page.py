@@ -10,22 +10,21 @@ from django.utils.dateparse import parse_datetime
 
 from agents import rounds as agent_rounds
 from agents.lifecycle import TaskState
-from approvals import deadlines, rights, selectors, undoing
+from approvals import rights, selectors, undoing
 from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
-from approvals.models import Approval, Effect, Signature
-from countersign.console import looks, report, sentences
+from countersign.console import looks, report, review_rows, sentences, signers
 from countersign.console.checks import checks_of
 from countersign.console.hunks import files_of
-from countersign.console.meters import price_unknown
 from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
-from countersign.console.rounds import earlier_of, new_hunks
-from countersign.console.task_page import price_url, signers_of
-from memory.models import Memory
+from countersign.console.rounds import earlier_of
+from countersign.console.task_page import price_url
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
 
+    from approvals.models import Approval, Effect
     from countersign.console.requests import PersonRequest
+    from countersign.console.review_rows import Record
     from projects.across import Mine
     from projects.models import User
 
@@ -40,8 +39,7 @@ def show(
     status: int = 200,
 ) -> HttpResponse:
     """Render the page; after a refused decision with what was typed and why."""
-    mine = mine_of(request)
-    context = context_of(approval, request.user, mine)
+    context = context_of(approval, request.user, mine_of(request))
     context |= {"typed": request.POST, "error": error}
     context["diff_mode"] = "unified" if request.GET.get("diff") == "unified" else "split"
     _fill(context["files"], request)
@@ -50,9 +48,9 @@ def show(
 
 def context_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
     """Return the sealed facts, the state of the decision, and what this person may do."""
+    record = review_rows.read(approval, user, mine)
     sealed = approval.snapshot
-    new = new_hunks(approval)
-    files = files_of(sealed, new)
+    files = files_of(sealed, record.new)
     return {
         "here": "inbox",
         "approval": approval,
@@ -72,29 +70,28 @@ def context_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
         "report": report.render(sealed["proposal"]["report"]),
         "summary": report.render(sealed["proposal"]["summary"]),
         "rehearsal": sealed["proposal"]["model"] == "rehearsal",
-        "price_unknown": price_unknown(approval.task),
+        "price_unknown": record.unpriced,
         "price_url": price_url(user),
         "expires_at": parse_datetime(sealed["expires_at"]),
-        "lessons": _lessons(sealed),
-        "earlier": earlier_of(approval, files),
+        "lessons": [memory for memory in record.lessons if memory.content],  # else forgotten
+        "earlier": earlier_of(record.earlier, record.digests, files),
         "new_count": sum(file.new_count for file in files),
-        **decision_of(approval, user, mine),
+        **decision_of(approval, user, mine, record),
     }
 
 
-def decision_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
+def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> dict[str, Any]:
     """Return how the decision stands and what this person may do about it."""
     pending = approval.state == ApprovalState.PENDING
-    refusal = rights.why_not(approval, user)
-    signatures = list(Signature.objects.filter(approval=approval).select_related("signer"))
+    refusal = rights.why_not(approval, user, known=record.known)
+    signatures, effects = record.signatures, record.effects
     signed = any(row.signer_id == user.pk for row in signatures)
-    left = deadlines.decide_by(approval) - timezone.now()
+    left = record.decide_by - timezone.now()
     overdue = pending and left <= timedelta()
-    effects = list(Effect.objects.filter(approval=approval).order_by("position"))
     return {
         "look": _look(approval, effects, may_sign=pending and not refusal and not signed),
         "pending": pending,
-        "refusal": _in_words(refusal, approval, user),
+        "refusal": _in_words(refusal, approval, user, record),
         "overdue": overdue,
         "left": left,
         "hurry": left < timedelta(hours=1),
@@ -104,10 +101,10 @@ def decision_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
         "approvals_so_far": sum(row.verdict == SignatureVerdict.APPROVE for row in signatures),
         "effects": effects,
         "merged": sentences.merged_as(effects[0]) if effects else "",
-        "may_undo": undoing.may_undo(approval) and not refusal,
-        "undo_until": deadlines.undo_until(effects[0]) if effects else None,
+        "may_undo": undoing.may_undo(approval, effects) and not refusal,
+        "undo_until": effects[0].undo_until if effects else None,
         "more_rounds": agent_rounds.may_open_next(approval.task),
-        "newer": _newer(approval),
+        "newer": record.newer,
         **(_queue(approval, user, mine) if pending and not refusal and not signed else {}),
         "may_put_up_again": approval.state in {ApprovalState.STALE, ApprovalState.EXPIRED}
         and approval.task.state == TaskState.REVIEW
@@ -115,10 +112,10 @@ def decision_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
     }
 
 
-def _in_words(refusal: str, approval: Approval, user: User) -> str:
+def _in_words(refusal: str, approval: Approval, user: User, record: Record) -> str:
     if not refusal or user.pk != approval.requester_id:
         return refusal
-    return f"You asked for this work, so somebody else signs it: {signers_of(approval.task)}."
+    return f"You asked for this work, so somebody else signs it: {signers.named(record.signers)}."
 
 
 def _look(approval: Approval, effects: list[Effect], *, may_sign: bool) -> looks.Look:
@@ -128,12 +125,6 @@ def _look(approval: Approval, effects: list[Effect], *, may_sign: bool) -> looks
         word = f"Merged as {commit[:7]}" if commit else "Delivered"
         return looks.Look(word=word, icon="check-check", tone="ok")
     return looks.of_approval(approval, word="Waits for your signature" if may_sign else "")
-
-
-def _lessons(sealed: dict[str, Any]) -> list[Memory]:
-    """Return what the agents were given; the seal names it, so that it can still be forgotten."""
-    found = Memory.objects.in_bulk([memory["id"] for memory in sealed["memories"]])
-    return [memory for memory in found.values() if memory.content]
 
 
 def _claims(sealed: dict[str, Any]) -> list[dict[str, Any]]:
@@ -154,16 +145,6 @@ def _warnings(sealed: dict[str, Any], files: list[Any]) -> list[dict[str, Any]]:
         target = f"{anchor}-n{line}" if shown else anchor
         warnings.append({**warning, "target": target})
     return warnings
-
-
-def _newer(approval: Approval) -> Approval | None:
-    return (
-        Approval.objects.filter(task=approval.task_id, pk__gt=approval.pk)
-        .select_related("proposal", "task")
-        .defer("snapshot")
-        .order_by("-pk")
-        .first()
-    )
 
 
 def _queue(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:

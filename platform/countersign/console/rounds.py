@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agents.models import Hunk, Proposal
-from approvals.models import Approval, Comment
 from countersign.console import looks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from approvals.models import Approval, Comment
     from countersign.console.hunks import FileView
 
 
@@ -32,30 +33,13 @@ class Earlier:
     comments: list[Said]
 
 
-def new_hunks(approval: Approval) -> set[str] | None:
-    """Return the ids of hunks the round before did not have; None in round 1."""
-    before = _proposal_before(approval.proposal)
-    if before is None:
-        return None
-    known = set(Hunk.objects.filter(file__proposal=before).values_list("digest", flat=True))
-    rows = Hunk.objects.filter(file__proposal=approval.proposal_id).values_list("pk", "digest")
-    return {str(key) for key, digest in rows if digest not in known}
+def earlier_of(
+    approvals: Iterable[Approval], digests: set[str], files: Iterable[FileView]
+) -> list[Earlier]:
+    """Return the approvals before one, newest first, with what became of each comment.
 
-
-def earlier_of(approval: Approval, files: list[FileView]) -> list[Earlier]:
-    """Return the approvals before this one, newest first, with what became of each comment."""
-    rows = list(
-        Approval.objects.filter(task=approval.task_id, pk__lt=approval.pk)
-        .select_related("decided_by", "proposal", "task")
-        .prefetch_related("comments__hunk__file", "comments__author", "comments__goes_to")
-        .defer("snapshot")
-        .order_by("-pk")
-    )
-    if not rows:
-        return []
-    digests = set(
-        Hunk.objects.filter(file__proposal=approval.proposal_id).values_list("digest", flat=True)
-    )
+    `digests` are those of the hunks it has.
+    """
     paths = {file.path: file.anchor for file in files}
     return [
         Earlier(
@@ -63,7 +47,7 @@ def earlier_of(approval: Approval, files: list[FileView]) -> list[Earlier]:
             look=looks.of_approval(row),
             comments=[_said(comment, digests, paths) for comment in row.comments.all()],
         )
-        for row in rows
+        for row in approvals
     ]
 
 
@@ -78,14 +62,4 @@ def _said(comment: Comment, digests: set[str], paths: dict[str, Any]) -> Said:
         path=path,
         where=paths.get(path, ""),
         addressed=changed if sent_back else None,
-    )
-
-
-def _proposal_before(proposal: Proposal) -> Proposal | None:
-    if proposal.round == 1:
-        return None
-    return (
-        Proposal.objects.filter(task=proposal.task_id, round__lt=proposal.round)
-        .order_by("-round", "-version")
-        .first()
     )

@@ -102,12 +102,18 @@ def _list_word(task: Task, facts: Facts) -> str:
     return "" if task.state == TaskState.NEEDS_HUMAN else _word(task, facts.effects.get(task.pk))
 
 
-def word_of(task: Task) -> str:
+def word_of(task: Task, questions: Sequence[Escalation], effect: Effect | None) -> str:
     """Return the state in the words of this task, or nothing when the plain word will do."""
     if task.state == TaskState.NEEDS_HUMAN:
-        escalation = open_escalation(task)
-        return f"Stopped: {escalation.get_rule_display().lower()}" if escalation else ""
-    return _word(task, last_effect(task) if task.state in _CARRIED else None)
+        return f"Stopped: {questions[0].get_rule_display().lower()}" if questions else ""
+    return _word(task, effect)
+
+
+def word_now(task: Task) -> str:
+    """Read what the word of this task needs, and return it."""
+    stopped, carried = task.state == TaskState.NEEDS_HUMAN, task.state in _CARRIED
+    questions = list(open_escalations(task)) if stopped else []
+    return word_of(task, questions, last_effect(task) if carried else None)
 
 
 def _word(task: Task, effect: Effect | None) -> str:
@@ -144,12 +150,12 @@ def sentence_of(task: Task, steps: Sequence[Step], facts: Facts) -> str:
     return f"{waiting[0].agent.name} begins in a moment." if waiting else ""
 
 
-def call_of(task: Task) -> str:
+def call_of(task: Task, questions: Sequence[Escalation]) -> str:
     """Return what a screen reader says at once, because the task now waits for people or is over."""
     if task.state == TaskState.REVIEW:
         return f"{task.label}: round {task.round} is ready for review."
     if task.state == TaskState.NEEDS_HUMAN:
-        return f"{task.label} stopped: {_asked(list(open_escalations(task)))}"
+        return f"{task.label} stopped: {_asked(questions)}"
     return f"{task.label}: {task.get_state_display().lower()}." if task.over else ""
 
 
@@ -161,11 +167,6 @@ def _asked(questions: Sequence[Escalation]) -> str:
     label = first.get_rule_display()
     said = f"{first.step.agent.name} stopped: {label.lower()}" if first.step else label
     return f"{said}, and {more} more" if more else f"{said}."
-
-
-def open_escalation(task: Task) -> Escalation | None:
-    """Return the first question this task waits on."""
-    return open_escalations(task).first()
 
 
 def open_escalations(task: Task) -> QuerySet[Escalation]:

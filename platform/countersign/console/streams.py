@@ -10,6 +10,10 @@ from agents.models import Event
 from countersign.console.eventwords import argument, sandbox_word
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from django.db.models import QuerySet
+
     from agents.models import Step
 
 _AT_MOST = 300
@@ -30,10 +34,14 @@ class Entry:
     person: str = ""
 
 
-def stream_of(step: Step) -> list[Entry]:
-    """Return the step's messages and calls, oldest first; notes of people among them."""
+def events_of(step: Step) -> QuerySet[Event]:
+    """Return the events a step's stream is replayed from, newest first."""
     kinds = (Kind.MESSAGE, Kind.TOOL_STARTED, Kind.TOOL_FINISHED)
-    events = Event.objects.filter(step=step, kind__in=kinds).order_by("-seq")[:_AT_MOST]
+    return Event.objects.filter(step=step, kind__in=kinds).order_by("-seq")[:_AT_MOST]
+
+
+def stream_of(events: Sequence[Event]) -> list[Entry]:
+    """Return the step's messages and calls, oldest first; notes of people among them."""
     entries: dict[str, Entry] = {}
     for event in reversed(events):
         entry = _message(event) if event.kind == Kind.MESSAGE else _call(event)

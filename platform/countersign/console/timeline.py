@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from agents.events import Kind
 from agents.lifecycle import StepKind, StepState
-from agents.models import Event, ToolCall
+from agents.models import Event
 from countersign.console import looks
 from countersign.console.axis import Axis
 from countersign.console.eventwords import Said, say
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from agents.models import Attempt, Step, Task
+    from django.db.models import QuerySet
+
+    from agents.models import Attempt, Step, Task, ToolCall
 
 EVENTS_AT_ONCE = 200
 ROWS_AT_MOST = 500  # a page holds no more; older ones are loaded when asked for
@@ -33,7 +35,7 @@ _BIG_KINDS = (
     Kind.EFFECT_FINISHED,
     Kind.TASK_FINISHED,
 )
-_TROUBLE = (
+TROUBLE = (
     Q(kind__in=[Kind.ESCALATION_RAISED, Kind.LIMIT_WARNED])
     | Q(kind=Kind.TOOL_FINISHED, data__state__in=["failed", "refused", "unknown"])
     | Q(kind__in=[Kind.STEP_STATE, Kind.STEP_FINISHED], data__state__in=["failed", "blocked"])
@@ -66,11 +68,18 @@ def worked(tries: Iterable[Attempt]) -> float:
     return sum((_ended(row) - row.started_at).total_seconds() for row in tries)
 
 
+def decisions(task: Task) -> QuerySet[Event]:
+    """Return the events a list by step shows: what people did, and what was put before them."""
+    return Event.objects.filter(task=task, kind__in=_BIG_KINDS).order_by("seq")
+
+
 def by_step(
-    task: Task, steps: Sequence[Step], tries: Mapping[object, Sequence[Attempt]]
+    events: Sequence[Event],
+    steps: Sequence[Step],
+    tries: Mapping[object, Sequence[Attempt]],
+    calls: Iterable[ToolCall],
 ) -> list[Row]:
     """Return one row per begun step and per decision of people, in order of time."""
-    events = list(Event.objects.filter(task=task, kind__in=_BIG_KINDS).order_by("seq"))
     axis = Axis.of(
         [event.at for event in events],
         [(row.started_at, _ended(row)) for rows in tries.values() for row in rows],
@@ -79,37 +88,32 @@ def by_step(
     for event in events:
         rows.append(_event_row(event, {}))
         rows[-1].bars = [axis.place(event.at, event.at)]
-    _add_calls(rows)
+    _add_calls(rows, calls)
     return sorted(rows, key=lambda row: row.at)[-ROWS_AT_MOST:]
 
 
-def all_events(task: Task, steps: Sequence[Step], *, before: int | None = None) -> list[Row]:
-    """Return the newest events before a seq, oldest first."""
-    known = {step.pk: step for step in steps}
+def newest(task: Task, *, before: int | None = None) -> QuerySet[Event]:
+    """Return the newest events before a seq, newest first."""
     events = Event.objects.filter(task=task)
     if before is not None:
         events = events.filter(seq__lt=before)
-    newest = list(events.order_by("-seq")[:EVENTS_AT_ONCE])
-    return [_event_row(event, known) for event in reversed(newest)]
+    return events.order_by("-seq")[:EVENTS_AT_ONCE]
 
 
-def events_after(task: Task, steps: Sequence[Step], after: int) -> list[Row]:
-    """Return every event after a seq, oldest first."""
+def after(task: Task, seq: int) -> QuerySet[Event]:
+    """Return every event after a seq, newest first."""
+    return Event.objects.filter(task=task, seq__gt=seq).order_by("-seq")
+
+
+def errors(task: Task) -> QuerySet[Event]:
+    """Return the newest events that tell of trouble, newest first."""
+    return Event.objects.filter(TROUBLE, task=task).order_by("-seq")[:EVENTS_AT_ONCE]
+
+
+def by_event(events: Sequence[Event], steps: Iterable[Step]) -> list[Row]:
+    """Return one row per event, oldest first; the events are given newest first."""
     known = {step.pk: step for step in steps}
-    events = Event.objects.filter(task=task, seq__gt=after).order_by("seq")
-    return [_event_row(event, known) for event in events]
-
-
-def errors(task: Task, steps: Sequence[Step]) -> list[Row]:
-    """Return the newest events that tell of trouble, oldest first."""
-    known = {step.pk: step for step in steps}
-    events = Event.objects.filter(_TROUBLE, task=task).order_by("-seq")[:EVENTS_AT_ONCE]
     return [_event_row(event, known) for event in reversed(events)]
-
-
-def count_errors(task: Task) -> int:
-    """Count the events that tell of trouble."""
-    return Event.objects.filter(_TROUBLE, task=task).count()
 
 
 def _ended(attempt: Attempt) -> datetime:
@@ -150,16 +154,11 @@ def _event_row(event: Event, steps: Mapping[Any, Step]) -> Row:
     )
 
 
-def _add_calls(rows: list[Row]) -> None:
+def _add_calls(rows: list[Row], calls: Iterable[ToolCall]) -> None:
     by_step_id = {row.step.pk: row for row in rows if row.step is not None}
-    calls = (
-        ToolCall.objects.filter(attempt__step_id__in=by_step_id)
-        .select_related("attempt")
-        .defer("result")
-        .order_by("started_at")
-    )
     for call in calls:
-        by_step_id[call.attempt.step_id].calls.append(call)
+        if row := by_step_id.get(call.attempt.step_id):
+            row.calls.append(call)
 
 
 def _seconds(value: Any) -> float | None:

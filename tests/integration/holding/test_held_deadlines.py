@@ -138,7 +138,8 @@ def test_approval_does_not_expire_under_a_hold_and_later_by_the_held_time(approv
     end_time(approval, in_seconds=-100)
     was_held(500, 300, lead, task=approval.task)
     assert expiring.expire_due() == 0
-    left = deadlines.decide_by(approval) - Approval.objects.annotate(now=Now()).get().now
+    found = deadlines.with_deadline(Approval.objects.annotate(now=Now())).get()
+    left = found.until - found.now
     assert left.total_seconds() == about(100)
     assert approve(approval, lead).state == "planned"
 

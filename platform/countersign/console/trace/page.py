@@ -137,7 +137,7 @@ def head_of(task: Task) -> dict[str, Any]:
         "here": "tasks",
         "task": task,
         "seq": task.last_seq,
-        "look": looks.of_task(task, word=sentences.word_of(task)),
+        "look": looks.of_task(task, word=sentences.word_now(task)),
         "tokens": task.input_tokens + task.output_tokens,
     }
 

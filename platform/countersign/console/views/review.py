@@ -10,8 +10,8 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_GET
 
 from approvals import freshness, rights
-from countersign.console import review_page
-from countersign.console.lookup import approval_or_404, newest_approval, task_or_404
+from countersign.console import review_page, review_rows
+from countersign.console.lookup import approval_or_404, sealed_approval, task_or_404
 from countersign.console.rendering import mine_of, page
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @require_GET
 def review(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Show what was sealed for a decision; until it is, the task page says when."""
-    approval = newest_approval(request.user, number, round_number)
+    approval = sealed_approval(request.user, number, round_number)
     if approval is not None:
         return review_page.show(request, approval)
     if not 1 <= round_number <= task_or_404(request.user, number).round:
@@ -52,10 +52,14 @@ def main_moved(request: PersonRequest, number: int, round_number: int) -> HttpRe
 @require_GET
 def live(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Answer a doorbell: state and notices; never the diff, and never a form under the hand."""
-    newest = approval_or_404(request.user, number, round_number)
+    newest = sealed_approval(request.user, number, round_number)
+    if newest is None:
+        raise Http404
+    mine = mine_of(request)
+    record = review_rows.read(newest, request.user, mine, whole=False)
     shown = request.GET.get("shown", "")
     context = {
-        **review_page.decision_of(newest, request.user, mine_of(request)),
+        **review_page.decision_of(newest, request.user, mine, record),
         "here": "inbox",
         "approval": newest,
         "task": newest.task,

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET
 
 from countersign.console.lookup import task_or_404
 from countersign.console.questions import take_drafts
-from countersign.console.rendering import page
+from countersign.console.rendering import mine_of, page
 from countersign.console.task_page import context_of, earlier_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def task(request: PersonRequest, number: int) -> HttpResponse:
     """Show a task."""
     found = task_or_404(request.user, number)
     drafts = take_drafts(request)
-    return page(request, "task/task.html", context_of(found, request.user, request.GET, drafts))
+    context = context_of(found, request.user, mine_of(request), request.GET, drafts)
+    return page(request, "task/task.html", context)
 
 
 @login_required
@@ -32,7 +33,8 @@ def task(request: PersonRequest, number: int) -> HttpResponse:
 def live(request: PersonRequest, number: int) -> HttpResponse:
     """Answer a doorbell with the fragments that may have changed."""
     found = task_or_404(request.user, number)
-    return page(request, "task/live.html", context_of(found, request.user, request.GET, live=True))
+    context = context_of(found, request.user, mine_of(request), request.GET, live=True)
+    return page(request, "task/live.html", context)
 
 
 @login_required

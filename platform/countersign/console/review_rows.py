@@ -1,0 +1,168 @@
+"""What people did about an approval, and what came before and after it, read together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agents import takeovers
+from agents.models import Agent, Event, FileChange, Hunk, Proposal
+from approvals import deadlines, rights
+from approvals.models import Approval, Comment, Effect, Policy, Signature
+from countersign.console import signers
+from countersign.console.meters import UNPRICED
+from memory.models import Memory
+from projects import across, together
+from projects.models import User
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+    from projects.across import Mine
+    from projects.together import Found
+
+Lists = dict[str, "QuerySet[Any]"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """Everything around one sealed approval."""
+
+    signatures: list[Signature]
+    effects: list[Any]  # with `undo_until` and `may_be_undone`
+    newer: Approval | None
+    earlier: list[Approval]  # newest first, with their comments
+    digests: set[str]  # of this proposal's hunks
+    new: set[str] | None  # ids of hunks the round before did not have; None in round 1
+    lessons: list[Memory]
+    signers: list[User]
+    decide_by: datetime
+    unpriced: bool
+    known: rights.Known
+
+
+def read(approval: Approval, user: User, mine: Mine, *, whole: bool = True) -> Record:
+    """Read it, and give the approval its policy, project and people; `whole` with what was said."""
+    _of_mine(approval, mine)
+    lists = {**_of_decision(approval, user), **(_of_history(approval) if whole else {})}
+    events = Event.objects.filter(UNPRICED, task=approval.task_id)
+    numbers = {"unpriced": across.counted(events, 1)}
+    found = together.read(lists, numbers)
+    _complete(approval, found)
+    people = _by_key(found.rows("signed_by"))
+    for signature in found.rows("signatures"):
+        signature.signer = people[signature.signer_id]
+    others = _others(approval, found)
+    lead = approval.project_id in mine.led
+    took_over = found.first("took_over")
+    return Record(
+        signatures=found.rows("signatures"),
+        effects=found.rows("effects"),
+        newer=next((row for row in others if row.pk > approval.pk), None),
+        earlier=[row for row in others if row.pk < approval.pk],
+        digests={hunk.digest for hunk in found.rows("hunks")},
+        new=_new(approval, found),
+        lessons=found.rows("lessons"),
+        signers=found.rows("signers"),
+        decide_by=found.rows("deadline")[0].until,
+        unpriced=bool(found.number("unpriced")),
+        known=rights.Known(lead=lead, did=took_over.title if took_over else ""),
+    )
+
+
+def _of_decision(approval: Approval, user: User) -> Lists:
+    signed = Signature.objects.filter(approval=approval)
+    others = Approval.objects.filter(task=approval.task_id).exclude(pk=approval.pk)
+    people = [approval.requester_id, approval.decided_by_id]
+    return {
+        "policies": Policy.objects.filter(pk=approval.policy_id),
+        "people": User.objects.filter(pk__in=[key for key in people if key]),
+        "signatures": signed,
+        "signed_by": User.objects.filter(pk__in=signed.values("signer")),
+        "effects": deadlines.with_window(Effect.objects.filter(approval=approval)).order_by(
+            "position"
+        ),
+        "deadline": deadlines.with_deadline(Approval.objects.filter(pk=approval.pk).only("pk")),
+        "others": others.defer("snapshot").order_by("-pk"),
+        "proposals": Proposal.objects.filter(task=approval.task_id).only(
+            "task", "round", "version"
+        ),
+        "took_over": takeovers.of(user, approval.task_id)[:1],
+        "signers": signers.of(approval.task),
+    }
+
+
+def _of_history(approval: Approval) -> Lists:
+    earlier = Approval.objects.filter(task=approval.task_id, pk__lt=approval.pk)
+    comments = Comment.objects.filter(approval__in=earlier.values("pk")).order_by("created_at")
+    said = Hunk.objects.filter(pk__in=comments.order_by().values("hunk"))
+    before = Proposal.objects.filter(task=approval.task_id, round__lt=approval.proposal.round)
+    last = before.order_by("-round", "-version").values("pk")[:1]
+    mine = {"decided": earlier.values("decided_by"), "wrote": comments.order_by().values("author")}
+    return {
+        "comments": comments,
+        "said": said.only("digest", "file").order_by(),
+        "said_of": FileChange.objects.filter(pk__in=said.order_by().values("file")).order_by(),
+        "goes_to": Agent.objects.filter(pk__in=comments.order_by().values("goes_to")),
+        **{name: User.objects.filter(pk__in=keys) for name, keys in mine.items()},
+        "hunks": Hunk.objects.filter(file__proposal=approval.proposal_id).only("digest").order_by(),
+        "hunks_before": Hunk.objects.filter(file__proposal__in=last).only("digest").order_by(),
+        "lessons": Memory.objects.filter(
+            pk__in=[memory["id"] for memory in approval.snapshot["memories"]]
+        ).defer("search"),
+    }
+
+
+def _of_mine(approval: Approval, mine: Mine) -> None:
+    """Take the project from those of the person who asks: only in them an approval is seen."""
+    for project in mine.named:
+        if project.pk == approval.project_id:
+            approval.project = approval.task.project = project
+
+
+def _complete(approval: Approval, found: Found) -> None:
+    """Give the approval and its task what was read of their policy and people."""
+    people = _by_key(found.rows("people"))
+    approval.policy = found.rows("policies")[0]
+    approval.requester = people[approval.requester_id]
+    approval.decided_by = people.get(approval.decided_by_id)
+    approval.task.requester = approval.requester
+
+
+def _others(approval: Approval, found: Found) -> list[Approval]:
+    proposals = _by_key(found.rows("proposals"))
+    decided = _by_key(found.rows("decided"))
+    comments: dict[Any, list[Comment]] = {}
+    for comment in _comments(found):
+        comments.setdefault(comment.approval_id, []).append(comment)
+    others: list[Approval] = found.rows("others")
+    for row in others:
+        row.task, row.proposal = approval.task, proposals[row.proposal_id]
+        row.decided_by = decided.get(row.decided_by_id)
+        together.keep(row, "comments", comments.get(row.pk, ()))
+    return others
+
+
+def _comments(found: Found) -> list[Comment]:
+    authors, agents = _by_key(found.rows("wrote")), _by_key(found.rows("goes_to"))
+    files, hunks = _by_key(found.rows("said_of")), _by_key(found.rows("said"))
+    for hunk in hunks.values():
+        hunk.file = files[hunk.file_id]
+    for comment in found.rows("comments"):
+        comment.author = authors[comment.author_id]
+        comment.hunk, comment.goes_to = hunks.get(comment.hunk_id), agents.get(comment.goes_to_id)
+    return found.rows("comments")
+
+
+def _new(approval: Approval, found: Found) -> set[str] | None:
+    if approval.proposal.round == 1:
+        return None
+    known = {hunk.digest for hunk in found.rows("hunks_before")}
+    return {str(hunk.pk) for hunk in found.rows("hunks") if hunk.digest not in known}
+
+
+def _by_key(rows: Iterable[Any]) -> dict[Any, Any]:
+    return {row.pk: row for row in rows}

@@ -1,0 +1,46 @@
+"""Who may sign a task, and how a page names them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from projects.models import Role, User
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django.db.models import QuerySet
+
+    from agents.models import Task
+    from projects.across import Mine
+
+_NAMED = 3
+
+
+def of(task: Task) -> QuerySet[User]:
+    """Return the first people who may sign this task."""
+    leads = User.objects.filter(
+        memberships__project=task.project_id, memberships__role=Role.LEAD, is_active=True
+    )
+    if not task.project.single_person:
+        leads = leads.exclude(pk=task.requester_id)
+    rows = leads.only("username", "first_name", "last_name")
+    return rows.order_by("memberships__pk")[:_NAMED]
+
+
+def named(people: Iterable[User]) -> str:
+    """Name them."""
+    names = [person.display_name for person in people]
+    return " or ".join(names) if names else "a tech lead (none yet)"
+
+
+def one(people: Iterable[User]) -> str:
+    """Name them where there is room for one."""
+    names = named(people)
+    return "a tech lead" if " or " in names else names
+
+
+def may_sign(task: Task, user: User, mine: Mine) -> bool:
+    """Tell whether this person is one of the signers."""
+    other = user.pk != task.requester_id or task.project.single_person
+    return other and task.project_id in mine.led

@@ -1,0 +1,203 @@
+"""The rows a task page is made of, read together: its run, what came of it, who may sign it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+
+from agents import meters
+from agents.lifecycle import EscalationState, TaskState
+from agents.models import (
+    Agent,
+    AgentVersion,
+    Attempt,
+    Claim,
+    Escalation,
+    Event,
+    FileChange,
+    Proposal,
+    Step,
+    StepDependency,
+    ToolCall,
+)
+from approvals.models import Approval, Effect
+from countersign.console import signers, timeline
+from countersign.console.meters import UNPRICED
+from memory.lifecycle import MemoryState
+from memory.models import Memory, MemoryUse
+from projects import across, together
+from projects.models import User
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from django.db.models import QuerySet
+
+    from agents.models import Task
+    from projects.together import Found
+
+# Of what is sealed only this: the rest may be long.
+_TITLE = KeyTextTransform("title", KeyTransform("proposal", "snapshot"))
+_MOST = 100_000  # events of one task; a number that is surely whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Everything of one task but its events."""
+
+    steps: list[Step]
+    tries: dict[object, list[Attempt]]
+    calls: list[ToolCall]
+    questions: list[Escalation]
+    approval: Approval | None
+    proposal: Proposal | None
+    effect: Effect | None
+    uses: list[MemoryUse]
+    lesson: Memory | None
+    signers: list[User]
+    seconds: float
+    errors: int
+    unpriced: bool
+
+
+def read(task: Task, *, calls: bool) -> Rows:
+    """Read them; the tool calls only for who shows them."""
+    events = Event.objects.filter(task=task)
+    numbers = {
+        "seconds": meters.seconds_of(task),
+        "errors": across.counted(events.filter(timeline.TROUBLE), _MOST),
+        "unpriced": across.counted(events.filter(UNPRICED), 1),
+    }
+    found = together.read({**_of_run(task, calls=calls), **_of_outcome(task)}, numbers)
+    steps = _linked(task, found)
+    approval, proposal, effect = _outcome(task, found)
+    return Rows(
+        steps=steps,
+        tries=_tries(found),
+        calls=_calls(found),
+        questions=_questions(task, found, steps),
+        approval=approval,
+        proposal=proposal,
+        effect=effect,
+        uses=_uses(found),
+        lesson=found.first("lesson"),
+        signers=found.rows("signers"),
+        seconds=found.number("seconds") or 0.0,
+        errors=found.number("errors"),
+        unpriced=bool(found.number("unpriced")),
+    )
+
+
+def read_steps(task: Task) -> list[Step]:
+    """Read the steps with their agents alone."""
+    return list(Step.objects.filter(task=task).select_related("agent").order_by("round", "id"))
+
+
+def _of_run(task: Task, *, calls: bool) -> Mapping[str, QuerySet[Any]]:
+    steps = Step.objects.filter(task=task)
+    attempts = Attempt.objects.filter(step__task=task).defer("checkpoint").order_by("number")
+    lists: dict[str, QuerySet[Any]] = {
+        "steps": steps.order_by("round", "id"),
+        "agents": Agent.objects.filter(pk__in=steps.order_by().values("agent")),
+        "versions": AgentVersion.objects.filter(pk__in=steps.order_by().values("version")),
+        "needs": StepDependency.objects.filter(step__task=task),
+        "attempts": attempts,
+    }
+    if calls:
+        made = ToolCall.objects.filter(attempt__step__task=task).defer("result")
+        lists["calls"] = made.order_by("started_at")
+    if task.state == TaskState.NEEDS_HUMAN:
+        asked = Escalation.objects.filter(task=task, state=EscalationState.OPEN)
+        lists["questions"] = asked.order_by("raised_at")
+    return lists
+
+
+def _of_outcome(task: Task) -> Mapping[str, QuerySet[Any]]:
+    approval = Approval.objects.filter(task=task).order_by("-pk")[:1]
+    proposal = Proposal.objects.filter(task=task).order_by("-round", "-version")[:1]
+    effects = Effect.objects.filter(approval__task=task).order_by("-approval__id", "-position")
+    uses = MemoryUse.objects.filter(task=task.pk, memory__project=task.project_id)
+    kept = Memory.objects.filter(project=task.project_id, source_task=task.pk)
+    return {
+        "approvals": approval.defer("snapshot").annotate(sealed_title=_TITLE),
+        "people": User.objects.filter(pk__in=approval.values("decided_by")),
+        "signed": Proposal.objects.filter(pk__in=approval.values("proposal")).defer("report"),
+        "proposals": proposal,
+        "claims": Claim.objects.filter(proposal__in=proposal.values("pk")).order_by("position"),
+        "files": FileChange.objects.filter(proposal__in=proposal.values("pk")).only("proposal"),
+        "effects": effects[:1],
+        "uses": uses.order_by("-rank", "-id"),
+        "memories": Memory.objects.filter(
+            project=task.project_id, pk__in=uses.order_by().values("memory")
+        ).defer("search"),
+        "lesson": kept.exclude(state=MemoryState.ERASED)
+        .defer("search")
+        .order_by("recorded_at")[:1],
+        "signers": signers.of(task),
+    }
+
+
+def _by_key(rows: Iterable[Any]) -> dict[Any, Any]:
+    return {row.pk: row for row in rows}
+
+
+def _linked(task: Task, found: Found) -> list[Step]:
+    """Return the steps with their agents, versions and what they need."""
+    steps: list[Step] = found.rows("steps")
+    known = _by_key(steps)
+    agents, versions = _by_key(found.rows("agents")), _by_key(found.rows("versions"))
+    needs: dict[Any, list[StepDependency]] = {}
+    for row in found.rows("needs"):
+        row.step, row.needs = known[row.step_id], known[row.needs_id]
+        needs.setdefault(row.step_id, []).append(row)
+    for step in steps:
+        step.task, step.project = task, task.project
+        step.agent, step.version = agents[step.agent_id], versions[step.version_id]
+        step.asked_by = known.get(step.asked_by_id)
+        together.keep(step, "dependencies", needs.get(step.pk, ()))
+    together.keep(task, "steps", steps)
+    return steps
+
+
+def _tries(found: Found) -> dict[object, list[Attempt]]:
+    tries: dict[object, list[Attempt]] = {}
+    for row in found.rows("attempts"):
+        tries.setdefault(row.step_id, []).append(row)
+    return tries
+
+
+def _calls(found: Found) -> list[ToolCall]:
+    attempts = _by_key(found.rows("attempts"))
+    for call in found.rows("calls"):
+        call.attempt = attempts[call.attempt_id]
+    return found.rows("calls")
+
+
+def _questions(task: Task, found: Found, steps: list[Step]) -> list[Escalation]:
+    known = _by_key(steps)
+    for row in found.rows("questions"):
+        row.step = known.get(row.step_id)
+        row.task = task
+    return found.rows("questions")
+
+
+def _outcome(task: Task, found: Found) -> tuple[Approval | None, Proposal | None, Effect | None]:
+    approval, proposal, effect = (found.first(n) for n in ("approvals", "proposals", "effects"))
+    if approval is not None:
+        approval.task, approval.proposal = task, found.first("signed")
+        approval.decided_by = found.first("people")
+    if proposal is not None:
+        together.keep(proposal, "claims", found.rows("claims"))
+        together.keep(proposal, "files", found.rows("files"))
+    return approval, proposal, effect
+
+
+def _uses(found: Found) -> list[MemoryUse]:
+    """Return which lessons were put before which agents, each once."""
+    memories, seen = _by_key(found.rows("memories")), {}
+    for use in found.rows("uses"):
+        use.memory = memories[use.memory_id]
+        seen[use.memory_id] = use
+    return list(reversed(seen.values()))

@@ -1,0 +1,110 @@
+"""Reads several short lists and numbers in one statement: a page waits once, not once for each.
+
+Each list is a sub-select of its own, so each is found by its own index; its rows come as JSON and are
+made objects again. Not for long lists or long texts: JSON is written and read for every value.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from django.db.models import Model, QuerySet
+
+    from projects.across import Statement
+
+_NOTHING = "NULL::text"
+
+
+class Found:
+    """What was read, by name."""
+
+    def __init__(self, lists: Mapping[str, list[Any]], numbers: Mapping[str, Any]) -> None:
+        self._lists, self._numbers = lists, numbers
+
+    def rows(self, name: str) -> list[Any]:
+        """Return a list, in its order; one that was not asked for is empty."""
+        return self._lists.get(name, [])
+
+    def first(self, name: str) -> Any | None:
+        """Return the first row of a list, if there is any."""
+        return next(iter(self.rows(name)), None)
+
+    def number(self, name: str) -> Any:
+        """Return a number."""
+        return self._numbers[name]
+
+
+def read(
+    lists: Mapping[str, QuerySet[Any]], numbers: Mapping[str, Statement] | None = None
+) -> Found:
+    """Read the lists, and the numbers their statements give.
+
+    Of a queryset its filter, order, limit, `defer` and annotations count; what it would join to show
+    is not loaded. An annotation needs a field that reads what JSON holds.
+    """
+    numbers = numbers or {}
+    texts = [_as_json(rows) for rows in lists.values()]
+    parts = [*(f"({text})" for text, _ in texts), *(f"({text})" for text, _ in numbers.values())]
+    params = [param for _, given in (*texts, *numbers.values()) for param in given]
+    if not parts:
+        return Found({}, {})
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(parts)}", params)  # spelled by us
+        found = cursor.fetchone()
+    made = {
+        name: _made(rows, json.loads(text or "[]"))
+        for (name, rows), text in zip(lists.items(), found, strict=False)
+    }
+    return Found(made, dict(zip(numbers, found[len(lists) :], strict=True)))
+
+
+def keep(row: Model, relation: str, related: Iterable[Any]) -> None:
+    """Give a row its related rows, which were read already: `row.relation.all()` asks no more."""
+    known = getattr(row, relation).get_queryset()
+    known._result_cache, known._prefetch_done = list(related), True
+    row.__dict__.setdefault("_prefetched_objects_cache", {})[relation] = known
+
+
+def _as_json(rows: QuerySet[Any]) -> Statement:
+    names = [*_columns(rows), *rows.query.annotations]
+    try:
+        text, params = rows.values_list(*names).query.sql_with_params()
+    except EmptyResultSet:
+        return f"SELECT {_NOTHING}", ()
+    places = ", ".join(f"c{place}" for place in range(len(names)))
+    return (
+        f"SELECT json_agg(json_build_array({places}))::text FROM ({text}) one_row({places})",  # noqa: S608  # ours
+        params,
+    )
+
+
+def _columns(rows: QuerySet[Any]) -> list[str]:
+    names, deferred = rows.query.deferred_loading
+    fields = rows.model._meta.concrete_fields
+    return [
+        field.attname
+        for field in fields
+        if field.primary_key or ({field.name, field.attname} & set(names) == set()) == deferred
+    ]
+
+
+def _made(rows: QuerySet[Any], values: list[list[Any]]) -> list[Any]:
+    model, columns = rows.model, _columns(rows)
+    fields = {field.attname: field for field in model._meta.concrete_fields}
+    reads = [fields[name].to_python for name in columns]
+    extra = [(name, each.output_field) for name, each in rows.query.annotations.items()]
+    made = []
+    for row in values:
+        given = [read(value) for read, value in zip(reads, row, strict=False)]
+        one = model.from_db(connection.alias, columns, given)
+        for (name, field), value in zip(extra, row[len(columns) :], strict=True):
+            setattr(one, name, field.to_python(value))
+        made.append(one)
+    return made
