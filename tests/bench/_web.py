@@ -13,6 +13,7 @@ import urllib.request
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from countersign.supervisor.parts import WEB_SERVER
 from tests.bench._inflight_house import ROOT, House, Program, until
 from tests.bench._load import Orders, Seen
 
@@ -36,14 +37,9 @@ class Site(House):
 
     def serve(self, application: str, **env: str) -> tuple[Program, int]:
         """Start one server process; return it and its port once it answers."""
-        from countersign.supervisor.parts import WEB_SERVER
-
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        module = [application if part.endswith(":application") else part for part in WEB_SERVER]
-        server = self.start([*module, "--port", str(port), "--log-level", "warning"], env)
-        until(lambda: _answers(port), 60)
+        module, port = web_server(application)
+        server = self.start(module, env)
+        until(lambda: answers(port), 60)
         return server, port
 
     def crash_postgres(self) -> None:
@@ -56,6 +52,15 @@ class Site(House):
     def start_postgres(self) -> None:
         """Start the database again; it recovers from its log."""
         self._children[0].start()
+
+
+def web_server(application: str) -> tuple[list[str], int]:
+    """Return `module …` that serves an application as `up` does, and the free port it will take."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    module = [application if part.endswith(":application") else part for part in WEB_SERVER]
+    return [*module, "--port", str(port), "--log-level", "warning"], port
 
 
 def load(orders: Orders) -> Seen:
@@ -73,7 +78,8 @@ def load(orders: Orders) -> Seen:
     return Seen(**json.loads(done.stdout))
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Tell whether a web server answers there, whatever it says."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5):
             return True
