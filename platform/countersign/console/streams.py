@@ -28,6 +28,7 @@ class Entry:
     seconds: float | None = None
     sandbox: str = ""
     person: str = ""
+    aside: bool = False  # said on the way to a tool call, not at the end
 
 
 def stream_of(step: Step) -> list[Entry]:
@@ -35,9 +36,12 @@ def stream_of(step: Step) -> list[Entry]:
     kinds = (Kind.MESSAGE, Kind.TOOL_STARTED, Kind.TOOL_FINISHED)
     events = Event.objects.filter(step=step, kind__in=kinds).order_by("-seq")[:_AT_MOST]
     entries: dict[str, Entry] = {}
+    last: Entry | None = None
     for event in reversed(events):
         entry = _message(event) if event.kind == Kind.MESSAGE else _call(event)
-        entries[entry.key] = entry
+        if last is not None and entry.tool and not last.person:
+            last.aside = True
+        last = entries[entry.key] = entry
     return list(entries.values())
 
 

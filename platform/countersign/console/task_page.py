@@ -23,6 +23,7 @@ from countersign.console import (
     looks,
     meters,
     questions,
+    queueing,
     sentences,
     streams,
     timeline,
@@ -69,7 +70,7 @@ def context_of(
         "task": task,
         "live": live,
         "now": timezone.now(),
-        **_held(task, user),
+        **_held(task, user, steps),
         "seq": task.last_seq,
         "meters": meters.meters_of(task, focus, attempts),
         "price_url": price_url(user) if not task.rehearsal else "",
@@ -113,7 +114,8 @@ def _pane(steps: list[Step], focus: Step | None, query: Mapping[str, str]) -> di
 
 def _said(task: Task, steps: list[Step]) -> dict[str, Any]:
     """Return what happens now, for eyes and for a screen reader."""
-    sentence = sentences.sentence_of(task, steps, sentences.Facts.read([task]))
+    sentence = queueing.sentence_of(task, steps)
+    sentence = sentence or sentences.sentence_of(task, steps, sentences.Facts.read([task]))
     return {
         "sentence": sentence,
         "spoken": f"{task.label}: {sentence or sentences.word_of(task) or task.get_state_display()}",
@@ -126,11 +128,12 @@ def _goals(steps: list[Step], proposal: Proposal | None) -> dict[str, Any]:
     return {"goals": found, "verified": sum(goal.verified for goal in found)}
 
 
-def _held(task: Task, user: User) -> dict[str, Any]:
+def _held(task: Task, user: User, steps: list[Step]) -> dict[str, Any]:
     """Return how the task looks, and what holds it up if a person does."""
     hold = held.over(task)
+    word = queueing.word_of(task, steps) or _word(task, user)
     return {
-        "look": held.look(hold) if hold else looks.of_task(task, word=_word(task, user)),
+        "look": held.look(hold) if hold else looks.of_task(task, word=word),
         "hold": hold,
         "paused": hold is not None and hold.scope == HoldScope.TASK,
         "priorities": Priority.choices if is_lead(user, task.project) and not task.over else (),
@@ -214,7 +217,7 @@ def _lesson_from(task: Task) -> Memory | None:
 
 def _steps(task: Task) -> list[Step]:
     return list(
-        Step.objects.filter(task=task)
+        queueing.with_ahead(Step.objects.filter(task=task), task)
         .select_related("agent", "version", "asked_by__agent")
         .prefetch_related("dependencies__needs__agent")
         .order_by("round", "id")
