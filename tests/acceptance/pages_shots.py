@@ -97,15 +97,6 @@ def _traces(project: Any, requester: Any) -> dict[str, str]:
     }
 
 
-def _queued(project: Any, requester: Any) -> Any:
-    from tests import console_fixtures as fixtures
-
-    task = fixtures.make_task(project, requester, state="queued", started_at=None)
-    facts = {"kind": "route", "state": "ready", "attempt": 0}
-    fixtures.make_step(task, "route", "router", "Plan the work", **facts)
-    return task
-
-
 def _noted(project: Any, requester: Any) -> Any:
     """Return a task with a note that was read and one that was not."""
     from agents import notes
@@ -166,7 +157,7 @@ def _waiting(project: Any, requester: Any) -> dict[str, str]:
         "task-blocked": _blocked(project, requester),
         "task-looped": _looped(project, requester),
     }
-    first, second = _queued(project, requester), _queued(project, requester)
+    first, second = (fixtures.queued_task(project, requester) for _ in range(2))
     tasks = {name: one.task for name, one in made.items()}
     tasks |= {"task-next": first, "task-queued": second, "task-noted": _noted(project, requester)}
     return {name: f"/tasks/T-{task.number}" for name, task in tasks.items()}

@@ -299,6 +299,17 @@ def test_a_handshake_that_hangs_is_given_up_and_tried_again(house, context, made
     expect(footer).to_have_attribute("data-connection", "live")
 
 
+def test_a_task_that_waits_says_its_place_as_others_begin(house, context, project, requester, made):
+    first, second = (house.write(fixtures.queued_task, project, requester) for _ in range(2))
+    page = context.new_page()
+    page.goto(f"/tasks/T-{second.number}")
+    head = page.locator("#task-head")
+    expect(head).to_contain_text("Queued, position 2")
+    # It is told of its own events alone; that another began is none of them.
+    house.write(lambda: first.steps.update(state="done"))
+    expect(head).to_contain_text("Queued, position 1")
+
+
 def test_the_pane_follows_who_works_until_somebody_is_picked(house, context, made):
     page = watch(context, made, "")
     coder, writer = made.steps["coder"], made.steps["writer"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,20 +11,12 @@ from agents.lifecycle import StepKind, StepState, TaskState
 from agents.models import Attempt, Step
 from projects.models import Project
 from tests import console_fixtures as fixtures
+from tests.console_fixtures import queued_task
 
 if TYPE_CHECKING:
     from agents.models import Task
 
 pytestmark = pytest.mark.django_db
-
-
-def queued(project: Any, requester: Any, **facts: Any) -> Task:
-    task = fixtures.make_task(project, requester, state=TaskState.QUEUED, **facts)
-    ready: dict[str, Any] = {"kind": StepKind.ROUTE, "state": StepState.READY, "round": 1}
-    fixtures.make_step(
-        task, "route", "router", "Plan the work", priority=task.priority, attempt=0, **ready
-    )
-    return task
 
 
 @pytest.fixture
@@ -39,7 +31,7 @@ def shown(client, requester):
 
 
 def test_a_queued_task_says_its_place_in_the_line(shown, project, requester):
-    first, second, third = (queued(project, requester) for _ in range(3))
+    first, second, third = (queued_task(project, requester) for _ in range(3))
     assert "Queued, position 1" in shown(first)
     assert "Accepted. The router begins in a moment." in shown(first)
     assert "Queued, position 2" in shown(second)
@@ -49,8 +41,8 @@ def test_a_queued_task_says_its_place_in_the_line(shown, project, requester):
 
 
 def test_who_is_before_it_is_who_is_claimed_before_it(shown, project, requester, lead):
-    paused, task = queued(project, requester), queued(project, requester)
-    queued(project, requester, priority=1)
+    paused, task = queued_task(project, requester), queued_task(project, requester)
+    queued_task(project, requester, priority=1)
     holds.place(by=lead, task=paused)
     assert "Queued, position 2" in shown(task)
     Step.objects.exclude(task=task).update(state=StepState.DONE)
@@ -58,12 +50,12 @@ def test_who_is_before_it_is_who_is_claimed_before_it(shown, project, requester,
 
 
 def test_other_projects_take_turns_and_are_not_counted(shown, project, requester):
-    queued(Project.objects.create(slug="beside", name="beside"), requester)
-    assert "Queued, position 1" in shown(queued(project, requester))
+    queued_task(Project.objects.create(slug="beside", name="beside"), requester)
+    assert "Queued, position 1" in shown(queued_task(project, requester))
 
 
 def test_a_long_line_is_not_counted_to_its_end(shown, project, requester):
-    task = queued(project, requester)
+    task = queued_task(project, requester)
     step = task.steps.get()
     Step.objects.bulk_create(
         Step(
@@ -80,7 +72,7 @@ def test_a_long_line_is_not_counted_to_its_end(shown, project, requester):
         )
         for number in range(120)
     )
-    later = queued(project, requester)
+    later = queued_task(project, requester)
     assert "Queued, beyond 100" in shown(later)
     assert "100 or more steps go first" in shown(later)
 
