@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import cache
+from inspect import iscoroutinefunction
 
 import pytest
 from django.contrib.auth.hashers import make_password
@@ -24,6 +25,20 @@ def _no_runtime_connection_stays():
     yield
     if database := sys.modules.get("agents.runtime.database"):
         database.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Only tests that have a loop can close what was opened in it."""
+    for item in items:
+        if isinstance(item, pytest.Function) and iscoroutinefunction(item.obj):
+            item.fixturenames.append(_no_model_stays_connected.__name__)
+
+
+@pytest.fixture
+async def _no_model_stays_connected():
+    yield
+    if providers := sys.modules.get("agents.runtime.providers"):
+        await providers.close()
 
 
 def _person(username: str, **facts: object) -> User:

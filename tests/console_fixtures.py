@@ -154,6 +154,14 @@ def make_team(task: Task, **states: str) -> dict[str, Step]:
     return team
 
 
+def queued_task(project: Project, requester: User, **facts: Any) -> Task:
+    """Return a task that waits for its router."""
+    task = make_task(project, requester, state=TaskState.QUEUED, started_at=None, **facts)
+    ready = {"kind": StepKind.ROUTE, "state": StepState.READY, "priority": task.priority}
+    make_step(task, "route", "router", "Plan the work", **ready)
+    return task
+
+
 def say(step: Step, text: str) -> None:
     """Record a finished message of an agent."""
     step.task.record(

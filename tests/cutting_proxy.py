@@ -6,7 +6,10 @@ import contextlib
 import socket
 import threading
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SOCKET = b"GET /ws/"  # how a WebSocket of ours begins
 
@@ -28,14 +31,16 @@ class CuttingProxy:
     """Stands between clients and the server; a context manager.
 
     `budgets` are the bytes the next connections may carry to their client before they are cut;
-    with `only_sockets` they count for WebSockets alone. `cuts` counts every connection cut.
+    with `only_sockets` they count for WebSockets alone. `cuts` counts every connection cut, `sockets`
+    every WebSocket that began.
     """
 
     def __init__(self, port: int, *, only_sockets: bool = False) -> None:
         self.budgets: list[int] = []
-        self.cuts = 0
+        self.cuts = self.sockets = 0
         self._only_sockets = only_sockets
         self._shut = threading.Event()
+        self._swallows = threading.Event()
         self._target = ("127.0.0.1", port)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = int(self._listener.getsockname()[1])
@@ -70,6 +75,14 @@ class CuttingProxy:
             self.cuts += sum(pair.is_socket or not self._only_sockets for pair in chosen)
         for pair in chosen:
             pair.close()
+
+    @contextlib.contextmanager
+    def swallowing(self) -> Iterator[None]:
+        """Take new WebSockets and answer them nothing; what hangs then is cut at the end."""
+        self._swallows.set()
+        yield
+        self._swallows.clear()
+        self.cut()
 
     def mend(self) -> None:
         """Take connections again."""
@@ -107,7 +120,8 @@ class CuttingProxy:
         with contextlib.suppress(OSError):
             while data := pair.client.recv(65_536):
                 self._look(pair, data)
-                pair.server.sendall(data)
+                if not (pair.is_socket and self._swallows.is_set()):
+                    pair.server.sendall(data)
         pair.close()
 
     def _look(self, pair: _Pair, request: bytes) -> None:
@@ -115,6 +129,7 @@ class CuttingProxy:
         if pair.is_socket or pair.left is not None:
             return
         pair.is_socket = request.startswith(_SOCKET)
+        self.sockets += pair.is_socket
         if self.budgets and (pair.is_socket or not self._only_sockets):
             with self._lock:
                 pair.left = self.budgets.pop(0) if self.budgets else None

@@ -7,6 +7,7 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 from kombu import Queue
 
+from countersign import assets
 from countersign.connections import (
     database_settings,
     kafka_options,
@@ -178,10 +179,14 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
 
-STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [RESOURCE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
+if DEBUG:  # files are edited while it runs
+    STATIC_URL = "static/"
+else:
+    STATIC_URL = f"static/{assets.digest_of(RESOURCE_DIR / 'static')}/"
+    WHITENOISE_ADD_HEADERS_FUNCTION = assets.keep_for_ever
 
 CHANNEL_LAYERS = {
     "default": {

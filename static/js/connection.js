@@ -7,10 +7,10 @@ const first = 500;
 const longest = 20000;
 const quiet = 2500; // nothing heard for so long: ask
 const silent = 5000; // no answer: say so
-const dead = 10000; // still none: connect anew, and decisions wait
+const dead = 10000; // still none, nor a handshake: connect anew, and decisions wait
 const asleep = 15000; // between two ticks of a second
 
-const state = { seq: 0, ticket: "", tries: 0, socket: null, timer: 0, heard: 0, down: 0, tick: 0, over: false, refused: false };
+const state = { seq: 0, ticket: "", tries: 0, socket: null, timer: 0, began: 0, proven: false, heard: 0, down: 0, tick: 0, over: false, refused: false };
 let page; // what the page does with a frame, and how it catches up
 
 export const cursor = () => state.seq;
@@ -47,20 +47,25 @@ function connect() {
   if (state.ticket) url.searchParams.set("ticket", state.ticket);
   const socket = new WebSocket(url);
   state.socket = socket;
-  socket.onopen = () => socket === state.socket && opened();
+  state.began = Date.now();
+  state.proven = false;
+  socket.onopen = () => socket === state.socket && ask();
   socket.onmessage = (event) => socket === state.socket && heard(JSON.parse(event.data));
   socket.onclose = (event) => socket === state.socket && closed(event.code);
 }
 
-function opened() {
+const ask = () => state.socket.send('{"kind": "ping"}');
+
+// An accepted socket may be closed at once, when the database is away: only a frame proves the feed.
+function proven() {
   if (state.tries) page.missed();
-  state.tries = state.down = 0;
-  state.heard = Date.now();
-  show("live", "Live");
+  state.proven = true;
+  state.tries = 0;
 }
 
 function heard(frame) {
-  if (state.down) show("live", "Live");
+  if (state.down || !state.proven) show("live", "Live");
+  if (!state.proven) proven();
   state.heard = Date.now();
   state.down = 0;
   if (frame.ticket) state.ticket = frame.ticket; // an older one would cost the server a look at the session
@@ -137,12 +142,13 @@ function watch() {
     if (slept) resume();
     return;
   }
-  const since = now - state.heard;
-  if (state.socket.readyState !== WebSocket.OPEN || !state.heard) return;
+  // A handshake may hang for ever, too: a socket has as long to begin as to go on.
+  const last = Math.max(state.began, state.heard);
+  const since = now - last;
   if (since > dead) drop();
   else if (since > silent) {
-    state.down ||= state.heard;
+    state.down ||= last;
     lost();
   }
-  if (since > quiet && state.socket) state.socket.send('{"kind": "ping"}');
+  if (since > quiet && state.socket?.readyState === WebSocket.OPEN) ask();
 }

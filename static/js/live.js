@@ -9,6 +9,7 @@ import { followed, heard as streamed, painted } from "./stream.js";
 const together = 15;
 const apart = 250; // at most four answers a second, however much happens
 const share = 1.5; // of its own time a page leaves to others, when answers are slow
+const line = 5000; // between two looks at the place of a task that waits: others move it
 const around = 2000; // what is around the page, its menu and counts, may be older
 
 const state = { timer: 0, again: false, began: 0, took: 0, event: 0, around: Date.now(), later: 0 };
@@ -18,6 +19,7 @@ export function startLive() {
   if (!socket || !live) return;
   startConnection({ heard, missed: ring, catchUp: () => fetched() });
   setInterval(age, 500);
+  setInterval(() => document.getElementById("now-queued") && ring(), line);
   document.addEventListener("countersign:due", ring);
   document.addEventListener("countersign:ask", ring);
   document.addEventListener("countersign:pick", () => fetched());

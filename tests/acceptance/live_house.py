@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+import psycopg
 import redis
 from django.db import connection
 from django.test import Client
@@ -97,6 +98,23 @@ class House:
         """Begin to do something with rows; return its future."""
         return self._writer.submit(act, *args, **facts)
 
+    @contextlib.contextmanager
+    def database_away(self) -> Iterator[None]:
+        """Let the server reach the database no more; the test keeps its connections."""
+        name = connection.settings_dict["NAME"]
+        with psycopg.connect(_database("postgres"), autocommit=True) as admin:
+            ours = [_backend(), self.write(_backend)]
+            admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+            try:
+                admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = %s AND pid <> ALL(%s)",
+                    [name, ours],
+                )
+                yield
+            finally:
+                admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
     def stream(self, step: Step, offset: int, text: str) -> None:
         """Publish a piece of what an agent is writing, as its worker does."""
         frame = {"kind": "delta", "step": str(step.pk), "offset": offset, "text": text}
@@ -109,8 +127,7 @@ def _serving(redis_url: str) -> Iterator[int]:
     """Serve the test's database from a process of its own; yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
-    url = urlsplit(os.environ["DATABASE_URL"])
-    database = url._replace(path="/" + connection.settings_dict["NAME"]).geturl()
+    database = _database(connection.settings_dict["NAME"])
     command = ["uvicorn", "countersign.asgi:application", "--port", str(port)]
     server = subprocess.Popen(
         [sys.executable, "-m", *command, "--ws", "websockets-sansio", "--log-level", "warning"],
@@ -123,6 +140,15 @@ def _serving(redis_url: str) -> Iterator[int]:
     finally:
         server.terminate()
         server.wait(LONGEST)
+
+
+def _database(name: str) -> str:
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+
+
+def _backend() -> int:
+    connection.ensure_connection()
+    return connection.connection.info.backend_pid
 
 
 def _answers(port: int) -> bool:

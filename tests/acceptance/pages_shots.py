@@ -97,6 +97,19 @@ def _traces(project: Any, requester: Any) -> dict[str, str]:
     }
 
 
+def _noted(project: Any, requester: Any) -> Any:
+    """Return a task with a note that was read and one that was not."""
+    from agents import notes
+    from agents.models import Attempt
+    from tests import console_fixtures as fixtures
+
+    made = fixtures.running_task(project, requester)
+    first = notes.add_note(made.task, text="Keep refunds as they are.", by=requester)
+    Attempt.objects.filter(step__task=made.task, state="running").update(seen_seq=first.seq)
+    notes.add_note(made.task, text="And name the rule in the changelog.", by=requester)
+    return made.task
+
+
 def _paused(project: Any, requester: Any, lead: Any) -> Any:
     from agents import holds
     from tests import console_fixtures as fixtures
@@ -136,7 +149,7 @@ def _blocked(project: Any, requester: Any) -> Any:
 
 
 def _waiting(project: Any, requester: Any) -> dict[str, str]:
-    """Return the pages of tasks that wait for an answer."""
+    """Return the pages of tasks that wait: for their turn, for a reader, for an answer."""
     from tests import console_fixtures as fixtures
 
     made = {
@@ -144,7 +157,10 @@ def _waiting(project: Any, requester: Any) -> dict[str, str]:
         "task-blocked": _blocked(project, requester),
         "task-looped": _looped(project, requester),
     }
-    return {name: f"/tasks/T-{one.task.number}" for name, one in made.items()}
+    first, second = (fixtures.queued_task(project, requester) for _ in range(2))
+    tasks = {name: one.task for name, one in made.items()}
+    tasks |= {"task-next": first, "task-queued": second, "task-noted": _noted(project, requester)}
+    return {name: f"/tasks/T-{task.number}" for name, task in tasks.items()}
 
 
 def _looped(project: Any, requester: Any) -> Any:

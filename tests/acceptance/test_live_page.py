@@ -21,6 +21,7 @@ from tests.acceptance.live_house import (
     seqs_of,
     shows,
     signed_in,
+    wait_until,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +37,13 @@ pytestmark = [
 SEED = 20_261_128
 CUTS = 60
 MOST_ROWS = 500
+STATES = """
+window.states = [];
+new MutationObserver(([change]) => {
+  const now = change.target.dataset.connection;
+  if (window.states.at(-1) !== now) window.states.push(now);
+}).observe(document.querySelector("[data-connection]"), { attributes: true });
+"""
 expect.set_options(timeout=20_000)
 
 
@@ -260,6 +268,46 @@ def test_the_connection_says_how_it_stands_and_decisions_wait(house, context, ma
     expect(footer).to_have_attribute("data-connection", "live")
     expect(bar).to_be_hidden()
     expect(stop).to_be_enabled()
+
+
+def test_a_page_does_not_call_itself_live_while_the_database_is_away(house, context, made):
+    page = watch(context, made, "")
+    footer = page.locator("[data-connection]")
+    page.evaluate(STATES)
+    with house.database_away():
+        house.proxy.cut()
+        expect(footer).to_have_attribute("data-connection", "offline")
+        accepted = house.proxy.sockets
+        wait_until(lambda: house.proxy.sockets > accepted, "the page tries again")
+        assert page.evaluate("window.states") == ["reconnecting", "offline"]
+    page.evaluate("dispatchEvent(new Event('online'))")  # it need not wait for its next try
+    expect(footer).to_have_attribute("data-connection", "live")
+    house.write(speak, made, 1)
+    page.goto(f"/tasks/T-{made.task.number}?tab=events")
+    shows(page, newest(house, made.task))
+
+
+def test_a_handshake_that_hangs_is_given_up_and_tried_again(house, context, made):
+    page = watch(context, made, "")
+    footer = page.locator("[data-connection]")
+    with house.proxy.swallowing():
+        house.proxy.cut()
+        expect(footer).to_have_attribute("data-connection", "offline")
+        tried = house.proxy.sockets
+        wait_until(lambda: house.proxy.sockets > tried, "the page tries again")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(footer).to_have_attribute("data-connection", "live")
+
+
+def test_a_task_that_waits_says_its_place_as_others_begin(house, context, project, requester, made):
+    first, second = (house.write(fixtures.queued_task, project, requester) for _ in range(2))
+    page = context.new_page()
+    page.goto(f"/tasks/T-{second.number}")
+    head = page.locator("#task-head")
+    expect(head).to_contain_text("Queued, position 2")
+    # It is told of its own events alone; that another began is none of them.
+    house.write(lambda: first.steps.update(state="done"))
+    expect(head).to_contain_text("Queued, position 1")
 
 
 def test_the_pane_follows_who_works_until_somebody_is_picked(house, context, made):

@@ -13,6 +13,7 @@ import urllib.request
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from countersign.supervisor.parts import WEB_SERVER
 from tests.bench._inflight_house import ROOT, House, Program, until
 from tests.bench._load import Orders, Seen
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 SLUG = "billing"
-_PLAIN = ("uvicorn", ":application", "--loop", "uvloop", "--http", "httptools")
+_PLAIN = (
+    *("uvicorn", ":application", "--loop", "uvloop", "--http", "httptools"),
+    "--no-access-log",
+)
 REQUEST = {"project": SLUG, "request": "Fix the rounding of invoices, then update the docs."}
 
 
@@ -38,24 +42,16 @@ class Site(House):
 
     def serve(self, application: str, **env: str) -> tuple[Program, int]:
         """Start one server process as `up` does; return it and its port once it answers."""
-        from countersign.supervisor.parts import WEB_SERVER
-
-        return self._serve(WEB_SERVER, application, env)
+        return self._serve(web_server(application), env)
 
     def serve_plain(self, application: str) -> tuple[Program, int]:
         """Start uvicorn as it comes, with the fastest loop and parser it has."""
-        return self._serve((*_PLAIN, "--no-access-log"), application, {})
+        return self._serve(web_server(application, _PLAIN), {})
 
-    def _serve(
-        self, command: Sequence[str], application: str, env: dict[str, str]
-    ) -> tuple[Program, int]:
-
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        module = [application if part.endswith(":application") else part for part in command]
-        server = self.start([*module, "--port", str(port), "--log-level", "warning"], env)
-        until(lambda: _answers(port), 60)
+    def _serve(self, given: tuple[list[str], int], env: dict[str, str]) -> tuple[Program, int]:
+        module, port = given
+        server = self.start(module, env)
+        until(lambda: answers(port), 60)
         return server, port
 
     def crash_postgres(self) -> None:
@@ -68,6 +64,15 @@ class Site(House):
     def start_postgres(self) -> None:
         """Start the database again; it recovers from its log."""
         self._children[0].start()
+
+
+def web_server(application: str, command: Sequence[str] = WEB_SERVER) -> tuple[list[str], int]:
+    """Return `module …` that serves an application as `up` does, and the free port it will take."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    module = [application if part.endswith(":application") else part for part in command]
+    return [*module, "--port", str(port), "--log-level", "warning"], port
 
 
 def load(orders: Orders) -> Seen:
@@ -85,7 +90,8 @@ def load(orders: Orders) -> Seen:
     return Seen(**json.loads(done.stdout))
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Tell whether a web server answers there, whatever it says."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5):
             return True

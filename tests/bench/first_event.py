@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,10 +18,10 @@ from typing import Any
 
 import aiohttp
 
-from countersign.supervisor.parts import WEB_SERVER
 from tests.bench._figures import Report, options, percentile
 from tests.bench._inflight_house import ROOT
 from tests.bench._stub import StubServer
+from tests.bench._web import answers, web_server
 from tests.stack import Stack
 from tests.stub_model import Call, Reply, Request
 
@@ -124,28 +123,18 @@ def _client(stack: Stack) -> aiohttp.ClientSession:
 
 def textbook(stack: Stack, base_url: str, seconds: float) -> list[float]:
     """Serve the synchronous view beside the installation, on its database, and measure it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    application = "tests.bench._textbook:application"
-    module = [application if part.endswith(":application") else part for part in WEB_SERVER]
+    module, port = web_server("tests.bench._textbook:application")
     env = {**os.environ, **{name: str(value) for name, value in stack.reach.items()}}
     env |= {"PYTHONPATH": f"{ROOT / 'platform'}:{ROOT}", "OPENAI_BASE_URL": base_url}
     env["TEXTBOOK_CALLS"] = str(CALLS)
     env["COUNTERSIGN_DATA_DIR"] = str(stack.data_dir)
-    command = [sys.executable, "-m", *module, "--port", str(port), "--log-level", "warning"]
-    server = subprocess.Popen(command, env=env, cwd=ROOT)
+    server = subprocess.Popen([sys.executable, "-m", *module], env=env, cwd=ROOT)
     try:
-        stack.wait_until(lambda: _listens(port), 60, "serve the textbook's view")
+        stack.wait_until(lambda: answers(port), 60, "serve the textbook's view")
         return asyncio.run(wait_for_the_model(stack, f"http://127.0.0.1:{port}", seconds))
     finally:
         server.kill()
         server.wait()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def _watch(

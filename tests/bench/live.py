@@ -86,6 +86,20 @@ def crowd(orders: Orders) -> Iterator[Crowd]:
         made.process.wait()
 
 
+@dataclass(frozen=True)
+class Delivered:
+    """What clients got of the events written: milliseconds from commit to client, each once."""
+
+    delays: list[float]
+    repeated: int
+
+    def report(self, report: Report, name: str, *, wanted: int, note: str) -> None:
+        """Say what is missing and what came more than once."""
+        missing = wanted - len(self.delays)
+        report.add(f"{name}_missing", missing, "", goal=("==", 0.0), note=note)
+        report.add(f"{name}_repeated", self.repeated, "", goal=("==", 0.0))
+
+
 class Log:
     """Events of the bench: written as the workers write them, announced as they announce them."""
 
@@ -112,14 +126,17 @@ class Log:
             number += 10
             time.sleep(max(0.0, began + number / rate - time.perf_counter()))
 
-    def delays(self, found: dict[str, Any]) -> list[float]:
-        """Return the milliseconds from each commit to each client."""
-        return [
-            (came - self.committed[task, seq]) * 1000
-            for task, seen in found["seen"]
-            for seq, came in seen
-            if (task, seq) in self.committed
-        ]
+    def delivered(self, found: dict[str, Any]) -> Delivered:
+        """Return how soon each client got each event, what came twice not taken for two."""
+        delays: dict[tuple[int, str, int], float] = {}
+        frames = 0
+        for client, (task, seen) in enumerate(found["seen"]):
+            for seq, came in seen:
+                if (task, seq) in self.committed:
+                    frames += 1
+                    late = (came - self.committed[task, seq]) * 1000
+                    delays.setdefault((client, task, seq), late)
+        return Delivered(list(delays.values()), repeated=frames - len(delays))
 
 
 def make_tasks(site: Site, count: int) -> list[Any]:
@@ -175,12 +192,11 @@ def steady(report: Report, log: Log, orders: Orders, seconds: float) -> None:
         log.steadily(seconds)
         time.sleep(1)
         found = clients.report()
-    delays = log.delays(found)
-    missing = len(log.committed) - len(delays)
-    report.add("steady_missing", missing, "", goal=("==", 0.0), note=f"of {len(log.committed):,}")
+    delivered, count = log.delivered(found), len(log.committed)
+    delivered.report(report, "steady", wanted=count, note=f"of {count:,}")
     for share in (0.5, 0.99):
         goal = ("<=", 15.0) if share == 0.99 else None
-        value = percentile(delays, share)
+        value = percentile(delivered.delays, share)
         report.add(f"steady_p{share * 100:g}", value, "ms", goal=goal, note="commit to client")
     log.committed.clear()
 
@@ -193,11 +209,10 @@ def hot(report: Report, log: Log, orders: Orders, rounds: int = 40) -> None:
             log.write(log.tasks[:1])
             time.sleep(0.25)
         found = clients.report()
-    delays = log.delays(found)
-    missing = rounds * len(orders.tasks) - len(delays)
-    report.add("hot_missing", missing, "", goal=("==", 0.0), note=f"{len(orders.tasks):,} watchers")
-    report.add("hot_p50", percentile(delays, 0.5), "ms")
-    report.add("hot_p99", percentile(delays, 0.99), "ms", goal=("<=", 80.0))
+    delivered, count = log.delivered(found), len(orders.tasks)
+    delivered.report(report, "hot", wanted=rounds * count, note=f"{count:,} watchers")
+    report.add("hot_p50", percentile(delivered.delays, 0.5), "ms")
+    report.add("hot_p99", percentile(delivered.delays, 0.99), "ms", goal=("<=", 80.0))
     log.committed.clear()
 
 

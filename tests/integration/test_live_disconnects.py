@@ -8,7 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import random
+import socket
+import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +19,10 @@ import httpx
 import pytest
 import websockets
 
+from agents.events import channel
 from agents.runtime.database import in_db
 from countersign.live.feeds import mux
+from countersign.live.mux import Message
 from projects import tokens
 from tests.api_fixtures import submitted
 from tests.cutting_proxy import CuttingProxy
@@ -33,6 +38,12 @@ SEED = 20_261_128
 CLIENTS = 4  # two by SSE, two by WebSocket
 CUTS_EACH = 40  # of each client's connection
 RESTARTS = 3
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
 AWAY = (httpx.HTTPError, websockets.WebSocketException, OSError, TimeoutError)
 
 
@@ -152,3 +163,35 @@ async def test_random_disconnects_leave_no_gap_and_no_duplicate(redis, project, 
     assert proxy.cuts >= CLIENTS * CUTS_EACH
     assert len(moments.counts) == 4
     assert min(client.connections for client in clients) > 20
+
+
+async def left(watching: Watching, task: Any, by: str) -> None:
+    """Watch by a plain socket, then leave as a browser that dies: by a reset."""
+    path = f"/ws/tasks/{task.pk}" if by == "ws" else f"/api/v1/tasks/{task.pk}/stream"
+    headers = {**watching.headers, **(UPGRADE if by == "ws" else {}), "Host": watching.host}
+    lines = [f"GET {path} HTTP/1.1", *(f"{key}: {each}" for key, each in headers.items()), "", ""]
+    name, port = watching.host.split(":")
+    loop, got = asyncio.get_running_loop(), b""
+    with socket.create_connection((name, int(port))) as end:
+        end.setblocking(False)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await loop.sock_sendall(end, "\r\n".join(lines).encode())
+        async with asyncio.timeout(SECONDS):
+            while b"task.submitted" not in got:
+                got += await loop.sock_recv(end, 65_536)
+
+
+@pytest.mark.parametrize("by", ["sse", "ws"])
+async def test_nothing_is_written_on_to_who_has_left(redis, project, requester, caplog, by):
+    task = await in_db(submitted, project, requester)
+    _, token = await in_db(tokens.issue, requester, name="watch")
+    async with serving() as host:
+        await left(Watching(host, token), task, by)
+        # In the same turn of the loop: the server cannot have seen that the client is gone.
+        for watcher in mux()._watchers[channel(task.pk)]:
+            for seq in range(2, 60):
+                frame = {"seq": seq, "kind": "message", "data": {}}
+                watcher.push(Message(channel(task.pk), json.dumps(frame), frame))
+        await until(lambda: mux().watchers == 0)
+    await mux().close()
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from redis.asyncio import Redis
 
 from agents.models import Event
 from agents.runtime.database import in_db
@@ -109,6 +110,14 @@ async def test_a_storm_of_watchers_is_one_connection_and_few_commands(server, ta
     ready.set()
     await asyncio.gather(*watching)
     assert mux().watchers == 0
+    async with Redis.from_url(server.url) as redis:
+        async with asyncio.timeout(SECONDS):
+            while await redis.pubsub_channels("cs:task:*"):  # noqa: ASYNC110 - Redis cannot be awaited
+                await asyncio.sleep(0.01)
+        calls = await redis.info("commandstats")
+    # 500 channels in a command, and one more for each turn in which watchers came or left.
+    for command in ("cmdstat_subscribe", "cmdstat_unsubscribe"):
+        assert 4 <= calls[command]["calls"] <= 10, command
     await mux().close()
     child.stop(5)
 

@@ -6,8 +6,10 @@ import asyncio
 import json
 import uuid
 
+import psycopg
 import pytest
 import websockets
+from django.db import connection
 
 from agents.runtime.database import in_db
 from countersign.live import register
@@ -279,3 +281,20 @@ async def test_a_ping_is_answered(task, requester):
             answer = json.loads(await socket.recv())
             assert answer["kind"] == "ping"
             assert answer["ticket"]
+
+
+@pytest.mark.parametrize("path", ["/ws/tasks/{}?after=1", "/ws/activity"])
+async def test_a_ping_is_answered_only_once_the_feed_is_open(task, requester, path):
+    info = connection.get_connection_params()
+    wanted = ("host", "port", "user", "password", "dbname")
+    async with serving() as host:
+        client = await watching(host, requester)
+        with psycopg.connect(**{name: info[name] for name in wanted if info.get(name)}) as holder:
+            holder.execute("LOCK TABLE projects_membership")
+            async with client.ws(path.format(task.pk)) as socket:
+                await socket.send('{"kind": "ping"}')
+                with pytest.raises(TimeoutError):  # accepted, but it may still be refused
+                    await asyncio.wait_for(socket.recv(), 0.5)
+                holder.rollback()
+                async with asyncio.timeout(10):
+                    assert json.loads(await socket.recv())["kind"] == "ping"

@@ -64,7 +64,7 @@ def tab_of(query: Mapping[str, str]) -> str:
 def activity_of(task: Task, rows: Rows, asked: Asked, events: Sequence[Event]) -> dict[str, Any]:
     """Return the card's context; `events` are those that were asked for."""
     if asked.tab == "steps":
-        shown = timeline.by_step(events, rows.steps, rows.tries, rows.calls)
+        shown = timeline.by_step(task, events, rows.steps, rows.tries, rows.calls)
     else:
         shown = timeline.by_event(events, rows.steps)
     return {

@@ -32,6 +32,7 @@ class Entry:
     seconds: float | None = None
     sandbox: str = ""
     person: str = ""
+    aside: bool = False  # said on the way to a tool call, not at the end
 
 
 def events_of(step: Step) -> QuerySet[Event]:
@@ -43,9 +44,12 @@ def events_of(step: Step) -> QuerySet[Event]:
 def stream_of(events: Sequence[Event]) -> list[Entry]:
     """Return the step's messages and calls, oldest first; notes of people among them."""
     entries: dict[str, Entry] = {}
+    last: Entry | None = None
     for event in reversed(events):
         entry = _message(event) if event.kind == Kind.MESSAGE else _call(event)
-        entries[entry.key] = entry
+        if last is not None and entry.tool and not last.person:
+            last.aside = True
+        last = entries[entry.key] = entry
     return list(entries.values())
 
 

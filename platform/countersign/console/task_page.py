@@ -22,6 +22,7 @@ from countersign.console import (
     looks,
     meters,
     questions,
+    queueing,
     sentences,
     signers,
     streams,
@@ -130,7 +131,7 @@ def _meters(task: Task, rows: Rows, focus: Step | None, hold: Hold | None) -> li
 def _said(task: Task, steps: list[Step], rows: Rows) -> dict[str, Any]:
     """Return what happens now, for eyes and for a screen reader."""
     facts = sentences.Facts(pauses={}, questions={task.pk: rows.questions}, effects={})
-    sentence = sentences.sentence_of(task, steps, facts)
+    sentence = queueing.sentence_of(task, steps) or sentences.sentence_of(task, steps, facts)
     word = sentences.word_of(task, rows.questions, rows.effect)
     return {
         "sentence": sentence,
@@ -147,7 +148,7 @@ def _goals(steps: list[Step], proposal: Proposal | None) -> dict[str, Any]:
 def _held(task: Task, user: User, mine: Mine, rows: Rows, hold: Hold | None) -> dict[str, Any]:
     """Return how the task looks, and what holds it up if a person does."""
     leads = task.project_id in mine.led
-    word = _word(task, user, mine, rows)
+    word = queueing.word_of(task, rows.steps) or _word(task, user, mine, rows)
     return {
         "look": held.look(hold) if hold else looks.of_task(task, word=word),
         "hold": hold,

@@ -23,7 +23,7 @@ from agents.models import (
     ToolCall,
 )
 from approvals.models import Approval, Effect
-from countersign.console import signers, timeline
+from countersign.console import queueing, signers, timeline
 from countersign.console.meters import UNPRICED
 from memory.lifecycle import MemoryState
 from memory.models import Memory, MemoryUse
@@ -99,7 +99,7 @@ def _of_run(task: Task, *, calls: bool) -> Mapping[str, QuerySet[Any]]:
     steps = Step.objects.filter(task=task)
     attempts = Attempt.objects.filter(step__task=task).defer("checkpoint").order_by("number")
     lists: dict[str, QuerySet[Any]] = {
-        "steps": steps.order_by("round", "id"),
+        "steps": queueing.with_ahead(steps.order_by("round", "id"), task),
         "agents": Agent.objects.filter(pk__in=steps.order_by().values("agent")),
         "versions": AgentVersion.objects.filter(pk__in=steps.order_by().values("version")),
         "needs": StepDependency.objects.filter(step__task=task),

@@ -11,7 +11,7 @@ from django.utils import timezone
 from agents.events import Kind
 from agents.lifecycle import StepKind, StepState
 from agents.models import Event
-from countersign.console import looks
+from countersign.console import looks, reading
 from countersign.console.axis import Axis
 from countersign.console.eventwords import Said, say
 
@@ -35,6 +35,7 @@ _BIG_KINDS = (
     Kind.EFFECT_FINISHED,
     Kind.TASK_FINISHED,
 )
+_BIG = Q(kind__in=_BIG_KINDS) | Q(kind=Kind.MESSAGE, data__from="person")
 TROUBLE = (
     Q(kind__in=[Kind.ESCALATION_RAISED, Kind.LIMIT_WARNED])
     | Q(kind=Kind.TOOL_FINISHED, data__state__in=["failed", "refused", "unknown"])
@@ -55,6 +56,7 @@ class Row:
     agent: Any = None
     step: Step | None = None
     look: looks.Look | None = None
+    note: looks.Look | None = None  # how far a person's note has come
     seconds: float | None = None
     bars: list[tuple[float, float]] = field(default_factory=list)  # start, width in hundredths
     active: bool = False
@@ -69,17 +71,19 @@ def worked(tries: Iterable[Attempt]) -> float:
 
 
 def decisions(task: Task) -> QuerySet[Event]:
-    """Return the events a list by step shows: what people did, and what was put before them."""
-    return Event.objects.filter(task=task, kind__in=_BIG_KINDS).order_by("seq")
+    """Return the events a list by step shows: what people did and wrote, and what was
+    put before them."""
+    return Event.objects.filter(_BIG, task=task).order_by("seq")
 
 
 def by_step(
+    task: Task,
     events: Sequence[Event],
     steps: Sequence[Step],
     tries: Mapping[object, Sequence[Attempt]],
     calls: Iterable[ToolCall],
 ) -> list[Row]:
-    """Return one row per begun step and per decision of people, in order of time."""
+    """Return one row per begun step, per decision and per note of people, in order of time."""
     axis = Axis.of(
         [event.at for event in events],
         [(row.started_at, _ended(row)) for rows in tries.values() for row in rows],
@@ -88,6 +92,8 @@ def by_step(
     for event in events:
         rows.append(_event_row(event, {}))
         rows[-1].bars = [axis.place(event.at, event.at)]
+        if reading.is_note(event):
+            rows[-1].note = reading.look_of(event, task, steps, tries)
     _add_calls(rows, calls)
     return sorted(rows, key=lambda row: row.at)[-ROWS_AT_MOST:]
 

@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 MAX_FRAME = 16 * 1024  # characters a client may send at once
 MAX_DEPTH = 8
+AT_ONCE = 4  # frames; asyncio complains of the fifth write to a client that has left
 
 
 class Refused(Exception):
@@ -49,12 +50,18 @@ class Refused(Exception):
         self.reason = reason
 
 
+class Gone(Exception):
+    """The client left, and the server has not said so yet."""
+
+
 class FeedConsumer(AsyncWebsocketConsumer):
     """Sends one feed to one socket."""
 
     # The mux fans out in memory; a channel layer would add a subscription per socket.
     channel_layer_alias = ""
     _pump: asyncio.Task[None] | None = None
+    _open = False
+    _asked = False  # for a ping, before the feed was open
 
     async def connect(self) -> None:
         """Accept first: a browser sees the close code only of an accepted socket."""
@@ -63,7 +70,13 @@ class FeedConsumer(AsyncWebsocketConsumer):
 
     async def _run(self) -> None:
         try:
-            await self._send_all(await self.feed())
+            feed = await self.feed()
+            self._open = True
+            if self._asked:
+                await self._say(self.ping())
+            await self._send_all(feed)
+        except Gone:
+            return
         except Refused as refused:
             await self.close(refused.code, refused.reason)
         except NotSignedIn:
@@ -82,28 +95,38 @@ class FeedConsumer(AsyncWebsocketConsumer):
         return self.scope["shown"]  # type: ignore[typeddict-item,no-any-return]  # put there by sockets
 
     async def feed(self) -> AsyncGenerator[Sent | Signal, None]:
-        """Return what this socket is sent; raises Refused, NotSignedIn, NotWatchable, DatabaseError."""
+        """Open the feed and return what it says; raises Refused, NotSignedIn, NotWatchable, DatabaseError."""
         raise NotImplementedError
 
     async def _send_all(self, feed: AsyncGenerator[Sent | Signal, None]) -> None:
         async with aclosing(feed) as items:
+            sent = 0
             async for item in items:
                 if isinstance(item, Sent):
-                    await self.send(item.body)
+                    await self._say(item.body)
                 else:
                     await self._signal(item)
+                sent += 1
+                if sent % AT_ONCE == 0:
+                    await asyncio.sleep(0)  # a send need not wait: let the loop say who has left
                 del item  # while it waits, thousands of sockets would keep their last frame
+
+    async def _say(self, body: str) -> None:
+        try:
+            await self.send(body)
+        except OSError as error:  # what ASGI servers raise
+            raise Gone from error
 
     async def _signal(self, signal: Signal) -> None:
         match signal:
             case Signal.PING:
-                await self.send(self.ping())
+                await self._say(self.ping())
             case Signal.RESYNC:
-                await self.send(_notice("resync"))
+                await self._say(_notice("resync"))
             case Signal.FORBIDDEN:
                 raise Refused(FORBIDDEN, "You may not watch this any more.")
             case Signal.END:
-                await self.send(_notice("end"))
+                await self._say(_notice("end"))
                 raise Refused(OVER, "The task is over and everything was sent.")
 
     def ping(self) -> str:
@@ -111,11 +134,16 @@ class FeedConsumer(AsyncWebsocketConsumer):
         return _notice("ping")
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Answer a ping; close on anything else."""
-        if text_data is not None and _is_ping(text_data):
+        """Answer a ping, once the feed is open; close on anything else.
+
+        An accepted socket may still be refused: only an answer says that there is a feed.
+        """
+        if text_data is None or not _is_ping(text_data):
+            await self.close(BAD_FRAME, 'Send {"kind": "ping"} or nothing.')
+        elif self._open:
             await self.send(self.ping())
         else:
-            await self.close(BAD_FRAME, 'Send {"kind": "ping"} or nothing.')
+            self._asked = True
 
     async def disconnect(self, code: int) -> None:
         """Stop sending; the feed gives its subscription back."""
@@ -163,7 +191,9 @@ class ActivityConsumer(FeedConsumer):
 
     async def feed(self) -> AsyncGenerator[Sent | Signal, None]:
         """Follow all projects of the person."""
-        return ActivityFeed(await viewer_of(self.shown)).items()
+        feed = ActivityFeed(await viewer_of(self.shown))
+        await feed.open()
+        return feed.items()
 
 
 class UnknownConsumer(FeedConsumer):

@@ -147,8 +147,7 @@ class TaskFeed:
         if self.watcher.take_resync():
             self._replay = await reader().read(self.task, self._cursor)
         elif message := self.watcher.take():
-            accepted = self._accept(message)
-            return [accepted] if accepted else []
+            return self._accept_all(message)
         elif signal := self.watcher.take_signal():
             return None if signal is Signal.GONE else [signal]
         else:
@@ -173,6 +172,15 @@ class TaskFeed:
             deltas = [delta for delta in replay.deltas if self._is_new(delta)]
             new += [Sent(body=json.dumps(delta), kind="delta") for delta in deltas]
         return new
+
+    def _accept_all(self, message: Message | None) -> list[Sent | Signal]:
+        """Take all that is queued: one write, so that nothing is written on and on to who has left."""
+        accepted: list[Sent | Signal] = []
+        while message is not None:
+            if sent := self._accept(message):
+                accepted.append(sent)
+            message = self.watcher.take()
+        return accepted
 
     def _accept(self, message: Message) -> Sent | None:
         seq, kind = message.frame.get("seq"), message.frame.get("kind")
@@ -220,13 +228,16 @@ class ActivityFeed:
             self.watcher.resync()
         return bool(projects)
 
+    async def open(self) -> None:
+        """Read the person's projects; raises DatabaseError."""
+        found = await in_db(rights.projects_of, {self.viewer})
+        self._projects = found[self.viewer]
+
     async def items(self) -> AsyncGenerator[Sent | Signal, None]:
-        """Yield what moves; ends with Signal.FORBIDDEN.
+        """Yield, once it is open, what moves; ends with Signal.FORBIDDEN.
 
         Nothing is replayed: RESYNC says that something may have been missed.
         """
-        found = await in_db(rights.projects_of, {self.viewer})
-        self._projects = found[self.viewer]
         item: Sent | Signal | None = None
         while self._projects and item is not Signal.FORBIDDEN:
             async with aclosing(self._of(self._projects)) as items:
