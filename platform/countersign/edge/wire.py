@@ -28,7 +28,8 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(_Holding(transport, outbox))  # type: ignore[arg-type]
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection on."""
+        """Hand the connection on, after the answers before."""
+        self.transport.flush()  # type: ignore[attr-defined]
         self.transport = self.transport.plain  # type: ignore[attr-defined]
         super().handle_websocket_upgrade()
 
