@@ -115,6 +115,6 @@ def test_what_was_said_on_the_way_to_a_tool_stands_back(shown, project, requeste
     fixtures.say(coder, "The last word.")
     page = shown(made.task, f"?agent={coder.pk}")
     stream = page.partition('id="stream"')[2]
-    assert stream.count("stream-aside") == 1
-    aside = stream.partition("stream-aside")[2].partition("</p>")[0]
+    assert stream.count("stream-text tone-muted") == 1
+    aside = stream.partition("stream-text tone-muted")[2].partition("</p>")[0]
     assert "The half-even cases fail" in aside
