@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import DataError, Error, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from agents import quotas
@@ -22,7 +23,6 @@ from projects.ids import uuid7_text
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Sequence
 
     from agents.requests import Asked, Sender
 
@@ -55,7 +55,7 @@ class Accepted:
     created: bool
 
 
-Outcome = Accepted | CountersignError
+Outcome = Accepted | CountersignError | Error
 
 # So many at once are a crowd: they get their first step from a worker (agents.arrivals). It is a third
 # of what the database has to do for a task, and nobody waits for it before the commit.
@@ -69,7 +69,8 @@ CROWD = 16
 # whatever the number of rows. What is true or not is a column until the end: a join that filters
 # would be taken for one of a single row, and the rows compared each with each. Numbers are given in
 # the order of the requests; rows are written in the order of their keys, or two transactions with
-# the same keys would wait for each other. Last comes the audit log, whose lock is held to the end.
+# the same keys would wait for each other. Last comes the audit log, whose lock is held to the
+# end: it waits for `written`, as what nobody reads would be written after all that is read.
 _WRITE = f"""
 WITH sender AS MATERIALIZED (
   SELECT sender.*, EXISTS (
@@ -82,6 +83,8 @@ WITH sender AS MATERIALIZED (
       AND project.limits = sender.ceiling
     ) AND (sender.token IS NULL OR EXISTS (
       SELECT FROM projects_apitoken token WHERE token.id = sender.token
+      AND 'tasks:write' = ANY(token.scopes)
+      AND (token.project_id IS NULL OR token.project_id = sender.project)
       AND token.revoked_at IS NULL AND token.expires_at > statement_timestamp()
     )) AS fine,
     EXISTS (SELECT FROM projects_quota WHERE user_id = sender.requester)
@@ -120,14 +123,16 @@ WITH sender AS MATERIALIZED (
     extra_seconds, extra_tokens, base_commit, result_commit, reason, left_out)
   SELECT step, id, project, 0, 1, 'route', '{StepKind.ROUTE}', agent, version, 'Plan the work', '',
     '', '[]', '[]', '{StepState.READY}', 0, 0, 0, '', 0, 0, 0, '', '', '', false
-  FROM given JOIN task USING (id), router WHERE NOT %(crowd)s
+  FROM given JOIN task USING (id), router WHERE NOT %(crowd)s RETURNING 1
 ), arrival AS (
-  INSERT INTO agents_arrival (task_id) SELECT id FROM task WHERE %(crowd)s
+  INSERT INTO agents_arrival (task_id) SELECT id FROM task WHERE %(crowd)s RETURNING 1
 ), event AS (
   INSERT INTO agents_event (task_id, seq, kind, data)
   SELECT id, 1, '{Kind.TASK_SUBMITTED}', jsonb_build_object(
     'state', '{TaskState.QUEUED}', 'title', title, 'requester', name, 'model', model)
-  FROM given JOIN task USING (id)
+  FROM given JOIN task USING (id) RETURNING 1
+), written AS MATERIALIZED (
+  SELECT (SELECT count(*) FROM step) + (SELECT count(*) FROM arrival) + (SELECT count(*) FROM event)
 ), act AS (
   SELECT g, array_agg(id::text ORDER BY o) AS ids FROM given JOIN task USING (id) GROUP BY g
 ), told AS (
@@ -139,7 +144,7 @@ WITH sender AS MATERIALIZED (
   SELECT count(*) FROM audit_append((SELECT json_agg(json_build_object(
     'at', at, 'actor', actor, 'label', label, 'address', address, 'project', project,
     'action', 'task.submitted', 'object_type', 'task', 'object_id', subject, 'detail', more::json,
-    'facts', opening || '"task", "' || subject || '", ' || more || ']') ORDER BY g) FROM told))
+    'facts', opening || '"task", "' || subject || '", ' || more || ']') ORDER BY g) FROM told, written))
 )
 SELECT task.id IS NOT NULL, number, NOT fine, NOT EXISTS (SELECT FROM router),
   counted AND NOT %(counted)s
@@ -150,19 +155,23 @@ FROM given LEFT JOIN task USING (id), entered ORDER BY o
 def accept(asked: Sequence[Asked]) -> list[Outcome]:
     """Write what may be written, and its entry of the audit log; say in order what became of each.
 
+    Outside a transaction it commits by itself, and by parts where there are quotas; inside one it
+    holds the lock of the audit log until the caller's end. Raises what says that the database is away
+    only if nothing was written: later that is the outcome of those it befell.
     Twice with one key: the same task. A quota is counted under the lock of its row. Two transactions
     with one key: the later one waits for the end of the other.
     """
     outcomes = _singly(partial(_write, counted=False), asked)
     over = [place for place, outcome in enumerate(outcomes) if outcome is quotas.COUNTED]
     if over:
-        _fill(outcomes, over, _singly(_within_quotas, [asked[place] for place in over]))
+        _fill(outcomes, over, _rest(_within_quotas, [asked[place] for place in over]))
     return outcomes
 
 
-def _singly(
-    write: Callable[[Sequence[Asked]], list[Outcome]], asked: Sequence[Asked]
-) -> list[Outcome]:
+_Writing = Callable[[Sequence["Asked"]], list[Outcome]]
+
+
+def _singly(write: _Writing, asked: Sequence[Asked]) -> list[Outcome]:
     """Write all together; one that the database refuses to keep does not keep the others out."""
     try:
         # A statement by itself is a transaction; inside another it has to fail alone.
@@ -173,7 +182,15 @@ def _singly(
             logger.warning("a request cannot be stored: %s", type(error).__name__, exc_info=error)
             return [NotStorable()]
     middle = len(asked) // 2
-    return [*_singly(write, asked[:middle]), *_singly(write, asked[middle:])]
+    return [*_singly(write, asked[:middle]), *_rest(write, asked[middle:])]
+
+
+def _rest(write: _Writing, asked: Sequence[Asked]) -> list[Outcome]:
+    """Write what is left when others are written: their outcome is not lost by an error here."""
+    try:
+        return _singly(write, asked)
+    except Error as error:
+        return [error] * len(asked)
 
 
 @transaction.atomic

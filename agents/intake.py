@@ -66,8 +66,8 @@ def submit(
 def submit_all(asked: Sequence[Asked]) -> list[Outcome]:
     """Accept many requests together, and ring once; say in order what became of each.
 
-    Raises what says that the database is away: then nobody knows whether they were accepted, and an
-    Idempotency-Key helps.
+    Raises what says that the database is away, or gives it as the outcome of those it befell: then
+    nobody knows whether they were accepted, and an Idempotency-Key helps.
     """
     outcomes = accepting.accept(asked)
     told = [

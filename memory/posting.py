@@ -54,7 +54,7 @@ class _Post:
             self._newest[key] = command
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._newest)
 
     def wait(self, seconds: float) -> bool:
         with self._woken:
@@ -100,7 +100,10 @@ def post(command: Command) -> None:
 
 
 def post_newest(key: Hashable, command: Command) -> None:
-    """Send this within 50 ms, unless a newer one of the same key takes its place until then."""
+    """Send this within 50 ms, unless a newer one of the same key takes its place until then.
+
+    It may come after what is posted later.
+    """
     _post.take_newest(key, command)
 
 

@@ -136,7 +136,7 @@ def _facts(entry: AuditEntry) -> list[Any]:
     return [
         entry.at.isoformat(),
         entry.actor_label,
-        entry.address,
+        plain(entry.address),  # PostgreSQL writes ::1:2 as ::0.1.0.2
         str(entry.project_id or ""),
         entry.action,
         entry.object_type,

@@ -12,7 +12,17 @@ pytestmark = pytest.mark.django_db
 
 @pytest.mark.parametrize(
     "address",
-    ["192.0.2.7", "2001:DB8:0::1", "::ffff:192.0.2.7", "fe80::1%eth0", "testclient", "", None],
+    [
+        "192.0.2.7",
+        "2001:DB8:0::1",
+        "::ffff:192.0.2.7",
+        "fe80::1%eth0",
+        "::1:2",
+        "::1",
+        "testclient",
+        "",
+        None,
+    ],
 )
 def test_an_entry_read_back_has_its_digest_whatever_the_address(project, lead, address):
     audit.record("thing.done", subject=project, actor=lead, address=address, seconds=1.5, who="Ö")

@@ -48,7 +48,7 @@ def audit_held():
         other.rollback()
 
 
-async def test_what_comes_meanwhile_is_one_transaction(sender):
+async def test_what_comes_meanwhile_is_one_batch(sender):
     batcher = Batcher()
     with audit_held():
         first = asyncio.create_task(batcher.submit(ask(sender)))

@@ -110,6 +110,9 @@ BODIES = {
     "somebody else's project": ({"project": "secret"}, 404),
     "a project too long": ({"project": "x" * 61}, 400),
     "no project": ({"project": ""}, 400),
+    "a project with NUL": ({"project": "acme\0billing"}, 400),
+    "half a character for a project": ({"project": "\ud800"}, 400),
+    "a project in Greek": ({"project": "χρέωση"}, 404),
     "an archived project": ({"project": "old"}, 400),
 }
 

@@ -25,6 +25,12 @@ _SEGMENTS_IN = 152  # where Linux' tcp_info says how many segments with data cam
 @contextmanager
 def _served(application: Callable[..., Any]) -> Iterator[socket.socket]:
     """Yield a connection to a server of this application."""
+    with _serving(application) as address, socket.create_connection(address, timeout=5) as line:
+        yield line
+
+
+@contextmanager
+def _serving(application: Callable[..., Any]) -> Iterator[tuple[str, int]]:
     config = uvicorn.Config(
         application, port=0, http=Protocol, loop="uvloop", lifespan="off", log_level="warning"
     )
@@ -34,8 +40,7 @@ def _served(application: Callable[..., Any]) -> Iterator[socket.socket]:
     until(lambda: server.started)
     address = server.servers[0].sockets[0].getsockname()
     try:
-        with socket.create_connection(address, timeout=5) as line:
-            yield line
+        yield address
     finally:
         server.should_exit = True
         thread.join()
@@ -131,3 +136,45 @@ def test_the_last_answer_of_a_connection_leaves_before_it_is_closed() -> None:
         while data := line.recv(65_536):
             answer += data
     assert answer.endswith(b"\r\n\r\nbye")
+
+
+def test_a_client_that_breaks_off_keeps_nobody_waiting() -> None:
+    waiting: list[asyncio.Event] = []
+    loops = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        go_on = asyncio.Event()
+        loops.append(asyncio.get_running_loop())
+        waiting.append(go_on)
+        await go_on.wait()
+        headers = [(b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def answer_and_break(line: socket.socket) -> None:
+        """Let all be answered in the turn in which a connection is found to be reset."""
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        line.close()
+        for event in waiting:
+            event.set()
+
+    with _serving(application) as address:
+        for round_ in range(1, 11):
+            lines = [socket.create_connection(address, timeout=2) for _ in range(8)]
+            for line in lines:
+                line.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            until(lambda: len(waiting) == 8 * round_)  # noqa: B023
+            asyncio.run_coroutine_threadsafe(answer_and_break(lines[0]), loops[0]).result(5)
+            for line in lines[1:]:
+                assert line.recv(65_536).endswith(b"ok")
+                line.close()
+
+
+def test_too_many_requests_sent_ahead_end_the_connection() -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    with _served(application) as line:
+        line.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" * 200)
+        assert b"400 Bad Request" in line.recv(65_536)

@@ -1,4 +1,4 @@
-"""Puts requests that come side by side into one transaction; nobody waits for a timer."""
+"""Writes requests that come side by side together; nobody waits for a timer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.db import InterfaceError, OperationalError
+from django.db import Error, InterfaceError, OperationalError
 
 from agents import intake
 from agents.runtime.database import at_once
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     Write = Callable[[Sequence[Asked]], list[Outcome]]
 
-AT_ONCE = 256  # requests in one transaction
+AT_ONCE = 256  # requests written together
 MOST_WAITING = 2_000  # then the next are refused at once
 PATIENCE = 4.0  # seconds a request may wait for its commit
 _LOOK_SECONDS = 0.25
+_AWAY = (OperationalError, InterfaceError)
 logger = logging.getLogger(__name__)
 
 
@@ -39,7 +40,7 @@ class _Waiting:
 class Batcher:
     """Writes what has gathered as soon as the commit before has returned: the busier, the larger.
 
-    One transaction at a time, as two gained nothing when measured (facts of the web tier).
+    One batch at a time, as two gained nothing when measured (facts of the web tier).
     """
 
     def __init__(self, write: Write = intake.submit_all) -> None:
@@ -84,7 +85,7 @@ class Batcher:
     async def _flush(self, batch: list[_Waiting]) -> None:
         try:
             outcomes = await at_once(self._write, [waiting.asked for waiting in batch])
-        except (OperationalError, InterfaceError) as error:
+        except _AWAY as error:
             logger.warning(
                 "%s requests were not taken, the database is away: %s", len(batch), error
             )
@@ -94,7 +95,9 @@ class Batcher:
             _fail(batch, _fault)
         else:
             for waiting, outcome in zip(batch, outcomes, strict=True):
-                if not waiting.outcome.done():
+                if isinstance(outcome, Error):
+                    _fail([waiting], database_away if isinstance(outcome, _AWAY) else _fault)
+                elif not waiting.outcome.done():
                     waiting.outcome.set_result(outcome)
 
     def _look(self) -> None:

@@ -31,6 +31,8 @@ def kept(bearer: str, slug: str) -> Sender | None:
 
 async def find(bearer: str, slug: str) -> Sender | None:
     """Read the sender, None for whom the API has to refuse; raises DatabaseError, or TimeoutError."""
+    if not slug.isascii() or not slug.isprintable():
+        return None  # NUL, half a character: no row has it, and not each can be asked for
     async with asyncio.timeout(PATIENCE):
         sender = await in_db(_read, bearer, slug)
     if sender is not None:

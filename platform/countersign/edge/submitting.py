@@ -18,7 +18,7 @@ from countersign.api.problems import Problem, database_away, problem_of
 from countersign.edge import senders, shapes
 from countersign.edge.answers import answer, is_ours, refuse
 from countersign.edge.batcher import batcher
-from projects.exceptions import CountersignError, InvalidInput
+from projects.exceptions import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -79,7 +79,7 @@ async def _taken(scope: dict[str, Any], body: bytes) -> dict[str, Any] | None:
     if isinstance(outcome, Outdated):
         senders.forget(envelope.bearer, shape.project)
         return None
-    if isinstance(outcome, CountersignError):
+    if not isinstance(outcome, Accepted):
         raise problem_of(outcome) or outcome
     return _receipt(outcome, envelope.origin)
 
