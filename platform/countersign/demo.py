@@ -98,10 +98,10 @@ def reset() -> tuple[str, str]:
         project = Project.objects.select_for_update().filter(slug=SLUG, bundled=True).first()
         if project is None:
             raise DemoMissing
-        if task := Task.objects.filter(project=project).open().order_by("number").first():
+        if tasks := list(Task.objects.filter(project=project).open().order_by("number")):
             raise DemoBusy(
-                f"{task.label} of {SLUG} is still open ({task.get_state_display()}). Nothing was "
-                "changed; finish or stop its tasks first."
+                f"{_named(tasks)} of {SLUG} {'is' if len(tasks) == 1 else 'are'} still open. "
+                "Nothing was changed; finish or stop what is open first."
             )
         # The bundled one in our own data directory, whatever address the project was given since.
         before, first = reset_demo_repository(_repository())
@@ -115,6 +115,12 @@ def reset() -> tuple[str, str]:
                 now=first,
             )
     return before, first
+
+
+def _named(tasks: list[Task]) -> str:
+    """Name tasks with their states: T-1 (review), T-2 (working) and T-3 (working)."""
+    names = [f"{task.label} ({task.get_state_display()})" for task in tasks]
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _repository() -> Path:

@@ -1,21 +1,22 @@
-// Lists: j and k move, Enter opens, and where there is room a look beside the list follows.
+// Lists: j and k move, Enter and o open, and where there is room a look beside the list follows.
 
 let peeking;
 
 export function startLists() {
   document.addEventListener("countersign:key", (event) => {
     const { key } = event.detail;
-    if (!["j", "k", "o", "."].includes(key)) return;
+    if (!["j", "k", "o", "Enter", "."].includes(key)) return;
     const rows = [...document.querySelectorAll("[data-rows] [data-row]")];
     if (!rows.length) return;
+    if (key === "Enter" && document.activeElement !== document.body) return; // It opens what has the focus.
     event.detail.done = true;
     if (key === ".") {
       document.querySelector("#inbox-news a")?.click();
       return;
     }
     const at = rows.indexOf(document.activeElement);
-    if (key === "o") {
-      rows[at]?.click();
+    if (key === "o" || key === "Enter") {
+      (rows[at] || shown(rows))?.click();
       return;
     }
     const next = at < 0 ? current(rows) : Math.min(rows.length - 1, Math.max(0, at + (key === "j" ? 1 : -1)));
@@ -28,13 +29,23 @@ export function startLists() {
   });
 }
 
+// The row that the look beside the list shows, when no control has the focus.
+function shown(rows) {
+  const free = document.activeElement === document.body;
+  return free && looking() && rows.find((row) => row.closest("li")?.classList.contains("at"));
+}
+
+function looking() {
+  const place = document.getElementById("peek");
+  return place && getComputedStyle(place).display !== "none" ? place : null;
+}
+
 function current(rows) {
   return Math.max(0, rows.findIndex((row) => row.closest("li")?.classList.contains("at")));
 }
 
 function peek(row) {
-  const place = document.getElementById("peek");
-  if (!place || getComputedStyle(place).display === "none") return;
+  if (!looking()) return;
   for (const other of document.querySelectorAll("[data-peek] li.at")) other.classList.remove("at");
   row.closest("li").classList.add("at");
   clearTimeout(peeking);

@@ -57,9 +57,18 @@ def test_the_demo_is_set_back_to_its_first_commit(billing) -> None:
 def test_an_open_task_keeps_the_demo_as_it_is(billing) -> None:
     task = submitted(billing)
     landed = merge(task, *SCENARIO.fix)
-    with pytest.raises(CommandError, match=rf"{task.label} of billing-demo is still open"):
+    with pytest.raises(CommandError, match=rf"{task.label} \(.+\) of billing-demo is still open"):
         reset()
     assert Store.of(billing).fetch() == landed
+
+
+def test_every_open_task_is_named(billing) -> None:
+    first, second, third = (submitted(billing).label for _ in range(3))
+    named = (
+        rf"^{first} \([^)]+\), {second} \([^)]+\) and {third} \([^)]+\) of billing-demo are still"
+    )
+    with pytest.raises(CommandError, match=named):
+        reset()
 
 
 def test_only_the_bundled_project_is_ever_reset(billing) -> None:

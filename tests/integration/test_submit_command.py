@@ -137,7 +137,7 @@ async def test_until_review_ends_when_it_needs_a_person(token):
         await in_db(task.record, "escalation.raised", {"detail": "All turns are used."})
         code, out, err = await ended(process)
     assert (code, err) == (1, "")
-    assert f"Needs a person: All turns are used. http://{host}/tasks/T-{task.number}" in out
+    assert f"Needs a person: All turns are used.\nhttp://{host}/tasks/T-{task.number}\n" in out
 
 
 async def test_ctrl_c_leaves_the_task_running(token):

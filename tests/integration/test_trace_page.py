@@ -228,6 +228,34 @@ def test_a_rehearsal_that_cost_nothing_says_so(opened, project, requester):
     assert "A rehearsal calls no model." in opened(task, "?sort=costly")
 
 
+def test_a_rehearsal_counts_the_calls_it_shows(opened, client, project, requester):
+    task = traces.large_task(project, requester, steps=1, turns=3)
+    Task.objects.filter(pk=task.pk).update(model="rehearsal", model_calls=0)
+    assert "3 rehearsed model calls" in opened(task)
+    live = client.get(f"/tasks/T-{task.number}/trace/live").content.decode()
+    assert "3 rehearsed model calls" in live
+
+
+def test_what_was_not_used_is_a_quiet_cell_a_screen_reader_can_read(opened, project, requester):
+    task = traces.large_task(project, requester, steps=1, turns=1)
+    ModelCall.objects.update(usd=0, input_tokens=0, output_tokens=0)
+    Attempt.objects.update(usd=0, input_tokens=0, output_tokens=0)
+    page, spans = opened(task), len(tree_of(task).spans)
+    for word in ("no tokens", "no cost"):
+        assert page.count(f'tr-no" aria-label="{word}"></div>') == spans
+    assert page.count('tr-no" aria-label="no retries"></div>') == spans
+    assert "$0.00</div>" not in page
+
+
+def test_a_path_that_is_the_summary_too_is_said_once(opened, project, requester):
+    task = traces.large_task(project, requester, steps=1, turns=1)
+    ToolCall.objects.update(arguments={"path": "billing/invoice.py"}, summary="billing/invoice.py")
+    assert "billing/invoice.py: billing" not in opened(task)
+    assert "billing/invoice.py</span>" in opened(task)
+    ToolCall.objects.update(summary="48 lines")
+    assert "billing/invoice.py: 48 lines" in opened(task)
+
+
 def test_every_wish_is_in_the_address_and_survives_a_round_trip():
     wish = Wish(search="a & b", errors=True, sort="costly", turned=("s0123456789ab",), span="m0123456789ab.3")  # fmt: skip
     assert Wish.read(QueryDict(wish.but()[1:])) == wish

@@ -112,7 +112,7 @@ def _line(frame: dict[str, Any], progress: Progress) -> str:
         return f"Waits for a signature: {_review_of(progress)}"
     if kind == "escalation.raised":
         where = progress.task["links"]["console"]
-        return escape(f"Needs a person: {data.get('detail', '')} {where}")
+        return escape(f"Needs a person: {data.get('detail', '').rstrip()}\n{where}")
     if kind in {"task.planned", "step.started", "step.finished", "effect.finished"}:
         return escape(f"{kind} {_step_of(frame, progress)}".rstrip())
     return ""

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
 
 Interval = tuple[float, float]
 
-_BREAK_WIDTH = 2.0  # hundredths of the axis
+_BREAK_WIDTH = 3.0  # hundredths of the axis
 _MOST_BREAKS = 10
 _BREAK_SHARE = 0.1  # of the time worked: a shorter pause is drawn as it was
 _BREAK_SECONDS = 5.0
 _NARROWEST = 0.35  # a bar shorter than this could not be seen
 _TICKS = (0, 25, 50, 75)
+_TICK_WIDTH = 13.0  # what the words of a tick may take
+_LATER_WIDTH = 20.0  # the same of a pause's words
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +37,27 @@ class Stretch:
         return self.end - self.start
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Break:
+    """A pause that is cut short, and where its length can be written."""
+
+    left: float
+    width: float
+    seconds: float
+    words: float | None = None  # where its words begin or, of a late one, end; None: no room
+    late: bool = False  # its words stand before it
+
+    @property
+    def taken(self) -> Interval:
+        """Return from where to where no tick may stand."""
+        right = self.left + self.width
+        if self.words is None:
+            return self.left, right
+        if self.late:
+            return self.left - _LATER_WIDTH, right
+        return self.left, right + _LATER_WIDTH
+
+
 @dataclass(frozen=True, kw_only=True)
 class Axis:
     """Places moments between 0 and 100."""
@@ -48,17 +71,28 @@ class Axis:
         return round(left, 2), round(max(right - left, _NARROWEST), 2)
 
     @property
-    def breaks(self) -> list[Stretch]:
-        """Return the pauses that are cut short."""
-        return [each for each in self.stretches if each.is_break]
+    def breaks(self) -> list[Break]:
+        """Return the pauses that are cut short; the words of one never lie on another."""
+        pauses = [each for each in self.stretches if each.is_break]
+        found: list[Break] = []
+        for n, each in enumerate(pauses):
+            before = found[-1].taken[1] if found else 0.0
+            after = pauses[n + 1].left if n + 1 < len(pauses) else 100.0
+            found.append(_with_words(each, before, after))
+        return found
 
     @property
     def ticks(self) -> list[tuple[int, float]]:
-        """Return places on the axis with the seconds since the run began."""
+        """Return places on the axis with the seconds since the run began; never one in a pause."""
         if not self.stretches:
             return []
-        began = self.stretches[0].start
-        return [(place, self._moment(place) - began) for place in _TICKS]
+        began, taken = self.stretches[0].start, [each.taken for each in self.breaks]
+        free = [
+            place
+            for place in _TICKS
+            if not any(start < place + _tick_width(place) and place < end for start, end in taken)
+        ]
+        return [(place, self._moment(place) - began) for place in free]
 
     def _at(self, moment: float) -> float:
         for each in self.stretches:
@@ -73,6 +107,21 @@ class Axis:
                 inside = (place - each.left) / max(each.width, 1e-6)
                 return each.start + each.seconds * max(0.0, inside)
         return self.stretches[-1].end
+
+
+def _with_words(pause: Stretch, before: float, after: float) -> Break:
+    """Write a pause's length behind it or, where there is no room, before it."""
+    left, right = pause.left, pause.left + pause.width
+    words, late = None, False
+    if right + _LATER_WIDTH <= after:
+        words = right
+    elif left - _LATER_WIDTH >= before:
+        words, late = left, True
+    return Break(left=left, width=pause.width, seconds=pause.seconds, words=words, late=late)
+
+
+def _tick_width(place: int) -> float:
+    return _TICK_WIDTH if place else 2.0  # the first says 0
 
 
 def axis_of(worked: Iterable[Interval]) -> Axis:

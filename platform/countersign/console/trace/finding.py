@@ -28,7 +28,14 @@ def notes_of(pks: list[uuid.UUID]) -> dict[uuid.UUID, str]:
     about = Coalesce(*(Left(KT(f"arguments__{name}"), _LONGEST) for name in _ABOUT))
     rows = ToolCall.objects.filter(pk__in=pks).annotate(about=about)
     found = rows.values_list("pk", "about", "summary")
-    return {pk: ": ".join(filter(None, (about, summary))) for pk, about, summary in found}
+    return {pk: _joined(about or "", summary) for pk, about, summary in found}
+
+
+def _joined(about: str, summary: str) -> str:
+    """Say both, but nothing twice: many a summary begins with the path it is about."""
+    if summary.startswith(about):
+        return summary
+    return f"{about}: {summary}" if summary else about
 
 
 def finder(task: Task, search: str) -> Callable[[Span], bool]:

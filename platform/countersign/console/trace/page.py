@@ -16,13 +16,11 @@ from countersign.console.trace.tree import build
 from countersign.console.trace.wishes import SORTS, Wish
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from django.http import QueryDict
 
     from agents.models import Task
     from countersign.console.trace.axis import Axis
-    from countersign.console.trace.reading import Rows
+    from countersign.console.trace.reading import Counts, Rows
     from countersign.console.trace.spans import Span
     from projects.models import User
 
@@ -45,7 +43,7 @@ class Page:
         view = self._view()
         shown = self._named(view.rows())
         return {
-            **head_of(self.task),
+            **head_of(self.task, self.rows.counts),
             **self.drawer(),
             "shown": shown,
             "axis": self._ticks(),
@@ -60,7 +58,7 @@ class Page:
             "grouped": view.grouped,
             "matches": view.matches() if self.wish.filtered else 0,
             "began": any(self.rows.attempts.values()),
-            "rows_read": self._rows_read(),
+            "rows_read": sum(self.rows.counts),
             "links": self._links(grouped=view.grouped),
         }
 
@@ -104,15 +102,6 @@ class Page:
     def _ticks(self) -> list[tuple[int, str]]:
         return [(place, took(seconds) if place else "0") for place, seconds in self.axis.ticks]
 
-    def _rows_read(self) -> int:
-        rows = self.rows
-        parts: Iterable[list[Any]] = (
-            *rows.attempts.values(),
-            *rows.answers.values(),
-            *rows.calls.values(),
-        )
-        return sum(map(len, parts))
-
     def _links(self, *, grouped: bool) -> dict[str, str]:
         wish = self.wish
         return {
@@ -131,17 +120,22 @@ def _axis(rows: Rows, now: float) -> Axis:
     )
 
 
-def head_of(task: Task) -> dict[str, Any]:
-    """Return what stands above the rows, and changes while the task runs."""
+def head_of(task: Task, counts: Counts) -> dict[str, Any]:
+    """Return what stands above the rows, and changes while the task runs.
+
+    A rehearsal is billed for no call, so its answers are counted by their rows.
+    """
     return {
         "here": "tasks",
         "task": task,
         "seq": task.last_seq,
         "look": looks.of_task(task, word=sentences.word_now(task)),
+        "model_calls": counts.answers if task.rehearsal else task.model_calls,
         "tokens": task.input_tokens + task.output_tokens,
     }
 
 
 def news_of(task: Task, shown: int) -> dict[str, Any]:
     """Return what came since a page of so many rows was made."""
-    return {**head_of(task), "new": max(0, reading.count(task) - shown)}
+    counts = reading.count(task)
+    return {**head_of(task, counts), "new": max(0, sum(counts) - shown)}

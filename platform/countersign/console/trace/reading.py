@@ -45,6 +45,14 @@ class Called(NamedTuple):
     end: float | None
 
 
+class Counts(NamedTuple):
+    """How many rows a task has."""
+
+    tries: int
+    answers: int
+    calls: int
+
+
 class _Seconds(Func):
     """Seconds since the epoch: of 9,000 moments a third of the time it takes to make dates of them."""
 
@@ -66,6 +74,12 @@ class Rows:
     answers: dict[uuid.UUID, list[Answered]] = field(default_factory=dict)  # by attempt
     calls: dict[uuid.UUID, list[Called]] = field(default_factory=dict)  # by attempt
     asked: dict[uuid.UUID, uuid.UUID] = field(default_factory=dict)  # answering step: the call
+
+    @property
+    def counts(self) -> Counts:
+        """Count what was read."""
+        parts = (self.attempts, self.answers, self.calls)
+        return Counts(*(sum(map(len, each.values())) for each in parts))
 
 
 def read(task: Task) -> Rows:
@@ -96,12 +110,12 @@ def read(task: Task) -> Rows:
     return rows
 
 
-def count(task: Task) -> int:
-    """Return how many tries and calls there are: what a page that is open compares."""
+def count(task: Task) -> Counts:
+    """Count the rows of a task without reading them: what a page that is open compares."""
     tries = list(Attempt.objects.filter(step__task=task).values_list("pk", flat=True))
     mine = {"attempt_id__in": tries}
-    calls = ModelCall.objects.filter(**mine).count() + ToolCall.objects.filter(**mine).count()
-    return len(tries) + calls
+    answers, calls = ModelCall.objects.filter(**mine), ToolCall.objects.filter(**mine)
+    return Counts(len(tries), answers.count(), calls.count())
 
 
 def _by(rows: object, name: str) -> dict[uuid.UUID, list]:  # type: ignore[type-arg]

@@ -227,13 +227,13 @@ def _iso(moment: float | None) -> str:
 
 
 def _tokens(span: Span) -> str:
-    return NONE if span.input_tokens is None else amount(span.tokens)
+    return amount(span.tokens) if span.tokens else ""
 
 
 def _cost(span: Span) -> str:
     if span.unpriced and not span.usd:
         return "?"
-    return NONE if span.input_tokens is None else usd(span.usd) + ("+" if span.unpriced else "")
+    return usd(span.usd) + ("+" if span.unpriced else "") if span.usd else ""
 
 
 def _path(span: Span) -> str:

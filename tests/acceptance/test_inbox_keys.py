@@ -1,0 +1,93 @@
+"""Enter and o in the inbox open the row that is shown beside the list, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import console_fixtures as fixtures
+from tests.acceptance.browsing import chromium
+from tests.web_process import web
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.needs_chromium, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def waiting(project, requester, lead) -> tuple[int, int]:
+    """Return the numbers of two tasks that wait for a signature, the first due first."""
+    fixtures.stopped_task(project, requester)
+    first, second = (fixtures.reviewed_task(project, requester).task.number for _ in range(2))
+    return first, second
+
+
+@pytest.fixture
+def address(tmp_path) -> Iterator[str]:
+    with web(tmp_path) as address:
+        yield address
+
+
+def inbox(browser: Browser, address: str, width: int = 1440) -> Page:
+    page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
+    page.set_default_timeout(15_000)
+    page.goto(f"{address}/sign-in")
+    page.fill("#username", "dana")
+    page.fill("#password", "correct horse")
+    page.click("button")
+    expect(page).not_to_have_url(re.compile("sign-in"))
+    page.goto(f"{address}/inbox")
+    expect(page.locator("[data-connection=live]").first).to_be_attached()
+    return page
+
+
+def test_enter_and_o_open_the_row_that_is_shown(waiting, address):
+    with chromium() as browser:
+        page = inbox(browser, address)
+        shown = page.locator(".peek-acts a").first.get_attribute("href")
+        assert shown == f"/review/T-{waiting[0]}/r1"
+        for key in ("Enter", "o"):
+            assert page.evaluate("document.activeElement === document.body")
+            page.keyboard.press(key)
+            expect(page).to_have_url(address + shown)
+            page.goto(f"{address}/inbox")
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")  # on the second row, which has the focus
+        expect(page).to_have_url(f"{address}/review/T-{waiting[1]}/r1")
+
+
+def test_enter_on_a_control_is_left_to_the_control(waiting, address):
+    with chromium() as browser:
+        page = inbox(browser, address)
+        page.get_by_role("button", name="Shortcuts").focus()
+        page.keyboard.press("Enter")
+        keys = page.locator("#keys-help")
+        expect(keys).to_be_visible()
+        expect(keys).to_contain_text(re.compile(r"Open\s+Enter or o\s+Show what is new\s+\."))
+        expect(page).to_have_url(re.compile("/inbox"))
+
+
+def test_where_nothing_is_shown_beside_the_list_enter_opens_nothing(waiting, address):
+    with chromium() as browser:
+        page = inbox(browser, address, width=900)
+        expect(page.locator("#peek")).to_be_hidden()
+        page.keyboard.press("Enter")
+        page.keyboard.press("j")  # heard after Enter: the page is still the inbox
+        expect(page.locator("[data-row]:focus")).to_have_count(1)
+        expect(page).to_have_url(re.compile("/inbox"))
+
+
+def test_a_stopped_task_is_named_by_its_number(client, lead, project, requester):
+    task = fixtures.stopped_task(project, requester).task
+    client.force_login(lead)
+    assert (
+        f'<span class="mono">{task.label}</span> All turns used'
+        in client.get("/inbox").content.decode()
+    )
