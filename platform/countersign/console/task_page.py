@@ -23,6 +23,7 @@ from countersign.console import (
     meters,
     questions,
     queueing,
+    reading,
     sentences,
     signers,
     streams,
@@ -168,6 +169,7 @@ def _acts(
     may_act = user.pk == task.requester_id or task.project_id in mine.led
     return {
         "may_act": may_act,
+        "finished": reading.finished(task),
         "questions": questions.questions_of(task, rows.questions, drafts),
         "sent_again": reopenable(task, rows.steps) if may_act else set(),
         "no_model": bool(rows.questions) and settings.COUNTERSIGN_MODEL == "rehearsal",
