@@ -1,3 +1,4 @@
+import { startChoices } from "./choices.js";
 import { startClocks } from "./clocks.js";
 import { startDrafts } from "./drafts.js";
 import { startFollow, toggle } from "./follow.js";
@@ -32,6 +33,7 @@ startRows();
 startFollow(jump);
 startStream();
 startPicks();
+startChoices();
 startTrace();
 startLive();
 document.addEventListener("countersign:key", ({ detail }) => {

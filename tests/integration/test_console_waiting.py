@@ -11,6 +11,7 @@ from agents.lifecycle import StepKind, StepState, TaskState
 from agents.models import Attempt, Step
 from projects.models import Project
 from tests import console_fixtures as fixtures
+from tests.approval_fixtures import approve
 from tests.console_fixtures import queued_task
 
 if TYPE_CHECKING:
@@ -90,6 +91,20 @@ def test_a_note_is_queued_and_then_read(shown, project, requester):
     Attempt.objects.filter(step=made.steps["writer"]).update(seen_seq=note.seq)
     writer = made.steps["writer"].agent.name
     assert f"read by Code agent and {writer}" in shown(made.task, "/live")
+
+
+def test_a_note_in_review_is_read_only_if_a_next_round_begins(
+    client, shown, project, requester, lead
+):
+    made = fixtures.reviewed_task(project, requester)
+    assert "They read it if a next round begins" in shown(made.task)
+    url = f"/tasks/{made.task.label}"
+    page = client.post(f"{url}/note", {"text": "Keep refunds."}, follow=True).content.decode()
+    assert "Note sent. Agents read it if a next round begins." in page
+    assert "queued, read if a next round begins" in page
+    assert "next turn" not in page
+    approve(made.approval, lead)
+    assert "queued, read if a next round begins" in shown(made.task)
 
 
 def test_a_note_to_one_step_is_read_by_that_step_alone(shown, project, requester):

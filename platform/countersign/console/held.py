@@ -24,16 +24,8 @@ if TYPE_CHECKING:
     from projects.keyset import Page, Place
     from projects.models import User
 
-# Elsewhere the task waits for a person anyway.
-_STANDS = frozenset(
-    {
-        TaskState.QUEUED,
-        TaskState.PLANNING,
-        TaskState.WORKING,
-        TaskState.ASSEMBLING,
-        TaskState.EXECUTING,
-    }
-)
+# It waits for a person anyway: that stays its word, and the hold is told beside it.
+_WAITS = frozenset({TaskState.REVIEW, TaskState.NEEDS_HUMAN})
 _AT_ONCE = 30
 _LATELY = 20
 _LOOKED_AT = 500  # of all that were lifted
@@ -89,14 +81,23 @@ def what_of(hold: Hold) -> str:
 
 def over(task: Task) -> Hold | None:
     """Return the hold that keeps a task from going on: its own, else the widest."""
-    found = list(holds.over_task(task)) if task.state in _STANDS else []
+    return None if task.over else nearest(list(holds.over_task(task)))
+
+
+def nearest(found: list[Hold]) -> Hold | None:
+    """Return the hold to tell of, of those over a task, the widest first: its own, else the widest."""
     own = (hold for hold in found if hold.scope == HoldScope.TASK)
     return next(own, found[0] if found else None)
 
 
+def beside(task: Task) -> bool:
+    """Tell whether a hold is told beside the task's state, not instead of it."""
+    return task.state in _WAITS
+
+
 def over_each(tasks: Iterable[Task]) -> dict[Any, Hold]:
     """Return the pauses of many tasks in one query, by task; wider holds are on the banner."""
-    standing = [task.pk for task in tasks if task.state in _STANDS]
+    standing = [task.pk for task in tasks if not task.over]
     if not standing:
         return {}
     open_ = Hold.objects.open().filter(task__in=standing)
@@ -109,6 +110,11 @@ def look(hold: Hold) -> looks.Look:
     if hold.scope == HoldScope.TASK:
         return looks.Look(word=f"Paused by {who}", icon="pause", tone="plain")
     return looks.Look(word=f"Held by {who}", icon="octagon-pause", tone="warn")
+
+
+def until(hold: Hold) -> str:
+    """Return when what it stops goes on, in words."""
+    return "the task is resumed" if hold.scope == HoldScope.TASK else "the hold is lifted"
 
 
 def may_operate(user: User, mine: Mine) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agents.lifecycle import TaskState
 from countersign.console.looks import Look
 
 if TYPE_CHECKING:
@@ -34,7 +35,13 @@ def look_of(
         return Look(word=f"read by {_all(list(dict.fromkeys(names)))}", icon="check", tone="ok")
     if task.over:
         return Look(word="not read, the task was over", icon="x", tone="muted")
-    return Look(word="queued, read before the next turn", icon="circle-dashed", tone="muted")
+    when = "if a next round begins" if finished(task) else "before the next turn"
+    return Look(word=f"queued, read {when}", icon="circle-dashed", tone="muted")
+
+
+def finished(task: Task) -> bool:
+    """Tell whether the agents have no next turn unless somebody asks for changes."""
+    return task.state in {TaskState.REVIEW, TaskState.EXECUTING}
 
 
 def _all(names: list[str]) -> str:

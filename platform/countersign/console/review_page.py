@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from agents import holds
 from agents import rounds as agent_rounds
 from agents.lifecycle import TaskState
+from agents.models import HoldScope
 from approvals import rights, selectors, undoing
 from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
-from countersign.console import looks, report, review_rows, sentences, signers
+from countersign.console import held, looks, report, review_rows, sentences, signers
 from countersign.console.checks import checks_of
 from countersign.console.hunks import files_of
 from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
@@ -105,10 +107,24 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
         "undo_until": effects[0].undo_until if effects else None,
         "more_rounds": agent_rounds.may_open_next(approval.task),
         "newer": record.newer,
+        **_held(record, user, mine),
         **(_queue(approval, user, mine) if pending and not refusal and not signed else {}),
         "may_put_up_again": approval.state in {ApprovalState.STALE, ApprovalState.EXPIRED}
         and approval.task.state == TaskState.REVIEW
         and (not refusal or approval.requester_id == user.pk),
+    }
+
+
+def _held(record: Record, user: User, mine: Mine) -> dict[str, Any]:
+    hold = record.hold
+    if hold is None:
+        return {"hold": None}
+    paused = hold.scope == HoldScope.TASK  # a wider hold has its banner, with what lifts it
+    return {
+        "hold": hold,
+        "hold_look": held.look(hold),
+        "hold_until": held.until(hold),
+        "may_resume": paused and holds.may_act(user, hold, mine),
     }
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agents import takeovers
-from agents.models import Agent, Event, FileChange, Hunk, Proposal
+from agents import holds, takeovers
+from agents.models import Agent, Event, FileChange, HoldScope, Hunk, Proposal
 from approvals import deadlines, rights
 from approvals.models import Approval, Comment, Effect, Policy, Signature
-from countersign.console import signers
+from countersign.console import held, signers
 from countersign.console.meters import UNPRICED
 from memory.models import Memory
 from projects import across, together
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
+    from agents.models import Hold
     from projects.across import Mine
     from projects.together import Found
 
@@ -42,6 +43,7 @@ class Record:
     decide_by: datetime
     unpriced: bool
     known: rights.Known
+    hold: Hold | None
 
 
 def read(approval: Approval, user: User, mine: Mine, *, whole: bool = True) -> Record:
@@ -70,6 +72,7 @@ def read(approval: Approval, user: User, mine: Mine, *, whole: bool = True) -> R
         decide_by=found.rows("deadline")[0].until,
         unpriced=bool(found.number("unpriced")),
         known=rights.Known(lead=lead, did=took_over.title if took_over else ""),
+        hold=_hold(approval, found),
     )
 
 
@@ -77,6 +80,7 @@ def _of_decision(approval: Approval, user: User) -> Lists:
     signed = Signature.objects.filter(approval=approval)
     others = Approval.objects.filter(task=approval.task_id).exclude(pk=approval.pk)
     people = [approval.requester_id, approval.decided_by_id]
+    holding = holds.over_task(approval.task)
     return {
         "policies": Policy.objects.filter(pk=approval.policy_id),
         "people": User.objects.filter(pk__in=[key for key in people if key]),
@@ -92,6 +96,8 @@ def _of_decision(approval: Approval, user: User) -> Lists:
         ),
         "took_over": takeovers.of(user, approval.task_id)[:1],
         "signers": signers.of(approval.task),
+        "holds": holding,
+        "held_by": User.objects.filter(pk__in=holding.order_by().values("placed_by")),
     }
 
 
@@ -130,6 +136,15 @@ def _complete(approval: Approval, found: Found) -> None:
     approval.requester = people[approval.requester_id]
     approval.decided_by = people.get(approval.decided_by_id)
     approval.task.requester = approval.requester
+
+
+def _hold(approval: Approval, found: Found) -> Hold | None:
+    hold = None if approval.task.over else held.nearest(found.rows("holds"))
+    if hold is not None:
+        hold.placed_by = _by_key(found.rows("held_by"))[hold.placed_by_id]
+    if hold is not None and hold.scope == HoldScope.TASK:
+        hold.task = approval.task
+    return hold
 
 
 def _others(approval: Approval, found: Found) -> list[Approval]:

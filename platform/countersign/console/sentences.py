@@ -87,14 +87,25 @@ _OF_AGENT = ("agent__slug", "agent__name", "agent__colour", "agent__icon")
 def _task_row(task: Task, facts: Facts) -> TaskRow:
     steps = list(task.steps.all())
     work = [step for step in steps if step.kind == StepKind.WORK]
-    hold = facts.pauses.get(task.pk)
+    look, sentence = _list_words(task, steps, facts)
     return TaskRow(
         task=task,
-        look=held.look(hold) if hold else looks.of_task(task, word=_list_word(task, facts)),
-        sentence=hold.reason if hold else sentence_of(task, steps, facts),
+        look=look,
+        sentence=sentence,
         agents=list({step.agent_id: step.agent for step in work}.values()),
         running=not task.over,
     )
+
+
+def _list_words(task: Task, steps: Sequence[Step], facts: Facts) -> tuple[looks.Look, str]:
+    hold = facts.pauses.get(task.pk)
+    if hold and not held.beside(task):
+        return held.look(hold), hold.reason
+    look, sentence = (
+        looks.of_task(task, word=_list_word(task, facts)),
+        sentence_of(task, steps, facts),
+    )
+    return look, f"{held.look(hold).word}. {sentence}" if hold else sentence
 
 
 def _list_word(task: Task, facts: Facts) -> str:

@@ -23,6 +23,7 @@ from countersign.console import (
     meters,
     questions,
     queueing,
+    reading,
     sentences,
     signers,
     streams,
@@ -149,9 +150,12 @@ def _held(task: Task, user: User, mine: Mine, rows: Rows, hold: Hold | None) -> 
     """Return how the task looks, and what holds it up if a person does."""
     leads = task.project_id in mine.led
     word = queueing.word_of(task, rows.steps) or _word(task, user, mine, rows)
+    beside = held.beside(task)
     return {
-        "look": held.look(hold) if hold else looks.of_task(task, word=word),
+        "look": held.look(hold) if hold and not beside else looks.of_task(task, word=word),
         "hold": hold,
+        "hold_look": held.look(hold) if hold and beside else None,
+        "hold_until": held.until(hold) if hold else "",
         "paused": hold is not None and hold.scope == HoldScope.TASK,
         "priorities": Priority.choices if leads and not task.over else (),
         "priority_word": word_of(task),
@@ -165,6 +169,7 @@ def _acts(
     may_act = user.pk == task.requester_id or task.project_id in mine.led
     return {
         "may_act": may_act,
+        "finished": reading.finished(task),
         "questions": questions.questions_of(task, rows.questions, drafts),
         "sent_again": reopenable(task, rows.steps) if may_act else set(),
         "no_model": bool(rows.questions) and settings.COUNTERSIGN_MODEL == "rehearsal",

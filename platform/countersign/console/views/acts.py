@@ -14,6 +14,7 @@ from agents.escalations import AlreadyAnswered
 from agents.models import Escalation, Step
 from agents.models.tasks import Choice
 from approvals import answering, stopping
+from countersign.console import reading
 from countersign.console.addresses import address_of
 from countersign.console.lookup import task_or_404
 from countersign.console.questions import keep_draft
@@ -54,7 +55,8 @@ def note(request: PersonRequest, number: int) -> HttpResponse:
     task = task_or_404(request.user, number)
     try:
         notes.add_note(task, text=_text(request, "text"), by=request.user)
-        messages.success(request, "Note sent. Agents read it before their next turn.")
+        when = "if a next round begins" if reading.finished(task) else "before their next turn"
+        messages.success(request, f"Note sent. Agents read it {when}.")
     except CountersignError as error:
         messages.error(request, str(error))
     return redirect("console:task", number)

@@ -16,6 +16,7 @@ from approvals.decisions import HunkDecision
 from approvals.exceptions import DecisionConflict, DigestMismatch, NotAllowed, StaleApproval
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.models import Approval
+from countersign.console import held
 from countersign.console.addresses import address_of
 from countersign.console.lookup import approval_or_404
 from countersign.console.review_page import show
@@ -24,12 +25,19 @@ from projects.exceptions import CountersignError
 if TYPE_CHECKING:
     from django.http import HttpResponse
 
+    from agents.models import Task
     from countersign.console.requests import PersonRequest
 
 _SAID = {
     SignatureVerdict.APPROVE: "Approved. Your name is on the signature line.",
     SignatureVerdict.REQUEST_CHANGES: "Sent back. The agents named begin the next round.",
     SignatureVerdict.REJECT: "Rejected. The reason is kept with the task.",
+}
+
+
+_SAID_HELD = {
+    SignatureVerdict.APPROVE: "Approved. It is carried out when {until}.",
+    SignatureVerdict.REQUEST_CHANGES: "Sent back. The next round begins when {until}.",
 }
 
 
@@ -54,7 +62,7 @@ def decide(request: PersonRequest, number: int, round_number: int) -> HttpRespon
         )
     except CountersignError as error:
         return show(request, approval, error=error, status=_status_of(error))
-    messages.success(request, _SAID[SignatureVerdict(verdict)])
+    messages.success(request, _said(SignatureVerdict(verdict), approval.task))
     return redirect("console:review", number, round_number)
 
 
@@ -129,6 +137,13 @@ def _status_of(error: CountersignError) -> int:
         case DigestMismatch():
             return 422
     return 400
+
+
+def _said(verdict: SignatureVerdict, task: Task) -> str:
+    hold = held.over(task)
+    if hold is None or verdict not in _SAID_HELD:
+        return _SAID[verdict]
+    return _SAID_HELD[verdict].format(until=held.until(hold))
 
 
 def _text(request: PersonRequest, field: str) -> str:
