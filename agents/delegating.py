@@ -246,6 +246,7 @@ def _last_result(task: Task, slug: str) -> dict[str, Any]:
     if result := steps.order_by("-finished_at").values_list("result", flat=True).first():
         return dict(result)
     said = task.events.filter(kind=Kind.MESSAGE, step__agent__slug=slug).order_by("-seq")
+    said = said.exclude(data__text="")  # a thought alone
     return {"said": said.values_list("data__text", flat=True).first() or ""}
 
 

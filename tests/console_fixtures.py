@@ -162,11 +162,11 @@ def queued_task(project: Project, requester: User, **facts: Any) -> Task:
     return task
 
 
-def say(step: Step, text: str) -> None:
+def say(step: Step, text: str, **more: Any) -> None:
     """Record a finished message of an agent."""
     step.task.record(
         Kind.MESSAGE,
-        {"from": "agent", "agent": step.agent.slug, "turn": 1, "text": text},
+        {"from": "agent", "agent": step.agent.slug, "turn": 1, "text": text, **more},
         step=step,
     )
 

@@ -1,7 +1,7 @@
 """A scripted OpenAI-compatible streaming server for tests: the wire is real, the answers are not.
 
 A script is a callable `(Request) -> Reply` or a JSON file with a list of replies, used in order:
-    {"text": "…", "calls": [{"name": "read_file", "arguments": {…}}], "status": 200, "delay": 0,
+    {"text": "…", "thinking": "…", "calls": [{"name": "read_file", "arguments": {…}}], "status": 200, "delay": 0,
      "cut": false, "retry_after": null}
 Run alone: `python -m tests.stub_model --port 18900 --script script.json`.
 """
@@ -33,6 +33,7 @@ class Reply:
     """What the server answers to one request."""
 
     text: str = ""
+    thinking: str = ""  # sent before the text
     calls: list[Call] = field(default_factory=list)
     status: int = 200
     body: dict[str, Any] | None = None
@@ -171,6 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
 def _chunks(reply: Reply, body: dict[str, Any]) -> itertools.chain[dict[str, Any]]:
     return itertools.chain(
         (_chunk(body, {"role": "assistant", "content": ""}),),
+        (_chunk(body, {"reasoning_content": piece}) for piece in _pieces(reply.thinking)),
         (_chunk(body, {"content": piece}) for piece in _pieces(reply.text)),
         (_chunk(body, {"tool_calls": [delta]}) for delta in _call_deltas(reply.calls)),
         () if reply.cut else (_chunk(body, {}, finish=_finish(reply)),),

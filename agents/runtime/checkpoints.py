@@ -88,6 +88,7 @@ class Turn:
     usd: Decimal | None  # None: the price is not known
     paid: bool  # False in rehearsal: no model was called
     took: Took
+    thinking: str = ""  # for people alone
     refused: tuple[ToolCall, ...] = ()  # calls of tools that were not granted, not yet stored
 
 

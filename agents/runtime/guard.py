@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic_ai.exceptions import ModelRetry, ToolFailed
-from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.messages import ModelResponse, TextPart, ThinkingPart, ToolCallPart
 
 from agents.breakers.calls import PLATFORM, Tripped, Warned
 from agents.breakers.fingerprints import of_error
@@ -210,11 +210,13 @@ class StepGuard:
         self, messages: list[ModelMessage], response: ModelResponse, took: checkpoints.Took
     ) -> checkpoints.Turn:
         texts = [part.content for part in response.parts if isinstance(part, TextPart)]
+        thoughts = [part.content for part in response.parts if isinstance(part, ThinkingPart)]
         # FunctionModel estimates tokens; a rehearsal used none.
         paid = not self.chosen.rehearsal
         return checkpoints.Turn(
             messages=messages,
             text="\n\n".join(text for text in texts if text.strip()),
+            thinking="\n\n".join(text for text in thoughts if text.strip()),
             model=self.chosen.name_of(response),
             input_tokens=response.usage.input_tokens if paid else 0,
             output_tokens=response.usage.output_tokens if paid else 0,

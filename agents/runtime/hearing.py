@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_ai.direct import model_request
 from pydantic_ai.exceptions import UnexpectedModelBehavior
-from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
+from pydantic_ai.messages import (
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    ThinkingPart,
+    ThinkingPartDelta,
+)
 from pydantic_ai.models.wrapper import WrapperModel
 
 if TYPE_CHECKING:
@@ -31,9 +38,11 @@ class Ear:
         self._length = 0
         self._silent = True
         self._broken = False
+        self._thought = False
+        self._thought_broken = False
 
     def count(self, characters: int) -> None:
-        """Count what comes beside words: arguments, thoughts; raises when the answer has no end."""
+        """Count what comes beside words, as arguments; raises when the answer has no end."""
         self._broken = not self._silent  # what is said next is a paragraph of its own
         self._add(characters)
 
@@ -43,6 +52,15 @@ class Ear:
         if text:
             self._voice.say(f"\n\n{text}" if self._broken else text)
             self._silent = self._broken = False
+            self._thought_broken = self._thought
+
+    def think(self, text: str) -> None:
+        """Speak the next piece of a thought, apart from the words."""
+        self._add(len(text))
+        if text:
+            self._voice.think(f"\n\n{text}" if self._thought_broken else text)
+            self._thought, self._thought_broken = True, False
+            self._broken = not self._silent
 
     def watch(self, event: Any) -> None:
         """Take an event of pydantic-ai's."""
@@ -52,6 +70,11 @@ class Ear:
                 self.say(text)
             case PartDeltaEvent(delta=TextPartDelta(content_delta=text)):
                 self.say(text)
+            case PartStartEvent(part=ThinkingPart(content=text)):
+                self._thought_broken = self._thought
+                self.think(text)
+            case PartDeltaEvent(delta=ThinkingPartDelta(content_delta=str(text))):
+                self.think(text)
             case PartStartEvent(part=new) | PartDeltaEvent(delta=new):
                 self.count(_length_of(new))
 
@@ -70,6 +93,12 @@ def said(text: str) -> None:
     """Speak words of the answer that is being read in this context, if anybody listens."""
     if ear := _ear.get():
         ear.say(text)
+
+
+def thought(text: str) -> None:
+    """Speak a piece of a thought in the answer that is being read, if anybody listens."""
+    if ear := _ear.get():
+        ear.think(text)
 
 
 def heard(characters: int) -> None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from agents.runtime.hearing import heard, said
+from agents.runtime.hearing import heard, said, thought
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TAGS = ("<think>", "</think>")
 _LONGEST_NAME = 200
-_TEXTS = frozenset({"content", "refusal", "reasoning", "reasoning_content"})
+_THOUGHTS = frozenset({"reasoning", "reasoning_content"})
+_TEXTS = frozenset({"content", "refusal"}) | _THOUGHTS
 
 
 class Whole:
@@ -34,6 +35,7 @@ class Whole:
         self._calls: list[_Call] = []
         self._numbered: dict[Any, _Call] = {}  # the last of each number
         self._thinking = False
+        self._thoughts = ""  # the field they come in; a server that fills both says each twice
 
     def take(self, chunk: Mapping[str, Any]) -> None:
         """Take the next chunk, as lenient as servers are free."""
@@ -84,8 +86,11 @@ class Whole:
         if text.strip() in _TAGS:
             self._thinking = text.strip() == _TAGS[0]
             heard(len(text))
-        elif name == "content" and not self._thinking:
-            said(text)
+        elif name == "content":
+            (thought if self._thinking else said)(text)
+        elif name in _THOUGHTS and name == (self._thoughts or name):
+            self._thoughts = name
+            thought(text)
         else:
             heard(len(text))
 

@@ -9,7 +9,7 @@ import asyncio
 import json
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
 from agents.events import channel
@@ -19,6 +19,9 @@ from memory import posting
 if TYPE_CHECKING:
     import uuid
 
+Writing = Literal["delta", "thinking"]  # of a frame: what is said, and what is thought before
+
+WRITING: tuple[Writing, ...] = ("thinking", "delta")
 FLUSH_SECONDS = 0.05
 SLOW_SECONDS = 0.1  # while more than MANY speak
 MANY = 300
@@ -27,9 +30,15 @@ TAIL_SECONDS = 3_600
 _BACKLOG = 200  # posts; beyond it Redis is away, and what is said now is let go
 
 
-def tail_key(step_id: uuid.UUID | str) -> str:
-    """Return the Redis stream that holds the unfinished message of one step."""
-    return f"cs:tail:{step_id}"
+def tail_key(step_id: uuid.UUID | str, kind: Writing = "delta") -> str:
+    """Return the Redis stream that holds the unfinished message of one step, or the thought of it.
+
+    Each has its own, so that a long thought displaces no text.
+    """
+    return f"cs:tail:{step_id}" if kind == "delta" else f"cs:tail:{step_id}:{kind}"
+
+
+_Key = tuple[str, Writing]  # of a step and what of it is written
 
 
 @dataclass(slots=True)
@@ -43,25 +52,26 @@ class Flusher:
     """Collects deltas of every step of this process and sends them together."""
 
     def __init__(self) -> None:
-        self._pending: dict[str, _Pending] = {}
-        self._over: set[str] = set()
+        self._pending: dict[_Key, _Pending] = {}
+        self._over: set[_Key] = set()
         self._runner: asyncio.Task[None] | None = None
 
-    def add(self, *, task_id: str, step_id: str, offset: int, text: str) -> None:
-        """Note one delta; `offset` counts characters of the message it belongs to."""
-        if offset == 0:  # a new message begins
-            self._pending.pop(step_id, None)
-            self._over.add(step_id)
-        pending = self._pending.get(step_id)
+    def add(self, key: _Key, *, task_id: str, offset: int, text: str) -> None:
+        """Note one delta; `offset` counts characters of the message or thought it belongs to."""
+        if offset == 0:  # a new one begins
+            self._pending.pop(key, None)
+            self._over.add(key)
+        pending = self._pending.get(key)
         if pending is None:
-            pending = self._pending[step_id] = _Pending(task_id, offset)
+            pending = self._pending[key] = _Pending(task_id, offset)
         pending.pieces.append(text)
         self._wake()
 
     def end(self, step_id: str) -> None:
         """Forget the unfinished message of a step: it has become an event row."""
-        self._pending.pop(step_id, None)
-        self._over.add(step_id)
+        for kind in WRITING:
+            self._pending.pop((step_id, kind), None)
+            self._over.add((step_id, kind))
         self._wake()
 
     def _wake(self) -> None:
@@ -69,7 +79,7 @@ class Flusher:
             self._runner = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
-        pending: dict[str, _Pending] = {}
+        pending: dict[_Key, _Pending] = {}
         while self._pending or self._over:
             # A thousand voices 20 times a second would take a core; nobody reads as fast as that.
             await asyncio.sleep(SLOW_SECONDS if len(pending) > MANY else FLUSH_SECONDS)
@@ -79,14 +89,14 @@ class Flusher:
                 posting.post(partial(_queue, pending, over))
 
 
-def _queue(pending: dict[str, _Pending], over: set[str], pipeline: Any) -> None:
+def _queue(pending: dict[_Key, _Pending], over: set[_Key], pipeline: Any) -> None:
     """Put one flush on a pipeline; runs on the posting thread."""
-    for step_id in over:
-        pipeline.delete(tail_key(step_id))
-    for step_id, item in pending.items():
+    for step_id, kind in over:
+        pipeline.delete(tail_key(step_id, kind))
+    for (step_id, kind), item in pending.items():
         text = clean("".join(item.pieces))
-        key = tail_key(step_id)
-        delta = {"kind": "delta", "step": step_id, "offset": item.offset, "text": text}
+        key = tail_key(step_id, kind)
+        delta = {"kind": kind, "step": step_id, "offset": item.offset, "text": text}
         pipeline.publish(channel(item.task_id), json.dumps(delta))
         pipeline.xadd(key, {"offset": item.offset, "text": text}, maxlen=TAIL_ENTRIES)
         pipeline.expire(key, TAIL_SECONDS)
@@ -104,23 +114,29 @@ def flusher() -> Flusher:
 
 
 class Voice:
-    """What one step says: numbers its characters and hands them to the flusher."""
+    """What one step says and thinks: numbers its characters and hands them to the flusher."""
 
     def __init__(self, *, task_id: uuid.UUID | str, step_id: uuid.UUID | str) -> None:
         self._task_id = str(task_id)
         self._step_id = str(step_id)
-        self._offset = 0
+        self._offsets: dict[Writing, int] = dict.fromkeys(WRITING, 0)
 
     def say(self, text: str) -> None:
         """Send the next piece of the message."""
-        if text:
-            flusher().add(
-                task_id=self._task_id, step_id=self._step_id, offset=self._offset, text=text
-            )
-            self._offset += len(text)
+        self._send("delta", text)
+
+    def think(self, text: str) -> None:
+        """Send the next piece of the thought."""
+        self._send("thinking", text)
 
     def finish(self) -> None:
         """End the message; the next piece begins a new one at offset 0."""
-        if self._offset:
+        if any(self._offsets.values()):
             flusher().end(self._step_id)
-        self._offset = 0
+        self._offsets = dict.fromkeys(WRITING, 0)
+
+    def _send(self, kind: Writing, text: str) -> None:
+        if text:
+            key, offset = (self._step_id, kind), self._offsets[kind]
+            flusher().add(key, task_id=self._task_id, offset=offset, text=text)
+            self._offsets[kind] += len(text)

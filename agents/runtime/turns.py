@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MESSAGE_CHARACTERS = 20_000
+_THINKING_CHARACTERS = 4_000
 _REST_SECONDS = 0.5  # between two tries
 # Steps before tasks and both by id: the lock order of the whole floor.
 # Locked by their keys alone: of the index of leased steps, the other thousands would be read too.
@@ -291,7 +292,7 @@ def _keep(saves: Sequence[Save], dumped: dict[int, str]) -> list[Save]:
 
 def _tell(saves: Sequence[Save]) -> None:
     """Write the messages of the turns, and cache them when they are committed."""
-    speaking = [each for each in saves if each.turn.text.strip()]
+    speaking = [each for each in saves if each.turn.text.strip() or each.turn.thinking]
     events = [_said(each) for each in speaking]
     record_all(events)
     chains.remember_all(events, [each.work.step.agent.slug for each in speaking])
@@ -302,6 +303,8 @@ def _said(each: Save) -> Event:
     said: dict[str, Any] = {"from": "agent", "agent": step.agent.slug}
     said["turn"] = each.progress.turns + 1
     said["text"] = capped(clean(each.turn.text), _MESSAGE_CHARACTERS)
+    if each.turn.thinking:
+        said["thinking"] = capped(clean(each.turn.thinking), _THINKING_CHARACTERS)
     return Event(task=step.task, kind=Kind.MESSAGE, step=step, data=said)
 
 

@@ -2,7 +2,7 @@
 
 const near = 40;
 const kept = { stream: { on: true, seen: "", top: 0 }, events: { on: true, seen: "", top: 0 } };
-const rows = { stream: ":scope > [id]:not([data-delta])", events: "#events > [id]" };
+const rows = { stream: ":scope > [id]:not([data-delta], details)", events: "#events > [id]" };
 
 const box = (name) => document.querySelector(`[data-follows="${name}"]`);
 export const following = (name) => kept[name].on;

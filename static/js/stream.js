@@ -1,14 +1,16 @@
 // The live pane of one agent: what is being written is put here, finished messages come from the
 // server. What the other agents write is kept, so that changing to one of them shows it at once.
 
-import { again, grown } from "./follow.js";
+import { again, following, grown } from "./follow.js";
 
 const quiet = 4000; // the agent shown said nothing for so long, and another does: change to it
 const recent = 1500;
 
-const written = new Map(); // step: text of its unfinished message
+const kinds = ["delta", "thinking"]; // of frames: what is said, and what is thought before
+const each = (make) => Object.fromEntries(kinds.map((kind) => [kind, make()]));
+const written = each(() => new Map()); // step: text of its unfinished message
 const active = new Map(); // step: when it last did something
-const settled = new Set(); // steps whose message became a row that is not yet shown
+const settled = each(() => new Set()); // steps whose message became a row that is not yet shown
 let shown = "";
 let wanted = "";
 
@@ -23,35 +25,55 @@ export function startStream() {
 // Take a frame of the socket; true when nothing else need be done about it.
 export function heard(frame) {
   if (frame.step) active.set(frame.step, Date.now());
-  if (frame.kind === "message") settled.add(frame.step);
-  if (frame.kind !== "delta") return false;
+  if (frame.kind === "message") for (const kind of kinds) settled[kind].add(frame.step);
+  if (!kinds.includes(frame.kind)) return false;
   if (append(frame) && frame.step === shown) paint();
   return true;
 }
 
 function append(frame) {
-  const text = written.get(frame.step) ?? "";
+  const texts = written[frame.kind];
+  const text = texts.get(frame.step) ?? "";
   // A gap means frames were missed: wait for the finished message rather than show half of it.
   if (frame.offset > text.length) return false;
-  if (frame.offset === 0) settled.delete(frame.step);
-  written.set(frame.step, text.slice(0, frame.offset) + frame.text);
+  if (frame.offset === 0) settled[frame.kind].delete(frame.step);
+  texts.set(frame.step, text.slice(0, frame.offset) + frame.text);
   return true;
 }
 
 function paint() {
   const node = document.querySelector("[data-delta]");
   if (!node) return;
-  const text = written.get(shown) ?? "";
+  const text = written.delta.get(shown) ?? "";
   if (node.textContent !== text) node.textContent = text;
+  paintThought(written.thinking.get(shown) ?? "");
   grown("stream");
+}
+
+function paintThought(text) {
+  const node = document.querySelector("[data-thinking]");
+  node.hidden = !text;
+  const [summary, words] = node.children;
+  const label = `Thinking, ${text.length.toLocaleString("en")} characters`;
+  if (summary.textContent !== label) summary.textContent = label;
+  if (words.textContent !== text) words.textContent = text;
+}
+
+// A long thought is folded once it is a row, though not under somebody who reads it.
+function keepOpen() {
+  const node = document.querySelector("[data-thinking]");
+  const row = [...document.querySelectorAll("#stream .stream > details[id]:not([data-thinking])")].at(-1);
+  if (row && node?.open && !node.hidden && !following("stream")) row.open = true;
 }
 
 // Around one answer of the server: a message that is now a row is no longer being written.
 export const painted = {
-  begin: () => [...settled],
-  end(steps) {
-    for (const step of steps) {
-      if (settled.delete(step)) written.delete(step);
+  begin: () => kinds.flatMap((kind) => [...settled[kind]].map((step) => [kind, step])),
+  end(before) {
+    for (const [kind, step] of before) {
+      if (!settled[kind].delete(step)) continue;
+      if (kind === "thinking" && step === shown) keepOpen();
+      written[kind].delete(step);
     }
     if (!pane()) return;
     if (pane().dataset.step !== shown) {

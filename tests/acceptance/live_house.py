@@ -115,9 +115,9 @@ class House:
             finally:
                 admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
-    def stream(self, step: Step, offset: int, text: str) -> None:
+    def stream(self, step: Step, offset: int, text: str, kind: str = "delta") -> None:
         """Publish a piece of what an agent is writing, as its worker does."""
-        frame = {"kind": "delta", "step": str(step.pk), "offset": offset, "text": text}
+        frame = {"kind": kind, "step": str(step.pk), "offset": offset, "text": text}
         with redis.Redis.from_url(self.redis.url) as client:
             client.publish(channel(step.task_id), json.dumps(frame))
 

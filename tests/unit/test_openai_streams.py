@@ -18,9 +18,13 @@ class Listener:
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.thought: list[str] = []
 
     def say(self, text: str) -> None:
         self.said.append(text)
+
+    def think(self, text: str) -> None:
+        self.thought.append(text)
 
 
 def chunk(finish: str | None = None, **delta: Any) -> dict[str, Any]:
@@ -188,10 +192,12 @@ def test_only_words_for_people_are_said() -> None:
             chunk(content="<think>"),
             chunk(content="hm"),
             chunk(content="</think>"),
-            chunk(reasoning="more"),
+            chunk(reasoning="more", reasoning_content="more"),
+            chunk(reasoning_content="yet", reasoning="yet"),
             chunk(content="Hello"),
             call("{}", id="a", name="x"),
         )
     finally:
         _ear.reset(token)
     assert "".join(listener.said).strip() == "Hello"
+    assert "".join(listener.thought) == "hmmoreyet"  # once, though in two fields

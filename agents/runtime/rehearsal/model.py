@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from pydantic_ai.models.function import DeltaToolCall, FunctionModel
+from pydantic_ai.models.function import DeltaThinkingPart, DeltaToolCall, FunctionModel
 
 from agents.runtime.hearing import Heard
 from agents.runtime.rehearsal.answers import blocked, cannot_act
@@ -35,6 +36,8 @@ def rehearsal_model(work: Work) -> Model:
 
     async def speak(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[Any]:
         move = _next(scene_of(work, messages), info)
+        async for piece in _spoken(move.thought):
+            yield {0: DeltaThinkingPart(content=piece)}
         async for piece in _spoken(move.say):
             yield piece
         for index, call in enumerate(_wire(move, info)):
@@ -55,7 +58,7 @@ def _next(scene: Scene, info: AgentInfo) -> Move:
     calls = tuple(call for call in move.calls if call.tool in granted)
     if missing and not calls:  # only the router looks for things it can do without
         return plan_to_look(scene)
-    return Move(say=move.say, calls=calls, answer=move.answer)
+    return replace(move, calls=calls)
 
 
 async def _spoken(text: str) -> AsyncIterator[str]:

@@ -36,6 +36,7 @@ class Move:
     say: str
     calls: tuple[Call, ...] = ()
     answer: dict[str, Any] | None = None
+    thought: str = ""  # before the sentence, as some models do
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,7 @@ def _look(scene: Scene) -> Move:
     asked = scene.brief["request"].strip().splitlines()[0][:120]
     return Move(
         say=f"The request: “{asked}”. I look at where the code and the docs speak of rounding.",
+        thought="Rounding touches code, tests and docs. I look before I plan.",
         calls=(
             Call("list_files", {}),
             Call("search_text", {"text": SCENARIO.search}),

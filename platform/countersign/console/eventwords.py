@@ -25,6 +25,7 @@ class Said:
     who: str = ""  # a person's name, shown before the text
     code: str = ""  # a path or command, in the mono face
     detail: str = ""
+    thinking: str = ""
     tone: str = ""
     icon: str = ""
 
@@ -127,7 +128,10 @@ def _message(data: dict[str, Any]) -> Said:
     if data.get("from") == "person":
         who = _text(data, "author", "A person")
         return Said(who=who, text="sent a note", detail=_text(data, "text"))
-    return Said(text="Said", detail=f"“{_text(data, 'text')}”")
+    text, thinking = _text(data, "text"), _text(data, "thinking")
+    if not text:
+        return Said(text="Thought", thinking=thinking)
+    return Said(text="Said", detail=f"“{text}”", thinking=thinking)
 
 
 def _tool_started(data: dict[str, Any]) -> Said:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agents.models import Step
 
 _AT_MOST = 300
+_BRIEF = 240  # characters of a thought
 
 
 @dataclass(kw_only=True)
@@ -25,6 +26,7 @@ class Entry:
 
     key: str
     text: str = ""
+    thinking: str = ""  # of the model, before it said this
     tool: str = ""
     code: str = ""
     summary: str = ""
@@ -33,6 +35,11 @@ class Entry:
     sandbox: str = ""
     person: str = ""
     aside: bool = False  # said on the way to a tool call, not at the end
+
+    @property
+    def brief(self) -> bool:
+        """Tell whether the thought needs no fold."""
+        return len(self.thinking) <= _BRIEF
 
 
 def events_of(step: Step) -> QuerySet[Event]:
@@ -55,7 +62,8 @@ def stream_of(events: Sequence[Event]) -> list[Entry]:
 
 def _message(event: Event) -> Entry:
     person = event.data.get("author", "") if event.data.get("from") == "person" else ""
-    return Entry(key=f"m{event.seq}", text=str(event.data.get("text", "")), person=str(person))
+    text, thinking = str(event.data.get("text", "")), str(event.data.get("thinking", ""))
+    return Entry(key=f"m{event.seq}", text=text, thinking=thinking, person=str(person))
 
 
 def _call(event: Event) -> Entry:

@@ -13,6 +13,7 @@ from django.conf import settings
 from agents.events import Kind, channel, project_channel
 from agents.lifecycle import TASK_TERMINAL
 from agents.runtime.database import in_db
+from agents.runtime.streaming import WRITING
 from countersign.live import register, rights, rows
 from countersign.live.frames import Sent, Signal
 from countersign.live.mux import Mux
@@ -170,7 +171,7 @@ class TaskFeed:
         else:
             self._advance(self._cursor)
             deltas = [delta for delta in replay.deltas if self._is_new(delta)]
-            new += [Sent(body=json.dumps(delta), kind="delta") for delta in deltas]
+            new += [Sent(body=json.dumps(delta), kind=delta["kind"]) for delta in deltas]
         return new
 
     def _accept_all(self, message: Message | None) -> list[Sent | Signal]:
@@ -184,7 +185,7 @@ class TaskFeed:
 
     def _accept(self, message: Message) -> Sent | None:
         seq, kind = message.frame.get("seq"), message.frame.get("kind")
-        if kind == "delta":
+        if kind in WRITING:
             return Sent(body=message.body, kind=kind) if self._is_new(message.frame) else None
         if not isinstance(seq, int) or not isinstance(kind, str) or seq <= self._cursor:
             return None

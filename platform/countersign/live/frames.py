@@ -18,9 +18,13 @@ class EventFrame(TypedDict):
 
 
 class DeltaFrame(TypedDict):
-    """A piece of what an agent is writing; `offset` lets a client see a gap. Never stored."""
+    """A piece of what an agent is writing; `offset` lets a client see a gap. Never stored.
 
-    kind: Literal["delta"]
+    thinking: a piece of what its model thinks before, which is no part of the text. Its offsets are
+    its own.
+    """
+
+    kind: Literal["delta", "thinking"]
     step: str
     offset: int
     text: str

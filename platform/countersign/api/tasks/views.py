@@ -147,7 +147,12 @@ class TaskStream(Endpoint):
         parameters=[LAST_EVENT_ID, AFTER, TICKET],
     )
     def get(self, request: Request, pk: uuid.UUID) -> HttpResponse:
-        """Say where streams are served, in a deployment that sent this to the console process."""
+        """Send events as they come, and between them what is being written, which is not stored.
+
+        `delta` is a piece of a message and `thinking` one of what the model thinks before it, each
+        with `step`, `text` and an `offset` of its own kind: more than you have is a gap, 0 begins
+        anew. The finished `message` has all of its `text`, and `thinking` up to 4,000 characters.
+        """
         _task(self, pk)
         raise Problem(
             503, "Streams are served by the ASGI process of Countersign. Route this path to it."

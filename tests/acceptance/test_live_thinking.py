@@ -1,0 +1,129 @@
+"""The task page shows what a model thinks apart from what it says, while it comes and afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+from playwright.sync_api import expect
+
+from agents.runtime.streaming import tail_key
+from tests import console_fixtures as fixtures
+from tests.acceptance.live_house import House, browser_beside_rows, signed_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+pytestmark = [
+    pytest.mark.needs_chromium,
+    pytest.mark.django_db(transaction=True),
+]
+
+LONG = "The sum is rounded on every line. " * 40
+COLOUR = "node => getComputedStyle(node).color"
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browser_beside_rows() as browser:
+        yield browser
+
+
+@pytest.fixture
+def house(tmp_path, settings) -> Iterator[House]:
+    with House(tmp_path, settings) as house:
+        yield house
+
+
+@pytest.fixture
+def made(house, project, requester, lead):
+    return house.write(fixtures.running_task, project, requester)
+
+
+@pytest.fixture
+def context(house, browser, requester, made) -> Iterator[BrowserContext]:
+    context = signed_in(house, browser, requester)
+    yield context
+    context.close()
+
+
+def watch(context: BrowserContext, made) -> Page:
+    page = context.new_page()
+    page.goto(f"/tasks/T-{made.task.number}?tab=events&agent={made.steps['coder'].pk}")
+    expect(page.locator("[data-connection]")).to_have_attribute("data-connection", "live")
+    return page
+
+
+def test_a_thought_stands_apart_and_becomes_a_row_that_is_folded(house, context, made):
+    page, coder = watch(context, made), made.steps["coder"]
+    thought, text = page.locator("[data-thinking]"), page.locator("[data-delta]")
+    expect(thought).to_be_hidden()
+    house.stream(coder, 0, "<b>Hm", "thinking")
+    house.stream(coder, 5, ", well", "thinking")
+    house.stream(coder, 30, "lost", "thinking")  # after a gap: it is not shown
+    house.stream(coder, 0, "I begin")
+    expect(text).to_have_text("I begin")
+    expect(thought.locator("p")).to_have_text("<b>Hm, well")
+    expect(thought.locator("summary")).to_have_text("Thinking, 11 characters")
+    assert thought.locator("p").evaluate(COLOUR) != text.evaluate(COLOUR)
+    assert page.locator("#stream .muted").count() == 0
+
+    house.write(fixtures.say, coder, "I begin.", thinking=f"<b>\u202e{LONG}")
+    row = page.locator(".stream > details:not([data-thinking])")
+    expect(row.locator("summary")).to_have_text(f"Thinking, {len(LONG) + 4:,} characters")
+    expect(row.locator("p")).to_be_hidden()
+    expect(thought).to_be_hidden()
+    expect(text).to_have_text("")
+    row.locator("summary").click()
+    expect(row.locator("p")).to_contain_text("<b>")
+    expect(row.locator("p")).to_contain_text("U+202E")
+    event = page.locator(f"#event-{made.task.last_seq} details")
+    expect(event.locator("summary")).to_have_text(f"Thinking, {len(LONG) + 4:,} characters")
+    # What a person unfolded stays so when the page is told more.
+    house.write(fixtures.say, coder, "And more.")
+    expect(page.locator(".stream > .stream-text", has_text="And more.")).to_be_visible()
+    expect(row.locator("p")).to_be_visible()
+
+
+def test_a_thought_is_not_folded_under_who_reads_it(house, context, made):
+    page, coder = watch(context, made), made.steps["coder"]
+    house.stream(coder, 0, LONG * 3, "thinking")
+    expect(page.locator("[data-thinking] p")).to_be_visible()
+    follow = page.locator('[data-follow="stream"]')
+    expect(follow).to_have_text("Following")
+    follow.click()
+    expect(follow).to_have_attribute("aria-pressed", "false")
+    house.write(fixtures.say, coder, "I begin.", thinking=LONG * 3)
+    row = page.locator(".stream > details:not([data-thinking])")
+    expect(row.locator("p")).to_be_visible()
+    expect(page.locator("[data-thinking]")).to_be_hidden()
+
+
+def test_a_late_comer_is_shown_what_was_thought_so_far(house, context, made):
+    coder = made.steps["coder"]
+    with redis.Redis.from_url(house.redis.url) as client:
+        for offset, text in ((0, "First, "), (7, "then")):
+            client.xadd(tail_key(coder.pk, "thinking"), {"offset": offset, "text": text})
+        client.xadd(tail_key(coder.pk), {"offset": 0, "text": "I begin"})
+    page = watch(context, made)
+    expect(page.locator("[data-thinking] p")).to_have_text("First, then")
+    expect(page.locator("[data-delta]")).to_have_text("I begin")
+
+
+def test_a_thought_moves_nothing_and_a_finished_task_shows_it_from_rows(house, context, made):
+    page, coder = watch(context, made), made.steps["coder"]
+    for number in range(40):
+        house.stream(coder, 0 if number == 0 else number * len(LONG), LONG, "thinking")
+    expect(page.locator("[data-thinking] summary")).to_contain_text(f"{40 * len(LONG):,}")
+    assert sum(each["value"] for each in page.evaluate("window.shifts")) < 0.01
+    house.write(fixtures.say, coder, "", thinking="Only this.")
+    house.write(made.task.move, "cancelled", kind="task.finished")
+    house.redis.stop()
+    page.reload()
+    row = page.locator(".stream > details:not([data-thinking])")
+    expect(row.locator("p")).to_have_text("Only this.")
+    house.redis.start()
