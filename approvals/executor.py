@@ -32,13 +32,16 @@ BEAT_SECONDS = 5.0
 BEAT_TTL_SECONDS = 15
 
 # Of proposals the new ones only: to look at all that is in review takes a tenth of a second for each
-# hundred thousand.
+# hundred thousand. And what is superseded is never sealed: it would be looked for turn after turn.
 _LOOK = """
 SELECT EXISTS (SELECT FROM agents_task WHERE state = 'executing')
     OR EXISTS (SELECT FROM approvals_effect WHERE state = 'doing'), EXISTS (
         SELECT FROM agents_proposal proposal JOIN agents_task task ON task.id = proposal.task_id
         WHERE proposal.id > %s AND task.state = 'review' AND NOT EXISTS (
-            SELECT FROM approvals_approval approval WHERE approval.proposal_id = proposal.id))
+            SELECT FROM approvals_approval approval WHERE approval.proposal_id = proposal.id)
+        AND proposal.id = (
+            SELECT newest.id FROM agents_proposal newest WHERE newest.task_id = task.id
+            ORDER BY newest.round DESC, newest.version DESC LIMIT 1))
 """
 
 

@@ -62,15 +62,23 @@ class Company:
         work = [step for step in task.steps.all() if step.kind == StepKind.WORK]
         return cls(specialists=list(planning.specialists(task).values()), work=work)
 
+    def goes_on_without(self, step: Step) -> bool:
+        """Tell whether there is other work to propose."""
+        others = [other for other in self.work if other.pk != step.pk]
+        return any(other.state != StepState.CANCELLED for other in others)
+
 
 def of_step(step: Step | None, company: Company | None = None) -> tuple[Choice, ...]:
     """Return the ways on that only an agent's own work has; reads rows."""
     if step is None or step.kind not in _WORK:
         return ()
+    if step.kind == StepKind.ANSWER:
+        return Choice.TAKE_OVER, Choice.GO_ON_WITHOUT  # the asker goes on
+    company = company or Company.of(step.task)
     possible = {
         Choice.REASSIGN: bool(candidates(step, company)),
         Choice.TAKE_OVER: True,
-        Choice.GO_ON_WITHOUT: _has_company(step, company),
+        Choice.GO_ON_WITHOUT: company.goes_on_without(step),
     }
     return tuple(choice for choice in _OF_STEPS if possible[choice])
 
@@ -85,16 +93,5 @@ def candidates(step: Step, company: Company | None = None) -> list[AgentVersion]
     """Return who else may do this step: enabled specialists that the request allows."""
     if step.kind != StepKind.WORK:
         return []
-    found = company.specialists if company else planning.specialists(step.task).values()
-    return [version for version in found if version.agent_id != step.agent_id]
-
-
-def _has_company(step: Step, company: Company | None) -> bool:
-    """Tell whether anything goes on without it: an asker, or other work to propose."""
-    if step.kind == StepKind.ANSWER:
-        return True
-    if company is not None:
-        states = [other.state for other in company.work if other.pk != step.pk]
-        return any(state != StepState.CANCELLED for state in states)
-    others = step.task.steps.filter(kind=StepKind.WORK).exclude(pk=step.pk)
-    return others.exclude(state=StepState.CANCELLED).exists()
+    company = company or Company.of(step.task)
+    return [version for version in company.specialists if version.agent_id != step.agent_id]

@@ -10,14 +10,17 @@ import hashlib
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from django.conf import settings
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
     from wsgiref.headers import Headers
 
 # These bring files of their own, which change only with them.
-PACKAGES = ("django", "djangorestframework", "drf-spectacular-sidecar")
+PACKAGES = ("django", "django-htmx", "djangorestframework", "drf-spectacular-sidecar")
 _DIGITS = 12
+FOLDER = f"[0-9a-f]{{{_DIGITS}}}"  # of an address, as a pattern
 
 
 def digest_of(folder: Path, packages: Iterable[str] = PACKAGES) -> str:
@@ -32,5 +35,6 @@ def digest_of(folder: Path, packages: Iterable[str] = PACKAGES) -> str:
 
 
 def keep_for_ever(headers: Headers, path: str, url: str) -> None:
-    """Let browsers keep a file and not ask for it again."""
-    headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    """Let browsers keep what has the digest in its address, and not ask for it again."""
+    kept = url.startswith(f"/{settings.STATIC_URL.strip('/')}/")
+    headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "no-cache"

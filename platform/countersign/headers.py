@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.conf import settings
 from django.utils.cache import patch_cache_control
 
 if TYPE_CHECKING:
@@ -19,12 +18,11 @@ def private_answers(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
     """Keep answers out of every cache: after a sign-out, Back must not show a review again."""
-    static = "/" + settings.STATIC_URL.lstrip("/")
 
     def answer(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         response.setdefault("Permissions-Policy", _UNUSED)
-        if not request.path.startswith(static) and "Cache-Control" not in response:
+        if "Cache-Control" not in response:
             patch_cache_control(response, private=True, no_store=True)
         return response
 

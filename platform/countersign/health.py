@@ -13,6 +13,7 @@ from django.http import JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from countersign import migrated
 from countersign.celery import app
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 # Each worker keeps `cs:worker:<kind>:<name>` alive for 15 s at a time.
 WORKER_KINDS = ("agents", "effects")
+_MIGRATE = "The database is older than this process: run `manage.py migrate`."
 
 
 @never_cache
@@ -37,15 +39,17 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """Answer 200 when every part works, else 503, in both cases part by part."""
     parts = {
         "database": _database_answers(),
+        "migrations": migrated.applied(),
         "redis": _redis_answers(),
         "broker": _broker_answers(),
         **{f"{kind} worker": here for kind, here in workers_alive().items()},
     }
     ready = all(parts.values())
     status = 200 if ready else 503
-    answer = JsonResponse(
-        {"status": "ready" if ready else "not ready", "parts": parts}, status=status
-    )
+    said = {"status": "ready" if ready else "not ready", "parts": parts}
+    if parts["database"] and not parts["migrations"]:
+        said["detail"] = _MIGRATE
+    answer = JsonResponse(said, status=status)
     # Asked every second by who waits for it: Django would log an error each time.
     answer._has_been_logged = True  # type: ignore[attr-defined]
     return answer

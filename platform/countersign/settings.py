@@ -99,7 +99,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "countersign.compression.CompressPages",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "countersign.statics.StaticFiles",
     "countersign.headers.private_answers",
     "csp.middleware.CSPMiddleware",
     "countersign.texts.readable_requests",

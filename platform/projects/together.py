@@ -9,17 +9,44 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
+from django.db.models import (
+    BooleanField,
+    CharField,
+    DateField,
+    DecimalField,
+    FloatField,
+    ForeignKey,
+    GenericIPAddressField,
+    IntegerField,
+    JSONField,
+    TextField,
+    UUIDField,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from django.db.models import Model, QuerySet
+    from django.db.models import Field, Model, QuerySet
 
     from projects.across import Statement
 
 _NOTHING = "NULL::text"
+_TEXTS = (CharField, TextField)
+# Others are written in ways of their own (bytes, spans of time, ranges) or not for reading at all.
+_KINDS = (
+    *_TEXTS,
+    BooleanField,
+    DateField,  # and of times
+    DecimalField,
+    FloatField,
+    GenericIPAddressField,
+    IntegerField,
+    JSONField,
+    UUIDField,
+)
 
 
 class Found:
@@ -47,7 +74,7 @@ def read(
     """Read the lists, and the numbers their statements give.
 
     Of a queryset its filter, order, limit, `defer` and annotations count; what it would join to show
-    is not loaded. An annotation needs a field that reads what JSON holds.
+    is not loaded. Raises TypeError for a field that JSON would bend.
     """
     numbers = numbers or {}
     texts = [_as_json(rows) for rows in lists.values()]
@@ -78,11 +105,36 @@ def _as_json(rows: QuerySet[Any]) -> Statement:
         text, params = rows.values_list(*names).query.sql_with_params()
     except EmptyResultSet:
         return f"SELECT {_NOTHING}", ()
-    places = ", ".join(f"c{place}" for place in range(len(names)))
-    return (
-        f"SELECT json_agg(json_build_array({places}))::text FROM ({text}) one_row({places})",  # noqa: S608  # ours
-        params,
-    )
+    places = [f"c{place}" for place in range(len(names))]
+    values = ", ".join(map(_carried, names, _fields(rows), places))
+    row = f"one_row({', '.join(places)})"
+    return f"SELECT json_agg(json_build_array({values}))::text FROM ({text}) {row}", params  # noqa: S608  # ours
+
+
+def _fields(rows: QuerySet[Any]) -> list[Field[Any, Any]]:
+    """Return what reads each value of a row: of its columns, then of its annotations."""
+    fields = {field.attname: field for field in rows.model._meta.concrete_fields}
+    annotations = rows.query.annotations.values()
+    return [
+        *(fields[name] for name in _columns(rows)),
+        *(each.output_field for each in annotations),
+    ]
+
+
+def _carried(name: str, field: Field[Any, Any], place: str) -> str:
+    """Return a column as JSON holds it without loss; raises TypeError for what it would bend."""
+    while isinstance(field, ForeignKey):
+        field = field.target_field
+    if isinstance(field, ArrayField):
+        carried = isinstance(field.base_field, _TEXTS)
+    else:
+        carried = isinstance(field, _KINDS)
+    if not carried:
+        raise TypeError(
+            f"{name} cannot be read together: JSON does not carry {type(field).__name__}."
+        )
+    # A number of JSON is read as a float.
+    return f"{place}::text" if isinstance(field, DecimalField) else place
 
 
 def _columns(rows: QuerySet[Any]) -> list[str]:
@@ -97,14 +149,12 @@ def _columns(rows: QuerySet[Any]) -> list[str]:
 
 def _made(rows: QuerySet[Any], values: list[list[Any]]) -> list[Any]:
     model, columns = rows.model, _columns(rows)
-    fields = {field.attname: field for field in model._meta.concrete_fields}
-    reads = [fields[name].to_python for name in columns]
-    extra = [(name, each.output_field) for name, each in rows.query.annotations.items()]
+    reads = [field.to_python for field in _fields(rows)]
     made = []
     for row in values:
-        given = [read(value) for read, value in zip(reads, row, strict=False)]
-        one = model.from_db(connection.alias, columns, given)
-        for (name, field), value in zip(extra, row[len(columns) :], strict=True):
-            setattr(one, name, field.to_python(value))
+        given = [read(value) for read, value in zip(reads, row, strict=True)]
+        one = model.from_db(connection.alias, columns, given[: len(columns)])
+        for name, value in zip(rows.query.annotations, given[len(columns) :], strict=True):
+            setattr(one, name, value)
         made.append(one)
     return made

@@ -89,7 +89,8 @@ def test_accounts_are_private_and_work(stack):
 def test_parts_are_ready_and_the_process_lives(stack):
     status, parts = stack.readiness()
     assert status == 200
-    assert set(parts) == {"database", "redis", "broker", "agents worker", "effects worker"}
+    workers = {"agents worker", "effects worker"}
+    assert set(parts) == {"database", "migrations", "redis", "broker"} | workers
     assert all(parts.values())
 
 

@@ -87,6 +87,7 @@ def test_calls_that_made_it_stop_are_shown_and_only_of_this_step(client, project
         str(ToolCall.objects.get(attempt__step=question.step, tool="read_file").pk),
         str(ToolCall.objects.get(attempt__step=other.step).pk),
         "no id",
+        "zzzz-zzzz-zzzz-zzzz-zzzzzzzzzzzzzzzz",
     ]
     Escalation.objects.filter(pk=question.pk).update(evidence={"calls": named})
     client.force_login(lead)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.db import connection
 
 from agents import holds, notes
 from agents.lifecycle import StepKind, StepState, TaskState
-from agents.models import Attempt, Step
+from agents.models import Attempt, Hold, HoldScope, Step
+from countersign.console import queueing
 from projects.models import Project
 from tests import console_fixtures as fixtures
 from tests.approval_fixtures import approve
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from agents.models import Task
 
 pytestmark = pytest.mark.django_db
+LINE = 2_000  # steps
 
 
 @pytest.fixture
@@ -55,8 +59,7 @@ def test_other_projects_take_turns_and_are_not_counted(shown, project, requester
     assert "Queued, position 1" in shown(queued_task(project, requester))
 
 
-def test_a_long_line_is_not_counted_to_its_end(shown, project, requester):
-    task = queued_task(project, requester)
+def _line_up(task: Task, count: int) -> None:
     step = task.steps.get()
     Step.objects.bulk_create(
         Step(
@@ -68,14 +71,42 @@ def test_a_long_line_is_not_counted_to_its_end(shown, project, requester):
             state=StepState.READY,
             priority=1,
             kind=StepKind.WORK,
-            project=project,
+            project=task.project,
             round=1,
         )
-        for number in range(120)
+        for number in range(count)
     )
+
+
+def test_a_long_line_is_not_counted_to_its_end(shown, project, requester):
+    _line_up(queued_task(project, requester), 120)
     later = queued_task(project, requester)
     assert "Queued, beyond 100" in shown(later)
     assert "100 or more steps go first" in shown(later)
+
+
+def _read_of(plan: dict[str, Any]) -> int:
+    """Add up the rows of steps a plan read, also those it threw away."""
+    thrown = plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Index Recheck", 0)
+    rows = (plan["Actual Rows"] + thrown) * plan["Actual Loops"]
+    here = rows if plan.get("Relation Name") == "agents_step" else 0
+    return here + sum(_read_of(each) for each in plan.get("Plans", ()))
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_a_look_at_a_long_line_that_is_held_reads_a_hundred_steps_of_it(
+    project, requester, lead, place
+):
+    tasks = [queued_task(project, requester) for _ in range(2)]
+    _line_up(tasks[0], LINE)
+    Hold.objects.create(scope=HoldScope.EVERYTHING, placed_by=lead, reason="Wait.")
+    steps = Step.objects.filter(task=tasks[1])
+    steps.update(priority=2 if place == "first" else 0)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE agents_step")
+    told = queueing.with_ahead(steps, tasks[1]).explain(analyze=True, format="json")
+    assert 100 <= _read_of(json.loads(told)[0]["Plan"]) <= 110
+    assert queueing.with_ahead(steps, tasks[1]).get().ahead == (0 if place == "first" else 100)
 
 
 def test_a_note_is_queued_and_then_read(shown, project, requester):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import re
+from importlib.metadata import packages_distributions
+from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
+from django.apps import apps
 from django.templatetags.static import static
 
-from countersign.assets import digest_of
+from countersign.assets import PACKAGES, digest_of
 
 
 @pytest.mark.parametrize("path", ["/inbox", "/api/v1/tasks", "/admin/", "/nothing-here"])
@@ -27,7 +30,41 @@ def test_static_files_are_kept_for_ever_under_a_name_that_changes_with_them(clie
     with contextlib.closing(client.get(url)) as answer:
         assert answer.status_code == 200
         assert answer["Cache-Control"] == "public, max-age=31536000, immutable"
-    assert client.get("/static/css/tokens.css").status_code == 404
+
+
+@pytest.mark.parametrize("folder", ["", "0123456789ab/"])
+def test_other_addresses_of_static_files_are_served_but_not_kept(client, db, folder) -> None:
+    url = f"/static/{folder}css/tokens.css"
+    with contextlib.closing(client.get(url)) as answer:
+        assert answer.status_code == 200
+        assert answer["Cache-Control"] == "no-cache"
+        assert "text/css" in answer["Content-Type"]
+        seen = answer["Last-Modified"]
+    with contextlib.closing(client.get(url, headers={"if-modified-since": seen})) as answer:
+        assert (answer.status_code, answer["Cache-Control"]) == (304, "no-cache")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["0123456789ab/nothing.css", "0123456789/css/tokens.css", "x/css/tokens.css", "../manage.py"],
+)
+def test_what_is_no_static_file_is_not_served_nor_kept(client, db, path) -> None:
+    for url in (f"/static/{path}", static(path)):
+        answer = client.get(url)
+        assert answer.status_code == 404
+        assert "no-store" in answer["Cache-Control"]
+
+
+def test_every_package_that_brings_static_files_counts_for_the_digest() -> None:
+    known = packages_distributions()
+    named = {
+        name
+        for app in apps.get_app_configs()
+        if app.name != "countersign" and (Path(app.path) / "static").is_dir()
+        for name in known[app.name.partition(".")[0]]
+    }
+    assert {"django", "django-htmx"} <= {name.lower().replace("_", "-") for name in named}
+    assert {name.lower().replace("_", "-") for name in named} == set(PACKAGES)
 
 
 def test_what_modules_and_styles_name_lies_beside_them(client, db) -> None:

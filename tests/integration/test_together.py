@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
+from django.contrib.postgres.fields import ArrayField
 from django.db import connection
-from django.db.models import F
+from django.db.models import BinaryField, DecimalField, DurationField, F, Value
 from django.test.utils import CaptureQueriesContext
 
 from agents.models import Attempt, Event, Proposal, Step, StepDependency, Task, ToolCall
@@ -56,6 +59,26 @@ def test_order_limit_fewer_columns_and_annotations_hold(made):
     assert "state" in found.rows("steps")[0].get_deferred_fields()
     assert (found.rows("none"), found.first("none"), found.number("two")) == ([], None, 2)
     assert together.read({}).rows("tasks") == []
+
+
+def test_numbers_keep_every_digit_they_have(made):
+    exact = Decimal("0.10000000000000000000000100")
+    value = Value(exact, DecimalField(max_digits=40, decimal_places=26))
+    rows = Attempt.objects.annotate(exact=value)
+    for one in together.read({"rows": rows}).rows("rows"):
+        assert str(one.exact) == str(exact)
+        assert str(one.usd) == str(Attempt.objects.get(pk=one.pk).usd)
+
+
+@pytest.mark.parametrize(
+    "field", [BinaryField(), DurationField(), ArrayField(DecimalField()), ArrayField(BinaryField())]
+)
+def test_what_json_would_bend_is_refused(field):
+    rows = Task.objects.annotate(bent=Value(None, field))
+    with pytest.raises(TypeError, match=f"bent cannot .* {type(field).__name__}"):
+        together.read({"rows": rows})
+    with pytest.raises(TypeError, match="search cannot"):
+        together.read({"rows": Memory.objects.all()})
 
 
 def test_kept_rows_are_not_read_again(made, django_assert_num_queries):

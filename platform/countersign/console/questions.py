@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -159,7 +160,11 @@ def _calls(escalation: Escalation) -> QuerySet[ToolCall]:
 
 
 def _is_id(text: str) -> bool:
-    return len(text) == 36 and text.count("-") == 4
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _list(evidence: dict[str, Any], key: str) -> list[Any]:

@@ -20,15 +20,18 @@ if TYPE_CHECKING:
 
 _COUNTED = 100  # a longer line is not counted to its end
 # Projects take turns, so it is the line of its own project that a task stands in (see the claim).
+# Only the first hundred by the claim's index are read, whatever they wait for: held or put off, a
+# line of a hundred thousand would else be asked about row by row, for every page that looks.
 _AHEAD = f"""(
-SELECT count(*) FROM (
-    SELECT FROM agents_step step
-    WHERE step.project_id = agents_step.project_id AND step.state = 'ready'
-    AND step.available_at <= statement_timestamp() AND {TASK_GOES_ON} AND NOT {STEP_IS_HELD}
-    AND (-step.priority, step.available_at, step.id)
-        < (-agents_step.priority, agents_step.available_at, agents_step.id)
-    LIMIT {_COUNTED}
-) ahead)"""  # noqa: S608  # made of our own constants
+SELECT CASE WHEN count(*) = {_COUNTED} THEN {_COUNTED} ELSE count(*) FILTER (
+    WHERE step.available_at <= statement_timestamp() AND {TASK_GOES_ON} AND NOT {STEP_IS_HELD}
+) END FROM (
+    SELECT * FROM agents_step ready
+    WHERE ready.project_id = agents_step.project_id AND ready.state = 'ready'
+    ORDER BY ready.priority DESC, ready.available_at, ready.id LIMIT {_COUNTED}
+) step
+WHERE (-step.priority, step.available_at, step.id)
+    < (-agents_step.priority, agents_step.available_at, agents_step.id))"""  # noqa: S608  # made of our own constants
 
 
 def with_ahead(steps: QuerySet[Step], task: Task) -> QuerySet[Step]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.http import Http404
+
 from agents import holds, takeovers
 from agents.models import Agent, Event, FileChange, HoldScope, Hunk, Proposal
 from approvals import deadlines, rights
@@ -13,7 +15,6 @@ from countersign.console import held, signers
 from countersign.console.meters import UNPRICED
 from memory.models import Memory
 from projects import across, together
-from projects.models import User
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from agents.models import Hold
     from projects.across import Mine
+    from projects.models import User
     from projects.together import Found
 
 Lists = dict[str, "QuerySet[Any]"]
@@ -47,7 +49,10 @@ class Record:
 
 
 def read(approval: Approval, user: User, mine: Mine, *, whole: bool = True) -> Record:
-    """Read it, and give the approval its policy, project and people; `whole` with what was said."""
+    """Read it, and give the approval its policy, project and people; `whole` with what was said.
+
+    Raises Http404 when the project is not one of `mine`.
+    """
     _of_mine(approval, mine)
     lists = {**_of_decision(approval, user), **(_of_history(approval) if whole else {})}
     events = Event.objects.filter(UNPRICED, task=approval.task_id)
@@ -83,9 +88,9 @@ def _of_decision(approval: Approval, user: User) -> Lists:
     holding = holds.over_task(approval.task)
     return {
         "policies": Policy.objects.filter(pk=approval.policy_id),
-        "people": User.objects.filter(pk__in=[key for key in people if key]),
+        "people": signers.people([key for key in people if key]),
         "signatures": signed,
-        "signed_by": User.objects.filter(pk__in=signed.values("signer")),
+        "signed_by": signers.people(signed.values("signer")),
         "effects": deadlines.with_window(Effect.objects.filter(approval=approval)).order_by(
             "position"
         ),
@@ -113,7 +118,7 @@ def _of_history(approval: Approval) -> Lists:
         "said": said.only("digest", "file").order_by(),
         "said_of": FileChange.objects.filter(pk__in=said.order_by().values("file")).order_by(),
         "goes_to": Agent.objects.filter(pk__in=comments.order_by().values("goes_to")),
-        **{name: User.objects.filter(pk__in=keys) for name, keys in mine.items()},
+        **{name: signers.people(keys) for name, keys in mine.items()},
         "hunks": Hunk.objects.filter(file__proposal=approval.proposal_id).only("digest").order_by(),
         "hunks_before": Hunk.objects.filter(file__proposal__in=last).only("digest").order_by(),
         "lessons": Memory.objects.filter(
@@ -123,10 +128,11 @@ def _of_history(approval: Approval) -> Lists:
 
 
 def _of_mine(approval: Approval, mine: Mine) -> None:
-    """Take the project from those of the person who asks: only in them an approval is seen."""
-    for project in mine.named:
-        if project.pk == approval.project_id:
-            approval.project = approval.task.project = project
+    """Take the project from those of the person who asks; raises Http404 for one who has just left it."""
+    found = next((project for project in mine.named if project.pk == approval.project_id), None)
+    if found is None:
+        raise Http404
+    approval.project = approval.task.project = found
 
 
 def _complete(approval: Approval, found: Found) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from projects.models import Role, User
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from projects.across import Mine
 
 _NAMED = 3
+_SHOWN = ("username", "first_name", "last_name")
 
 
 def of(task: Task) -> QuerySet[User]:
@@ -24,8 +25,12 @@ def of(task: Task) -> QuerySet[User]:
     )
     if not task.project.single_person:
         leads = leads.exclude(pk=task.requester_id)
-    rows = leads.only("username", "first_name", "last_name")
-    return rows.order_by("memberships__pk")[:_NAMED]
+    return leads.only(*_SHOWN).order_by("memberships__pk")[:_NAMED]
+
+
+def people(keys: Any) -> QuerySet[User]:
+    """Return people as a page shows them: their password's hash stays where it is."""
+    return User.objects.filter(pk__in=keys).only(*_SHOWN)
 
 
 def named(people: Iterable[User]) -> str:

@@ -28,7 +28,6 @@ from countersign.console.meters import UNPRICED
 from memory.lifecycle import MemoryState
 from memory.models import Memory, MemoryUse
 from projects import across, together
-from projects.models import User
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from agents.models import Task
+    from projects.models import User
     from projects.together import Found
 
 # Of what is sealed only this: the rest may be long.
@@ -122,7 +122,7 @@ def _of_outcome(task: Task) -> Mapping[str, QuerySet[Any]]:
     kept = Memory.objects.filter(project=task.project_id, source_task=task.pk)
     return {
         "approvals": approval.defer("snapshot").annotate(sealed_title=_TITLE),
-        "people": User.objects.filter(pk__in=approval.values("decided_by")),
+        "people": signers.people(approval.values("decided_by")),
         "signed": Proposal.objects.filter(pk__in=approval.values("proposal")).defer("report"),
         "proposals": proposal,
         "claims": Claim.objects.filter(proposal__in=proposal.values("pk")).order_by("position"),

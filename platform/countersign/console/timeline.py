@@ -71,9 +71,9 @@ def worked(tries: Iterable[Attempt]) -> float:
 
 
 def decisions(task: Task) -> QuerySet[Event]:
-    """Return the events a list by step shows: what people did and wrote, and what was
-    put before them."""
-    return Event.objects.filter(_BIG, task=task).order_by("seq")
+    """Return the newest events a list by step shows, newest first: what people did and wrote, and
+    what was put before them."""
+    return Event.objects.filter(_BIG, task=task).order_by("-seq")[:ROWS_AT_MOST]
 
 
 def by_step(
@@ -83,13 +83,16 @@ def by_step(
     tries: Mapping[object, Sequence[Attempt]],
     calls: Iterable[ToolCall],
 ) -> list[Row]:
-    """Return one row per begun step, per decision and per note of people, in order of time."""
+    """Return one row per begun step, per decision and per note of people, in order of time.
+
+    The events are given newest first.
+    """
     axis = Axis.of(
         [event.at for event in events],
         [(row.started_at, _ended(row)) for rows in tries.values() for row in rows],
     )
     rows = [_step_row(step, tries.get(step.pk, ()), axis) for step in steps if step.started_at]
-    for event in events:
+    for event in reversed(events):
         rows.append(_event_row(event, {}))
         rows[-1].bars = [axis.place(event.at, event.at)]
         if reading.is_note(event):

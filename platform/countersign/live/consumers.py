@@ -141,7 +141,8 @@ class FeedConsumer(AsyncWebsocketConsumer):
         if text_data is None or not _is_ping(text_data):
             await self.close(BAD_FRAME, 'Send {"kind": "ping"} or nothing.')
         elif self._open:
-            await self.send(self.ping())
+            with suppress(Gone):
+                await self._say(self.ping())
         else:
             self._asked = True
 

@@ -175,7 +175,7 @@ class TaskFeed:
         return new
 
     def _accept_all(self, message: Message | None) -> list[Sent | Signal]:
-        """Take all that is queued: one write, so that nothing is written on and on to who has left."""
+        """Take all that is queued; each frame is still sent by itself, and the next batch waits for all."""
         accepted: list[Sent | Signal] = []
         while message is not None:
             if sent := self._accept(message):
