@@ -102,7 +102,7 @@ def _of_decision(approval: Approval, user: User) -> Lists:
         "took_over": takeovers.of(user, approval.task_id)[:1],
         "signers": signers.of(approval.task),
         "holds": holding,
-        "held_by": User.objects.filter(pk__in=holding.order_by().values("placed_by")),
+        "held_by": signers.people(holding.order_by().values("placed_by")),
     }
 
 
