@@ -54,6 +54,14 @@ class Site(House):
         until(lambda: answers(port), 60)
         return server, port
 
+    def checkpoint(self) -> None:
+        """Let the database do what it does every five minutes: the files of its log are used again."""
+        from django.db import connection
+
+        connection.close()
+        with connection.cursor() as cursor:
+            cursor.execute("CHECKPOINT")
+
     def crash_postgres(self) -> None:
         """Let the database drop everything at once (immediate shutdown)."""
         child = self._children[0]

@@ -30,6 +30,9 @@ _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "100",
     "shared_buffers": "64MB",
+    # Files of the log are used again up to here: to fill a new one with zeroes holds every commit up
+    # for 15 ms, each second at 5,000 requests a second.
+    "min_wal_size": "512MB",
     "io_method": "sync",  # saves three processes; one machine's load does not need them
     "jit": "off",  # costs more than it brings on short queries
     "log_timezone": "UTC",
