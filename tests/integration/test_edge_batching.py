@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from agents import intake, requests
 from agents.accepting import Accepted, IdempotencyMismatch, NotStorable, Outdated
@@ -23,6 +23,7 @@ from projects import audit
 from projects.invariants import CHECKS
 from projects.models import AuditEntry, Quota
 from tests.api_fixtures import make_crew
+from tests.worker_fixtures import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,14 +39,21 @@ def ask(sender, text="Fix it", **more):
 
 
 @contextlib.contextmanager
-def audit_held():
-    """Keep everybody from writing the audit log, as a slow transaction of somebody else would."""
+def other_session():
+    """Yield a session of somebody else, whose transaction is rolled back at the end."""
     info = connection.get_connection_params()
     wanted = ("dbname", "user", "password", "host", "port")
     with psycopg.connect(**{name: info[name] for name in wanted if info.get(name)}) as other:
-        other.execute("SELECT pg_advisory_xact_lock(%s)", [audit.LOCK])
         yield other
         other.rollback()
+
+
+@contextlib.contextmanager
+def audit_held():
+    """Keep everybody from writing the audit log, as a slow transaction of somebody else would."""
+    with other_session() as other:
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [audit.LOCK])
+        yield other
 
 
 async def test_what_comes_meanwhile_is_one_batch(sender):
@@ -147,6 +155,41 @@ def test_what_has_changed_is_outdated_and_the_others_are_taken(sender, lead, pro
     old = replace(sender, role="lead")
     outcomes = intake.submit_all([ask(old), ask(sender), ask(requests.sender_of(lead, project))])
     assert [type(outcome) for outcome in outcomes] == [Outdated, Accepted, Accepted]
+
+
+def test_what_is_written_is_not_disowned_by_a_quota_that_cannot_be_counted(sender, lead, project):
+    quota = Quota.objects.create(user=lead, hourly=5)
+    counted = requests.sender_of(lead, project)
+    with other_session() as other, connection.cursor() as ours:
+        other.execute("SELECT FROM projects_quota WHERE id = %s FOR UPDATE", [quota.pk])
+        ours.execute("SET lock_timeout = '100ms'")
+        taken, lost = intake.submit_all([ask(sender), ask(counted)])
+        ours.execute("RESET lock_timeout")
+    assert (type(taken), taken.created) == (Accepted, True)
+    assert isinstance(lost, OperationalError)
+    assert [str(task.pk) for task in Task.objects.all()] == [taken.id]
+
+
+async def test_a_database_that_goes_while_a_quota_is_counted_takes_back_no_answer(
+    sender, lead, project
+):
+    quota = await in_db(lambda: Quota.objects.create(user=lead, hourly=5))
+    counted = await in_db(requests.sender_of, lead, project)
+    batcher = Batcher()
+    with other_session() as other:
+        other.execute("SELECT FROM projects_quota WHERE id = %s FOR UPDATE", [quota.pk])
+        both = [asyncio.create_task(batcher.submit(ask(one))) for one in (sender, counted)]
+        await asyncio.to_thread(end_who_waits, other)
+        taken, lost = await asyncio.gather(*both, return_exceptions=True)
+    assert (type(taken), taken.created) == (Accepted, True)
+    assert (lost.status, lost.headers) == (503, {"Retry-After": "5"})
+    await batcher.close()
+
+
+def end_who_waits(other):
+    """End the session that waits for a row, as soon as there is one."""
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted"
+    until(lambda: other.execute(ended).fetchall(), seconds=3)
 
 
 @pytest.mark.parametrize("turn", range(6))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
+from dataclasses import replace
+from uuid import UUID
 
 import pytest
 from django.db import connection
 
-from agents import dispatch
+from agents import dispatch, requests
 from agents.accepting import IdempotencyMismatch
 from agents.intake import submit
 from agents.models import Agent, Event, Step, Task
@@ -207,3 +210,13 @@ def test_ring_returns_at_once_when_the_broker_is_down(settings):
 )
 def test_title_is_the_first_sentence_shortened(request_text, title):
     assert title_of(request_text) == title
+
+
+def test_the_digest_of_a_request_is_spelled_as_it_ever_was(project, requester):
+    sender = replace(requests.sender_of(requester, project), project=UUID(int=7))
+    plain = '["00000000-0000-0000-0000-000000000007","Fix \\u00fc",null,[],null]'
+    more = '["00000000-0000-0000-0000-000000000007","Fix",{"usd":1},[],{"a":2,"b":[1]}]'
+    asked = requests.ask(sender, request="Fix ü")
+    assert asked.digest == hashlib.sha256(plain.encode()).hexdigest()
+    asked = requests.ask(sender, request="Fix", limits={"usd": 1}, context={"b": [1], "a": 2})
+    assert asked.digest == hashlib.sha256(more.encode()).hexdigest()
