@@ -264,18 +264,20 @@ async def test_a_replay_is_no_new_task_for_a_quota(both, requester):
     assert await both.compare({**GOOD, "request": "other"}, Idempotency_Key="k") == 422
 
 
-@pytest.mark.parametrize("lost", ["token", "membership", "person", "archived"])
+@pytest.mark.parametrize("lost", ["token", "scope", "membership", "person", "archived"])
 async def test_a_right_that_is_lost_counts_at_once(both, requester, project, lost):
     assert await both.compare() == 202
     await in_db(_lose, lost, requester, project)
-    status = {"token": 401, "person": 401, "membership": 404, "archived": 400}[lost]
-    assert await both.compare() == status
+    status = {"token": 401, "scope": 403, "person": 401, "membership": 404, "archived": 400}
+    assert await both.compare() == status[lost]
     assert await in_db(Task.objects.count) == 2
 
 
 def _lose(what, requester, project):
     if what == "token":
         requester.api_tokens.update(revoked_at="2026-01-01T00:00:00Z")
+    elif what == "scope":
+        requester.api_tokens.update(scopes=["tasks:read"])
     elif what == "membership":
         requester.memberships.all().delete()
     elif what == "person":

@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 
+import httpx
 import psycopg
 import pytest
 import websockets
@@ -17,7 +18,7 @@ from countersign.live.feeds import mux
 from projects import tokens
 from projects.models import ApiToken, Membership, Project
 from tests.api_fixtures import submitted
-from tests.live_fixtures import Watching, close_code, finish, say, serving, until, watching
+from tests.live_fixtures import SECONDS, Watching, close_code, finish, say, serving, until, watching
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -157,6 +158,20 @@ async def test_another_origin_is_refused_before_the_handshake(task, session, ori
         with pytest.raises(websockets.InvalidStatus) as refused:
             await client.ws(f"/ws/tasks/{task.pk}", headers=headers)
         assert refused.value.response.status_code == 403
+
+
+async def test_another_host_is_refused_even_with_a_token(requester):
+    async with serving() as host:
+        client = await watching(host, requester)
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        asked = {**client.headers, **upgrade, "Sec-WebSocket-Key": "A" * 22 + "=="}
+        async with httpx.AsyncClient(timeout=SECONDS) as plain:
+            for name, status in ((host, 101), ("evil.example", 403)):
+                answer = plain.stream(
+                    "GET", f"http://{host}/ws/activity", headers={**asked, "Host": name}
+                )
+                async with answer as opened:
+                    assert opened.status_code == status
 
 
 async def test_a_session_without_an_origin_needs_a_bearer_token(task, session):
