@@ -15,6 +15,7 @@ from celery import Celery
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.db import transaction
+from django.http import HttpResponse
 from django.urls import path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countersign.settings")
@@ -94,4 +95,8 @@ class Publishing(Textbook):
         return Response({"id": str(task.pk)}, status=202)
 
 
-urlpatterns = [path("waiting", Waiting.as_view()), path("publishing", Publishing.as_view())]
+urlpatterns = [
+    path("healthz", lambda _: HttpResponse("ok")),  # asked until it answers
+    path("waiting", Waiting.as_view()),
+    path("publishing", Publishing.as_view()),
+]
