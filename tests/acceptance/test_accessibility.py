@@ -10,33 +10,21 @@ from agents import holds
 from agents.lifecycle import TaskState
 from approvals import deciding
 from tests import console_fixtures as fixtures
+from tests.acceptance import page_fixtures
 from tests.acceptance.axe import violations
-from tests.acceptance.live_house import House, browser_beside_rows, signed_in
+from tests.acceptance.live_house import signed_in
 from tests.delegation_fixtures import asking_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from playwright.sync_api import Browser
-
     from projects.models import Project, User
+
+browser = page_fixtures.browser
+house = page_fixtures.house
 
 pytestmark = [pytest.mark.needs_chromium, pytest.mark.django_db(transaction=True)]
 
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
 PLAIN = ("new", "tasks", "inbox", "memory", "settings", "operations", "jump", "tasks/T-999")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browser_beside_rows() as browser:
-        yield browser
-
-
-@pytest.fixture
-def house(tmp_path, settings) -> Iterator[House]:
-    with House(tmp_path, settings) as house:
-        yield house
 
 
 def stages(project: Project, requester: User, lead: User) -> dict[str, Any]:

@@ -12,22 +12,24 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import console_fixtures as fixtures
+from tests.acceptance import page_fixtures
 from tests.acceptance.live_house import (
     HIDE,
     House,
     arrived,
-    browser_beside_rows,
     newest,
     seqs_of,
     shows,
-    signed_in,
     wait_until,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from playwright.sync_api import BrowserContext, Page
 
-    from playwright.sync_api import Browser, BrowserContext, Page
+browser = page_fixtures.browser
+house = page_fixtures.house
+made = page_fixtures.made
+context = page_fixtures.context
 
 pytestmark = [
     pytest.mark.needs_chromium,
@@ -45,30 +47,6 @@ new MutationObserver(([change]) => {
 }).observe(document.querySelector("[data-connection]"), { attributes: true });
 """
 expect.set_options(timeout=20_000)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browser_beside_rows() as browser:
-        yield browser
-
-
-@pytest.fixture
-def house(tmp_path, settings) -> Iterator[House]:
-    with House(tmp_path, settings) as house:
-        yield house
-
-
-@pytest.fixture
-def made(house, project, requester, lead):
-    return house.write(fixtures.running_task, project, requester)
-
-
-@pytest.fixture
-def context(house, browser, requester, made) -> Iterator[BrowserContext]:
-    context = signed_in(house, browser, requester)
-    yield context
-    context.close()
 
 
 def watch(context: BrowserContext, made, query: str = "?tab=events") -> Page:

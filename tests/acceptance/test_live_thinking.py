@@ -10,12 +10,15 @@ from playwright.sync_api import expect
 
 from agents.runtime.streaming import tail_key
 from tests import console_fixtures as fixtures
-from tests.acceptance.live_house import House, browser_beside_rows, signed_in
+from tests.acceptance import page_fixtures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from playwright.sync_api import BrowserContext, Page
 
-    from playwright.sync_api import Browser, BrowserContext, Page
+browser = page_fixtures.browser
+house = page_fixtures.house
+made = page_fixtures.made
+context = page_fixtures.context
 
 pytestmark = [
     pytest.mark.needs_chromium,
@@ -25,30 +28,6 @@ pytestmark = [
 LONG = "The sum is rounded on every line. " * 40
 COLOUR = "node => getComputedStyle(node).color"
 expect.set_options(timeout=20_000)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browser_beside_rows() as browser:
-        yield browser
-
-
-@pytest.fixture
-def house(tmp_path, settings) -> Iterator[House]:
-    with House(tmp_path, settings) as house:
-        yield house
-
-
-@pytest.fixture
-def made(house, project, requester, lead):
-    return house.write(fixtures.running_task, project, requester)
-
-
-@pytest.fixture
-def context(house, browser, requester, made) -> Iterator[BrowserContext]:
-    context = signed_in(house, browser, requester)
-    yield context
-    context.close()
 
 
 def watch(context: BrowserContext, made) -> Page:

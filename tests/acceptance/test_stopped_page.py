@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from playwright.sync_api import expect
 
 from agents.models import Escalation
 from tests import console_fixtures as fixtures
-from tests.acceptance.live_house import House, browser_beside_rows, signed_in
+from tests.acceptance import page_fixtures
+from tests.acceptance.live_house import House, signed_in
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from playwright.sync_api import Browser
+browser = page_fixtures.browser
 
 pytestmark = [pytest.mark.needs_chromium, pytest.mark.django_db(transaction=True)]
 LONG = "\n".join(f"Line {n} of what was tried." for n in range(60))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browser_beside_rows() as browser:
-        yield browser
 
 
 @pytest.mark.parametrize("by", ["mouse", "key"])

@@ -178,3 +178,28 @@ def test_too_many_requests_sent_ahead_end_the_connection() -> None:
     with _served(application) as line:
         line.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" * 200)
         assert b"400 Bad Request" in line.recv(65_536)
+
+
+def test_no_more_is_read_while_requests_wait() -> None:
+    served: list[str] = []
+    go_on = threading.Event()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        served.append(scope["path"])
+        await asyncio.to_thread(go_on.wait)
+        headers = [(b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    some = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" * 60
+    with _served(application) as line:
+        line.sendall(some)
+        until(lambda: served)
+        line.sendall(some)  # together more than may wait
+        go_on.set()
+        answer = b""
+        while answer.count(b"\r\n\r\nok") < 120:
+            data = line.recv(65_536)
+            assert data
+            answer += data
+    assert b"400 Bad Request" not in answer
