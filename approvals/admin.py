@@ -10,7 +10,7 @@ from django.http import HttpResponseRedirect
 from django.urls import reverse
 
 from approvals import policies
-from approvals.models import Approval, Comment, Effect, Policy, Signature
+from approvals.models import SEAL, SEAL_OF_APPROVAL, Approval, Comment, Effect, Policy, Signature
 from approvals.policies import RULES
 from projects.administration import (
     AuditedAdmin,
@@ -190,7 +190,7 @@ class ApprovalAdmin(Stateful, ReadOnlyAdmin):
         rows = super().get_queryset(request).select_related("task", "proposal")
         rows = rows.prefetch_related("project", "requester", "decided_by")
         long = ("proposal__summary", "proposal__report", "proposal__checks", "task__request")
-        return rows.defer("snapshot", *long)
+        return rows.defer(*SEAL, *long)
 
     @admin.display(description="approval")
     def label(self, approval: Approval) -> str:
@@ -221,7 +221,7 @@ class SignatureAdmin(ReadOnlyAdmin):
         """Load what a row names, without the sealed text."""
         rows = super().get_queryset(request)
         rows = rows.select_related("approval__task", "approval__proposal")
-        return rows.prefetch_related("signer", "requester").defer("approval__snapshot")
+        return rows.prefetch_related("signer", "requester").defer(*SEAL_OF_APPROVAL)
 
     @admin.display(description="approval")
     def approval_of(self, signature: Signature) -> SafeString | str:
@@ -245,7 +245,7 @@ class EffectAdmin(Stateful, ReadOnlyAdmin):
         """Load what a row names, without the sealed text."""
         rows = super().get_queryset(request)
         rows = rows.select_related("approval__task", "approval__proposal")
-        return rows.defer("approval__snapshot")
+        return rows.defer(*SEAL_OF_APPROVAL)
 
     @admin.display(description="approval")
     def approval_of(self, effect: Effect) -> SafeString | str:

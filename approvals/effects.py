@@ -21,7 +21,7 @@ from approvals import calling, deadlines, merging, verifying
 from approvals.exceptions import NotCarriedOut, Refused, Uncertain
 from approvals.freshness import moved_sentence
 from approvals.lifecycle import ApprovalState, EffectState
-from approvals.models import Approval, Effect, EffectKind
+from approvals.models import SEAL, Approval, Effect, EffectKind
 from projects import audit
 from projects.exceptions import TransitionRefused
 from projects.failpoints import failpoint
@@ -235,7 +235,7 @@ def _close_finished() -> None:
         state=ApprovalState.APPROVED,
         task__state=TaskState.EXECUTING,
     )
-    for approval in finished.select_related("task__project").defer("snapshot")[:20]:
+    for approval in finished.select_related("task__project").defer(*SEAL)[:20]:
         with suppress(TransitionRefused):  # another process was faster
             _end_task(approval.task, approval)
 

@@ -13,7 +13,7 @@ from agents.lifecycle import TASK_TERMINAL
 from agents.models import Task
 from approvals import deadlines
 from approvals.lifecycle import ApprovalState, EffectState
-from approvals.models import Approval, Effect
+from approvals.models import SEAL, Approval, Effect
 from projects import audit
 from projects.exceptions import TransitionRefused
 
@@ -90,7 +90,7 @@ PART = 1_000  # of what waits, looked at in one turn
 
 
 def _some(rows: QuerySet[Approval], limit: int, *, order: str) -> list[Approval]:
-    return list(rows.select_related("task__project").defer("snapshot").order_by(order)[:limit])
+    return list(rows.select_related("task__project").defer(*SEAL).order_by(order)[:limit])
 
 
 def _end(approval: Approval, state: str, reason: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Exists, F, Func, JSONField, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -227,16 +227,9 @@ def _loaded(rows: QuerySet[Any]) -> QuerySet[Any]:
     seen: QuerySet[Any] = (
         rows.select_related("task", "decided_by")
         .defer("snapshot", "task__request", "task__context", "task__limits")
-        .annotate(held_for=deadlines.held_for(), sealed=_Sealed(F("snapshot")))
+        .annotate(held_for=deadlines.held_for())
     )
     return seen
-
-
-class _Sealed(Func):
-    """The snapshot without its long parts; taken whole, for each part alone would unpack it anew."""
-
-    template = "(%(expressions)s - '{files,memories,warnings}'::text[] #- '{proposal,report}')"
-    output_field = JSONField()
 
 
 def _shown(page: Page[Any]) -> Page[Any]:
@@ -248,6 +241,6 @@ def _shown(page: Page[Any]) -> Page[Any]:
 def _with_seal(row: Any) -> Any:
     """Hand the sealed facts over by name."""
     for name in ("effects", "checks", "claims", "agents", "round"):
-        setattr(row, f"sealed_{name}", row.sealed[name])
-    row.sealed_title = row.sealed["proposal"]["title"]
+        setattr(row, f"sealed_{name}", row.outline[name])
+    row.sealed_title = row.outline["proposal"]["title"]
     return row

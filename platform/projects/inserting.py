@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import connection
-from django.db.models import AutoField
+from django.db.models import AutoField, GeneratedField
 from django.db.models.expressions import DatabaseDefault
 from django.db.models.functions import Now
 
@@ -36,7 +36,7 @@ class _Form:
 def insert_all(rows: Sequence[M]) -> list[M]:
     """Insert rows of one model; those that leave a time to the database get its time of now.
 
-    A key that the database counts is not read back. Raises TypeError for a model that leaves
+    A key that the database counts is not read back, nor is what it derives. Raises TypeError for a model that leaves
     anything else to the database, in a column or in a row.
     """
     if not rows:
@@ -57,7 +57,9 @@ def insert_all(rows: Sequence[M]) -> list[M]:
 @cache
 def _form(model: type[models.Model]) -> _Form:
     fields: list[Any] = [
-        field for field in model._meta.concrete_fields if not isinstance(field, AutoField)
+        field
+        for field in model._meta.concrete_fields
+        if not isinstance(field, AutoField | GeneratedField)
     ]
     left = [field for field in fields if field.has_db_default()]
     clocks = [field for field in left if isinstance(field.db_default, Now)]

@@ -37,12 +37,20 @@ KEYS = {
     "nonce",
     "expires_at",
 }
+LONG = {"files", "memories", "warnings"}
 
 
 @pytest.fixture
 def proposal(project, requester, lead, tmp_path):
     make_repository(tmp_path, project)
     return make_change(project, requester, tmp_path)
+
+
+def test_the_database_keeps_the_short_parts_for_lists(proposal):
+    sealed = sealing.seal(proposal)
+    short = {name: part for name, part in sealed.snapshot.items() if name not in LONG}
+    del short["proposal"]["report"]
+    assert Approval.objects.get(pk=sealed.pk).outline == short
 
 
 def test_the_snapshot_holds_everything_the_page_shows(proposal, requester):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from projects.models import User
 
 _RUNNING = (TaskState.QUEUED, TaskState.PLANNING, TaskState.WORKING, TaskState.ASSEMBLING)
-COUNT_AT_MOST = 1_000  # an exact count of a large inbox costs more than it tells
+COUNT_AT_MOST = 500  # an exact count of a large inbox costs more than it tells
 
 
 def page(

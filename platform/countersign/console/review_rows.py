@@ -10,7 +10,7 @@ from django.http import Http404
 from agents import holds, takeovers
 from agents.models import Agent, Event, FileChange, HoldScope, Hunk, Proposal
 from approvals import deadlines, rights
-from approvals.models import Approval, Comment, Effect, Policy, Signature
+from approvals.models import SEAL, Approval, Comment, Effect, Policy, Signature
 from countersign.console import held, signers
 from countersign.console.meters import UNPRICED
 from memory.models import Memory
@@ -95,7 +95,7 @@ def _of_decision(approval: Approval, user: User) -> Lists:
             "position"
         ),
         "deadline": deadlines.with_deadline(Approval.objects.filter(pk=approval.pk).only("pk")),
-        "others": others.defer("snapshot").order_by("-pk"),
+        "others": others.defer(*SEAL).order_by("-pk"),
         "proposals": Proposal.objects.filter(task=approval.task_id).only(
             "task", "round", "version"
         ),

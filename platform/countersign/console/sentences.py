@@ -11,7 +11,7 @@ from django.utils import timezone
 from agents.lifecycle import EscalationState, StepKind, StepState, TaskState
 from agents.models import Escalation, Step
 from approvals.lifecycle import EffectState
-from approvals.models import Effect, EffectKind
+from approvals.models import SEAL_OF_APPROVAL, Effect, EffectKind
 from countersign.console import held, looks
 from countersign.templatetags.console import duration
 
@@ -55,7 +55,7 @@ _CARRIED = (TaskState.EXECUTING, TaskState.DONE)
 def _last_effects(tasks: list[uuid.UUID]) -> dict[uuid.UUID, Effect]:
     found = Effect.objects.filter(approval__task__in=tasks).select_related("approval")
     newest = found.order_by("approval__task", "-approval__id", "-position")
-    rows = newest.distinct("approval__task").defer("arguments", "approval__snapshot")
+    rows = newest.distinct("approval__task").defer("arguments", *SEAL_OF_APPROVAL)
     return {row.approval.task_id: row for row in rows}
 
 
@@ -191,7 +191,7 @@ def last_effect(task: Task) -> Effect | None:
     return (
         Effect.objects.filter(approval__task=task)
         .select_related("approval")
-        .defer("approval__snapshot")
+        .defer(*SEAL_OF_APPROVAL)
         .order_by("-approval__id", "-position")
         .first()
     )

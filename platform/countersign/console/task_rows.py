@@ -22,7 +22,7 @@ from agents.models import (
     StepDependency,
     ToolCall,
 )
-from approvals.models import Approval, Effect
+from approvals.models import SEAL, Approval, Effect
 from countersign.console import queueing, signers, timeline
 from countersign.console.meters import UNPRICED
 from memory.lifecycle import MemoryState
@@ -121,7 +121,7 @@ def _of_outcome(task: Task) -> Mapping[str, QuerySet[Any]]:
     uses = MemoryUse.objects.filter(task=task.pk, memory__project=task.project_id)
     kept = Memory.objects.filter(project=task.project_id, source_task=task.pk)
     return {
-        "approvals": approval.defer("snapshot").annotate(sealed_title=_TITLE),
+        "approvals": approval.defer(*SEAL).annotate(sealed_title=_TITLE),
         "people": signers.people(approval.values("decided_by")),
         "signed": Proposal.objects.filter(pk__in=approval.values("proposal")).defer("report"),
         "proposals": proposal,

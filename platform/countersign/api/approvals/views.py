@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from approvals import reproposing, undoing
 from approvals.deciding import decide
 from approvals.decisions import HunkDecision
-from approvals.models import Approval
+from approvals.models import SEAL, Approval
 from countersign.api.approvals.serializers import (
     ApprovalDetailShape,
     ApprovalQuery,
@@ -137,8 +137,8 @@ class ProposeAgain(Endpoint):
 
 def _in_list(rows: models.QuerySet[Approval]) -> models.QuerySet[Approval]:
     """Load what a list tells: never the seal, nor the long texts of task and proposal."""
-    long = ("snapshot", "task__request", "task__context", "proposal__summary", "proposal__report")
-    found = rows.select_related("task", "proposal").defer(*long, "proposal__checks")
+    long = ("task__request", "task__context", "proposal__summary", "proposal__report")
+    found = rows.select_related("task", "proposal").defer(*SEAL, *long, "proposal__checks")
     return found.prefetch_related("project", "requester", "decided_by")
 
 
