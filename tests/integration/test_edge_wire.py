@@ -30,9 +30,11 @@ def _served(application: Callable[..., Any]) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _serving(application: Callable[..., Any]) -> Iterator[tuple[str, int]]:
+def _serving(
+    application: Callable[..., Any], *, http: type[Protocol] = Protocol, fd: int | None = None
+) -> Iterator[tuple[str, int]]:
     config = uvicorn.Config(
-        application, port=0, http=Protocol, loop="uvloop", lifespan="off", log_level="warning"
+        application, port=0, fd=fd, http=http, loop="uvloop", lifespan="off", log_level="warning"
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -65,6 +67,25 @@ def _answering(*bodies: bytes, length: int) -> Any:
             await send({"type": "http.response.body", "body": body, "more_body": more})
 
     return application
+
+
+def test_no_packet_of_a_listener_that_was_handed_over_is_held_back() -> None:
+    found = []
+
+    class Seen(Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            plain = transport.get_extra_info("socket")
+            found.append(plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address, served = listener.getsockname(), _answering(b"hello", length=5)
+        with (
+            _serving(served, http=Seen, fd=listener.fileno()),
+            socket.create_connection(address, timeout=5) as line,
+        ):
+            _ask(line)
+    assert found == [1]
 
 
 def test_head_and_body_arrive_in_one_piece() -> None:

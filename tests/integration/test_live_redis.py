@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from agents.models import Event
 from agents.runtime.database import in_db
+from countersign.live import feeds
 from countersign.live import mux as mux_module
 from countersign.live.feeds import TaskFeed, mux
 from countersign.live.frames import Sent, Signal
@@ -53,8 +54,8 @@ async def collect(feed):
 
 async def test_a_restart_loses_no_event_and_repeats_none(server, task, viewer):
     child = await start(server)
-    feeds = [TaskFeed(task.pk, after=after, viewer=viewer) for after in (0, 1, 0, 1)]
-    reading = [asyncio.create_task(collect(feed)) for feed in feeds]
+    opened = [TaskFeed(task.pk, after=after, viewer=viewer) for after in (0, 1, 0, 1)]
+    reading = [asyncio.create_task(collect(feed)) for feed in opened]
     await until(lambda: mux().watchers == 4)
     await in_db(say, task, "before", "before")
     child.stop(5)
@@ -69,7 +70,7 @@ async def test_a_restart_loses_no_event_and_repeats_none(server, task, viewer):
         sent = [item.seq for item in items if isinstance(item, Sent)]
         assert sent == [*range(after + 1, 8)]
         assert items[-1] is Signal.END
-    await mux().close()
+    await feeds.close()
     child.stop(5)
 
 
@@ -81,7 +82,7 @@ async def test_without_redis_streams_are_fed_from_the_rows(server, task, viewer,
     child = await start(server)  # the subscription comes up and makes everybody replay
     assert (await anext(items)).seq == 2
     await items.aclose()
-    await mux().close()
+    await feeds.close()
     child.stop(5)
 
 
@@ -118,7 +119,7 @@ async def test_a_storm_of_watchers_is_one_connection_and_few_commands(server, ta
     # 500 channels in a command, and one more for each turn in which watchers came or left.
     for command in ("cmdstat_subscribe", "cmdstat_unsubscribe"):
         assert 4 <= calls[command]["calls"] <= 10, command
-    await mux().close()
+    await feeds.close()
     child.stop(5)
 
 

@@ -15,7 +15,7 @@ from agents.models import Event, Task
 from agents.runtime.database import in_db
 from agents.runtime.streaming import tail_key
 from countersign.live import mux as mux_module
-from countersign.live import register
+from countersign.live import feeds, register
 from countersign.live.feeds import TaskFeed, mux
 from countersign.live.frames import Sent, Signal
 from countersign.live.identity import Viewer
@@ -181,6 +181,7 @@ async def test_a_late_comer_gets_the_text_written_so_far_and_no_piece_twice(task
             client.publish(channel(task.pk), json.dumps(delta))
         found += [await anext(items), await anext(items)]
         await items.aclose()
+        await feeds.close()
     deltas = [json.loads(item.body) for item in found if item.kind == "delta"]
     assert [(each["offset"], each["text"]) for each in deltas] == [
         (0, "Hello"),
@@ -205,8 +206,8 @@ def _last_seq(task):
 async def test_a_task_that_ends_while_replays_read_ends_every_stream(project, requester, viewer):
     for _ in range(8):
         task = await in_db(submitted, project, requester)
-        feeds = [TaskFeed(task.pk, after=0, viewer=viewer) for _ in range(12)]
-        reading = [asyncio.create_task(collect(feed)) for feed in feeds]
+        opened = [TaskFeed(task.pk, after=0, viewer=viewer) for _ in range(12)]
+        reading = [asyncio.create_task(collect(feed)) for feed in opened]
         await in_db(finish, task)
         async with asyncio.timeout(SECONDS):
             found = await asyncio.gather(*reading)

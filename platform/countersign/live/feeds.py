@@ -14,7 +14,7 @@ from agents.events import Kind, channel, project_channel
 from agents.lifecycle import TASK_TERMINAL
 from agents.runtime.database import in_db
 from agents.runtime.streaming import WRITING
-from countersign.live import register, rights, rows
+from countersign.live import register, replaying, rights, rows
 from countersign.live.frames import Sent, Signal
 from countersign.live.mux import Mux
 from countersign.live.replaying import NotWatchable, reader
@@ -45,6 +45,7 @@ async def close() -> None:
     made = _muxes.pop(asyncio.get_running_loop(), None)
     if made is not None:
         await made.close()
+    await replaying.close()
     await register.close()
 
 

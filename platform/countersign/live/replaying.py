@@ -57,6 +57,8 @@ class Reader:
         self._wishes: deque[_Wish] = deque()
         self._runner: asyncio.Task[None] | None = None
         self._deliveries: set[asyncio.Task[None]] = set()
+        # Kept: to connect for each replay takes longer than to read the tails. No socket_timeout: see Mux.
+        self._redis = Redis.from_url(settings.REDIS_URL, protocol=2, socket_timeout=None)
 
     async def read(self, task: uuid.UUID, after: int, viewer: Viewer | None = None) -> Replay:
         """Return what comes after a cursor; with a viewer, raises NotWatchable unless it may see it.
@@ -68,6 +70,10 @@ class Reader:
         if self._runner is None:
             self._runner = asyncio.create_task(self._run(), name="countersign-live-replays")
         return await wish.replay
+
+    async def close(self) -> None:
+        """Give the connections back; only for the end of the process."""
+        await self._redis.aclose()
 
     async def _run(self) -> None:
         try:
@@ -88,13 +94,15 @@ class Reader:
                     wish.replay.set_exception(error)
             return
         # Redis may be silent for a while: the next batch of rows does not wait for it.
-        delivery = asyncio.create_task(_deliver(batch, pages), name="countersign-live-replays")
+        delivery = asyncio.create_task(
+            _deliver(batch, pages, self._redis), name="countersign-live-replays"
+        )
         self._deliveries.add(delivery)
         delivery.add_done_callback(self._deliveries.discard)
 
 
-async def _deliver(batch: list[_Wish], pages: list[Page | None]) -> None:
-    deltas = await _deltas(pages)
+async def _deliver(batch: list[_Wish], pages: list[Page | None], redis: Redis) -> None:
+    deltas = await _deltas(pages, redis)
     for wish, page in zip(batch, pages, strict=True):
         if wish.replay.done():
             continue
@@ -105,13 +113,12 @@ async def _deliver(batch: list[_Wish], pages: list[Page | None]) -> None:
             wish.replay.set_result(Replay(page, told))
 
 
-async def _deltas(pages: list[Page | None]) -> dict[str, list[DeltaFrame]]:
+async def _deltas(pages: list[Page | None], redis: Redis) -> dict[str, list[DeltaFrame]]:
     steps = {step for page in pages if page for step in page.writing}
     if not steps:
         return {}
     try:
-        async with Redis.from_url(settings.REDIS_URL, protocol=2, socket_timeout=None) as redis:
-            return await tails.of(redis, sorted(steps))
+        return await tails.of(redis, sorted(steps))
     except Exception:  # what was written so far can be missed; the rows are waited for
         logger.exception("tails of %s steps were not read", len(steps))
         return {}
@@ -139,3 +146,10 @@ def reader() -> Reader:
     if loop not in _readers:
         _readers[loop] = Reader()
     return _readers[loop]
+
+
+async def close() -> None:
+    """Give back what the reader of this event loop holds."""
+    made = _readers.pop(asyncio.get_running_loop(), None)
+    if made is not None:
+        await made.close()
