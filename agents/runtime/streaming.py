@@ -55,6 +55,7 @@ class Flusher:
         self._pending: dict[_Key, _Pending] = {}
         self._over: set[_Key] = set()
         self._runner: asyncio.Task[None] | None = None
+        self._due = 0.0  # on the loop's clock: no flush before
 
     def add(self, key: _Key, *, task_id: str, offset: int, text: str) -> None:
         """Note one delta; `offset` counts characters of the message or thought it belongs to."""
@@ -79,12 +80,14 @@ class Flusher:
             self._runner = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
-        pending: dict[_Key, _Pending] = {}
+        loop = asyncio.get_running_loop()
         while self._pending or self._over:
-            # A thousand voices 20 times a second would take a core; nobody reads as fast as that.
-            await asyncio.sleep(SLOW_SECONDS if len(pending) > MANY else FLUSH_SECONDS)
+            # The first word after a silence does not wait.
+            await asyncio.sleep(self._due - loop.time())
             pending, self._pending = self._pending, {}
             over, self._over = self._over, set()
+            # A thousand voices 20 times a second would take a core; nobody reads as fast as that.
+            self._due = loop.time() + (SLOW_SECONDS if len(pending) > MANY else FLUSH_SECONDS)
             if posting.waiting() < _BACKLOG:
                 posting.post(partial(_queue, pending, over))
 

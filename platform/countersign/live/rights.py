@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.db.models import UUIDField, Value
 from django.db.models.functions import Now
 from django.utils.crypto import constant_time_compare
 
 from projects.models import ApiToken, Membership, User
+from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
@@ -19,19 +21,38 @@ if TYPE_CHECKING:
     from countersign.live.identity import Viewer
 
 NOTHING: frozenset[uuid.UUID] = frozenset()
+_NO_PROJECT = Value(None, UUIDField())
+# People with their projects and, without one, living tokens: every stream that opens waits for it.
+_SPOKEN_FOR = Prepared(
+    lambda: (
+        Membership.objects.filter(user__any=Given("people"), user__is_active=True)
+        .values_list("user", "project")
+        .union(
+            ApiToken.objects.filter(
+                pk__any=Given("tokens"), revoked_at=None, expires_at__gt=Now(), user__is_active=True
+            ).values_list("pk", _NO_PROJECT),
+            all=True,
+        )
+    )
+)
 
 
 def projects_of(viewers: Collection[Viewer]) -> dict[Viewer, frozenset[uuid.UUID]]:
     """Return the projects each viewer may watch; none for whom no session or token speaks any more.
 
-    A handful of queries, however many they are.
+    One query for tokens, three for sessions, however many they are.
     """
-    people = {viewer.user for viewer in viewers}
+    if not viewers:
+        return {}
     mine: dict[uuid.UUID, set[uuid.UUID]] = {}
-    rows = Membership.objects.filter(user__in=people, user__is_active=True)
-    for user, project in rows.values_list("user", "project"):
-        mine.setdefault(user, set()).add(project)
-    tokens = _living({viewer.token for viewer in viewers if viewer.token})
+    tokens: set[uuid.UUID] = set()
+    asked = [viewer.token for viewer in viewers if viewer.token]
+    people = {viewer.user for viewer in viewers}
+    for one, project in _SPOKEN_FOR(people=list(people), tokens=asked):
+        if project is None:
+            tokens.add(one)
+        else:
+            mine.setdefault(one, set()).add(project)
     sessions = _signed_in({viewer.session_key for viewer in viewers if not viewer.token})
     found = {}
     for viewer in viewers:
@@ -43,15 +64,6 @@ def projects_of(viewers: Collection[Viewer]) -> dict[Viewer, frozenset[uuid.UUID
         projects = mine.get(viewer.user, set()) if speaks else set()
         found[viewer] = frozenset(projects & {viewer.project} if viewer.project else projects)
     return found
-
-
-def _living(tokens: set[uuid.UUID]) -> set[uuid.UUID]:
-    if not tokens:
-        return set()
-    rows = ApiToken.objects.filter(
-        pk__in=tokens, revoked_at=None, expires_at__gt=Now(), user__is_active=True
-    )
-    return set(rows.values_list("pk", flat=True))
 
 
 def _signed_in(keys: set[str]) -> dict[str, uuid.UUID]:

@@ -10,7 +10,6 @@ from django.db import connection
 
 from agents.events import channel
 from agents.lifecycle import TASK_TERMINAL, StepState
-from agents.models import Step
 from countersign.live.frames import Sent
 
 if TYPE_CHECKING:
@@ -21,15 +20,19 @@ PAGE = 200  # events read at once for one watcher
 
 # One snapshot for all: the state and `last_seq` of a task fit the events that are read with them.
 _PAGES = f"""
-SELECT given.place, task.project_id, task.state, task.last_seq,
+SELECT given.place, task.project_id, task.state, task.last_seq, leased.steps,
        event.seq, event.kind, event.at, event.step_id, event.data::text
 FROM unnest(%s::uuid[], %s::bigint[]) WITH ORDINALITY AS given(task_id, after, place)
 JOIN agents_task task ON task.id = given.task_id
+CROSS JOIN LATERAL (
+    SELECT array_agg(id::text) AS steps FROM agents_step
+    WHERE task_id = given.task_id AND state = '{StepState.LEASED}'
+) leased
 LEFT JOIN LATERAL (
     SELECT * FROM agents_event WHERE task_id = given.task_id AND seq > given.after
     ORDER BY seq LIMIT {PAGE}
 ) event ON true ORDER BY given.place, event.seq
-"""  # noqa: S608  # our own number
+"""  # noqa: S608  # our own number and word
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,21 +49,16 @@ class Page:
 def pages_after(wanted: Sequence[tuple[uuid.UUID, int]]) -> list[Page | None]:
     """Return the next events of each task after each cursor; None for a task that is not there."""
     found: dict[int, Page] = {}
-    open_tasks: dict[uuid.UUID, list[Page]] = {}
     with connection.cursor() as cursor:
         cursor.execute(_PAGES, [[task for task, _ in wanted], [after for _, after in wanted]])
-        for place, project, state, last_seq, *event in cursor.fetchall():
+        for place, project, state, last_seq, leased, *event in cursor.fetchall():
             page = found.get(place)
             if page is None:
                 over = state in TASK_TERMINAL
-                page = found[place] = Page(project=project, last_seq=last_seq, over=over)
-                if not over:
-                    open_tasks.setdefault(wanted[place - 1][0], []).append(page)
+                page = Page(project=project, last_seq=last_seq, over=over, writing=leased or [])
+                found[place] = page
             if event[0] is not None:
                 page.frames.append(_sent(*event))
-    for task, step in _writing(list(open_tasks)):
-        for page in open_tasks[task]:
-            page.writing.append(str(step))
     return [found.get(place) for place in range(1, len(wanted) + 1)]
 
 
@@ -75,13 +73,6 @@ def _sent(seq: int, kind: str, at: Any, step: uuid.UUID | None, data: str) -> Se
         f'"data": {data}}}'
     )
     return Sent(body=body, kind=kind, seq=seq)
-
-
-def _writing(tasks: list[uuid.UUID]) -> list[tuple[uuid.UUID, uuid.UUID]]:
-    if not tasks:
-        return []
-    steps = Step.objects.filter(task__in=tasks, state=StepState.LEASED)
-    return list(steps.values_list("task", "pk"))
 
 
 _BEHIND = """
