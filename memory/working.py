@@ -211,6 +211,10 @@ def _lost(error: redis.RedisError) -> None:
     logger.warning("working memory not in Redis, using the rows: %s", error)
 
 
-@cache
 def _redis() -> Any:  # its annotations mix the sync and the async client
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)
+    return _client(settings.REDIS_URL)
+
+
+@cache
+def _client(url: str) -> Any:
+    return redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1)

@@ -14,8 +14,8 @@ from agents.lifecycle import StepState
 from agents.models import Event, Task
 from agents.runtime.database import in_db
 from agents.runtime.streaming import tail_key
-from countersign.live import mux as mux_module
 from countersign.live import feeds, register
+from countersign.live import mux as mux_module
 from countersign.live.feeds import TaskFeed, mux
 from countersign.live.frames import Sent, Signal
 from countersign.live.identity import Viewer

@@ -10,7 +10,6 @@ import pytest
 import redis
 from django.conf import settings
 
-from memory import working
 from memory.working import MAX_BYTES, MAX_ENTRIES, TTL_SECONDS, WorkingMemory, end
 from tests.admin_fixtures import make_agent, make_task
 
@@ -53,9 +52,6 @@ def memory():
 @pytest.fixture
 def no_redis(settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    working._redis.cache_clear()
-    yield
-    working._redis.cache_clear()
 
 
 def test_chain_is_read_from_redis_without_asking_the_rows(memory, rows):
