@@ -11,6 +11,8 @@ import psycopg
 import pytest
 import websockets
 from django.db import connection
+from django.test import Client
+from django.urls import reverse
 
 from agents.runtime.database import in_db
 from countersign.live import register
@@ -31,8 +33,6 @@ def task(project, requester):
 @pytest.fixture
 def session(requester):
     """A signed-in browser's cookie."""
-    from django.test import Client
-
     client = Client()
     client.force_login(requester)
     return client.cookies["sessionid"].value
@@ -227,6 +227,54 @@ async def test_signing_out_closes_what_is_open(task, session, monkeypatch):
             await until(lambda: register.register().open == 1)
             await in_db(lambda: Session.objects.all().delete())
             assert await close_code(socket) == 4403
+
+
+async def test_a_sign_out_closes_streams_before_the_clock_does(task, session, monkeypatch):
+    monkeypatch.setattr(register, "CHECK_SECONDS", float(SECONDS))
+    async with serving() as host:
+        client = Watching(host, "")
+        client.headers = {"Cookie": f"sessionid={session}", "Origin": f"http://{host}"}
+        async with client.ws(f"/ws/tasks/{task.pk}") as socket:
+            await until(lambda: register.register().open == 1)
+            await _sign_out(host, client.headers)
+            async with asyncio.timeout(SECONDS / 4):
+                assert await close_code(socket) == 4403
+
+
+async def test_a_token_revoked_in_the_admin_closes_streams_at_once(
+    task, requester, admin, monkeypatch
+):
+    monkeypatch.setattr(register, "CHECK_SECONDS", float(SECONDS))
+    async with serving() as host:
+        client = await watching(host, requester)
+        async with client.ws(f"/ws/tasks/{task.pk}") as socket:
+            await until(lambda: register.register().open == 1)
+            assert await in_db(_revoke_in_admin, admin, requester) == 302
+            async with asyncio.timeout(SECONDS / 4):
+                assert await close_code(socket) == 4403
+
+
+def _revoke_in_admin(admin, requester):
+    browser = Client()
+    browser.force_login(admin)
+    chosen = [str(token.pk) for token in ApiToken.objects.filter(user=requester)]
+    form = {"action": "revoke", "_selected_action": chosen}
+    return browser.post(reverse("admin:projects_apitoken_changelist"), form).status_code
+
+
+async def _sign_out(host, headers):
+    async with httpx.AsyncClient(base_url=f"http://{host}", headers=headers) as page:
+        token = (await page.get("/settings")).cookies["csrftoken"]
+        cookies = {"Cookie": f"{headers['Cookie']}; csrftoken={token}", "X-CSRFToken": token}
+        assert (await page.post("/sign-out", headers=cookies)).status_code == 302
+
+
+def test_signing_out_works_while_redis_is_away(session, settings, client, caplog):
+    layer = dict(settings.CHANNEL_LAYERS["default"], CONFIG={"hosts": ["redis://127.0.0.1:1/0"]})
+    settings.CHANNEL_LAYERS = {"default": layer}
+    client.cookies["sessionid"] = session
+    assert client.post("/sign-out").status_code == 302
+    assert "a few seconds late" in caplog.text
 
 
 async def test_activity_names_only_my_projects(task, requester, stranger, project):

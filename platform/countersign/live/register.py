@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 from agents.runtime.database import in_db
-from countersign.live import rights
+from countersign.live import control, rights
 from countersign.live.frames import Signal
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from countersign.live.mux import Watcher
 
 PING_SECONDS = 15.0
-CHECK_SECONDS = 5.0  # how late, at most, a lost right closes a stream
+CHECK_SECONDS = 5.0  # how late, at most, a lost right closes a stream; mostly at once
+_CHECK_PAUSE_SECONDS = 0.5  # a check asks for all watchers: nobody can make it go on without end
 _BEAT_SECONDS = 1.0
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ class Register:
     def __init__(self) -> None:
         self._due: dict[Feed, float] = {}  # when each is pinged next
         self._works: list[asyncio.Task[None]] = []
+        self._told = asyncio.Event()  # that rights may have changed
 
     @property
     def open(self) -> int:
@@ -52,7 +55,8 @@ class Register:
         """Ping and check a feed from now on."""
         self._due[feed] = time.monotonic() + PING_SECONDS
         if not self._works:
-            self._works = [self._start(self._ping()), self._start(self._check())]
+            works = (self._ping(), self._check(), control.listen(self._told.set))
+            self._works = [self._start(work) for work in works]
 
     def remove(self, feed: Feed) -> None:
         """Forget a feed."""
@@ -79,7 +83,11 @@ class Register:
 
     async def _check(self) -> None:
         while True:
-            await asyncio.sleep(CHECK_SECONDS)
+            await asyncio.sleep(_CHECK_PAUSE_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, CHECK_SECONDS - _CHECK_PAUSE_SECONDS)):
+                    await self._told.wait()
+            self._told.clear()
             try:
                 projects = await in_db(rights.projects_of, {feed.viewer for feed in self._due})
             except Exception as error:  # noqa: BLE001 - the database may be away for a while
