@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
 from dataclasses import replace
 
@@ -18,8 +19,9 @@ from agents.quotas import QuotaUsed
 from agents.runtime.database import in_db
 from countersign.api.problems import Problem
 from countersign.edge import batcher as edge
+from countersign.edge import senders
 from countersign.edge.batcher import MOST_WAITING, PATIENCE, Batcher
-from projects import audit
+from projects import audit, tokens
 from projects.invariants import CHECKS
 from projects.models import AuditEntry, Quota
 from tests.api_fixtures import make_crew
@@ -218,3 +220,20 @@ def test_two_batches_with_the_same_keys_in_other_orders_do_not_deadlock(sender, 
 async def test_the_process_has_one_batcher(sender):
     assert edge.batcher() is edge.batcher()
     await edge.close()
+
+
+async def test_whoever_asks_for_the_same_sender_waits_for_one_reading(requester, project):
+    make = functools.partial(tokens.issue, requester, name="crowd", scopes=(senders.SCOPE,))
+    _, bearer = await in_db(make)
+    found = await asyncio.gather(*(senders.find(bearer, project.slug) for _ in range(50)))
+    assert found[0] is not None
+    assert all(sender is found[0] for sender in found)
+
+
+async def test_one_that_stops_waiting_for_a_sender_stops_no_other(requester, project):
+    make = functools.partial(tokens.issue, requester, name="crowd", scopes=(senders.SCOPE,))
+    _, bearer = await in_db(make)
+    first, second = (asyncio.create_task(senders.find(bearer, project.slug)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second is not None

@@ -22,6 +22,7 @@ MOST = 10_000  # pairs of token and project
 SCOPE = "tasks:write"
 
 _kept: TTLCache[tuple[bytes, str], Sender] = TTLCache(MOST, SECONDS)
+_reading: dict[tuple[bytes, str], asyncio.Task[Sender | None]] = {}
 
 
 def kept(bearer: str, slug: str) -> Sender | None:
@@ -30,9 +31,22 @@ def kept(bearer: str, slug: str) -> Sender | None:
 
 
 async def find(bearer: str, slug: str) -> Sender | None:
-    """Read the sender, None for whom the API has to refuse; raises DatabaseError, or TimeoutError."""
+    """Read the sender, None for whom the API has to refuse; raises DatabaseError, or TimeoutError.
+
+    Who asks for the same while it is read waits for the same: at 5,000 requests a second each of
+    hundreds read it by itself when its half minute was over, for 0.6 seconds.
+    """
     if not slug.isascii() or not slug.isprintable():
         return None  # NUL, half a character: no row has it, and not each can be asked for
+    key, loop = _key(bearer, slug), asyncio.get_running_loop()
+    reading = _reading.get(key)
+    if reading is None or reading.get_loop() is not loop:
+        reading = _reading[key] = loop.create_task(_find(bearer, slug))
+        reading.add_done_callback(lambda _: _reading.pop(key, None))
+    return await asyncio.shield(reading)
+
+
+async def _find(bearer: str, slug: str) -> Sender | None:
     async with asyncio.timeout(PATIENCE):
         sender = await in_db(_read, bearer, slug)
     if sender is not None:

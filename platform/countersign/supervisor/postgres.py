@@ -35,6 +35,7 @@ _SETTINGS = {
     "wal_buffers": "16MB",
     # Files of the log are used again up to here: to fill a new one with zeroes holds every commit up.
     "min_wal_size": "512MB",
+    "max_wal_size": "1GB",  # initdb would make it 64 of those files: a checkpoint each second
     "io_method": "sync",  # saves three processes; one machine's load does not need them
     "jit": "off",  # costs more than it brings on short queries
     "log_timezone": "UTC",
