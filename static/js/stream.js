@@ -8,7 +8,8 @@ const recent = 1500;
 
 const kinds = ["delta", "thinking"]; // of frames: what is said, and what is thought before
 const each = (make) => Object.fromEntries(kinds.map((kind) => [kind, make()]));
-const written = each(() => new Map()); // step: text of its unfinished message
+const written = each(() => new Map()); // step: text of its unfinished message, and where that ends
+const nothing = { text: "", end: 0 };
 const active = new Map(); // step: when it last did something
 const settled = each(() => new Set()); // steps whose message became a row that is not yet shown
 let shown = "";
@@ -33,20 +34,27 @@ export function heard(frame) {
 
 function append(frame) {
   const texts = written[frame.kind];
-  const text = texts.get(frame.step) ?? "";
+  const { text, end } = texts.get(frame.step) ?? nothing;
   // A gap means frames were missed: wait for the finished message rather than show half of it.
-  if (frame.offset > text.length) return false;
+  if (frame.offset > end) return false;
   if (frame.offset === 0) settled[frame.kind].delete(frame.step);
-  texts.set(frame.step, text.slice(0, frame.offset) + frame.text);
+  const before = frame.offset === end ? text : characters(text).slice(0, frame.offset).join("");
+  const after = frame.offset + characters(frame.text).length;
+  texts.set(frame.step, { text: before + frame.text, end: after });
   return true;
 }
+
+// Offsets count whole characters; a string of JavaScript counts an emoji twice.
+const characters = (text) => [...text];
+
+const unfinished = (kind) => (written[kind].get(shown) ?? nothing).text;
 
 function paint() {
   const node = document.querySelector("[data-delta]");
   if (!node) return;
-  const text = written.delta.get(shown) ?? "";
+  const text = unfinished("delta");
   if (node.textContent !== text) node.textContent = text;
-  paintThought(written.thinking.get(shown) ?? "");
+  paintThought(unfinished("thinking"));
   grown("stream");
 }
 
@@ -54,7 +62,8 @@ function paintThought(text) {
   const node = document.querySelector("[data-thinking]");
   node.hidden = !text;
   const [summary, words] = node.children;
-  const label = `Thinking, ${text.length.toLocaleString("en")} characters`;
+  const length = (written.thinking.get(shown) ?? nothing).end;
+  const label = `Thinking, ${length.toLocaleString("en")} characters`;
   if (summary.textContent !== label) summary.textContent = label;
   if (words.textContent !== text) words.textContent = text;
 }

@@ -68,6 +68,25 @@ def test_a_thought_stands_apart_and_becomes_a_row_that_is_folded(house, context,
     expect(row.locator("p")).to_be_visible()
 
 
+def test_pieces_with_emoji_lose_no_character(house, context, made):
+    page, coder = watch(context, made), made.steps["coder"]
+    pieces = [
+        "Done \U0001f600\U0001f680",
+        ", 1 of 2 ",
+        "\u00e9\U0001f9d1\u200d\U0001f4bb then ",
+        "rest",
+    ]
+    said = ""
+    for piece in [*pieces, ""]:
+        for kind in ("delta", "thinking"):
+            house.stream(coder, len(said), piece, kind)
+        said += piece
+    expect(page.locator("[data-delta]")).to_have_text(said)
+    expect(page.locator("[data-thinking] p")).to_have_text(said)
+    length = f"Thinking, {len(said)} characters"
+    expect(page.locator("[data-thinking] summary")).to_have_text(length)
+
+
 def test_a_thought_is_not_folded_under_who_reads_it(house, context, made):
     page, coder = watch(context, made), made.steps["coder"]
     house.stream(coder, 0, LONG * 3, "thinking")
