@@ -8,8 +8,8 @@ const recent = 1500;
 
 const kinds = ["delta", "thinking"]; // of frames: what is said, and what is thought before
 const each = (make) => Object.fromEntries(kinds.map((kind) => [kind, make()]));
-const written = each(() => new Map()); // step: text of its unfinished message, and where that ends
-const nothing = { text: "", end: 0 };
+const written = each(() => new Map()); // step: text of its unfinished message, from where to where
+const nothing = { text: "", start: 0, end: 0 };
 const active = new Map(); // step: when it last did something
 const settled = each(() => new Set()); // steps whose message became a row that is not yet shown
 let shown = "";
@@ -34,20 +34,31 @@ export function heard(frame) {
 
 function append(frame) {
   const texts = written[frame.kind];
-  const { text, end } = texts.get(frame.step) ?? nothing;
+  // Who comes late to a long message gets its last pieces only.
+  const begun = { ...nothing, start: frame.offset, end: frame.offset };
+  const { text, start, end } = texts.get(frame.step) ?? begun;
   // A gap means frames were missed: wait for the finished message rather than show half of it.
   if (frame.offset > end) return false;
   if (frame.offset === 0) settled[frame.kind].delete(frame.step);
-  const before = frame.offset === end ? text : characters(text).slice(0, frame.offset).join("");
-  const after = frame.offset + characters(frame.text).length;
-  texts.set(frame.step, { text: before + frame.text, end: after });
+  const kept = Math.max(0, frame.offset - start);
+  const before = frame.offset === end ? text : characters(text).slice(0, kept).join("");
+  texts.set(frame.step, {
+    text: before + frame.text,
+    start: Math.min(start, frame.offset),
+    end: frame.offset + characters(frame.text).length,
+  });
   return true;
 }
 
 // Offsets count whole characters; a string of JavaScript counts an emoji twice.
-const characters = (text) => [...text];
+function characters(text) {
+  return [...text];
+}
 
-const unfinished = (kind) => (written[kind].get(shown) ?? nothing).text;
+function unfinished(kind) {
+  const { text, start } = written[kind].get(shown) ?? nothing;
+  return start ? `… ${text}` : text;
+}
 
 function paint() {
   const node = document.querySelector("[data-delta]");

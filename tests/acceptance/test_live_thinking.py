@@ -112,6 +112,19 @@ def test_a_late_comer_is_shown_what_was_thought_so_far(house, context, made):
     expect(page.locator("[data-delta]")).to_have_text("I begin")
 
 
+def test_a_late_comer_to_a_long_message_is_shown_its_last_pieces(house, context, made):
+    coder = made.steps["coder"]
+    with redis.Redis.from_url(house.redis.url) as client:  # of which the first are gone by now
+        for offset, text in ((2_000, "and so "), (2_007, "on")):
+            client.xadd(tail_key(coder.pk), {"offset": offset, "text": text})
+    page = watch(context, made)
+    expect(page.locator("[data-delta]")).to_have_text("… and so on")
+    house.stream(coder, 2_009, ", to the end")
+    expect(page.locator("[data-delta]")).to_have_text("… and so on, to the end")
+    house.stream(coder, 0, "Next")
+    expect(page.locator("[data-delta]")).to_have_text("Next")
+
+
 def test_a_thought_moves_nothing_and_a_finished_task_shows_it_from_rows(house, context, made):
     page, coder = watch(context, made), made.steps["coder"]
     for number in range(40):
