@@ -1,6 +1,7 @@
 """Sends what a model is saying right now to those who watch: Redis only, coalesced, never stored.
 
-Losing all of it loses nothing: the finished message is an event row.
+Losing all of it loses nothing: the finished message is an event row. Known secrets are taken out of
+what is sent together; one that a model says in pieces is taken out of the row alone.
 """
 
 from __future__ import annotations

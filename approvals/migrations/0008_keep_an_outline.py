@@ -1,6 +1,5 @@
 """Keeps the short parts of a snapshot beside it; adding them writes the table anew."""
 
-import approvals.models
 from django.db import migrations, models
 
 
@@ -14,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='approval',
             name='outline',
-            field=models.GeneratedField(db_persist=True, expression=approvals.models.Outline(models.F('snapshot')), help_text='The snapshot without its long parts; the database keeps it for lists.', output_field=models.JSONField()),
+            field=models.GeneratedField(db_persist=True, expression=models.Func(models.F('snapshot'), template="(%(expressions)s - '{files,memories,warnings}'::text[] #- '{proposal,report}')"), help_text='The snapshot without its long parts; the database keeps it for lists.', output_field=models.JSONField()),
         ),
     ]

@@ -189,6 +189,7 @@ else:
     STATIC_URL = f"static/{assets.digest_of(RESOURCE_DIR / 'static')}/"
     WHITENOISE_ADD_HEADERS_FUNCTION = assets.keep_for_ever
 
+# For consumers that need groups. Feeds hear by the one subscription of live.mux, hints included.
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",

@@ -36,8 +36,8 @@ class _Form:
 def insert_all(rows: Sequence[M]) -> list[M]:
     """Insert rows of one model; those that leave a time to the database get its time of now.
 
-    A key that the database counts is not read back, nor is what it derives. Raises TypeError for a model that leaves
-    anything else to the database, in a column or in a row.
+    A key that the database counts is not read back, nor is what it derives. Raises TypeError for a
+    model that leaves anything else to the database, in a column or in a row.
     """
     if not rows:
         return []

@@ -237,3 +237,14 @@ async def test_one_that_stops_waiting_for_a_sender_stops_no_other(requester, pro
     await asyncio.sleep(0)
     first.cancel()
     assert await second is not None
+
+
+async def test_what_was_forgotten_while_it_was_read_is_not_kept(requester, project):
+    make = functools.partial(tokens.issue, requester, name="crowd", scopes=(senders.SCOPE,))
+    _, bearer = await in_db(make)
+    reading = asyncio.create_task(senders.find(bearer, project.slug))
+    await asyncio.sleep(0)
+    senders.forget(bearer, project.slug)
+    assert await reading is not None
+    assert senders.kept(bearer, project.slug) is None
+    assert await senders.find(bearer, project.slug) is senders.kept(bearer, project.slug)

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from agents.models import Event
 from agents.runtime.database import in_db
-from countersign.live import feeds
+from countersign.live import control, feeds
 from countersign.live import mux as mux_module
 from countersign.live.feeds import TaskFeed, mux
 from countersign.live.frames import Sent, Signal
@@ -130,4 +130,20 @@ async def test_a_channel_left_and_watched_again_at_once_is_still_in_force(server
         mux().leave(watcher)
     async with asyncio.timeout(mux_module.ACK_SECONDS / 2):
         await mux().join("cs:test:again")
+    child.stop(5)
+
+
+async def test_a_hint_is_heard_and_one_that_may_be_missed_is_too(server):
+    heard: list[None] = []
+    child = await start(server)
+    made = mux_module.Mux(server.url, heeded={control.RIGHTS: lambda: heard.append(None)})
+    watcher = await made.join("somebody watches")
+    await until(lambda: len(heard) == 1)  # what was told before it listened
+    control.tell()
+    await until(lambda: len(heard) == 2)
+    child.stop(5)
+    child = await start(server)
+    await until(lambda: len(heard) == 3)
+    made.leave(watcher)
+    await made.close()
     child.stop(5)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from projects.together import Found
 
 # Of what is sealed only this: the rest may be long.
-_TITLE = KeyTextTransform("title", KeyTransform("proposal", "snapshot"))
+_TITLE = KeyTextTransform("title", KeyTransform("proposal", "outline"))
 _MOST = 100_000  # events of one task; a number that is surely whole
 
 

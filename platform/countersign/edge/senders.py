@@ -41,22 +41,25 @@ async def find(bearer: str, slug: str) -> Sender | None:
     key, loop = _key(bearer, slug), asyncio.get_running_loop()
     reading = _reading.get(key)
     if reading is None or reading.get_loop() is not loop:
-        reading = _reading[key] = loop.create_task(_find(bearer, slug))
-        reading.add_done_callback(lambda _: _reading.pop(key, None))
-    return await asyncio.shield(reading)
-
-
-async def _find(bearer: str, slug: str) -> Sender | None:
+        reading = _reading[key] = loop.create_task(in_db(_read, bearer, slug))
+        reading.add_done_callback(lambda done: _keep(key, done))
     async with asyncio.timeout(PATIENCE):
-        sender = await in_db(_read, bearer, slug)
-    if sender is not None:
-        _kept[_key(bearer, slug)] = sender
-    return sender
+        return await asyncio.shield(reading)
+
+
+def _keep(key: tuple[bytes, str], done: asyncio.Task[Sender | None]) -> None:
+    if _reading.get(key) is not done:
+        return  # forgotten meanwhile: it may be of rows from before
+    del _reading[key]
+    if not done.cancelled() and not done.exception() and (sender := done.result()) is not None:
+        _kept[key] = sender
 
 
 def forget(bearer: str, slug: str) -> None:
     """Read the rows anew next time: they have changed."""
-    _kept.pop(_key(bearer, slug), None)
+    key = _key(bearer, slug)
+    _kept.pop(key, None)
+    _reading.pop(key, None)
 
 
 def _key(bearer: str, slug: str) -> tuple[bytes, str]:

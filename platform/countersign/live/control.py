@@ -1,17 +1,15 @@
-"""What web processes tell each other over the channel layer: rights may have changed, so ask now.
+"""What web processes tell each other: rights may have changed, so ask now.
 
-Only a hint that spares seconds: who does not hear of it asks by the clock (see register).
+Only a hint that spares seconds: who does not hear of it asks by the clock (see register). It goes by
+the one subscription there is. A channel layer's own would look ten times a second, log a traceback a
+second while Redis is away, and swallow the cancellation of who waits for it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from typing import TYPE_CHECKING, Any
 
-from asgiref.sync import async_to_sync
-from channels.layers import get_channel_layer
-from redis.exceptions import RedisError
+from memory import posting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,58 +17,41 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
     from django.urls import ResolverMatch
 
-_GROUP = "rights"
-_CHANGED = {"type": "rights.changed"}
-_TELL_SECONDS = 2.0  # nobody's sign-out waits longer for a Redis that does not answer
-_RETRY_SECONDS = 5.0
-_AWAY = (RedisError, OSError, TimeoutError)
-
-logger = logging.getLogger(__name__)
+RIGHTS = "cs:rights"  # the Redis channel
+_REFUSED = 400
 
 
-async def tell() -> None:
-    """Make every web process ask now what its watchers may still watch; without Redis none hears."""
-    try:
-        async with asyncio.timeout(_TELL_SECONDS):
-            await _layer().group_send(_GROUP, _CHANGED)
-    except _AWAY as error:
-        logger.warning("streams learn of changed rights a few seconds late: %s", error)
+def tell() -> None:
+    """Make every web process ask now what its watchers may still watch; waits for nothing."""
+    posting.post(_publish)
 
 
-async def listen(react: Callable[[], None]) -> None:
-    """Call `react` whenever somebody tells, until cancelled."""
-    layer = _layer()
-    while True:
-        try:
-            name = await layer.new_channel()
-            await layer.group_add(_GROUP, name)
-            while True:
-                await layer.receive(name)
-                react()
-        except _AWAY as error:
-            logger.warning("changed rights are not heard of, trying again: %s", error)
-            await asyncio.sleep(_RETRY_SECONDS)
-
-
-def _layer() -> Any:  # settings name one, and it has groups: its types do not say so
-    return get_channel_layer()
+def _publish(pipeline: Any) -> None:
+    pipeline.publish(RIGHTS, "{}")
 
 
 def rights_may_change(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Tell after a sign-out, and after any act in the admin: members, people and tokens are there."""
+    """Tell after a sign-out, and after any act in the admin: members, people and tokens are there.
+
+    Not after what was refused: a stranger could keep every process asking.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
+        # Asked before: afterwards nobody may be signed in.
+        somebody = request.method == "POST" and request.user.is_authenticated
+        staff = somebody and request.user.is_staff
         response = get_response(request)
-        if request.method == "POST" and _is_about_rights(request.resolver_match):
-            async_to_sync(tell)()
+        done = somebody and response.status_code < _REFUSED
+        if done and _is_about_rights(request.resolver_match, staff=staff):
+            tell()
         return response
 
     return middleware
 
 
-def _is_about_rights(match: ResolverMatch | None) -> bool:
+def _is_about_rights(match: ResolverMatch | None, *, staff: bool) -> bool:
     if match is None:
         return False
-    return match.app_name == "admin" or match.view_name == "console:sign_out"
+    return match.view_name == "console:sign_out" or (staff and match.app_name == "admin")

@@ -14,7 +14,7 @@ from agents.events import Kind, channel, project_channel
 from agents.lifecycle import TASK_TERMINAL
 from agents.runtime.database import in_db
 from agents.runtime.streaming import WRITING
-from countersign.live import register, replaying, rights, rows
+from countersign.live import control, register, replaying, rights, rows
 from countersign.live.frames import Sent, Signal
 from countersign.live.mux import Mux
 from countersign.live.replaying import NotWatchable, reader
@@ -36,7 +36,11 @@ def mux() -> Mux:
     """Return the one mux of this process's event loop."""
     loop = asyncio.get_running_loop()
     if loop not in _muxes:
-        _muxes[loop] = Mux(settings.REDIS_URL, behind=lambda seen: in_db(rows.behind, seen))
+        _muxes[loop] = Mux(
+            settings.REDIS_URL,
+            behind=lambda seen: in_db(rows.behind, seen),
+            heeded={control.RIGHTS: register.register().check_now},
+        )
     return _muxes[loop]
 
 

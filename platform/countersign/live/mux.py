@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from redis.asyncio import ConnectionPool
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 
     from redis.asyncio.connection import AbstractConnection
 
@@ -122,7 +122,13 @@ class Watcher:
 class Mux:
     """Holds the one connection: subscribes to what is watched, survives a Redis restart."""
 
-    def __init__(self, url: str, *, behind: Behind | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        behind: Behind | None = None,
+        heeded: Mapping[str, Callable[[], None]] | None = None,
+    ) -> None:
         # RESP2 keeps published messages plain replies; no hidden retry may reconnect
         # behind our back, because every reconnect must make every watcher replay. No
         # socket_timeout either: redis-py holds it by asyncio.wait_for, which in Python 3.11
@@ -135,6 +141,8 @@ class Mux:
             health_check_interval=0,
         )
         self._behind = behind
+        # What the process itself hears of while anybody watches; called too when it may have missed one.
+        self._heeded = dict(heeded or {})
         self._watchers: dict[str, set[Watcher]] = {}
         self._sent: set[str] = set()
         self._unacknowledged: dict[str, int] = {}
@@ -241,7 +249,7 @@ class Mux:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            wanted = set(self._watchers)
+            wanted = self._watchers.keys() | self._heeded.keys()
             for channels in _portions(sorted(wanted - self._sent)):
                 self._sent.update(channels)
                 for channel in channels:
@@ -273,7 +281,9 @@ class Mux:
         if not isinstance(reply, list):
             return  # a ping's answer while nothing is subscribed
         kind, channel = reply[0], reply[1].decode()
-        if kind == b"message":
+        if kind == b"message" and channel in self._heeded:
+            self._heeded[channel]()
+        elif kind == b"message":
             self._fan_out(channel, reply[2])
         elif kind == b"subscribe":
             self._acknowledge(channel)
@@ -295,6 +305,8 @@ class Mux:
         if self._unacknowledged[channel]:
             return  # an older subscription's answer: this one is not in force yet
         del self._unacknowledged[channel]
+        if channel in self._heeded:
+            self._heeded[channel]()
         if channel not in self._watchers:
             return
         self._in_force.add(channel)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 from agents.runtime.database import in_db
-from countersign.live import control, rights
+from countersign.live import rights
 from countersign.live.frames import Signal
 
 if TYPE_CHECKING:
@@ -55,12 +55,15 @@ class Register:
         """Ping and check a feed from now on."""
         self._due[feed] = time.monotonic() + PING_SECONDS
         if not self._works:
-            works = (self._ping(), self._check(), control.listen(self._told.set))
-            self._works = [self._start(work) for work in works]
+            self._works = [self._start(self._ping()), self._start(self._check())]
 
     def remove(self, feed: Feed) -> None:
         """Forget a feed."""
         self._due.pop(feed, None)
+
+    def check_now(self) -> None:
+        """Ask for all rights now, not by the clock."""
+        self._told.set()
 
     async def close(self) -> None:
         """Stop the clock."""

@@ -11,6 +11,8 @@ from weakref import WeakKeyDictionary
 
 from django.conf import settings
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from agents.runtime.database import in_db
 from countersign.live import rights, rows, tails
@@ -57,8 +59,11 @@ class Reader:
         self._wishes: deque[_Wish] = deque()
         self._runner: asyncio.Task[None] | None = None
         self._deliveries: set[asyncio.Task[None]] = set()
-        # Kept: to connect for each replay takes longer than to read the tails. No socket_timeout: see Mux.
-        self._redis = Redis.from_url(settings.REDIS_URL, protocol=2, socket_timeout=None)
+        # Kept: to connect for each replay takes longer than to read the tails. Tried once more on a
+        # connection that was reset while it rested. No socket_timeout: see Mux.
+        self._redis = Redis.from_url(
+            settings.REDIS_URL, protocol=2, socket_timeout=None, retry=Retry(NoBackoff(), 1)
+        )
 
     async def read(self, task: uuid.UUID, after: int, viewer: Viewer | None = None) -> Replay:
         """Return what comes after a cursor; with a viewer, raises NotWatchable unless it may see it.

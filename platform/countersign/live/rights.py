@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NOTHING: frozenset[uuid.UUID] = frozenset()
 _NO_PROJECT = Value(None, UUIDField())
-# People with their projects and, without one, living tokens: every stream that opens waits for it.
+# People with their projects and, without one, living tokens: streams that open wait for it.
 _SPOKEN_FOR = Prepared(
     lambda: (
         Membership.objects.filter(user__any=Given("people"), user__is_active=True)

@@ -55,7 +55,8 @@ def pages_after(wanted: Sequence[tuple[uuid.UUID, int]]) -> list[Page | None]:
             page = found.get(place)
             if page is None:
                 over = state in TASK_TERMINAL
-                page = Page(project=project, last_seq=last_seq, over=over, writing=leased or [])
+                writing = [] if over else leased or []
+                page = Page(project=project, last_seq=last_seq, over=over, writing=writing)
                 found[place] = page
             if event[0] is not None:
                 page.frames.append(_sent(*event))

@@ -1,0 +1,44 @@
+"""When what a model says leaves the worker: the first piece at once, the next together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import redis
+from django.conf import settings
+
+from agents.events import channel
+from agents.runtime.streaming import Flusher
+from projects.ids import uuid7
+
+_SECONDS = 20
+
+
+def _heard(bus):
+    message = bus.get_message(timeout=_SECONDS)
+    assert message is not None
+    return json.loads(message["data"])["text"]
+
+
+async def test_the_first_piece_leaves_at_once_and_the_next_together():
+    task, step = str(uuid7()), str(uuid7())
+    flusher = Flusher()
+
+    def say(offset, text):
+        flusher.add((step, "delta"), task_id=task, offset=offset, text=text)
+
+    with redis.Redis.from_url(settings.REDIS_URL) as client, client.pubsub() as bus:
+        bus.subscribe(channel(task))
+        bus.get_message(timeout=_SECONDS)
+        say(0, "One")
+        for _ in range(3):  # turns of the loop, in which no time passes
+            await asyncio.sleep(0)
+        assert not flusher._pending
+        for place, text in enumerate(("two", "three", "four")):
+            say(3 + place, text)
+            await asyncio.sleep(0)
+        assert flusher._pending
+        await asyncio.wait([flusher._runner])
+        found = await asyncio.to_thread(lambda: [_heard(bus) for _ in range(2)])
+    assert found == ["One", "twothreefour"]
