@@ -124,8 +124,10 @@ def _fields(rows: QuerySet[Any]) -> list[Field[Any, Any]]:
 
 def _carried(name: str, field: Field[Any, Any], place: str) -> str:
     """Return a column as JSON holds it without loss; raises TypeError for what it would bend."""
-    while isinstance(field, ForeignKey | GeneratedField):
-        field = field.target_field if isinstance(field, ForeignKey) else field.output_field
+    while isinstance(field, ForeignKey):
+        field = field.target_field
+    if isinstance(field, GeneratedField) and field.output_field is not None:
+        field = field.output_field
     if isinstance(field, ArrayField):
         carried = isinstance(field.base_field, _TEXTS)
     else:
