@@ -18,6 +18,7 @@ from django.urls import reverse
 from agents.runtime.database import in_db
 from countersign.live import control, register
 from countersign.live.feeds import mux
+from memory import posting
 from projects import tokens
 from projects.models import ApiToken, Membership, Project
 from tests.api_fixtures import submitted
@@ -236,7 +237,7 @@ async def test_a_sign_out_closes_streams_before_the_clock_does(task, session, mo
         client = Watching(host, "")
         client.headers = {"Cookie": f"sessionid={session}", "Origin": f"http://{host}"}
         async with client.ws(f"/ws/tasks/{task.pk}") as socket:
-            await until(lambda: register.register().open == 1)
+            await until(_open_and_checked)
             await _sign_out(host, client.headers)
             async with asyncio.timeout(SECONDS / 4):
                 assert await close_code(socket) == 4403
@@ -249,10 +250,15 @@ async def test_a_token_revoked_in_the_admin_closes_streams_at_once(
     async with serving() as host:
         client = await watching(host, requester)
         async with client.ws(f"/ws/tasks/{task.pk}") as socket:
-            await until(lambda: register.register().open == 1)
+            await until(_open_and_checked)
             assert await in_db(_revoke_in_admin, admin, requester) == 302
             async with asyncio.timeout(SECONDS / 4):
                 assert await close_code(socket) == 4403
+
+
+def _open_and_checked():
+    """Tell whether the check that a new subscription brings is over: what closes is told after it."""
+    return register.register().open == 1 and not register.register()._told.is_set()
 
 
 def _revoke_in_admin(admin, requester):
@@ -282,7 +288,9 @@ def test_only_acts_of_somebody_let_rights_be_asked_again(session, admin, client,
         client.post("/admin/nothing/")
         client.force_login(admin)
         assert client.post("/admin/nothing/").status_code == 404
-        assert heard.get_message() is None
+        assert posting.flush()
+        bus.publish(control.RIGHTS, "nothing before")
+        assert heard.get_message(timeout=SECONDS)["data"] == b"nothing before"
         assert client.post("/sign-out").status_code == 302
         assert heard.get_message(timeout=SECONDS)["type"] == "message"
 
