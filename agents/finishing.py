@@ -41,6 +41,7 @@ class Settlement:
     outcome: Outcome
     result_commit: str = ""
     publish: Publish | None = None  # writes the rows of a proposal of this version
+    base: str = ""  # main when a plan was made: its task begins with it
 
     @property
     def planned(self) -> bool:
@@ -147,6 +148,7 @@ def _goes_on(
         case Finished(output=Plan() as plan):
             if planning.problems(plan, step.task, staff):
                 return False
+            step.task.base_commit = each.base or step.task.base_commit
             planning.apply_plan(writes, step, plan, staff)
         case Finished(output=StepResult() as result):
             said = {"status": result.status, "summary": storable.text(result.summary)}

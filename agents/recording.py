@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Numbers are taken under the tasks' row locks, in one order for everybody.
 _WRITE = """
 WITH given AS (
-    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::uuid[], %s::jsonb[])
+    SELECT * FROM unnest(%b::uuid[], %b::text[], %b::uuid[], %b::jsonb[])
         WITH ORDINALITY AS given(task_id, kind, step_id, data, place)
 ), locked AS (
     SELECT task.id, more.events FROM agents_task task

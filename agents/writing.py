@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _CLOSED = """
 UPDATE agents_attempt attempt
 SET state = 'finished', finished_at = statement_timestamp(), error = ''
-FROM unnest(%s::uuid[], %s::int[]) AS given(step_id, number)
+FROM unnest(%b::uuid[], %b::int[]) AS given(step_id, number)
 WHERE attempt.step_id = given.step_id AND attempt.number = given.number
     AND attempt.state = 'running'
 """
@@ -41,19 +41,21 @@ SET state = given.state, waits = given.waits, lease_owner = '', lease_until = NU
     available_at = CASE WHEN given.state = 'ready' THEN statement_timestamp()
         ELSE step.available_at END,
     finished_at = CASE WHEN given.over THEN statement_timestamp() ELSE step.finished_at END
-FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::int[], %s::jsonb[], %s::text[],
-            %s::bool[])
+FROM unnest(%b::uuid[], %b::int[], %b::text[], %b::text[], %b::int[], %b::jsonb[], %b::text[],
+            %b::bool[])
     AS given(id, attempt, came_from, state, waits, result, result_commit, over)
 WHERE step.id = given.id AND step.attempt = given.attempt AND step.state = given.came_from
 RETURNING 1
 """
 _WAITS = """
 UPDATE agents_step step SET waits = given.waits
-FROM unnest(%s::uuid[], %s::int[]) AS given(id, waits) WHERE step.id = given.id
+FROM unnest(%b::uuid[], %b::int[]) AS given(id, waits) WHERE step.id = given.id
 """
 _TASKS = """
-UPDATE agents_task task SET state = given.state, title = given.title
-FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[]) AS given(id, came_from, state, title)
+UPDATE agents_task task
+SET state = given.state, title = given.title, base_commit = given.base_commit
+FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[])
+    AS given(id, came_from, state, title, base_commit)
 WHERE task.id = given.id AND task.state = given.came_from
 RETURNING 1
 """
@@ -101,7 +103,10 @@ class Writes:
         self.record(step.task, kind, said, step=step)
 
     def move_task(self, task: Task, to: str, *, kind: str, data: dict[str, Any]) -> None:
-        """Change a locked task's state to one that is not its last, with the event and its title."""
+        """Change a locked task's state to one that is not its last, with the event.
+
+        Its title and the commit it begins with are written too.
+        """
         came_from = task.state
         transitions.check(task, to, TASK_MOVES)
         task.state = to
@@ -168,8 +173,10 @@ class Writes:
             )
             for step, came_from in self._steps
         ]
-        tasks = [(task.pk, old, task.state, task.title) for task, old in self._tasks]
-        given = [*_columns(closed, 2), *_columns(steps, 8), *_columns(tasks, 4)]
+        tasks = [
+            (task.pk, old, task.state, task.title, task.base_commit) for task, old in self._tasks
+        ]
+        given = [*_columns(closed, 2), *_columns(steps, 8), *_columns(tasks, 5)]
         with connection.cursor() as cursor:
             cursor.execute(_MOVE, given)
             moved_steps, moved_tasks = cursor.fetchone()

@@ -29,7 +29,7 @@ UPDATE agents_attempt attempt
 SET reserved_tokens = given.tokens, reserved_usd = given.usd,
     reserved_input_tokens = given.input_tokens, reserved_input_usd = given.input_usd,
     called_at = CASE WHEN given.tokens > 0 THEN statement_timestamp() ELSE attempt.called_at END
-FROM unnest(%s::uuid[], %s::bigint[], %s::numeric[], %s::bigint[], %s::numeric[])
+FROM unnest(%b::uuid[], %b::bigint[], %b::numeric[], %b::bigint[], %b::numeric[])
     AS given(id, tokens, usd, input_tokens, input_usd)
 WHERE attempt.id = given.id
 """
@@ -37,7 +37,7 @@ _WRITE_OFF = """
 WITH open AS (
     SELECT attempt.id, step.task_id, attempt.reserved_input_tokens AS tokens,
            attempt.reserved_input_usd AS usd
-    FROM unnest(%s::uuid[], %s::int[]) AS ended(step_id, number)
+    FROM unnest(%b::uuid[], %b::int[]) AS ended(step_id, number)
     JOIN agents_step step ON step.id = ended.step_id
     JOIN agents_attempt attempt USING (step_id, number)
     WHERE attempt.reserved_tokens > 0 FOR NO KEY UPDATE OF attempt

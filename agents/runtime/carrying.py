@@ -160,6 +160,7 @@ async def _write(claimed: Claimed, ending: _Ending) -> None:
         outcome=ending.outcome,
         result_commit=ending.result_commit,
         publish=ending.publish,
+        base=claimed.step.task.base_commit,
     )
     try:
         if settled.planned:

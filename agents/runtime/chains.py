@@ -32,7 +32,7 @@ SELECT (
     WHERE event.task_id = given.task_id AND event.seq < given.seq AND agent.slug = given.slug
       AND event.kind = ANY(%s)
 )
-FROM unnest(%s::uuid[], %s::bigint[], %s::text[])
+FROM unnest(%b::uuid[], %b::bigint[], %b::text[])
     WITH ORDINALITY AS given(task_id, seq, slug, number)
 ORDER BY given.number
 """

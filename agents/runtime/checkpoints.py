@@ -34,7 +34,7 @@ from agents.runtime.redaction import cleaned, is_clean_json
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from agents.limits import Trip
     from agents.runtime.contract import Work
@@ -59,9 +59,11 @@ class Progress:
     tool_calls: int = 0
     seen_seq: int = 0
     usd: Decimal = field(default_factory=Decimal)
+    warned: set[str] = field(default_factory=set)  # rules that people were told of
 
-    def count(self, turn: Turn) -> None:
-        """Add a turn that is stored."""
+    def count(self, turn: Turn, warned: Iterable[str]) -> None:
+        """Add a turn that is stored, and the limits it warned of."""
+        self.warned.update(warned)
         self.turns += 1
         self.tokens += turn.input_tokens + turn.output_tokens
         self.usd += turn.usd or Decimal(0)
@@ -156,41 +158,41 @@ def own(work: Work, progress: Progress) -> reserving.Own:
     )
 
 
-def record_beside(work: Work, progress: Progress, turn: Turn) -> None:
-    """Write what a turn brings beside its message: refused calls and limits that are near.
+def beside(work: Work, progress: Progress, turn: Turn) -> list[Event]:
+    """Return the events a turn brings beside its message: refused calls and limits that are near.
 
-    In the transaction that stores it, before `progress` counts it.
+    Before `progress` counts the turn.
     """
     task, step = work.step.task, work.step
-    if turn.refused:
-        ToolCall.objects.bulk_create(turn.refused, ignore_conflicts=True)
-    for call in turn.refused:
-        refused: dict[str, Any] = {
-            "call": str(call.pk),
-            "tool": call.tool,
-            "server": "",
-            "arguments": {},
-        }
-        refused |= {"state": "refused", "summary": call.summary, "seconds": 0.0, "sandbox": ""}
-        task.record(Kind.TOOL_FINISHED, refused, step=step)
-    if turn.usd is None:
-        _warn(work, "price", f"The price of {turn.model} is not known: its cost counts as 0.")
-    version, turns = step.version, progress.turns + 1
-    if warns(used=turns, limit=step.max_turns) and step.max_turns > turns:
-        _warn(work, "max_turns", f"{turns} of {step.max_turns} turns used")
-    most = version.max_tokens + step.extra_tokens
+    refused = [(Kind.TOOL_FINISHED, _refusal(call)) for call in turn.refused]
+    warned = [(Kind.LIMIT_WARNED, _warning(work, *each)) for each in near(work, progress, turn)]
+    return [
+        Event(task=task, kind=kind, step=step, data=data) for kind, data in [*refused, *warned]
+    ]
+
+
+def _refusal(call: ToolCall) -> dict[str, Any]:
+    what = {"call": str(call.pk), "tool": call.tool, "server": "", "arguments": {}}
+    return {**what, "state": "refused", "summary": call.summary, "seconds": 0.0, "sandbox": ""}
+
+
+def _warning(work: Work, rule: str, detail: str) -> dict[str, Any]:
+    return {"rule": rule, "attempt": work.attempt.number, "detail": detail}
+
+
+def near(work: Work, progress: Progress, turn: Turn) -> list[tuple[str, str]]:
+    """Return what to warn of after a turn, by rule: nothing that was told in this attempt."""
+    version, turns = work.step.version, progress.turns + 1
+    most_turns, most_tokens = work.step.max_turns, version.max_tokens + work.step.extra_tokens
     tokens = progress.tokens + turn.input_tokens + turn.output_tokens
-    if warns(used=tokens, limit=most):
-        _warn(work, "budget", f"{tokens} of {most} tokens used")
-
-
-def _warn(work: Work, rule: str, detail: str) -> None:
-    about = {"rule": rule, "attempt": work.attempt.number}
-    told = Event.objects.filter(
-        task_id=work.step.task_id, step=work.step, kind=Kind.LIMIT_WARNED, data__contains=about
-    )
-    if not told.exists():
-        work.step.task.record(Kind.LIMIT_WARNED, {**about, "detail": detail}, step=work.step)
+    found: list[tuple[str, str]] = []
+    if turn.usd is None:
+        found.append(("price", f"The price of {turn.model} is not known: its cost counts as 0."))
+    if warns(used=turns, limit=most_turns) and most_turns > turns:
+        found.append(("max_turns", f"{turns} of {most_turns} turns used"))
+    if warns(used=tokens, limit=most_tokens):
+        found.append(("budget", f"{tokens} of {most_tokens} tokens used"))
+    return [each for each in found if each[0] not in progress.warned]
 
 
 def _chain(attempt: Attempt) -> tuple[uuid.UUID, ...]:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _ARGUMENT_CHARACTERS = 2_000
 _COUNT = """
 UPDATE agents_task task SET tool_calls = task.tool_calls + given.calls
-FROM (SELECT id, count(*) AS calls FROM unnest(%s::uuid[]) AS given(id) GROUP BY id) given
+FROM (SELECT id, count(*) AS calls FROM unnest(%b::uuid[]) AS given(id) GROUP BY id) given
 WHERE task.id = given.id
 """
 _FINISH = """
@@ -43,8 +43,8 @@ UPDATE agents_toolcall call
 SET state = given.state, result = given.result, result_fingerprint = given.fingerprint,
     error = given.error, summary = given.summary, sandbox = given.sandbox, tree = given.tree,
     finished_at = statement_timestamp()
-FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-            %s::text[])
+FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
+            %b::text[])
     AS given(id, state, result, fingerprint, error, summary, sandbox, tree)
 WHERE call.id = given.id AND call.state = 'started' RETURNING call.id
 """

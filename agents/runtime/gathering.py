@@ -35,19 +35,11 @@ FROM agents_task task WHERE task.id = ANY(%s)
 _KEEP_BASES = """
 WITH mine AS (
     SELECT step.id, given.base
-    FROM unnest(%s::uuid[], %s::int[], %s::text[]) AS given(id, attempt, base)
+    FROM unnest(%b::uuid[], %b::int[], %b::text[]) AS given(id, attempt, base)
     JOIN agents_step step ON step.id = given.id AND step.attempt = given.attempt
     WHERE step.state = 'leased' ORDER BY step.id FOR NO KEY UPDATE OF step
 )
 UPDATE agents_step step SET base_commit = mine.base FROM mine WHERE step.id = mine.id
-"""
-
-_KEEP_TASKS_BASES = """
-WITH mine AS (
-    SELECT task.id, given.base FROM unnest(%s::uuid[], %s::text[]) AS given(id, base)
-    JOIN agents_task task ON task.id = given.id ORDER BY task.id FOR NO KEY UPDATE OF task
-)
-UPDATE agents_task task SET base_commit = mine.base FROM mine WHERE task.id = mine.id
 """
 _REMINDED = (StepKind.ROUTE, StepKind.WORK)
 
@@ -136,12 +128,3 @@ def keep_bases(bases: Sequence[tuple[Step, str]]) -> None:
         cursor.execute(_KEEP_BASES, columns)
     for step, base in bases:
         step.base_commit = base
-
-
-def keep_tasks_bases(bases: Sequence[tuple[Task, str]]) -> list[None]:
-    """Write the commits of main that tasks begin with."""
-    with connection.cursor() as cursor:
-        cursor.execute(_KEEP_TASKS_BASES, [[t.pk for t, _ in bases], [base for _, base in bases]])
-    for task, base in bases:
-        task.base_commit = base
-    return [None] * len(bases)

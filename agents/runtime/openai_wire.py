@@ -15,6 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
+import msgspec
 import openai
 from openai.types.chat import ChatCompletion
 from pydantic import ValidationError
@@ -59,7 +60,7 @@ class Client(openai.AsyncOpenAI):
         try:
             async with self._connected().post(
                 self._address,
-                data=json.dumps(body, ensure_ascii=False).encode(),
+                data=msgspec.json.encode(body),
                 headers={**self._headers, **headers},
                 proxy=self._proxy,
                 # The time a connection and each piece of an answer may take; the whole has no limit.

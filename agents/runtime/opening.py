@@ -53,7 +53,7 @@ _FIRST_MOVE = {
 _MOVE = """
 UPDATE agents_task task
 SET state = step.state, started_at = coalesce(task.started_at, statement_timestamp())
-FROM unnest(%s::uuid[], %s::text[]) AS step(task_id, state)
+FROM unnest(%b::uuid[], %b::text[]) AS step(task_id, state)
 WHERE task.id = step.task_id RETURNING task.id, task.started_at
 """
 

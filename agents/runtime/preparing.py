@@ -89,7 +89,7 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
         brief = briefs.assemble(step, made)
     elif step.kind == StepKind.ROUTE:
         base, paths = await in_repository(step.project_id, _main, step)
-        await _begun_on((step.task, base))
+        step.task.base_commit = base  # written with the plan
         brief = briefs.route(step, paths, facts.roster)
     else:
         based = await _based(step, facts.ground)
@@ -190,9 +190,6 @@ def _main(step: Step) -> tuple[str, list[str]]:
     store = Store.of(step.task.project)
     base = store.fetch()
     return base, [cautions.shown(entry.path) for entry in store.paths(base)]
-
-
-_begun_on = Together(gathering.keep_tasks_bases)
 
 
 async def assembled(material: Material) -> Assembly | NeedsHuman:

@@ -61,6 +61,21 @@ def price_of(chosen: Chosen) -> Price | None:
     )
 
 
+def listed(response: ModelResponse) -> Decimal | None:
+    """Return what an answer cost by the public list of prices, or None when that does not know it."""
+    name, provider = response.model_name or "", response.provider_name or ""
+    price = _listed(name, provider, response.provider_url or "")
+    # To look for a name that is not on the list takes longest: 0.2 ms after each answer.
+    if price is None:
+        return None
+    if price is _FREE:
+        return _NOTHING
+    try:
+        return response.cost().total_price
+    except (LookupError, ValueError, AssertionError):
+        return None
+
+
 def _name(model: Model) -> tuple[str, str, str]:
     return model.model_name, model.system, model.base_url or ""
 

@@ -21,6 +21,7 @@ from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
+from agents.runtime import pricing
 from agents.runtime.exceptions import ModelMisnamed
 from agents.runtime.rehearsal import rehearsal_model
 
@@ -65,7 +66,7 @@ class Chosen:
         if self.rehearsal:
             return Decimal(0)
         price = _profile_price(self.profile, response)  # 0 is a price: one's own server
-        return _listed_price(response) if price is None else price
+        return pricing.listed(response) if price is None else price
 
     def name_of(self, response: ModelResponse) -> str:
         """Return the model that answered, which a fallback may have changed."""
@@ -161,15 +162,6 @@ def _profile_price(profile: ModelProfile, response: ModelResponse) -> Decimal | 
     usage = response.usage
     total = usage.input_tokens * (asked or 0) + usage.output_tokens * (answered or 0)
     return Decimal(total) / 1_000_000
-
-
-def _listed_price(response: ModelResponse) -> Decimal | None:
-    if response.provider_name == "ollama":
-        return Decimal(0)  # runs on one's own machine
-    try:
-        return response.cost().total_price
-    except (LookupError, ValueError, AssertionError):
-        return None
 
 
 # The configured model is loaded with the runtime: later, the import would hold up its loop.

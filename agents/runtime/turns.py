@@ -11,6 +11,7 @@ import json
 import logging
 import time
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -19,7 +20,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from agents import fan_in, meters
 from agents.breakers import providers, reserving
 from agents.events import Kind
-from agents.models import Event, Task
+from agents.models import Event, Task, ToolCall
 from agents.recording import record_all
 from agents.runtime import chains, checkpoints
 from agents.runtime.batching import Together, to_the_end
@@ -58,7 +59,7 @@ SELECT held.id, held.attempt, (
     WHERE event.task_id = held.task_id AND event.seq > asked.after
       AND event.kind = 'message' AND event.data ->> 'from' = 'person'
 )::text
-FROM held JOIN unnest(%s::uuid[], %s::int[], %s::bigint[]) AS asked(id, attempt, after)
+FROM held JOIN unnest(%b::uuid[], %b::int[], %b::bigint[]) AS asked(id, attempt, after)
     USING (id, attempt)
 WHERE held.state = 'leased'
 """  # noqa: S608  # made of our own constants
@@ -75,9 +76,9 @@ WHERE held.state = 'leased'
 # A turn is kept once: one whose commit nobody heard of is found kept already.
 _KEEP = f"""
 WITH given AS (
-    SELECT * FROM unnest(%s::uuid[], %s::jsonb[], %s::int[], %s::bigint[], %s::text[], %s::bigint[],
-                         %s::bigint[], %s::numeric[], %s::uuid[], %s::int[], %s::uuid[],
-                         %s::float8[], %s::float8[], %s::int[])
+    SELECT * FROM unnest(%b::uuid[], %b::jsonb[], %b::int[], %b::bigint[], %b::text[], %b::bigint[],
+                         %b::bigint[], %b::numeric[], %b::uuid[], %b::int[], %b::uuid[],
+                         %b::float8[], %b::float8[], %b::int[])
         AS given(id, checkpoint, turns, seen_seq, model, asked, answered, usd, task_id, calls,
                  call_id, began_ago, ended_ago, repairs)
 ), kept AS (
@@ -169,10 +170,9 @@ def save(saves: Sequence[Save]) -> list[bool | Exception]:
         ours = [each for each in saves if id(each.work) in leased]
         new = _keep(ours, dumped)
         _tell(new)
-        for each in new:
-            checkpoints.record_beside(each.work, each.progress, each.turn)
     for each in ours:
-        each.progress.count(each.turn)
+        warned = [rule for rule, _ in checkpoints.near(each.work, each.progress, each.turn)]
+        each.progress.count(each.turn, warned)
     kept = {id(each) for each in ours}
     return [True if id(each) in kept else superseded() for each in saves]
 
@@ -291,11 +291,15 @@ def _keep(saves: Sequence[Save], dumped: dict[int, str]) -> list[Save]:
 
 
 def _tell(saves: Sequence[Save]) -> None:
-    """Write the messages of the turns, and cache them when they are committed."""
+    """Write the messages of the turns and what came beside, and cache the messages when committed."""
     speaking = [each for each in saves if each.turn.text.strip() or each.turn.thinking]
-    events = [_said(each) for each in speaking]
-    record_all(events)
-    chains.remember_all(events, [each.work.step.agent.slug for each in speaking])
+    messages = [_said(each) for each in speaking]
+    refused = [call for each in saves for call in each.turn.refused]
+    if refused:
+        ToolCall.objects.bulk_create(refused, ignore_conflicts=True)
+    beside = (checkpoints.beside(each.work, each.progress, each.turn) for each in saves)
+    record_all([*messages, *chain.from_iterable(beside)])
+    chains.remember_all(messages, [each.work.step.agent.slug for each in speaking])
 
 
 def _said(each: Save) -> Event:

@@ -201,8 +201,10 @@ CHANNEL_LAYERS = {
 _RABBITMQ = CELERY_BROKER_URL.startswith(("amqp", "pyamqp"))
 # Redis takes no notice of them. Bells may be lost; but classic queues are no longer mirrored.
 QUEUE_ARGUMENTS = {"x-queue-type": "quorum"} if _RABBITMQ else {}
+# Acknowledged to nobody: that was half of what a bell cost a worker, and one that is lost with its
+# worker is made good by the poll of the others.
 CELERY_TASK_QUEUES = [
-    Queue(name, routing_key=name, queue_arguments=dict(QUEUE_ARGUMENTS))
+    Queue(name, routing_key=name, no_ack=True, queue_arguments=dict(QUEUE_ARGUMENTS))
     for name in ("steps", "effects")
 ]
 CELERY_TASK_DEFAULT_QUEUE = "steps"

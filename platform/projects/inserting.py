@@ -72,7 +72,7 @@ def _form(model: type[models.Model]) -> _Form:
     quote = connection.ops.quote_name
     names = [quote(field.column) for field in fields]
     # Without the length: a cast cuts off in silence what the column would refuse.
-    arrays = [f"%s::{field.db_type(connection).partition('(')[0]}[]" for field in fields]
+    arrays = [f"%b::{field.db_type(connection).partition('(')[0]}[]" for field in fields]
     values = [
         f"coalesce(given.{name}, statement_timestamp())" if field in clocks else f"given.{name}"
         for field, name in zip(fields, names, strict=True)

@@ -10,11 +10,11 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -23,6 +23,7 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 LOG_LIMIT = 10 * 1024 * 1024  # bytes; then the log starts afresh and the old one is kept as .1
 LONGEST_PAUSE = 30.0  # seconds between two starts of a child that keeps ending
+_TRIES = 3
 STEADY_AFTER = 60.0  # seconds a child must run for its earlier ends to be forgotten
 
 
@@ -40,6 +41,7 @@ class Child:
     stop_signal: signal.Signals = signal.SIGTERM
     # Sent by the kernel when the supervisor dies without stopping its children.
     orphan_signal: signal.Signals = signal.SIGKILL
+    niceness: int = 0  # above 0 it leaves the processor to the others first
     process: subprocess.Popen[bytes] | None = None
     ends: int = 0
     due_at: float = 0.0
@@ -72,6 +74,8 @@ class Child:
                 extra_groups=[] if self.user else None,
             )
         self._started_at = time.monotonic()
+        if self.niceness:
+            _yield(self.process.pid, self.niceness)
 
     def ended(self, exit_code: int) -> None:
         """Take note of the end and decide when to start again: later each time."""
@@ -130,6 +134,25 @@ def leash(orphan_signal: signal.Signals) -> Callable[[], None]:
                 os._exit(1)
 
     return tie
+
+
+def _yield(pid: int, niceness: int) -> None:
+    """Let a process that has just begun a session leave the processor to others first.
+
+    Where Linux shares the processor between sessions, a process's own niceness counts inside its
+    session alone (sched(7), autogroup); the session's may be set ten times a second by all together.
+    """
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, niceness)
+    for _ in range(_TRIES):
+        try:
+            Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
+        except BlockingIOError:
+            time.sleep(0.1)
+        except OSError:
+            return  # no such thing here
+        else:
+            return
 
 
 def adopt_orphans() -> None:

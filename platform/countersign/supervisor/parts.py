@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ WEB_SERVER = (
 )
 _WORKER = ("celery", "-A", "countersign", "worker", "-P", "threads", "--loglevel", "INFO")
 _SINK = ("django", "publish_events")
+AGENTS_NICENESS = 3  # half of the processor where others want it
 # The agents need not know where the log goes; the web tells whether it gets there.
 _KNOW_OF_KAFKA = ("web", "sink")
 
@@ -152,7 +154,9 @@ class Parts:
         name, title = ("agents", "agent worker")
         if number > 1:
             name, title = f"{name}-{number}", f"{title} {number}"
-        return self._worker(name, title, login="agents", queue="steps", threads=2)
+        worker = self._worker(name, title, login="agents", queue="steps", threads=2)
+        # People who look and decide do not wait for agents at work.
+        return replace(worker, niceness=AGENTS_NICENESS)
 
     def _sinks(self) -> list[Child]:
         if not self.choices.kafka_url:
