@@ -196,7 +196,9 @@ class Event(models.Model):
     task = models.ForeignKey(Task, models.CASCADE, related_name="events", db_index=False)
     seq = models.BigIntegerField()
     kind = models.CharField(max_length=30, choices=Kind)
-    step = models.ForeignKey("agents.Step", models.CASCADE, null=True, related_name="events")
+    step = models.ForeignKey(
+        "agents.Step", models.CASCADE, null=True, related_name="events", db_index=False
+    )
     data = models.JSONField(default=dict)
     at = models.DateTimeField(db_default=Now())
     xact = TransactionField(help_text="With the id, the order in which commits may be read.")
@@ -208,7 +210,9 @@ class Event(models.Model):
         ordering = ["task", "seq"]
         indexes = [
             # Read by the sink that sends the log elsewhere.
-            models.Index(fields=["xact", "id"], name="event_in_commit_order")
+            models.Index(fields=["xact", "id"], name="event_in_commit_order"),
+            # Without the events of no step: to find those of one task, all of them would be read.
+            models.Index(fields=["step"], condition=Q(step__isnull=False), name="event_of_step"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["task", "seq"], name="one_event_per_seq"),

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Max
 
 from agents.events import Kind
-from agents.models import Event
+from agents.models import Event, Step
 from memory import posting
 from memory.working import WorkingMemory
 
@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 
 _KINDS = (Kind.MESSAGE, Kind.TOOL_FINISHED)
 _TEXT = 2_000  # characters of a message
+# Back from the event to the last of its agent. Joined, its one plan began with all steps the agent
+# ever did.
 _BEFORE = """
-SELECT (
-    SELECT coalesce(max(event.seq), 0) FROM agents_event event
-    JOIN agents_step step ON step.id = event.step_id
-    JOIN agents_agent agent ON agent.id = step.agent_id
-    WHERE event.task_id = given.task_id AND event.seq < given.seq AND agent.slug = given.slug
-      AND event.kind = ANY(%s)
-)
-FROM unnest(%b::uuid[], %b::bigint[], %b::text[])
-    WITH ORDINALITY AS given(task_id, seq, slug, number)
+SELECT coalesce((
+    SELECT event.seq FROM agents_event event
+    WHERE event.task_id = given.task_id AND event.seq < given.seq AND event.kind = ANY(%s)
+      AND (SELECT step.agent_id FROM agents_step step WHERE step.id = event.step_id) = given.agent_id
+    ORDER BY event.seq DESC LIMIT 1
+), 0)
+FROM unnest(%b::uuid[], %b::bigint[], %b::uuid[])
+    WITH ORDINALITY AS given(task_id, seq, agent_id, number)
 ORDER BY given.number
 """
 
@@ -46,11 +47,11 @@ def read_chain(task_id: uuid.UUID, agent_slug: str) -> list[dict[str, Any]]:
     return memory.read_chain(rebuild=lambda: [entry(row) for row in rows], last_seq=last)
 
 
-def remember_all(events: Sequence[Event], slugs: Sequence[str]) -> None:
-    """Cache events of agents once they are committed."""
+def remember_all(events: Sequence[Event]) -> None:
+    """Cache events of agents at their steps once they are committed."""
     if events:
-        after = _before(events, slugs)
-        transaction.on_commit(partial(_append, list(events), list(slugs), after), robust=True)
+        after = _before(events)
+        transaction.on_commit(partial(_append, list(events), after), robust=True)
 
 
 def entry(event: Event) -> dict[str, Any]:
@@ -62,18 +63,23 @@ def entry(event: Event) -> dict[str, Any]:
     return {**short, **{name: data.get(name, "") for name in ("tool", "state", "summary")}}
 
 
-def _append(events: list[Event], slugs: list[str], after: list[int]) -> None:
-    for event, slug, before in zip(events, slugs, after, strict=True):
-        memory = WorkingMemory(event.task_id, slug)
+def _append(events: list[Event], after: list[int]) -> None:
+    for event, before in zip(events, after, strict=True):
+        memory = WorkingMemory(event.task_id, _step(event).agent.slug)
         posting.post(partial(memory.queue_append, entry=entry(event), seq=event.seq, after=before))
 
 
-def _before(events: Sequence[Event], slugs: Sequence[str]) -> list[int]:
+def _before(events: Sequence[Event]) -> list[int]:
     columns: list[list[Any]] = [[event.task_id for event in events]]
-    columns += [[event.seq for event in events], list(slugs)]
+    columns += [[event.seq for event in events], [_step(event).agent_id for event in events]]
     with connection.cursor() as cursor:
         cursor.execute(_BEFORE, [list(_KINDS), *columns])
         return [row[0] for row in cursor.fetchall()]
+
+
+def _step(event: Event) -> Step:
+    assert event.step is not None  # noqa: S101  # agents speak and call at steps alone
+    return event.step
 
 
 def _rows(task_id: uuid.UUID, agent_slug: str) -> QuerySet[Event]:

@@ -166,9 +166,7 @@ def beside(work: Work, progress: Progress, turn: Turn) -> list[Event]:
     task, step = work.step.task, work.step
     refused = [(Kind.TOOL_FINISHED, _refusal(call)) for call in turn.refused]
     warned = [(Kind.LIMIT_WARNED, _warning(work, *each)) for each in near(work, progress, turn)]
-    return [
-        Event(task=task, kind=kind, step=step, data=data) for kind, data in [*refused, *warned]
-    ]
+    return [Event(task=task, kind=kind, step=step, data=data) for kind, data in [*refused, *warned]]
 
 
 def _refusal(call: ToolCall) -> dict[str, Any]:

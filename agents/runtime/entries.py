@@ -181,7 +181,7 @@ def finish(endings: Sequence[Ending]) -> list[Exception | None]:
         new = _finished(ours)
         events = [_event(each.work, Kind.TOOL_FINISHED, _said(each)) for each in new]
         record_all(events)
-        chains.remember_all(events, [each.work.step.agent.slug for each in new])
+        chains.remember_all(events)
     return [None if id(each.work) in leased else superseded() for each in endings]
 
 

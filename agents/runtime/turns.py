@@ -292,14 +292,13 @@ def _keep(saves: Sequence[Save], dumped: dict[int, str]) -> list[Save]:
 
 def _tell(saves: Sequence[Save]) -> None:
     """Write the messages of the turns and what came beside, and cache the messages when committed."""
-    speaking = [each for each in saves if each.turn.text.strip() or each.turn.thinking]
-    messages = [_said(each) for each in speaking]
+    messages = [_said(each) for each in saves if each.turn.text.strip() or each.turn.thinking]
     refused = [call for each in saves for call in each.turn.refused]
     if refused:
         ToolCall.objects.bulk_create(refused, ignore_conflicts=True)
     beside = (checkpoints.beside(each.work, each.progress, each.turn) for each in saves)
     record_all([*messages, *chain.from_iterable(beside)])
-    chains.remember_all(messages, [each.work.step.agent.slug for each in speaking])
+    chains.remember_all(messages)
 
 
 def _said(each: Save) -> Event:
