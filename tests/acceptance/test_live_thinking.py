@@ -130,7 +130,8 @@ def test_a_thought_moves_nothing_and_a_finished_task_shows_it_from_rows(house, c
     for number in range(40):
         house.stream(coder, 0 if number == 0 else number * len(LONG), LONG, "thinking")
     expect(page.locator("[data-thinking] summary")).to_contain_text(f"{40 * len(LONG):,}")
-    assert sum(each["value"] for each in page.evaluate("window.shifts")) < 0.01
+    shifts = page.evaluate("window.shifts")
+    assert sum(each["value"] for each in shifts) < 0.01, shifts
     house.write(fixtures.say, coder, "", thinking="Only this.")
     house.write(made.task.move, "cancelled", kind="task.finished")
     house.redis.stop()
