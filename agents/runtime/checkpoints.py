@@ -59,7 +59,7 @@ class Progress:
     tool_calls: int = 0
     seen_seq: int = 0
     usd: Decimal = field(default_factory=Decimal)
-    warned: set[str] = field(default_factory=set)  # rules that people were told of
+    warned: set[str] = field(default_factory=set)  # rules told of in this attempt, not before it
 
     def count(self, turn: Turn, warned: Iterable[str]) -> None:
         """Add a turn that is stored, and the limits it warned of."""

@@ -57,10 +57,11 @@ class Client(openai.AsyncOpenAI):
         self, body: dict[str, Any], headers: dict[str, str], waits: float | None
     ) -> ChatCompletion:
         """Read one answer to its end; raises the SDK's errors. Cancelled, the connection is closed."""
+        asked = self._written(body)
         try:
             async with self._connected().post(
                 self._address,
-                data=msgspec.json.encode(body),
+                data=asked,
                 headers={**self._headers, **headers},
                 proxy=self._proxy,
                 # The time a connection and each piece of an answer may take; the whole has no limit.
@@ -76,6 +77,13 @@ class Client(openai.AsyncOpenAI):
             raise openai.APIConnectionError(message=told, request=self._request()) from error
         except (ValueError, TypeError) as error:
             told = f"The answer cannot be read: {error}"[:_LONGEST_ERROR]
+            raise openai.APIError(told, self._request(), body=None) from error
+
+    def _written(self, body: dict[str, Any]) -> bytes:
+        try:
+            return msgspec.json.encode(body)
+        except (ValueError, TypeError) as error:
+            told = f"The request cannot be written: {error}"[:_LONGEST_ERROR]
             raise openai.APIError(told, self._request(), body=None) from error
 
     async def _read(self, response: aiohttp.ClientResponse) -> Whole:

@@ -296,9 +296,10 @@ def _tell(saves: Sequence[Save]) -> None:
     refused = [call for each in saves for call in each.turn.refused]
     if refused:
         ToolCall.objects.bulk_create(refused, ignore_conflicts=True)
-    beside = (checkpoints.beside(each.work, each.progress, each.turn) for each in saves)
-    record_all([*messages, *chain.from_iterable(beside)])
-    chains.remember_all(messages)
+    told = (checkpoints.beside(each.work, each.progress, each.turn) for each in saves)
+    beside = list(chain.from_iterable(told))
+    record_all([*messages, *beside])
+    chains.remember_all([*messages, *(each for each in beside if each.kind == Kind.TOOL_FINISHED)])
 
 
 def _said(each: Save) -> Event:

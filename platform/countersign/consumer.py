@@ -33,10 +33,21 @@ class DoorbellConsumer(Consumer):
             if not step.endswith((":DelayedDelivery", ":Control"))
         ]
 
+    task_consumer: Any  # set by Celery when it is connected
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         off = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}
         options["worker_options"] = {**(options.get("worker_options") or {}), **off}
         super().__init__(*arguments, **options)
+
+    def create_task_handler(self, *given: Any, **more: Any) -> Any:
+        """Return what takes messages, none of which is acknowledged: our queues want no answer.
+
+        kombu's Redis would be told all the same, and its channel keep every tag for ever.
+        """
+        channel = self.task_consumer.channel
+        channel.basic_ack = channel.basic_reject = _nothing
+        return super().create_task_handler(*given, **more)
 
     def ensure_connected(self, conn: Connection) -> Connection:
         """Connect, trying every few seconds for as long as it takes.
@@ -53,6 +64,10 @@ class DoorbellConsumer(Consumer):
         )
         self.first_connection_attempt = False
         return connected
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Do nothing."""
 
 
 def _tell(where: str, error: Exception, seconds: float) -> None:

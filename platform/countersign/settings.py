@@ -201,8 +201,8 @@ CHANNEL_LAYERS = {
 _RABBITMQ = CELERY_BROKER_URL.startswith(("amqp", "pyamqp"))
 # Redis takes no notice of them. Bells may be lost; but classic queues are no longer mirrored.
 QUEUE_ARGUMENTS = {"x-queue-type": "quorum"} if _RABBITMQ else {}
-# Acknowledged to nobody: that was half of what a bell cost a worker, and one that is lost with its
-# worker is made good by the poll of the others.
+# Not acknowledged (see countersign/consumer.py): that was half of what a bell cost a worker. One that
+# is lost with its worker, or waits in one that hangs, is made good by a poll.
 CELERY_TASK_QUEUES = [
     Queue(name, routing_key=name, no_ack=True, queue_arguments=dict(QUEUE_ARGUMENTS))
     for name in ("steps", "effects")

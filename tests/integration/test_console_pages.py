@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.utils import timezone
 
@@ -157,3 +159,11 @@ def test_each_check_page_answers_whether_main_moved(client, review, lead, strang
     assert "could not ask" in client.get(address).content.decode()
     client.force_login(stranger)
     assert client.get(address).status_code == 404
+
+
+def test_what_a_page_waits_for_before_it_is_painted_is_on_it(client, review, requester):
+    client.force_login(requester)
+    page = client.get(f"/tasks/T-{review.task.number}").content.decode()
+    waited = re.findall(r'<link rel="expect" href="#([a-z-]+)" blocking="render">', page)
+    assert waited == ["activity"]
+    assert page.count('id="activity"') == 1

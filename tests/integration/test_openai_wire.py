@@ -285,3 +285,14 @@ async def test_nobody_there_is_told_from_a_time_out() -> None:
         await read(client)
     assert type(caught.value.__cause__).__name__ == "ClientConnectorError"
     await client.close()
+
+
+async def test_a_request_that_cannot_be_written_is_not_blamed_on_the_answer() -> None:
+    async def never(_: web.StreamResponse) -> None:
+        raise AssertionError("it was asked")
+
+    async with served(never) as (client, connections):
+        for odd in (object(), "\ud800"):
+            with pytest.raises(openai.APIError, match="The request cannot be written"):
+                await read(client, messages=[{"role": "user", "content": odd}])
+        assert connections == []

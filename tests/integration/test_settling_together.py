@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -164,3 +166,15 @@ def test_events_of_many_tasks_are_numbered_each_by_its_own(tasks):
         stored = Event.objects.get(pk=event.pk)
         assert (stored.seq, stored.data, stored.xact) == (event.seq, {"say": say}, event.xact)
     assert [event.seq - before[event.task_id] for event in events] == [1, 1, 2, 2, 3]
+
+
+def test_a_plan_writes_the_main_its_task_begins_with(tasks):
+    claimed = sorted(claim("worker-a", limit=50), key=lambda one: tasks.index(one.step.task))
+    bases = ["a" * 40, "b" * 40, "", "c" * 40]
+    Task.objects.filter(pk=tasks[2].pk).update(base_commit="d" * 40)
+    settlements = [replace(ended(one), base=base) for one, base in zip(claimed, bases, strict=True)]
+    refused = make_plan(plan_step("a", "nobody"))
+    settlements[3] = replace(settlements[3], outcome=Finished(refused))
+    assert settle_all(settlements) == [True] * 4
+    kept = [Task.objects.get(pk=task.pk).base_commit for task in tasks]
+    assert kept == ["a" * 40, "b" * 40, "d" * 40, ""]

@@ -23,6 +23,7 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 LOG_LIMIT = 10 * 1024 * 1024  # bytes; then the log starts afresh and the old one is kept as .1
 LONGEST_PAUSE = 30.0  # seconds between two starts of a child that keeps ending
+_NICEST = 19
 _TRIES = 3
 STEADY_AFTER = 60.0  # seconds a child must run for its earlier ends to be forgotten
 
@@ -41,7 +42,7 @@ class Child:
     stop_signal: signal.Signals = signal.SIGTERM
     # Sent by the kernel when the supervisor dies without stopping its children.
     orphan_signal: signal.Signals = signal.SIGKILL
-    niceness: int = 0  # above 0 it leaves the processor to the others first
+    niceness: int = 0  # above ours: it leaves the processor to the others first
     process: subprocess.Popen[bytes] | None = None
     ends: int = 0
     due_at: float = 0.0
@@ -75,7 +76,8 @@ class Child:
             )
         self._started_at = time.monotonic()
         if self.niceness:
-            _yield(self.process.pid, self.niceness)
+            ours = os.getpriority(os.PRIO_PROCESS, 0)
+            _yield(self.process.pid, min(_NICEST, ours + self.niceness))
 
     def ended(self, exit_code: int) -> None:
         """Take note of the end and decide when to start again: later each time."""

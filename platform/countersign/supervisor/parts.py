@@ -39,7 +39,7 @@ WEB_SERVER = (
 )
 _WORKER = ("celery", "-A", "countersign", "worker", "-P", "threads", "--loglevel", "INFO")
 _SINK = ("django", "publish_events")
-AGENTS_NICENESS = 3  # half of the processor where others want it
+AGENTS_NICENESS = 3  # half as much of the processor as others get who want it too
 # The agents need not know where the log goes; the web tells whether it gets there.
 _KNOW_OF_KAFKA = ("web", "sink")
 
@@ -155,7 +155,7 @@ class Parts:
         if number > 1:
             name, title = f"{name}-{number}", f"{title} {number}"
         worker = self._worker(name, title, login="agents", queue="steps", threads=2)
-        # People who look and decide do not wait for agents at work.
+        # Pages and requests go before what agents do here; checks they start share as all do.
         return replace(worker, niceness=AGENTS_NICENESS)
 
     def _sinks(self) -> list[Child]:
