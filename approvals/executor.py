@@ -16,6 +16,7 @@ from django.db import DatabaseError, connection
 
 from approvals import effects, expiring, sealing
 from approvals.hands import Hands
+from projects import anchoring
 from projects.connections import NEW_PLANS, preparing
 from projects.pacing import Paced
 
@@ -28,6 +29,7 @@ POLL_SECONDS = 0.5
 PAUSE_SECONDS = 2.0  # after a fault: a database that is away needs time, not questions
 HANDS = 4  # projects whose effects are carried out side by side; each may hold a connection
 TIDY_SECONDS = 2.0
+ANCHOR_SECONDS = 60.0  # so much of the audit log may be cut off unseen
 BEAT_SECONDS = 5.0
 BEAT_TTL_SECONDS = 15
 
@@ -67,6 +69,8 @@ class Executor:
         )
         self._beat_at = 0.0
         self._tidied_at = -TIDY_SECONDS
+        self._anchored_at = -ANCHOR_SECONDS
+        self._anchoring = threading.Thread()
         self._work = _Work(effects=True, seals=True)
         self._orphans = expiring.Orphans()
         # It walks all that is in review, and finds what is not new: put back there by hand, or left
@@ -118,6 +122,16 @@ class Executor:
             self._tidied_at = time.monotonic()
             yield expiring.expire_due
             yield self._orphans.withdraw
+        if time.monotonic() - self._anchored_at >= ANCHOR_SECONDS:
+            self._anchored_at = time.monotonic()
+            yield self._anchor
+
+    def _anchor(self) -> None:
+        """Keep the end of the audit log elsewhere; a file server that hangs holds nothing else up."""
+        if self._anchoring.is_alive() or (anchor := anchoring.newest()) is None:
+            return
+        self._anchoring = threading.Thread(target=_keep, args=[anchor], name="anchor", daemon=True)
+        self._anchoring.start()
 
     def _seal(self, search: Callable[[], int]) -> int:
         sealed = search()
@@ -163,3 +177,12 @@ class Executor:
     @property
     def _key(self) -> str:
         return f"cs:worker:effects:{self.name}"
+
+
+def _keep(anchor: anchoring.Anchor) -> None:
+    try:
+        anchoring.keep(settings.AUDIT_ANCHORS, anchor)
+    except BlockingIOError:
+        logger.debug("another worker anchors the audit log")
+    except OSError as error:
+        logger.error("the end of the audit log is not anchored: %s", error)

@@ -27,6 +27,12 @@ def _no_runtime_connection_stays():
         database.close()
 
 
+@pytest.fixture(autouse=True)
+def _anchors_of_its_own(tmp_path, settings):
+    """Let no test find the audit log of the one before it anchored: it is emptied in between."""
+    settings.AUDIT_ANCHORS = tmp_path / "audit-anchors.jsonl"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Only tests that have a loop can close what was opened in it."""
     for item in items:

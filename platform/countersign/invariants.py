@@ -14,7 +14,7 @@ import approvals.invariants
 import memory.invariants
 import projects.invariants
 from countersign.supervisor.logins import AGENTS, EFFECTS, WRITE, role_name
-from projects.invariants import Check, Found, Offence, collect, one_moment
+from projects.invariants import Check, Found, NotChecked, Offence, collect, one_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,6 +63,8 @@ def _made(check: Check) -> Result:
             found = check.find()
     except DatabaseError as error:
         fault = f"The database did not answer: {error}"
+    except NotChecked as error:
+        fault = str(error)
     except Exception as error:
         # A row nobody foresaw must not hide what the other checks find.
         logger.exception("the check %s failed", check.name)

@@ -29,6 +29,11 @@ _RUNNING = running_services(DATA_DIR)
 PORT = env_int("COUNTERSIGN_PORT", int(_RUNNING.get("COUNTERSIGN_PORT", "8000")))
 
 DEBUG = env_bool("COUNTERSIGN_DEBUG", default=False)
+# Where the end of the audit log is kept; best on another machine.
+AUDIT_ANCHORS = Path(
+    env_text("COUNTERSIGN_AUDIT_ANCHORS") or DATA_DIR / "audit-anchors.jsonl"
+).absolute()
+
 SECRET_KEY = env_text("SECRET_KEY") or local_secret(DATA_DIR / "secret-key")
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", LOOPBACK)
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")

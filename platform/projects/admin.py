@@ -11,8 +11,10 @@ from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.http import HttpResponse
 from django.utils import timezone
 
+from projects import auditing
 from projects.administration import (
     AuditedAdmin,
     ModelForm,
@@ -253,6 +255,17 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         *["object_id", "facts", "previous_digest", "digest"],
     ]
     readonly_fields = ["facts"]
+    actions: Any = ("as_json_lines", "as_csv")
+
+    @admin.action(description="Save as JSON lines")
+    def as_json_lines(self, _: HttpRequest, entries: QuerySet[AuditEntry]) -> HttpResponse:
+        """Send the chosen entries, with all their digests are made of."""
+        return _saved(entries, "jsonl", "application/jsonl")
+
+    @admin.action(description="Save as CSV")
+    def as_csv(self, _: HttpRequest, entries: QuerySet[AuditEntry]) -> HttpResponse:
+        """Send the chosen entries for a spreadsheet."""
+        return _saved(entries, "csv", "text/csv; charset=utf-8")
 
     def get_search_results(self, request: Any, queryset: Any, search_term: str) -> Any:
         """Find a task also by an entry that names it beside others: those that came in a crowd."""
@@ -267,3 +280,9 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def facts(self, entry: AuditEntry) -> SafeString:
         """The detail for reading."""
         return pretty(entry.detail)
+
+
+def _saved(entries: QuerySet[AuditEntry], kind: str, content_type: str) -> HttpResponse:
+    named = {"Content-Disposition": f'attachment; filename="audit.{kind}"'}
+    text = "".join(auditing.FORMATS[kind](entries))  # a window of the list at most
+    return HttpResponse(text, content_type=content_type, headers=named)

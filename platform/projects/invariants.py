@@ -8,11 +8,14 @@ from __future__ import annotations
 import itertools
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.db import connection, transaction
+from django.utils import timezone
 
-from projects import audit
+from projects import anchoring, audit
 from projects.models import AuditEntry
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # rows named per check; the count says how many there are
 _CHUNK = 500
+_FIRST_ANCHOR = timedelta(minutes=10)  # by then an effects worker has written one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +103,34 @@ def _entry(entry: AuditEntry, said: str) -> Offence:
     return Offence(table="projects.auditentry", pk=str(entry.pk), said=f"{entry.action} {said}")
 
 
+def _anchored() -> Iterator[Offence]:
+    """Compare each anchor with its entry; they are read before the database is."""
+    kept = _kept_anchors()
+    for number in kept.unreadable:
+        said = f"line {number} of {settings.AUDIT_ANCHORS} is no anchor"
+        yield Offence(table="", pk="", said=said)
+    anchors = iter(kept.anchors)
+    while chunk := list(itertools.islice(anchors, _CHUNK)):
+        rows = AuditEntry.objects.filter(pk__in=[each.entry for each in chunk])
+        there = dict(rows.values_list("pk", "digest"))
+        for each in chunk:
+            if there.get(each.entry) != each.digest:
+                said = f"is not there as it was at {each.at}: see `manage.py verify_audit`"
+                yield Offence(table="projects.auditentry", pk=str(each.entry), said=said)
+
+
+def _kept_anchors() -> anchoring.Kept:
+    try:
+        return anchoring.read(settings.AUDIT_ANCHORS)
+    except FileNotFoundError as error:
+        since = timezone.now() - _FIRST_ANCHOR
+        if AuditEntry.objects.filter(at__lt=since).exists():
+            raise NotChecked(f"There are no anchors at {settings.AUDIT_ANCHORS}.") from error
+        return anchoring.Kept(anchors=(), unreadable=())
+    except OSError as error:
+        raise NotChecked(f"The anchors cannot be read: {error}.") from error
+
+
 # Statement triggers guard against TRUNCATE, which a test database needs between tests.
 _UNGUARDED = """
 SELECT '' AS model, tgrelid::regclass::text AS id, 'the trigger ' || tgname || ' is switched off' AS said
@@ -110,6 +142,11 @@ CHECKS = (
         name="audit-chain",
         sentence="Every audit entry follows the one before it and says what its digest covers.",
         find=lambda: collect(_audit_chain()),
+    ),
+    Check(
+        name="audit-anchors",
+        sentence="Every audit entry that was anchored outside the database is there as it was.",
+        find=lambda: collect(_anchored()),
     ),
     Check(
         name="append-only",

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 
 from countersign import invariants
 from countersign.supervisor import logins
-from projects import audit
+from projects import anchoring, audit
 from projects.invariants import SHOWN, NotChecked
 from tests.invariant_fixtures import Stories, tell
 from tests.runtime_fixtures import agents
@@ -33,7 +33,9 @@ def stories(agents, project, requester, lead, tmp_path, settings) -> Stories:
             logins.create(cursor, login, "a password of this test")
             logins.grant(cursor, login, logins.role_name(login))
     audit.record("project.looked_at", subject=project, actor=lead, project=project)
-    return tell(project, requester, lead, tmp_path)
+    told = tell(project, requester, lead, tmp_path)
+    anchoring.keep(settings.AUDIT_ANCHORS, anchoring.newest())
+    return told
 
 
 def broken() -> dict[str, list[str]]:
