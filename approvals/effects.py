@@ -122,7 +122,7 @@ def act(effect: Effect) -> None:
     except MainMoved as moved:
         _fall_stale(effect, moved_sentence(effect.approval, moved.actual))
     except Refused as refused:
-        _fall_stale(effect, str(refused))
+        _refuse(effect, str(refused))
     except (PushRefused, NotCarriedOut) as surely:  # main was at the base just before
         _hand_over(effect, EffectState.FAILED, str(surely))
     except (*merging.NOT_MERGED, Uncertain) as failure:
@@ -163,6 +163,18 @@ def _do(effect: Effect) -> dict[str, Any]:
             return calling.call(effect)
         case _:
             raise Refused(f"This version cannot carry out {effect.kind}. Nothing was done.")
+
+
+def _refuse(effect: Effect, reason: str) -> None:
+    """What was signed no longer holds; a call that was sent before a crash may have landed even so.
+
+    Back in review it would be signed again, and then made twice. A merge has looked for itself first.
+    """
+    if effect.kind == EffectKind.MCP_CALL and effect.sent_at is not None:
+        sent = "It was sent before a restart and may have landed; look at the other side."
+        _hand_over(effect, EffectState.UNKNOWN, f"{sent} It is not sent again: {reason}")
+    else:
+        _fall_stale(effect, reason)
 
 
 def _fall_stale(effect: Effect, reason: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from agents.models import Escalation, Tool, ToolServer
 from approvals import calling, effects, sealing
 from approvals.models import Approval
+from projects.models import Membership
 from tests.approval_fixtures import approve, make_report, past_triggers
 from tests.tool_server import PayServer
 
@@ -101,6 +102,28 @@ def test_tool_that_is_not_idempotent_is_never_sent_twice(server, signed, monkeyp
     assert (effect.state, len(server.calls)) == ("unknown", 1)
     asked = Escalation.objects.get(task=effect.approval.task)
     assert (asked.rule, "may have landed" in asked.detail) == ("effect_failed", True)
+
+
+@pytest.mark.parametrize("lost", ["the role", "the tool"])
+def test_a_call_that_was_sent_is_not_signed_again_unseen(
+    server, tool, signed, lead, monkeypatch, lost
+):
+    effect = signed(tool)
+    with monkeypatch.context() as patch:
+        _killed_after_the_answer(patch)
+        with pytest.raises(_Killed):
+            effects.carry_out_due("worker-1")
+    if lost == "the role":
+        Membership.objects.filter(user=lead).update(role="requester")
+    else:
+        Tool.objects.filter(pk=tool.pk).update(enabled=False)
+    effects.carry_out_due("worker-2")
+    effect.refresh_from_db()
+    effect.approval.refresh_from_db()
+    assert (effect.state, effect.approval.state) == ("unknown", "approved")
+    assert len(server.calls) == 1
+    asked = Escalation.objects.get(task=effect.approval.task)
+    assert "may have landed" in asked.detail
 
 
 def test_tool_that_says_no_has_failed_and_a_person_is_asked(server, tool, signed):
