@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.http import HttpResponseRedirect
 from django.urls import reverse
 
-from approvals import policies
+from approvals import policies, signing
 from approvals.models import SEAL, SEAL_OF_APPROVAL, Approval, Comment, Effect, Policy, Signature
 from approvals.policies import RULES
 from projects.administration import (
@@ -214,7 +214,7 @@ class SignatureAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
     fields = [
         *["signer", "verdict", "approval_of", "requester", "single_person", "note"],
-        *["digest", "address", "at"],
+        *["digest", "address", "at", "key", "mark", "genuine"],
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Signature]:
@@ -227,6 +227,11 @@ class SignatureAdmin(ReadOnlyAdmin):
     def approval_of(self, signature: Signature) -> SafeString | str:
         """What was decided."""
         return link_to(signature.approval)
+
+    @admin.display(description="mark is genuine", boolean=True)
+    def genuine(self, signature: Signature) -> bool:
+        """Whether the mark was made by this console over what stands here."""
+        return signing.is_genuine(signature)
 
 
 @admin.register(Effect)

@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from agents.events import Kind
-from approvals import consequences, deadlines, freshness
+from approvals import consequences, deadlines, freshness, signing
 from approvals.decisions import Decision, HunkDecision
 from approvals.exceptions import (
     AlreadyDecided,
@@ -73,7 +73,8 @@ def decide(
     """Sign an approval and carry the verdict's consequences, all in one transaction.
 
     Raises UnknownApproval (404), NotAllowed (403), AlreadyDecided, StaleApproval or
-    ApprovalExpired (409), DigestMismatch (422), InvalidInput (400), RoundsExhausted.
+    ApprovalExpired (409), DigestMismatch (422), InvalidInput (400), RoundsExhausted, and
+    CannotSign (503) in a process that has no key.
     Of several people deciding at once exactly one wins; a lost race changes nothing.
     """
     decision = Decision(
@@ -85,6 +86,7 @@ def decide(
         keep_lesson=keep_lesson,
         address=address,
     )
+    signing.require_key()
     approval = _find(approval_id, by)
     refusal = why_not(approval, by, via=via)
     if refusal:
@@ -189,23 +191,26 @@ def _sign(approval: Approval, decision: Decision, *, by: User, guard: dict[str, 
 
 
 def _write(approval: Approval, decision: Decision, *, by: User) -> Signature:
+    signature = Signature(
+        approval=approval,
+        signer=by,
+        requester=approval.requester,
+        single_person=approval.single_person,
+        verdict=decision.verdict,
+        digest=approval.digest,
+        nonce=approval.nonce,
+        note=decision.note,
+        address=decision.address,
+    )
+    signing.mark(signature)
     try:
         with transaction.atomic():
-            return Signature.objects.create(
-                approval=approval,
-                signer=by,
-                requester=approval.requester,
-                single_person=approval.single_person,
-                verdict=decision.verdict,
-                digest=approval.digest,
-                nonce=approval.nonce,
-                note=decision.note,
-                address=decision.address,
-            )
+            signature.save(force_insert=True)
     except IntegrityError as error:
         if approval.signatures.filter(signer=by).exists():
             raise AlreadyDecided(SIGNED) from error
         raise
+    return signature
 
 
 def _settle(approval: Approval, decision: Decision, *, by: User, guard: dict[str, Any]) -> None:

@@ -29,6 +29,10 @@ class DigestMismatch(CountersignError):
     """What you signed is not what is sealed. Nothing changed; reload the page and look again."""
 
 
+class CannotSign(CountersignError):
+    """Only the console signs, and this process has no key to sign with. Nothing was signed."""
+
+
 class UndoRefused(TransitionRefused):
     """This cannot be undone any more."""
 
@@ -52,6 +56,7 @@ class Uncertain(CountersignError):
 __all__ = [
     "AlreadyDecided",
     "ApprovalExpired",
+    "CannotSign",
     "DecisionConflict",
     "DigestMismatch",
     "NotAllowed",

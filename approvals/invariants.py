@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from django.conf import settings
+from django.db.migrations.recorder import MigrationRecorder
+
 from agents.invariants.bounds import HOLD_SECONDS
 from agents.workspace.git import Store
-from approvals import snapshots, verifying
+from approvals import signing, snapshots, verifying
 from approvals.exceptions import Refused
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.merging import TRAILER
-from approvals.models import Approval, Effect, EffectKind
+from approvals.models import Approval, Effect, EffectKind, Signature
 from approvals.sealing import digest_of
 from projects import audit
 from projects.exceptions import CountersignError
-from projects.invariants import Check, Offence, collect, sql
+from projects.invariants import Check, NotChecked, Offence, collect, sql
 from projects.models import AuditEntry, Project
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 _SNAPSHOTS = 500  # the newest, and every one that still counts; each is read whole
 _DIFFS = 50  # of those that still count: git is asked for each
 _CHUNK = 20
+_MARKS = "0009_mark_signatures"
 QUIET_SECONDS = 120
 
 # Planned: since we looked it may be carried out, or it is tried again and looks for its commit first.
@@ -210,6 +214,27 @@ def _unlike(approval: Approval, *, asks_git: bool) -> str:
     return ""
 
 
+def _genuine() -> Iterator[Offence]:
+    """Prove the mark of every signature by which something was carried out."""
+    if not settings.SIGNING_PUBLIC_KEYS:
+        raise NotChecked("No public key of the console is known here.")
+    states = [EffectState.DOING, EffectState.DONE, EffectState.UNKNOWN]
+    acted = Effect.objects.filter(state__in=states)
+    signed = Signature.objects.filter(approval__in=acted.values("approval")).order_by("pk")
+    # Those of before there were marks cannot have one.
+    signed = signed.exclude(mark="", at__lt=_marked_since())
+    for signature in signed.iterator(chunk_size=_CHUNK):
+        if not signing.is_genuine(signature):
+            said = "does not carry the mark of a key of the console over what it says"
+            yield Offence(table="approvals.signature", pk=str(signature.pk), said=said)
+
+
+def _marked_since() -> datetime:
+    applied = MigrationRecorder.Migration.objects.filter(app="approvals", name=_MARKS)
+    moment: datetime = applied.values_list("applied", flat=True).get()
+    return moment
+
+
 CHECKS = (
     Check(
         name="effect-once",
@@ -220,6 +245,11 @@ CHECKS = (
         name="effect-signed",
         sentence="Nothing was carried out without enough matching signatures of other people before it.",
         find=lambda: sql(_SIGNED),
+    ),
+    Check(
+        name="signature-genuine",
+        sentence="Every signature by which something was carried out was made by the console.",
+        find=lambda: collect(_genuine()),
     ),
     Check(
         name="effect-sealed",

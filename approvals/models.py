@@ -237,6 +237,8 @@ class Signature(models.Model):
     note = models.TextField(blank=True)
     address = models.GenericIPAddressField(null=True)
     at = models.DateTimeField(db_default=Now())
+    key = models.CharField(max_length=16, default="", db_default="", help_text="Whose mark it is.")
+    mark = models.CharField(max_length=88, default="", db_default="", help_text="Ed25519.")
 
     project_path = "approval__project"
     objects: ClassVar[ScopedQuerySet[Signature]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]

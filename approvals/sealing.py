@@ -79,7 +79,7 @@ def seal(proposal: Proposal) -> Approval:
 def _write(proposals: Sequence[Proposal]) -> list[Approval]:
     """Write what is sealed, by one moment's facts; the tasks are locked and wait for it."""
     rules = policies.active_policies(each.task.project for each in proposals)
-    facts, now = snapshots.Facts.read(proposals), _database_now()
+    facts, now = snapshots.Facts.read(proposals), database_now()
     sealed = [_sealed(each, facts, rules[each.task.project_id], now) for each in proposals]
     _replace(proposals)
     insert_all(sealed)
@@ -279,7 +279,7 @@ def _announce(sealed: Sequence[Approval]) -> None:
     )
 
 
-def _database_now() -> datetime:
+def database_now() -> datetime:
     """Return the database's clock; expiry never depends on the clock of a worker."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT now()")

@@ -6,8 +6,8 @@ import hmac
 from typing import TYPE_CHECKING, Any
 
 from agents import cautions
-from approvals import snapshots
-from approvals.exceptions import Refused
+from approvals import signing, snapshots
+from approvals.exceptions import NotCarriedOut, Refused
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.rights import why_not
 from approvals.sealing import digest_of
@@ -15,7 +15,7 @@ from approvals.sealing import digest_of
 if TYPE_CHECKING:
     from agents.workspace.diffs import FileDiff, HunkDiff
     from agents.workspace.git import Store
-    from approvals.models import Approval, Effect
+    from approvals.models import Approval, Effect, Signature
 
 _FILE_FIELDS = (
     "old_path",
@@ -75,7 +75,7 @@ def _require_sealed(approval: Approval) -> None:
 def _require_signers(approval: Approval) -> None:
     """Raise Refused unless enough signatures cover this digest and their people may still sign."""
     rows = approval.signatures.filter(verdict=SignatureVerdict.APPROVE).select_related("signer")
-    good = 0
+    signers = set()
     for signature in rows:
         if (signature.digest, signature.nonce) != (approval.digest, approval.nonce):
             raise _drift(f"the signature of {signature.signer.display_name}")
@@ -85,10 +85,26 @@ def _require_signers(approval: Approval) -> None:
                 f"{signature.signer.display_name} signed this but may no longer sign. "
                 "Nothing was carried out; propose it again for another signature."
             )
-        good += 1
-    needed = approval.snapshot["policy"]["signatures_needed"]
+        _require_mark(signature)
+        signers.add(signature.signer_id)
+    needed, good = approval.snapshot["policy"]["signatures_needed"], len(signers)
     if good < needed:
         raise Refused(f"{needed} signatures are needed and {good} are there. Nothing was done.")
+
+
+def _require_mark(signature: Signature) -> None:
+    who = signature.signer.display_name
+    if signature.mark and not signing.is_known(signature):
+        raise NotCarriedOut(
+            f"This worker does not know the key {signature.key!a} with which the signature of {who} "
+            "was marked. Nothing was carried out; give it COUNTERSIGN_SIGNING_PUBLIC_KEYS, start it "
+            "again and let it try again."
+        )
+    if not signing.is_genuine(signature):
+        raise Refused(
+            f"The signature of {who} does not carry the mark of a key of this console. "
+            "Nothing was carried out; propose it again for another signature."
+        )
 
 
 def require_same_report(effect: Effect) -> None:

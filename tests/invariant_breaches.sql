@@ -296,6 +296,14 @@ FROM approvals_approval
 WHERE task_id = :merged);
 -- row SELECT (SELECT id FROM approvals_effect WHERE approval_id = (SELECT id FROM approvals_approval WHERE task_id = :merged))
 
+-- breaks signature-genuine
+UPDATE approvals_signature
+SET note = 'I never said so'
+WHERE approval_id = (SELECT id
+FROM approvals_approval
+WHERE task_id = :merged);
+-- row SELECT id FROM approvals_signature WHERE approval_id = (SELECT id FROM approvals_approval WHERE task_id = :merged)
+
 -- breaks effect-sealed
 UPDATE approvals_effect
 SET arguments = jsonb_set(arguments, '{head}', '"evil"')

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from countersign.supervisor import redis_server
 from countersign.supervisor.postgres import Postgres
+from projects.signing_keys import public_half
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,7 @@ FAST = (
     ("full_page_writes", "off"),
     ("max_connections", "200"),
 )
+SIGNING_KEY = "a signing key of the tests, long enough"
 LONGEST = 30  # seconds for a service to start
 
 
@@ -69,6 +71,8 @@ def _start() -> None:
         os.environ.pop(name, None)
         os.environ.pop(f"{name}_FILE", None)
     os.environ["COUNTERSIGN_DATA_DIR"] = str(folder / "data")
+    os.environ["COUNTERSIGN_SIGNING_KEY"] = SIGNING_KEY
+    os.environ["COUNTERSIGN_SIGNING_PUBLIC_KEYS"] = public_half(SIGNING_KEY)
     # WhiteNoise warns about a static root that `up` would have made.
     (folder / "data" / "static").mkdir(parents=True)
     os.environ["DATABASE_URL"] = start_postgres(folder)

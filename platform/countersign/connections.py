@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import stat
 import tempfile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -96,3 +97,18 @@ def local_secret(path: Path) -> str:
         os.link(draft, path)
     os.unlink(draft)
     return path.read_text(encoding="ascii")
+
+
+def trusted_lines(path: Path) -> list[str]:
+    """Return the words of a file, none when it is not there.
+
+    Raises ImproperlyConfigured when others than its owner may write to it.
+    """
+    try:
+        if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise ImproperlyConfigured(
+                f"{path} may be written by others than its owner: chmod 644."
+            )
+        return path.read_text(encoding="ascii").split()
+    except FileNotFoundError:
+        return []

@@ -13,6 +13,8 @@ from django.http import JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from approvals import signing
+from approvals.exceptions import CannotSign
 from countersign import migrated
 from countersign.celery import app
 
@@ -42,6 +44,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
         "migrations": migrated.applied(),
         "redis": _redis_answers(),
         "broker": _broker_answers(),
+        "signing key": _may_sign(),
         **{f"{kind} worker": here for kind, here in workers_alive().items()},
     }
     ready = all(parts.values())
@@ -61,6 +64,15 @@ def _database_answers() -> bool:
             cursor.execute("SELECT 1")
     except DatabaseError as error:
         logger.warning("not ready: database: %s", error)
+        return False
+    return True
+
+
+def _may_sign() -> bool:
+    try:
+        signing.require_key()
+    except CannotSign as error:
+        logger.warning("not ready: %s", error)
         return False
     return True
 

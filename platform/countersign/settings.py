@@ -13,6 +13,7 @@ from countersign.connections import (
     kafka_options,
     local_secret,
     running_services,
+    trusted_lines,
 )
 from countersign.env import LOOPBACK, env_bool, env_int, env_list, env_text
 from countersign.lean import import_redis
@@ -35,6 +36,11 @@ AUDIT_ANCHORS = Path(
 ).absolute()
 
 SECRET_KEY = env_text("SECRET_KEY") or local_secret(DATA_DIR / "secret-key")
+# Only a web process is given the key; whoever carries out knows the public halves.
+SIGNING_KEY = env_text("COUNTERSIGN_SIGNING_KEY")
+SIGNING_PUBLIC_KEYS = env_list("COUNTERSIGN_SIGNING_PUBLIC_KEYS") or trusted_lines(
+    DATA_DIR / "signing-keys.pub"
+)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", LOOPBACK)
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 

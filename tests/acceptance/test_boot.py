@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from projects.signing_keys import public_half
 from tests.stack import Stack, refused, stack_environment
 
 
@@ -90,8 +91,25 @@ def test_parts_are_ready_and_the_process_lives(stack):
     status, parts = stack.readiness()
     assert status == 200
     workers = {"agents worker", "effects worker"}
-    assert set(parts) == {"database", "migrations", "redis", "broker"} | workers
+    services = {"database", "migrations", "redis", "broker"}
+    assert set(parts) == {*services, "signing key", *workers}
     assert all(parts.values())
+
+
+def test_the_web_process_alone_is_given_the_key_to_sign_with(stack):
+    given = {
+        name: b"COUNTERSIGN_SIGNING_KEY" in Path(f"/proc/{pid}/environ").read_bytes()
+        for name, pid in stack.pids.items()
+    }
+    assert [name for name, has_it in given.items() if has_it] == ["web"]
+    assert (stack.data_dir / "signing-key").stat().st_mode & 0o777 == 0o600
+    (public,) = (stack.data_dir / "signing-keys.pub").read_text().split()
+    assert public == public_half((stack.data_dir / "signing-key").read_text())
+
+
+def test_a_signing_key_that_is_too_short_is_refused_in_one_sentence(tmp_path):
+    said = one_sentence(refused(tmp_path, {"COUNTERSIGN_SIGNING_KEY": "short"}))
+    assert "COUNTERSIGN_SIGNING_KEY is no key: A signing key needs at least 32 characters" in said
 
 
 def test_other_commands_find_the_services(stack):

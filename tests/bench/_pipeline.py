@@ -44,6 +44,7 @@ class Installation:
         self.stack.__enter__()
         os.environ |= {name: str(value) for name, value in self.stack.reach.items()}
         os.environ["COUNTERSIGN_DATA_DIR"] = str(self.stack.data_dir)
+        os.environ["COUNTERSIGN_SIGNING_KEY_FILE"] = str(self.stack.data_dir / "signing-key")
         os.environ["COUNTERSIGN_MODEL"] = "openai:stub"
         os.environ["DJANGO_SETTINGS_MODULE"] = "countersign.settings"
         import django

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from agents.accepting import IdempotencyMismatch, NotStorable
 from agents.quotas import QuotaUsed
-from approvals.exceptions import DigestMismatch, UnknownApproval
+from approvals.exceptions import CannotSign, DigestMismatch, UnknownApproval
 from projects.exceptions import CountersignError, InvalidInput, NotAllowed
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ STATUS_OF: dict[type[CountersignError], int] = {
     IdempotencyMismatch: 422,
     DigestMismatch: 422,
     QuotaUsed: 429,
+    CannotSign: 503,
 }
 RETRY_AFTER = "5"  # seconds until the database is worth another try
 TITLES = {

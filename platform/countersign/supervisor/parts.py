@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from countersign.supervisor import redis_server
+from countersign.supervisor import redis_server, signing
 from countersign.supervisor.children import Child
 from countersign.supervisor.postgres import SYSTEM_USER, Postgres
 
@@ -30,6 +30,7 @@ _SERVICE_SETTINGS = (
     "KAFKA_URL",
     "COUNTERSIGN_DATA_DIR",
     "COUNTERSIGN_PORT",
+    signing.NAME,
 )
 _HTTP = "countersign.edge.wire:Protocol"
 WEB_SERVER = (
@@ -51,6 +52,7 @@ class Parts:
         self.choices = choices
         self.port = port
         self.passwords: dict[str, str] = {}
+        self.signing = signing.for_web(choices.data_dir)
         self.postgres: Postgres | None = None
         self.redis: redis_server.RedisServer | None = None
         if not choices.database_url:
@@ -125,6 +127,8 @@ class Parts:
         env.setdefault("DJANGO_SETTINGS_MODULE", "countersign.settings")
         # Threads would each get their own arena, and keep it: tens of MB for nothing.
         env.setdefault("MALLOC_ARENA_MAX", "2")
+        if login == "web":
+            env |= self.signing
         if login in _KNOW_OF_KAFKA and self.choices.kafka_url:
             env["KAFKA_URL"] = self.choices.kafka_url
         return env | self._database_for(login)

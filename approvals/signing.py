@@ -1,0 +1,77 @@
+"""Marks decisions with a key that only the web has, and proves the marks of others.
+
+A row of a signature can be written by whoever can write to the database; its mark cannot. The public
+halves are settings, not rows, for the same reason.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from approvals.exceptions import CannotSign
+from approvals.sealing import canonical, database_now
+from projects import audit, signing_keys
+
+if TYPE_CHECKING:
+    from approvals.models import Signature
+
+
+def require_key() -> None:
+    """Raise CannotSign in a process that may not sign, or whose key is none."""
+    if not settings.SIGNING_KEY:
+        raise CannotSign
+    try:
+        signing_keys.private_key(settings.SIGNING_KEY)
+    except ValueError as error:
+        raise CannotSign(f"{error} Nothing was signed.") from error
+
+
+def mark(signature: Signature) -> None:
+    """Write the mark of what an unsaved signature says into it, and when; raises CannotSign."""
+    require_key()
+    signature.at = database_now()
+    signature.key = signing_keys.name_of(signing_keys.public_half(settings.SIGNING_KEY))
+    signature.mark = signing_keys.sign(settings.SIGNING_KEY, statement(signature))
+
+
+def is_known(signature: Signature) -> bool:
+    """Tell whether the key it names is one of those this process knows."""
+    return signature.key in _known()
+
+
+def is_genuine(signature: Signature) -> bool:
+    """Tell whether a stored signature says what was marked, with a key that is known here."""
+    public = _known().get(signature.key)
+    return public is not None and signing_keys.is_genuine(
+        public, signature.mark, statement(signature)
+    )
+
+
+def _known() -> dict[str, str]:
+    """Return the public keys by name; a process that signs knows its own in any case."""
+    own = [signing_keys.public_half(settings.SIGNING_KEY)] if settings.SIGNING_KEY else []
+    return {signing_keys.name_of(each): each for each in (*settings.SIGNING_PUBLIC_KEYS, *own)}
+
+
+def statement(signature: Signature) -> bytes:
+    """Return what a mark covers: who decided what, of which sealed bytes."""
+    return canonical(
+        {
+            "says": "countersign.signature.1",
+            "key": signature.key,
+            "signature": str(signature.pk),
+            "approval": str(signature.approval_id),
+            "digest": signature.digest,
+            "nonce": signature.nonce,
+            "verdict": str(signature.verdict),
+            "note": signature.note,
+            "signer": str(signature.signer_id),
+            "requester": str(signature.requester_id),
+            "single_person": signature.single_person,
+            "address": audit.plain(signature.address),
+            "at": signature.at.astimezone(UTC).isoformat(),
+        }
+    )
