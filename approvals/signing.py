@@ -1,4 +1,4 @@
-"""Marks decisions with a key that only the web has, and proves the marks of others.
+"""Marks decisions with a key that only the web is given, and proves the marks of others.
 
 A row of a signature can be written by whoever can write to the database; its mark cannot. The public
 halves are settings, not rows, for the same reason.

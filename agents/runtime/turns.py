@@ -291,7 +291,7 @@ def _keep(saves: Sequence[Save], dumped: dict[int, str]) -> list[Save]:
 
 
 def _tell(saves: Sequence[Save]) -> None:
-    """Write the messages of the turns and what came beside, and cache the messages when committed."""
+    """Write the messages of the turns and what came beside; cache what was said and called."""
     messages = [_said(each) for each in saves if each.turn.text.strip() or each.turn.thinking]
     refused = [call for each in saves for call in each.turn.refused]
     if refused:

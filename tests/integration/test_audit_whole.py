@@ -249,8 +249,9 @@ def test_the_command_says_what_it_found(entries, anchors, lead, capsys):
     assert f"Entry {entries[1].pk} (\\x1b[2K\\u202e, " in run(capsys, "verify_audit")[1]
     anchors.unlink()
     anchors.mkdir()
-    with pytest.raises(CommandError, match="nothing was checked"):
+    with pytest.raises(CommandError, match="nothing was checked") as refused:
         call_command("verify_audit")
+    assert refused.value.returncode == 2
 
 
 def test_an_old_log_without_anchors_is_not_said_to_be_whole(entries, settings):

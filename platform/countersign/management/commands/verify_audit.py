@@ -36,7 +36,7 @@ class Command(BaseCommand):
             kept = None
         except OSError as error:
             raise CommandError(
-                f"The anchors cannot be read, so nothing was checked: {error}"
+                f"The anchors cannot be read, so nothing was checked: {error}", returncode=2
             ) from error
         with one_moment():
             found = auditing.walk(kept.anchors if kept else ())
