@@ -78,7 +78,7 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
     Raises RepositoryUnreachable, NoSuchBranch, GitFailed, DangerousPath.
     """
     step, attempt = claimed.step, claimed.attempt
-    facts = await _facts_of(claimed)
+    facts, main = await asyncio.gather(_facts_of(claimed), _main_of(step))
     assembly: Assembly | None = None
     brief: Any = facts.brief
     if facts.material is not None:
@@ -87,8 +87,8 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
             return made
         assembly, base = made, made.head
         brief = briefs.assemble(step, made)
-    elif step.kind == StepKind.ROUTE:
-        base, paths = await in_repository(step.project_id, _main, step)
+    elif main is not None:
+        base, paths = main
         step.task.base_commit = base  # written with the plan
         brief = briefs.route(step, paths, facts.roster)
     else:
@@ -184,6 +184,13 @@ def _tree_of(attempt: Attempt) -> str:
             return tree
         before = before.resumes
     return ""
+
+
+async def _main_of(step: Step) -> tuple[str, list[str]] | None:
+    """Return the newest commit and the paths of main, which a plan begins with; else nothing."""
+    if step.kind != StepKind.ROUTE:
+        return None
+    return await in_repository(step.project_id, _main, step)
 
 
 def _main(step: Step) -> tuple[str, list[str]]:

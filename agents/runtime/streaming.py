@@ -19,11 +19,13 @@ from memory import posting
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Callable
 
 Writing = Literal["delta", "thinking"]  # of a frame: what is said, and what is thought before
 
 WRITING: tuple[Writing, ...] = ("thinking", "delta")
 FLUSH_SECONDS = 0.05
+FIRST_SECONDS = 0.01  # for the first words of all that begin to speak
 SLOW_SECONDS = 0.1  # while more than MANY speak
 MANY = 300
 TAIL_ENTRIES = 500
@@ -50,47 +52,79 @@ class _Pending:
 
 
 class Flusher:
-    """Collects deltas of every step of this process and sends them together."""
+    """Collects deltas of every step of this process and sends them together.
+
+    The first words of a message do not wait for the others: somebody looks at an empty pane.
+    """
 
     def __init__(self) -> None:
         self._pending: dict[_Key, _Pending] = {}
         self._over: set[_Key] = set()
-        self._runner: asyncio.Task[None] | None = None
-        self._due = 0.0  # on the loop's clock: no flush before
+        self._first: set[_Key] = set()  # messages of which nothing is sent yet
+        self._all_at = _Clock(self._send_all)
+        self._first_at = _Clock(self._send_first)
 
     def add(self, key: _Key, *, task_id: str, offset: int, text: str) -> None:
         """Note one delta; `offset` counts characters of the message or thought it belongs to."""
         if offset == 0:  # a new one begins
             self._pending.pop(key, None)
             self._over.add(key)
+            self._first.add(key)
+            self._first_at.set()
         pending = self._pending.get(key)
         if pending is None:
             pending = self._pending[key] = _Pending(task_id, offset)
         pending.pieces.append(text)
-        self._wake()
+        self._all_at.set()
 
     def end(self, step_id: str) -> None:
         """Forget the unfinished message of a step: it has become an event row."""
         for kind in WRITING:
             self._pending.pop((step_id, kind), None)
             self._over.add((step_id, kind))
-        self._wake()
+        self._all_at.set()
 
-    def _wake(self) -> None:
-        if self._runner is None or self._runner.done():
-            self._runner = asyncio.get_running_loop().create_task(self._run())
+    def _send_first(self) -> None:
+        first, self._first = self._first, set()
+        self._first_at.rest(FIRST_SECONDS)
+        over = self._over & first
+        self._over -= over
+        _post({key: self._pending.pop(key) for key in first & self._pending.keys()}, over)
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._pending or self._over:
-            # The first word after a silence does not wait.
-            await asyncio.sleep(self._due - loop.time())
-            pending, self._pending = self._pending, {}
-            over, self._over = self._over, set()
-            # A thousand voices 20 times a second would take a core; nobody reads as fast as that.
-            self._due = loop.time() + (SLOW_SECONDS if len(pending) > MANY else FLUSH_SECONDS)
-            if posting.waiting() < _BACKLOG:
-                posting.post(partial(_queue, pending, over))
+    def _send_all(self) -> None:
+        pending, self._pending = self._pending, {}
+        over, self._over = self._over, set()
+        # A thousand voices 20 times a second would take a core; nobody reads as fast as that.
+        self._all_at.rest(SLOW_SECONDS if len(pending) > MANY else FLUSH_SECONDS)
+        _post(pending, over)
+
+
+class _Clock:
+    """Calls once at a time, and not again before it has rested."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+        self._rested_at = 0.0  # on the loop's clock
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self) -> None:
+        """Call as soon as it has rested, at the earliest in the loop's next turn."""
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(max(self._rested_at, loop.time()), self._ring)
+
+    def rest(self, seconds: float) -> None:
+        """Do not call again for so long."""
+        self._rested_at = asyncio.get_running_loop().time() + seconds
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._call()
+
+
+def _post(pending: dict[_Key, _Pending], over: set[_Key]) -> None:
+    if (pending or over) and posting.waiting() < _BACKLOG:
+        posting.post(partial(_queue, pending, over))
 
 
 def _queue(pending: dict[_Key, _Pending], over: set[_Key], pipeline: Any) -> None:

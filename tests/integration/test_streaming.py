@@ -9,7 +9,7 @@ import redis
 from django.conf import settings
 
 from agents.events import channel
-from agents.runtime.streaming import Flusher
+from agents.runtime.streaming import FIRST_SECONDS, Flusher
 from projects.ids import uuid7
 
 _SECONDS = 20
@@ -39,6 +39,19 @@ async def test_the_first_piece_leaves_at_once_and_the_next_together():
             say(3 + place, text)
             await asyncio.sleep(0)
         assert flusher._pending
-        await asyncio.wait([flusher._runner])
         found = await asyncio.to_thread(lambda: [_heard(bus) for _ in range(2)])
     assert found == ["One", "twothreefour"]
+
+
+async def test_the_first_piece_does_not_wait_for_the_words_of_others():
+    task, speaks, begins = str(uuid7()), str(uuid7()), str(uuid7())
+    flusher = Flusher()
+    with redis.Redis.from_url(settings.REDIS_URL) as client, client.pubsub() as bus:
+        bus.subscribe(channel(task))
+        bus.get_message(timeout=_SECONDS)
+        flusher.add((speaks, "delta"), task_id=task, offset=0, text="One")
+        await asyncio.sleep(2 * FIRST_SECONDS)  # the first words of others wait no longer than that
+        flusher.add((speaks, "delta"), task_id=task, offset=3, text="two")
+        flusher.add((begins, "delta"), task_id=task, offset=0, text="New")
+        found = await asyncio.to_thread(lambda: [_heard(bus) for _ in range(3)])
+    assert found == ["One", "New", "two"]
