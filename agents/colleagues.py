@@ -11,6 +11,7 @@ from agents.models import AgentRole
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Callable
 
 _IN_USE = """
 SELECT DISTINCT ON (agent.slug)
@@ -41,6 +42,16 @@ class Colleague:
 
 def in_use() -> list[Colleague]:
     """Read every specialist and aggregator there is, by slug; in one statement, with no text of theirs."""
-    with connection.cursor() as cursor:
-        cursor.execute(_IN_USE)
-        return [Colleague(*row) for row in cursor.fetchall()]
+    return ask_in_use()()
+
+
+def ask_in_use() -> Callable[[], list[Colleague]]:
+    """Send what `in_use` sends and return what reads it: of several `sent_together`."""
+    cursor = connection.cursor()
+    cursor.execute(_IN_USE)
+
+    def read() -> list[Colleague]:
+        with cursor:
+            return [Colleague(*row) for row in cursor.fetchall()]
+
+    return read

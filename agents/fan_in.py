@@ -14,7 +14,7 @@ from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 
 _LONG = ("instructions", "acceptance", "files", "feedback")  # read by none who only settles
@@ -64,7 +64,12 @@ def lock_all(step_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[Step, lis
 
 def lock_tasks(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, Task]:
     """Lock tasks, in one order for everybody and after their steps, and return them by id."""
-    return {task.pk: task for task in _LOCKED_TASKS(tasks=list(tasks))}
+    return {task.pk: task for task in ask_tasks(tasks)()}
+
+
+def ask_tasks(tasks: Collection[uuid.UUID]) -> Callable[[], list[Task]]:
+    """Send what `lock_tasks` sends and return what reads the rows: of several `sent_together`."""
+    return _LOCKED_TASKS.ask(tasks=list(tasks))
 
 
 def count_down(dependents: Iterable[Step]) -> None:

@@ -11,7 +11,7 @@ from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,16 @@ Grants = dict["uuid.UUID", list[Granted]]  # by agent
 
 def granted(agents: Collection[uuid.UUID] | None = None) -> Grants:
     """Return what these agents, or all, were granted, in the order of the tools' names."""
-    rows = _ALL() if agents is None else _OF_AGENTS(agents=list(agents))
+    return _by_agent(_ALL() if agents is None else _OF_AGENTS(agents=list(agents)))
+
+
+def ask_granted() -> Callable[[], Grants]:
+    """Ask what all agents were granted and return what reads it: of several `sent_together`."""
+    rows = _ALL.ask()
+    return lambda: _by_agent(rows())
+
+
+def _by_agent(rows: list[Any]) -> Grants:
     found: Grants = {}
     for agent, *row in rows:
         found.setdefault(agent, []).append(_of(row))

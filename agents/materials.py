@@ -15,7 +15,7 @@ from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 _Needs = dict["uuid.UUID", list[Step]]  # by step, with their agents
 
@@ -102,10 +102,22 @@ def gather_all(steps: Collection[Step], needs: _Needs) -> dict[uuid.UUID, Materi
 
 def needs_of(steps: Collection[Step]) -> _Needs:
     """Return what each of these steps depends on, in the order of their ids."""
-    found: _Needs = {}
-    for edge in _NEEDS(steps=[step.pk for step in steps]) if steps else ():
-        found.setdefault(edge.step_id, []).append(edge.needs)
-    return found
+    return ask_needs(steps)()
+
+
+def ask_needs(steps: Collection[Step]) -> Callable[[], _Needs]:
+    """Send what `needs_of` sends and return what reads it: of several `sent_together`."""
+    if not steps:
+        return dict
+    edges = _NEEDS.ask(steps=[step.pk for step in steps])
+
+    def read() -> _Needs:
+        found: _Needs = {}
+        for edge in edges():
+            found.setdefault(edge.step_id, []).append(edge.needs)
+        return found
+
+    return read
 
 
 def heads_before(steps: Collection[Step]) -> dict[uuid.UUID, str]:

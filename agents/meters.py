@@ -15,7 +15,7 @@ from agents.models import Event
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from agents.models import Task
     from projects.across import Statement
@@ -63,10 +63,23 @@ def used_by(tasks: Collection[Task], *, but: Collection[uuid.UUID] = ()) -> dict
     """
     if not tasks:
         return {}
-    known = {task.pk: task for task in tasks}
-    with connection.cursor() as cursor:
-        cursor.execute(_STANDING, [sorted(clocks.RUNNING), list(but), list(known)])
-        return {pk: _used(known[pk], *row) for pk, *row in cursor.fetchall()}
+    return ask_used([task.pk for task in tasks], but=but)(tasks)
+
+
+def ask_used(
+    ids: Collection[uuid.UUID], *, but: Collection[uuid.UUID] = ()
+) -> Callable[[Collection[Task]], dict[uuid.UUID, Used]]:
+    """Send what `used_by` sends and return what reads it, given the tasks: of several that are
+    `sent_together` with the statement that reads those."""
+    cursor = connection.cursor()
+    cursor.execute(_STANDING, [sorted(clocks.RUNNING), list(but), list(ids)])
+
+    def read(tasks: Collection[Task]) -> dict[uuid.UUID, Used]:
+        known = {task.pk: task for task in tasks}
+        with cursor:
+            return {pk: _used(known[pk], *row) for pk, *row in cursor.fetchall()}
+
+    return read
 
 
 def _used(task: Task, seconds: float, reserved_tokens: int, reserved_usd: Decimal) -> Used:

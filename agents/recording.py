@@ -13,7 +13,7 @@ from agents.events import announce
 from projects import transitions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from agents.models import Event
 
@@ -50,22 +50,37 @@ def record_all(given: Iterable[Event]) -> None:
     if not events:
         return
     with transitions.together():
-        _write(events)
-        transaction.on_commit(partial(announce, *events), robust=True)
+        ask_record(events)()
 
 
-def _write(events: Sequence[Event]) -> None:
+def ask_record(events: Sequence[Event]) -> Callable[[], None]:
+    """Send what `record_all` sends and return what reads the numbers: of several `sent_together`.
+
+    Announced once they are read, after the commit.
+    """
+    if not events:
+        return lambda: None
     columns: list[list[Any]] = [
         [event.task_id for event in events],
         [event.kind for event in events],
         [event.step_id for event in events],
         [json.dumps(event.data) for event in events],
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(_WRITE, columns)
-        written: dict[Any, deque[Any]] = {}
-        for row in sorted(cursor.fetchall()):
-            written.setdefault(row[0], deque()).append(row)
+    cursor = connection.cursor()
+    cursor.execute(_WRITE, columns)
+
+    def read() -> None:
+        with cursor:
+            _number(events, cursor.fetchall())
+        transaction.on_commit(partial(announce, *events), robust=True)
+
+    return read
+
+
+def _number(events: Sequence[Event], rows: list[tuple[Any, ...]]) -> None:
+    written: dict[Any, deque[Any]] = {}
+    for row in sorted(rows):
+        written.setdefault(row[0], deque()).append(row)
     for event in events:
         _, event.seq, event.pk, event.at, xact = written[event.task_id].popleft()
         event.xact, event.task.last_seq = int(xact), event.seq

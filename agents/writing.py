@@ -15,13 +15,14 @@ from agents import dispatch
 from agents.events import Kind
 from agents.lifecycle import STEP_MOVES, STEP_SETTLED, TASK_MOVES, StepState
 from agents.models import Event, Step
-from agents.recording import record_all
+from agents.recording import ask_record
 from projects import transitions
+from projects.connections import sent_together
 from projects.exceptions import TransitionRefused
-from projects.inserting import insert_all
+from projects.inserting import ask_insert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from django.db import models
 
@@ -135,9 +136,10 @@ class Writes:
         Raises TransitionRefused when a row is no longer as it was read: nothing of it may be kept.
         """
         self._make_ready()
-        self._move()
-        self._insert()
-        record_all(self._events)
+        with sent_together():
+            asked = [self._move(), *self._insert(), ask_record(self._events)]
+        for read in asked:
+            read()
         if any(step.state == StepState.READY for step in self._touched()):
             transaction.on_commit(dispatch.ring, robust=True)
 
@@ -155,10 +157,10 @@ class Writes:
             if not step.waits:
                 self.move_step(step, StepState.READY)
 
-    def _move(self) -> None:
+    def _move(self) -> Callable[[], None]:
         """Close attempts, move steps and tasks: they are locked, so in whatever order."""
         if not (self._closed or self._steps or self._tasks):
-            return
+            return lambda: None
         closed = [(step.pk, step.attempt) for step in self._closed]
         steps = [
             (
@@ -177,15 +179,20 @@ class Writes:
             (task.pk, old, task.state, task.title, task.base_commit) for task, old in self._tasks
         ]
         given = [*_columns(closed, 2), *_columns(steps, 8), *_columns(tasks, 5)]
-        with connection.cursor() as cursor:
-            cursor.execute(_MOVE, given)
-            moved_steps, moved_tasks = cursor.fetchone()
-        _all_of("step", moved_steps, len(steps))
-        _all_of("task", moved_tasks, len(tasks))
+        cursor = connection.cursor()
+        cursor.execute(_MOVE, given)
 
-    def _insert(self) -> None:
-        for model in dict.fromkeys(type(row) for row in self._rows):
-            insert_all([row for row in self._rows if type(row) is model])
+        def read() -> None:
+            with cursor:
+                moved_steps, moved_tasks = cursor.fetchone()
+            _all_of("step", moved_steps, len(steps))
+            _all_of("task", moved_tasks, len(tasks))
+
+        return read
+
+    def _insert(self) -> list[Callable[[], None]]:
+        models = dict.fromkeys(type(row) for row in self._rows)
+        return [ask_insert([row for row in self._rows if type(row) is model]) for model in models]
 
 
 def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:

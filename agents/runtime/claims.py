@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from django.db import transaction
+import logging
+
+from django.db import InterfaceError, OperationalError, transaction
 
 from agents.runtime import sharing
 from agents.runtime.opening import Claimed, open_attempts
 from projects.failpoints import failpoint
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["Claimed", "claim", "take_and_open"]
 
@@ -24,6 +28,16 @@ def take_and_open(owner: str, *, limit: int) -> tuple[int, list[Claimed]]:
     Fair between projects, by priority inside one, never above an agent's cap, nothing that is held.
     Commits to disk, unlike a heartbeat could: an attempt number given twice would fence nobody off.
     """
+    try:
+        return _take_and_open(owner, limit, apart=False)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("steps cannot begin together: once more, each by itself")
+    return _take_and_open(owner, limit, apart=True)
+
+
+def _take_and_open(owner: str, limit: int, *, apart: bool) -> tuple[int, list[Claimed]]:
     # Steps before tasks is the lock order of the whole floor; nobody waits for a step while it
     # holds a task, and SKIP LOCKED never waits.
     with transaction.atomic():
@@ -31,6 +45,6 @@ def take_and_open(owner: str, *, limit: int) -> tuple[int, list[Claimed]]:
         if not ids:
             return 0, []
         failpoint("claim.leased")
-        opened = open_attempts(ids, owner)
+        opened = open_attempts(ids, owner, apart=apart)
         failpoint("claim.opened")
     return len(ids), opened

@@ -11,10 +11,11 @@ from django.db import connection
 from agents import colleagues, grants, materials, planning
 from agents.lifecycle import StepKind
 from memory.recall import remembers
+from projects.connections import sent_together
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from agents.colleagues import Colleague
     from agents.grants import Granted, Grants
@@ -52,9 +53,10 @@ class Roster:
     grants: Grants
 
     @classmethod
-    def read(cls) -> Roster:
-        """Read it; two statements."""
-        return cls(staff=planning.Staff(colleagues.in_use()), grants=grants.granted())
+    def ask(cls) -> Callable[[], Roster]:
+        """Send the two statements and return what reads it: of several `sent_together`."""
+        staff, granted = colleagues.ask_in_use(), grants.ask_granted()
+        return lambda: cls(staff=planning.Staff(staff()), grants=granted())
 
     def specialists(self, task: Task) -> list[Colleague]:
         """Return those a task may use, by slug."""
@@ -80,13 +82,13 @@ class Gathered:
 
 def gather(steps: Collection[Step]) -> Gathered:
     """Read it; the number of statements does not grow with the number of steps."""
-    tasks = list({step.task_id for step in steps})
-    needs = materials.needs_of([step for step in steps if step.kind != StepKind.ROUTE])
-    with connection.cursor() as cursor:
-        cursor.execute(_ABOUT, [tasks])
-        about = {row[0]: row[1:] for row in cursor.fetchall()}
+    with sent_together():
+        needing = materials.ask_needs([step for step in steps if step.kind != StepKind.ROUTE])
+        telling = _ask_about({step.task_id for step in steps})
+        listing = Roster.ask()
+    needs, about = needing(), telling()
     return Gathered(
-        roster=Roster.read(),
+        roster=listing(),
         reminded=_reminded(steps),
         questions={task: asked for task, (asked, _, _) in about.items()},
         plans={task: json.loads(plan) for task, (_, plan, _) in about.items()},
@@ -98,6 +100,17 @@ def gather(steps: Collection[Step]) -> Gathered:
             [s for s in steps if s.kind == StepKind.WORK and about[s.task_id][2]]
         ),
     )
+
+
+def _ask_about(tasks: Collection[uuid.UUID]) -> Callable[[], dict[uuid.UUID, tuple[Any, ...]]]:
+    cursor = connection.cursor()
+    cursor.execute(_ABOUT, [list(tasks)])
+
+    def read() -> dict[uuid.UUID, tuple[Any, ...]]:
+        with cursor:
+            return {row[0]: row[1:] for row in cursor.fetchall()}
+
+    return read
 
 
 def _reminded(steps: Collection[Step]) -> set[uuid.UUID]:

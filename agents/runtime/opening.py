@@ -15,12 +15,14 @@ from agents.lifecycle import AttemptState, EscalationState, StepKind, StepState,
 from agents.limits import Limits
 from agents.models import AgentVersion, Attempt, Escalation, Event, Step, Task
 from agents.models.tasks import Choice, Rule
-from agents.recording import record_all
-from projects.inserting import insert_all
+from agents.recording import ask_record
+from projects.connections import sent_together
+from projects.inserting import ask_insert
 from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Callable
 
     from agents.limits import Trip
 
@@ -84,11 +86,12 @@ class Claimed:
     at: float = field(default_factory=time.monotonic)  # when it had so many
 
 
-def open_attempts(ids: list[uuid.UUID], owner: str) -> list[Claimed]:
+def open_attempts(ids: list[uuid.UUID], owner: str, *, apart: bool = True) -> list[Claimed]:
     """Open an attempt for each step leased to `owner`, in the caller's transaction.
 
     Locks their tasks. A step whose task has used up a limit, or that cannot begin, goes to a person
-    instead and keeps no other from beginning.
+    instead and keeps no other from beginning; one that cannot begin raises unless they are begun
+    `apart`, which takes a savepoint.
     """
     steps = _load(ids)
     able: list[Step] = []
@@ -102,13 +105,15 @@ def open_attempts(ids: list[uuid.UUID], owner: str) -> list[Claimed]:
                 _hand_over(step)
             case trip:
                 _stop_at(step, trip, owner)
-    return _opened(able, owner, used)
+    return _opened(able, owner, used) if apart else _begin(able, owner, used)
 
 
 def _load(ids: list[uuid.UUID]) -> list[Step]:
     # Locked before they are read: a task that a sibling step hands to a person is seen as it is.
-    tasks = {task.pk: task for task in _LOCKED_TASKS_OF(steps=ids)}
-    found = _STEPS(steps=ids)
+    with sent_together():
+        locked, asked = _LOCKED_TASKS_OF.ask(steps=ids), _STEPS.ask(steps=ids)
+    tasks = {task.pk: task for task in locked()}
+    found = asked()
     wanted = {step.version_id for step in found}
     versions = {version.pk: version for version in _VERSIONS(versions=list(wanted))}
     for step in found:  # one object per task: a move made for one step is seen by the next
@@ -135,8 +140,6 @@ def _trips(steps: list[Step], used: _Used) -> dict[uuid.UUID, Trip | Exception |
 
 def _opened(steps: list[Step], owner: str, used: _Used) -> list[Claimed]:
     """Begin all of them at once or, when the database refuses one, each by itself."""
-    if not steps:
-        return []
     try:
         with transaction.atomic():
             return _begin(steps, owner, used)
@@ -153,14 +156,19 @@ def _opened(steps: list[Step], owner: str, used: _Used) -> list[Claimed]:
 
 
 def _begin(steps: list[Step], owner: str, used: _Used) -> list[Claimed]:
+    if not steps:
+        return []
     before = _before(steps)
     attempts = [_attempt(step, before.get(step.pk), owner) for step in steps]
-    insert_all(attempts)
     opened = [
         Claimed(step=step, attempt=attempt, seconds_left=_left(step.task, used))
         for step, attempt in zip(steps, attempts, strict=True)
     ]
-    _write_events(opened)
+    moved, events = _events(opened)
+    with sent_together():
+        asked = [ask_insert(attempts), _move(moved), ask_record(events)]
+    for read in asked:
+        read()
     return opened
 
 
@@ -209,23 +217,34 @@ def _attempt(step: Step, before: Attempt | None, owner: str) -> Attempt:
     return attempt
 
 
-def _write_events(opened: list[Claimed]) -> None:
-    """Move tasks that begin a phase, and write the events of all."""
+def _events(opened: list[Claimed]) -> tuple[list[Task], list[Event]]:
+    """Return the tasks that begin a phase, in their new state, and the events of all."""
     events: list[Event] = []
-    moved: dict[uuid.UUID, Task] = {}
+    moved: list[Task] = []
     for one in opened:
         step, task = one.step, one.step.task
         if to := _FIRST_MOVE.get((StepKind(step.kind), TaskState(task.state))):
             data = {"from": task.state, "state": to}
             events.append(Event(task=task, kind=Kind.TASK_STATE, data=data))
-            task.state, moved[task.pk] = to, task
+            task.state = to
+            moved.append(task)
         events.append(Event(task=task, step=step, kind=Kind.STEP_STARTED, data=_facts(one)))
-    if moved:
-        with connection.cursor() as cursor:
-            cursor.execute(_MOVE, [list(moved), [task.state for task in moved.values()]])
-            for pk, started_at in cursor.fetchall():
-                moved[pk].started_at = started_at
-    record_all(events)
+    return moved, events
+
+
+def _move(moved: list[Task]) -> Callable[[], None]:
+    if not moved:
+        return lambda: None
+    cursor = connection.cursor()
+    cursor.execute(_MOVE, [[task.pk for task in moved], [task.state for task in moved]])
+
+    def read() -> None:
+        with cursor:
+            began = dict(cursor.fetchall())
+        for task in moved:
+            task.started_at = began[task.pk]
+
+    return read
 
 
 def _facts(one: Claimed) -> dict[str, Any]:

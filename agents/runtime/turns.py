@@ -28,6 +28,7 @@ from agents.runtime.checkpoints import Outlook
 from agents.runtime.contract import TryAgain
 from agents.runtime.halting import Halted, superseded
 from agents.runtime.redaction import capped, clean
+from projects.connections import sent_together
 from projects.failpoints import failpoint
 from projects.ids import uuid7
 
@@ -141,8 +142,7 @@ def look(looks: Sequence[Look]) -> list[Outlook | Exception]:
     with transaction.atomic():
         told = _told(let_in)
         ours = [each for each in let_in if id(each) in told]
-        tasks = fan_in.lock_tasks({each.work.step.task_id for each in ours})
-        used = meters.used_by(tasks.values(), but=[each.work.attempt.pk for each in ours])
+        tasks, used = _standing(ours)
         pairs = [(each, tasks[each.work.step.task_id]) for each in ours]
         trips = {id(each): meters.check(task, used[task.pk]) for each, task in pairs}
         reserved = _reserved([pair for pair in pairs if trips[id(pair[0])] is None], used)
@@ -157,6 +157,18 @@ def look(looks: Sequence[Look]) -> list[Outlook | Exception]:
             )
     failpoint("turn.begun")
     return [seen.get(id(each)) or superseded() for each in looks]
+
+
+def _standing(ours: Sequence[Look]) -> tuple[dict[uuid.UUID, Task], dict[uuid.UUID, meters.Used]]:
+    """Lock the tasks of these and return them with what each has used, both by id."""
+    if not ours:
+        return {}, {}
+    ids = {each.work.step.task_id for each in ours}
+    with sent_together():
+        asked = fan_in.ask_tasks(ids)
+        standing = meters.ask_used(ids, but=[each.work.attempt.pk for each in ours])
+    tasks = {task.pk: task for task in asked()}
+    return tasks, standing(tasks.values())
 
 
 def save(saves: Sequence[Save]) -> list[bool | Exception]:

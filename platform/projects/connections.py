@@ -31,6 +31,18 @@ def preparing(given: dict[str, Any], *, plans: str) -> dict[str, Any]:
 
 
 @contextmanager
+def sent_together() -> Iterator[None]:
+    """Send the statements inside in one round trip, and read what they found after it.
+
+    A thread that shares its interpreter waits three milliseconds to go on after each, however short
+    they are. The first that fails is raised at the end; those behind it are not carried out.
+    """
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
+
+
+@contextmanager
 def planned_anew() -> Iterator[None]:
     """Let each statement be planned for what it asks, on a connection that keeps one plan."""
     with connection.cursor() as cursor:

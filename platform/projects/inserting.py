@@ -17,7 +17,7 @@ from django.db.models.expressions import DatabaseDefault
 from django.db.models.functions import Now
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from django.db import models
 
@@ -39,19 +39,29 @@ def insert_all(rows: Sequence[M]) -> list[M]:
     A key that the database counts is not read back, nor is what it derives. Raises TypeError for a
     model that leaves anything else to the database, in a column or in a row.
     """
+    ask_insert(rows)()
+    return list(rows)
+
+
+def ask_insert(rows: Sequence[models.Model]) -> Callable[[], None]:
+    """Send what `insert_all` sends and return what reads the times: of several `sent_together`."""
     if not rows:
-        return []
+        return lambda: None
     form = _form(type(rows[0]))
     columns = [[_value(field, row) for row in rows] for field in form.fields]
-    with connection.cursor() as cursor:
-        cursor.execute(form.sql, columns)
-        times = {row[0]: row[1:] for row in cursor.fetchall()} if form.clocks else {}
-    for row in rows:
-        row._state.adding, row._state.db = False, connection.alias
-        if form.clocks:
-            for name, value in zip(form.clocks, times[row.pk], strict=True):
-                setattr(row, name, value)
-    return list(rows)
+    cursor = connection.cursor()
+    cursor.execute(form.sql, columns)
+
+    def read() -> None:
+        with cursor:
+            times = {row[0]: row[1:] for row in cursor.fetchall()} if form.clocks else {}
+        for row in rows:
+            row._state.adding, row._state.db = False, connection.alias
+            if form.clocks:
+                for name, value in zip(form.clocks, times[row.pk], strict=True):
+                    setattr(row, name, value)
+
+    return read
 
 
 @cache

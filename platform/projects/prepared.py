@@ -54,16 +54,28 @@ class Prepared(Generic[R]):
 
     def __call__(self, **given: list[Any]) -> list[R]:
         """Return the rows; raises TransactionManagementError when it locks outside a transaction."""
+        return self.ask(**given)()
+
+    def ask(self, **given: list[Any]) -> Callable[[], list[R]]:
+        """Send the question and return what reads the rows: of several that are `sent_together`."""
         spelled, connection = self._spelled, connections[DEFAULT_DB_ALIAS]
         if spelled.locks and connection.get_autocommit():
             raise TransactionManagementError("Rows can be locked only inside a transaction.")
         marks = spelled.params
         params = tuple(given[each.name] if isinstance(each, Given) else each for each in marks)
-        compiler = copy.copy(spelled.compiler)
-        compiler.connection = connection
-        compiler.as_sql = lambda: (spelled.sql, params)
-        compiler.get_converters = lambda _: spelled.converters
-        return list(spelled.iterable(_Question(spelled.model, compiler)))
+        cursor = connection.cursor()
+        cursor.execute(spelled.sql, params)
+
+        def read() -> list[R]:
+            with cursor:
+                rows = cursor.fetchall()
+            compiler = copy.copy(spelled.compiler)
+            compiler.connection = connection
+            compiler.execute_sql = lambda *_, **__: [rows]
+            compiler.get_converters = lambda _: spelled.converters
+            return list(spelled.iterable(_Question(spelled.model, compiler)))
+
+        return read
 
     @cached_property
     def _spelled(self) -> _Spelled:
