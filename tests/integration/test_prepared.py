@@ -12,6 +12,7 @@ from django.db.transaction import TransactionManagementError
 from django.forms import model_to_dict
 
 from agents.models import Attempt, Event, ModelProfile, Step, StepDependency, Task
+from projects.connections import sent_together
 from projects.inserting import insert_all
 from projects.prepared import Given, Prepared
 from tests import runtime_fixtures
@@ -113,3 +114,18 @@ def test_an_expression_in_a_row_is_refused(steps):
 def test_a_model_with_a_column_of_arrays_is_refused(db):
     with pytest.raises(TypeError, match="ModelProfile"):
         insert_all([ModelProfile(name="m", model="test")])
+
+
+def test_what_is_sent_together_is_read_after_it_and_the_first_fault_is_told(steps):
+    read = Prepared(lambda: Step.objects.filter(pk__any=Given("steps")).order_by("pk"))
+    ids = [step.pk for step in steps]
+    with transaction.atomic():
+        with sent_together():
+            asked = [read.ask(steps=ids), read.ask(steps=ids[:1]), read.ask(steps=[])]
+        assert [reading() for reading in asked] == [steps, steps[:1], []]
+    with pytest.raises(DataError, match="division by zero"), transaction.atomic():
+        with sent_together(), connection.cursor() as cursor:
+            cursor.execute("DELETE FROM agents_stepdependency")
+            cursor.execute("SELECT 1 / 0")
+            cursor.execute("SELECT nothing")
+    assert StepDependency.objects.exists()
