@@ -123,9 +123,13 @@ def test_what_is_sent_together_is_read_after_it_and_the_first_fault_is_told(step
         with sent_together():
             asked = [read.ask(steps=ids), read.ask(steps=ids[:1]), read.ask(steps=[])]
         assert [reading() for reading in asked] == [steps, steps[:1], []]
-    with pytest.raises(DataError, match="division by zero"), transaction.atomic():
-        with sent_together(), connection.cursor() as cursor:
+
+    def fail() -> None:
+        with transaction.atomic(), sent_together(), connection.cursor() as cursor:
             cursor.execute("DELETE FROM agents_stepdependency")
             cursor.execute("SELECT 1 / 0")
             cursor.execute("SELECT nothing")
+
+    with pytest.raises(DataError, match="division by zero"):
+        fail()
     assert StepDependency.objects.exists()
