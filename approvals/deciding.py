@@ -23,6 +23,7 @@ from approvals.exceptions import (
 )
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.models import Approval, Signature
+from approvals.requirements import Required
 from approvals.rights import why_not
 from projects import audit
 from projects.exceptions import TransitionRefused
@@ -239,8 +240,7 @@ def _completes(approval: Approval, by: User, guard: dict[str, Any]) -> bool:
     signed = set(approval.signatures.values_list("signer_id", flat=True))
     if by.pk in signed:
         raise AlreadyDecided(SIGNED)
-    needed: int = approval.snapshot["policy"]["signatures_needed"]
-    return len(signed) + 1 >= needed
+    return not Required.sealed(approval.snapshot).missing({*signed, by.pk})
 
 
 def _count(approval: Approval) -> dict[str, int]:

@@ -57,6 +57,13 @@ CROSS JOIN LATERAL (
 WHERE effect.state IN ('doing', 'done', 'unknown') AND (
     approval.state <> 'approved' OR approval.decided_by_id IS NULL
     OR signed.good < coalesce((approval.snapshot -> 'policy' ->> 'signatures_needed')::int, 1)
+    OR EXISTS (
+        SELECT FROM jsonb_array_elements(approval.snapshot -> 'policy' -> 'signers') AS rule
+        WHERE NOT EXISTS (
+            SELECT FROM approvals_signature signature
+            WHERE signature.approval_id = approval.id AND signature.verdict = 'approve'
+              AND signature.at <= coalesce(effect.started_at, statement_timestamp())
+              AND rule -> 'anyone_of' @> jsonb_build_array(jsonb_build_object('id', signature.signer_id))))
     OR approval.decided_at > coalesce(effect.started_at, approval.decided_at)
     OR effect.started_at < effect.not_before)
 ORDER BY effect.id

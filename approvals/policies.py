@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import prefetch_related_objects
 
-from approvals.models import Policy
+from approvals.models import Policy, PolicyRule
 from projects import audit
 from projects.models import Project
 from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from projects.models import User
 
@@ -25,7 +27,30 @@ PROTECTED_PATHS = [
     "**/Jenkinsfile",
     "**/CODEOWNERS",
 ]
-RULES = ("signatures_needed", "undo_seconds", "expires_hours", "money_paths", "protected_paths")
+TERMS = ("signatures_needed", "undo_seconds", "expires_hours", "money_paths", "protected_paths")
+OF_RULE = (
+    "name",
+    "risks",
+    "paths",
+    "kinds",
+    "signatures_needed",
+    "undo_seconds",
+    "expires_hours",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A rule as somebody writes it down, before it belongs to a version."""
+
+    name: str
+    risks: Sequence[str] = ()
+    paths: Sequence[str] = ()
+    kinds: Sequence[str] = ()
+    signatures_needed: int | None = None
+    undo_seconds: int | None = None
+    expires_hours: int | None = None
+    signers: Sequence[User] = ()
 
 
 def active_policy(project: Project) -> Policy:
@@ -55,22 +80,46 @@ def active_policies(projects: Iterable[Project]) -> dict[uuid.UUID, Policy]:
 _ACTIVE = Prepared(lambda: Policy.objects.filter(project__any=Given("projects"), active=True))
 
 
-def change(project: Project, *, by: User, address: str | None = None, **fields: Any) -> Policy:
+def rules_of(policies: Iterable[Policy]) -> dict[uuid.UUID, list[PolicyRule]]:
+    """Return the rules of each policy with the people they name, in their order."""
+    found: dict[uuid.UUID, list[PolicyRule]] = {policy.pk: [] for policy in policies}
+    rows = _RULES(policies=list(found))
+    prefetch_related_objects(rows, "signers")
+    for rule in rows:
+        found[rule.policy_id].append(rule)
+    return found
+
+
+_RULES = Prepared(
+    lambda: PolicyRule.objects.filter(policy__any=Given("policies")).order_by("policy", "position")
+)
+
+
+def change(
+    project: Project,
+    *,
+    by: User,
+    address: str | None = None,
+    rules: Sequence[Rule] | None = None,
+    **fields: Any,
+) -> Policy:
     """Put a new version in force with these fields changed; the old version stays on record.
 
-    Locks the project, so two changes at once become two versions: waiting for the version itself,
+    `rules` take the place of all there are; without them they stay as they are. Locks the project, so two changes at once become two versions: waiting for the version itself,
     the second would find it no longer active and the newer one not yet there.
     """
     with transaction.atomic():
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         old = active_policy(project)
-        kept = {name: getattr(old, name) for name in RULES}
+        kept = {name: getattr(old, name) for name in TERMS}
         Policy.objects.filter(pk=old.pk).update(active=False)
         new = Policy(
             project=project, version=_next_version(project), created_by=by, **{**kept, **fields}
         )
         new.full_clean(validate_unique=False, validate_constraints=False)
         new.save(force_insert=True)
+        _write_rules(new, _as_written(old) if rules is None else rules)
+        told = {} if rules is None else {"rules": [rule.name for rule in rules]}
         audit.record(
             "policy.changed",
             subject=new,
@@ -79,8 +128,26 @@ def change(project: Project, *, by: User, address: str | None = None, **fields: 
             address=address,
             version=new.version,
             **{name: getattr(new, name) for name in fields},
+            **told,
         )
     return new
+
+
+def _as_written(policy: Policy) -> list[Rule]:
+    return [
+        Rule(**{name: getattr(rule, name) for name in OF_RULE}, signers=list(rule.signers.all()))
+        for rule in rules_of([policy])[policy.pk]
+    ]
+
+
+def _write_rules(policy: Policy, rules: Sequence[Rule]) -> None:
+    for position, rule in enumerate(rules):
+        facts = {name: getattr(rule, name) for name in OF_RULE}
+        lists = {name: list(facts[name]) for name in ("risks", "paths", "kinds")}
+        row = PolicyRule(policy=policy, position=position, **{**facts, **lists})
+        row.full_clean(validate_unique=False, validate_constraints=False)
+        row.save(force_insert=True)
+        row.signers.set(rule.signers)
 
 
 def _next_version(project: Project) -> int:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import secrets
-from datetime import timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -32,11 +32,10 @@ from projects.prepared import Given, Prepared
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Sequence
-    from datetime import datetime
 
     from django.db.models import QuerySet
 
-    from approvals.models import Policy
+    from approvals.models import Policy, PolicyRule
 
 logger = logging.getLogger(__name__)
 
@@ -78,9 +77,13 @@ def seal(proposal: Proposal) -> Approval:
 
 def _write(proposals: Sequence[Proposal]) -> list[Approval]:
     """Write what is sealed, by one moment's facts; the tasks are locked and wait for it."""
-    rules = policies.active_policies(each.task.project for each in proposals)
+    in_force = policies.active_policies(each.task.project for each in proposals)
+    rules = policies.rules_of(in_force.values())
     facts, now = snapshots.Facts.read(proposals), database_now()
-    sealed = [_sealed(each, facts, rules[each.task.project_id], now) for each in proposals]
+    sealed = []
+    for each in proposals:
+        policy = in_force[each.task.project_id]
+        sealed.append(_sealed(each, facts, policy, rules[policy.pk], now))
     _replace(proposals)
     insert_all(sealed)
     _announce(sealed)
@@ -98,10 +101,15 @@ def _replace(proposals: Sequence[Proposal]) -> None:
     ended.update(replaced=True)
 
 
-def _sealed(proposal: Proposal, facts: snapshots.Facts, policy: Policy, now: datetime) -> Approval:
+def _sealed(
+    proposal: Proposal,
+    facts: snapshots.Facts,
+    policy: Policy,
+    rules: Sequence[PolicyRule],
+    now: datetime,
+) -> Approval:
     task, nonce = proposal.task, secrets.token_urlsafe(24)
-    expires_at = now + timedelta(hours=policy.expires_hours)
-    snapshot = snapshots.build(proposal, facts, policy=policy, nonce=nonce, expires_at=expires_at)
+    snapshot = snapshots.build(proposal, facts, policy=policy, rules=rules, nonce=nonce, now=now)
     return Approval(
         project=task.project,
         task=task,
@@ -113,7 +121,7 @@ def _sealed(proposal: Proposal, facts: snapshots.Facts, policy: Policy, now: dat
         snapshot=snapshot,
         digest=digest_of(snapshot),
         nonce=nonce,
-        expires_at=expires_at,
+        expires_at=datetime.fromisoformat(snapshot["expires_at"]),
     )
 
 

@@ -155,7 +155,7 @@ def _waiting(user: User, mine: Mine) -> Across:
     # Told by the projects that were read already: a join would be made for each row that is counted.
     singles = [project.pk for project in mine.named if project.single_person]
     alone = Q(single_person=True, project__in=singles)
-    one = Policy.objects.filter(project__in=mine.led, signatures_needed=1)
+    one = Policy.objects.filter(project__in=mine.led, signatures_needed=1, rules=None)
     rows = Approval.objects.filter(
         # One signature that is enough is the end of it: there is none to look for.
         Q(policy__in=one.values("pk")) | ~Exists(signed),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from agents.lifecycle import StepKind
 from agents.models import Claim, FileChange, Hunk, Step
 from agents.models.proposals import ProposalKind
 from agents.workspace.addresses import without_secrets
-from approvals import risk
+from approvals import requirements, risk
 from approvals.exceptions import TooLarge
 from memory.models import MemoryUse
 from projects.prepared import Given, Prepared
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from agents.models import Proposal, Task
-    from approvals.models import Policy
+    from approvals.models import Policy, PolicyRule
     from projects.models import Project
 
 VERSION = 1
@@ -52,7 +53,13 @@ class Facts:
 
 
 def build(
-    proposal: Proposal, facts: Facts, *, policy: Policy, nonce: str, expires_at: datetime
+    proposal: Proposal,
+    facts: Facts,
+    *,
+    policy: Policy,
+    rules: Sequence[PolicyRule],
+    nonce: str,
+    now: datetime,
 ) -> dict[str, Any]:
     """Return the snapshot of a proposal; raises TooLarge, never leaves a line out."""
     task = proposal.task
@@ -67,13 +74,11 @@ def build(
         "claims": facts.claims.get(proposal.pk, []),
         "checks": proposal.checks,
         "warnings": proposal.warnings,
-        "policy": _policy(policy),
         "agents": facts.agents.get(proposal.pk, []),
         "memories": facts.memories.get(task.pk, []),
         "usage": _usage(task, facts.used[task.pk]),
         "single_person": project.single_person,
         "nonce": nonce,
-        "expires_at": expires_at.isoformat(),
     }
     snapshot["effects"] = [_effect(proposal, files=len(snapshot["files"]))]
     level, reasons = risk.score(
@@ -83,6 +88,9 @@ def build(
         checks_expected=bool(project.checks_command),
     )
     snapshot["risk"] = {"level": str(level), "reasons": reasons}
+    required = requirements.of(policy, rules, snapshot)
+    snapshot["policy"] = {"id": str(policy.pk), "version": policy.version, **required.seal()}
+    snapshot["expires_at"] = (now + timedelta(hours=required.expires_hours)).isoformat()
     plain: dict[str, Any] = without_floats(snapshot)
     return plain
 
@@ -239,15 +247,6 @@ _CLAIMS: Prepared[Any] = Prepared(
         .values_list("proposal", "text", "verdict", "evidence", "step__agent__slug")
     )
 )
-
-
-def _policy(policy: Policy) -> dict[str, Any]:
-    return {
-        "id": str(policy.pk),
-        "version": policy.version,
-        "signatures_needed": policy.signatures_needed,
-        "undo_seconds": policy.undo_seconds,
-    }
 
 
 def _agents(proposals: Sequence[Proposal]) -> dict[uuid.UUID, list[dict[str, Any]]]:

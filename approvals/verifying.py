@@ -9,6 +9,7 @@ from agents import cautions
 from approvals import signing, snapshots
 from approvals.exceptions import NotCarriedOut, Refused
 from approvals.lifecycle import ApprovalState, SignatureVerdict
+from approvals.requirements import Required
 from approvals.rights import why_not
 from approvals.sealing import digest_of
 
@@ -87,9 +88,8 @@ def _require_signers(approval: Approval) -> None:
             )
         _require_mark(signature)
         signers.add(signature.signer_id)
-    needed, good = approval.snapshot["policy"]["signatures_needed"], len(signers)
-    if good < needed:
-        raise Refused(f"{needed} signatures are needed and {good} are there. Nothing was done.")
+    if missing := Required.sealed(approval.snapshot).missing(signers):
+        raise Refused(f"It still needs {' and '.join(missing)}. Nothing was done.")
 
 
 def _require_mark(signature: Signature) -> None:

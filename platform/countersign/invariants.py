@@ -22,9 +22,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # What nobody but the web may write: a worker that could would sign what it made.
+_RULES = ("approvals_policyrule", "approvals_policyrule_signers")
 _DECIDING = {
-    AGENTS: ("approvals_approval", "approvals_signature", "approvals_policy", "approvals_effect"),
-    EFFECTS: ("approvals_signature", "projects_membership"),
+    AGENTS: (
+        "approvals_approval",
+        "approvals_signature",
+        "approvals_policy",
+        *_RULES,
+        "approvals_effect",
+    ),
+    EFFECTS: ("approvals_signature", *_RULES, "projects_membership"),
 }
 _FINAL = ("projects_auditentry", "agents_event")
 

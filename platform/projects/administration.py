@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 
     ModelAdmin = admin.ModelAdmin[Any]
     TabularInline = admin.TabularInline[Any, Any]
+    StackedInline = admin.StackedInline[Any, Any]
     ModelForm = forms.ModelForm[Any]
     AnyPaginator = Paginator[Any]
 else:  # generic in the stubs only
-    ModelAdmin, TabularInline, ModelForm = admin.ModelAdmin, admin.TabularInline, forms.ModelForm
+    ModelAdmin, ModelForm = admin.ModelAdmin, forms.ModelForm
+    TabularInline, StackedInline = admin.TabularInline, admin.StackedInline
     AnyPaginator = Paginator
 
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from approvals import policies
 from approvals.models import Policy
 from approvals.policies import active_policy
-from projects.models import AuditEntry
+from projects.models import AuditEntry, Membership, Project
 
 
 @pytest.fixture
@@ -38,8 +38,27 @@ def form(policy, **changes):
         "expires_hours": policy.expires_hours,
         "money_paths": "\n".join(policy.money_paths),
         "protected_paths": "\n".join(policy.protected_paths),
+        "rules-TOTAL_FORMS": 0,
+        "rules-INITIAL_FORMS": 0,
     }
     return {**fields, **changes}
+
+
+def rules(*given, kept=()):
+    """Return what the form sends of rules: `kept` are in force, `given` the fields of each."""
+    fields = {"rules-TOTAL_FORMS": len(given), "rules-INITIAL_FORMS": len(kept)}
+    for number, rule in enumerate(given):
+        own = {"id": kept[number].pk} if number < len(kept) else {}
+        fields |= {f"rules-{number}-{name}": value for name, value in {**own, **rule}.items()}
+    return fields
+
+
+def as_sent(rule):
+    """Return the fields of a rule in force, as the page shows them."""
+    names = ("name", "risks", "kinds", "signatures_needed", "undo_seconds", "expires_hours")
+    fields = {name: getattr(rule, name) for name in names if getattr(rule, name) is not None}
+    signers = [person.pk for person in rule.signers.all()]
+    return {**fields, "paths": "\n".join(rule.paths), "signers": signers}
 
 
 def test_change_puts_a_new_version_in_force_and_keeps_the_old(policy, project, as_admin, admin):
@@ -120,3 +139,55 @@ def test_two_changes_at_once_become_two_versions(project, admin):
             made = sorted(pool.map(change, (number, number + 100)))
         assert made == [2 * number + 2, 2 * number + 3]
     assert Policy.objects.filter(project=project, active=True).count() == 1
+
+
+def test_rules_are_written_down_changed_and_taken_out_each_in_a_new_version(
+    policy, project, as_admin, lead
+):
+    merges = {"name": "Merges", "kinds": ["git.merge"], "signers": [lead.pk]}
+    high = {"name": "High", "risks": ["high"], "paths": "auth/**\r\n", "signatures_needed": 2}
+    as_admin.post(page(policy), form(policy, **rules(merges, high)))
+    second = Policy.objects.get(project=project, active=True)
+    first_rule, second_rule = second.rules.all()
+    assert (first_rule.name, first_rule.kinds) == ("Merges", ["git.merge"])
+    assert list(first_rule.signers.all()) == [lead]
+    assert (second_rule.risks, second_rule.paths) == (["high"], ["auth/**"])
+    assert AuditEntry.objects.get().detail == {"version": 2, "rules": ["Merges", "High"]}
+
+    kept = [first_rule, second_rule]
+    same = [as_sent(rule) for rule in kept]
+    as_admin.post(page(second), form(second, **rules(*same, kept=kept)))
+    assert Policy.objects.get(active=True) == second
+    changed = [{**same[0], "DELETE": "on"}, {**same[1], "signatures_needed": 3}]
+    as_admin.post(page(second), form(second, **rules(*changed, kept=kept)))
+    third = Policy.objects.get(project=project, active=True)
+    assert [(each.name, each.signatures_needed) for each in third.rules.all()] == [("High", 3)]
+    assert second.rules.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"name": "Nothing"}, "This rule asks for nothing"),
+        ({"name": "", "signatures_needed": 2}, "This field is required"),
+        ({"name": "Many", "signatures_needed": 6}, "less than or equal to 5"),
+        ({"name": "Dire", "risks": ["dire"], "undo_seconds": 5}, "not one of the available"),
+        ({"name": "Them", "signers": ["requester"]}, "not one of the available choices"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused(policy, as_admin, requester, rule, said):
+    if "signers" in rule:
+        rule = {**rule, "signers": [requester.pk]}
+    response = as_admin.post(page(policy), form(policy, **rules(rule)))
+    assert response.status_code == 200
+    assert said in response.content.decode()
+    assert Policy.objects.get().active
+
+
+def test_a_tech_lead_of_another_project_cannot_be_named(policy, as_admin, stranger):
+    other = Project.objects.create(slug="other", name="other", repository="/nowhere.git")
+    Membership.objects.create(user=stranger, project=other, role="lead")
+    rule = {"name": "Merges", "signers": [stranger.pk]}
+    response = as_admin.post(page(policy), form(policy, **rules(rule)))
+    assert "Sam Stranger is no tech lead of acme/billing" in response.content.decode()
+    assert Policy.objects.get().active

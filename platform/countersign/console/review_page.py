@@ -14,6 +14,7 @@ from agents.lifecycle import TaskState
 from agents.models import HoldScope
 from approvals import rights, selectors, undoing
 from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
+from approvals.requirements import Required
 from countersign.console import held, looks, report, review_rows, sentences, signers
 from countersign.console.checks import checks_of
 from countersign.console.hunks import files_of
@@ -22,9 +23,11 @@ from countersign.console.rounds import earlier_of
 from countersign.console.task_page import price_url
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from django.http import HttpResponse
 
-    from approvals.models import Approval, Effect
+    from approvals.models import Approval, Effect, Signature
     from countersign.console.requests import PersonRequest
     from countersign.console.review_rows import Record
     from projects.across import Mine
@@ -78,6 +81,7 @@ def context_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
         "lessons": [memory for memory in record.lessons if memory.content],  # else forgotten
         "earlier": earlier_of(record.earlier, record.digests, files),
         "new_count": sum(file.new_count for file in files),
+        **_required(approval, record.signatures),
         **decision_of(approval, user, mine, record),
     }
 
@@ -100,7 +104,6 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
         "may_decide": pending and not refusal and not signed and not overdue,
         "signatures": signatures,
         "signed_by_me": signed,
-        "approvals_so_far": sum(row.verdict == SignatureVerdict.APPROVE for row in signatures),
         "effects": effects,
         "merged": sentences.merged_as(effects[0]) if effects else "",
         "may_undo": undoing.may_undo(approval, effects) and not refusal,
@@ -112,6 +115,17 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
         "may_put_up_again": approval.state in {ApprovalState.STALE, ApprovalState.EXPIRED}
         and approval.task.state == TaskState.REVIEW
         and (not refusal or approval.requester_id == user.pk),
+    }
+
+
+def _required(approval: Approval, signatures: Sequence[Signature]) -> dict[str, Any]:
+    """Return what the policy asks for, and what of it is still missing."""
+    required = Required.sealed(approval.snapshot)
+    signed = [row.signer_id for row in signatures if row.verdict == SignatureVerdict.APPROVE]
+    return {
+        "required": required,
+        "approvals_so_far": len(signed),
+        "unnamed": required.unnamed(signed),
     }
 
 

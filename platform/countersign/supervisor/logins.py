@@ -71,6 +71,7 @@ EFFECTS = Login(
         *_AGENT_CONFIGURATION,
         ("approvals_signature", ("SELECT",)),
         ("approvals_comment", ("SELECT",)),
+        ("approvals_policyrule*", ("SELECT",)),
         ("approvals_*", ("SELECT", *WRITE)),
         ("agents_event", ("SELECT", "INSERT")),
         ("agents_*", ("SELECT", *WRITE)),

@@ -116,13 +116,31 @@ class EffectShape(serializers.Serializer[Any]):
     error = serializers.CharField()
 
 
+class NamedShape(serializers.Serializer[Any]):
+    """Somebody a rule names."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class SignersShape(serializers.Serializer[Any]):
+    """One of these people must be among those who sign."""
+
+    rule = serializers.CharField()
+    anyone_of = NamedShape(many=True)
+
+
 class PolicyShape(serializers.Serializer[Any]):
-    """The rules it was sealed under."""
+    """What the policy and those of its rules that apply ask, as it was sealed."""
 
     id = serializers.UUIDField()
     version = serializers.IntegerField()
     signatures_needed = serializers.IntegerField()
     undo_seconds = serializers.IntegerField()
+    rules = serializers.ListField(
+        child=serializers.CharField(), default=list, help_text="Those that apply, by name."
+    )
+    signers = SignersShape(many=True, default=list)
 
 
 class ApprovalDetailShape(ApprovalShape):
@@ -132,7 +150,7 @@ class ApprovalDetailShape(ApprovalShape):
     nonce = serializers.CharField()
     reason = serializers.CharField()
     single_person = serializers.BooleanField()
-    policy = PolicyShape()
+    policy = PolicyShape(source="snapshot.policy")
     snapshot = serializers.JSONField()
     signatures = serializers.SerializerMethodField()
     carried_out = EffectShape(many=True, source="effects")

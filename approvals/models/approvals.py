@@ -1,11 +1,10 @@
-"""Policy, Approval, Signature, Comment, Effect."""
+"""Approval, Signature, Comment, Effect."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Now
@@ -19,73 +18,11 @@ from approvals.lifecycle import (
     EffectState,
     SignatureVerdict,
 )
+from approvals.models.policies import EffectKind, Policy, Risk
 from projects import transitions
 from projects.ids import uuid7
 from projects.models import Project
 from projects.scoping import ScopedQuerySet
-
-
-class Risk(models.TextChoices):
-    """How dangerous a proposal is, by our own deterministic score."""
-
-    LOW = "low", "Low"
-    MEDIUM = "medium", "Medium"
-    HIGH = "high", "High"
-
-
-class Policy(models.Model):
-    """How decisions are made in a project; a change makes a new version."""
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    project = models.ForeignKey(Project, models.CASCADE, related_name="policies")
-    version = models.PositiveIntegerField(default=1)
-    active = models.BooleanField(default=True)
-    signatures_needed = models.PositiveSmallIntegerField(default=1)
-    undo_seconds = models.PositiveIntegerField(
-        default=10, help_text="0 to 300: the effect waits this long."
-    )
-    expires_hours = models.PositiveIntegerField(
-        default=72, help_text="A pending approval ends then, undecided."
-    )
-    money_paths = ArrayField(
-        models.CharField(max_length=300),
-        default=list,
-        blank=True,
-        help_text="Globs whose change is at least medium risk, e.g. billing/**.",
-    )
-    protected_paths = ArrayField(
-        models.CharField(max_length=300),
-        default=list,
-        blank=True,
-        help_text="Globs whose change is high risk, e.g. .github/**.",
-    )
-    created_at = models.DateTimeField(db_default=Now(), editable=False)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False
-    )
-
-    project_path = "project"
-    objects: ClassVar[ScopedQuerySet[Policy]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
-
-    class Meta:
-        verbose_name_plural = "policies"
-        ordering = ["project", "-version"]
-        constraints = [
-            models.UniqueConstraint(fields=["project", "version"], name="one_policy_per_version"),
-            models.UniqueConstraint(
-                fields=["project"], condition=Q(active=True), name="one_active_policy_per_project"
-            ),
-            models.CheckConstraint(
-                condition=Q(undo_seconds__lte=300), name="undo_window_up_to_300_s"
-            ),
-            models.CheckConstraint(
-                condition=Q(signatures_needed__range=(1, 5)), name="1_to_5_signatures"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.project.slug} v{self.version}"
-
 
 # The template is an argument, not a class of ours: so migrations see when it changes.
 _OUTLINE = Func(
@@ -286,14 +223,6 @@ class Comment(models.Model):
 
     def __str__(self) -> str:
         return self.note[:80]
-
-
-class EffectKind(models.TextChoices):
-    """What can be done to the outside world."""
-
-    GIT_MERGE = "git.merge", "Merge"
-    DELIVER = "deliver", "Deliver"
-    MCP_CALL = "mcp.call", "Call a tool"
 
 
 class Effect(models.Model):

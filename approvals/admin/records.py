@@ -1,21 +1,14 @@
-"""The admin of policies, and what was asked, signed and done, for looking only."""
+"""What was asked, signed and done, for looking only."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from django import forms
 from django.contrib import admin
-from django.http import HttpResponseRedirect
-from django.urls import reverse
 
-from approvals import policies, signing
-from approvals.models import SEAL, SEAL_OF_APPROVAL, Approval, Comment, Effect, Policy, Signature
-from approvals.policies import RULES
+from approvals import signing
+from approvals.models import SEAL, SEAL_OF_APPROVAL, Approval, Comment, Effect, Signature
 from projects.administration import (
-    AuditedAdmin,
-    LinesField,
-    ModelForm,
     ReadOnlyAdmin,
     ReadOnlyInline,
     badge,
@@ -49,90 +42,6 @@ class Stateful:
     def shown_state(self, row: Any) -> SafeString:
         """Word and tone."""
         return badge(row.get_state_display(), _TONES.get(row.state, "muted"))
-
-
-class PolicyForm(ModelForm):
-    """How decisions are made in a project; globs one per line."""
-
-    signatures_needed = forms.IntegerField(min_value=1, max_value=5, initial=1)
-    undo_seconds = forms.IntegerField(
-        min_value=0,
-        max_value=300,
-        initial=10,
-        help_text="0 to 300: an approved effect waits this long and can be undone.",
-    )
-    expires_hours = forms.IntegerField(
-        min_value=1,
-        max_value=2_160,
-        initial=72,
-        help_text="A pending approval ends then, undecided.",
-    )
-    money_paths = LinesField(
-        rows=5, required=False, help_text="Changes here are at least medium risk. One glob a line."
-    )
-    protected_paths = LinesField(
-        rows=5, required=False, help_text="Changes here are high risk. One glob per line."
-    )
-
-    class Meta:
-        model = Policy
-        fields: ClassVar = ["project", *RULES]
-
-
-@admin.register(Policy)
-class PolicyAdmin(AuditedAdmin):
-    """A change puts a new version in force; what was signed keeps the version it was signed under."""
-
-    form = PolicyForm
-    list_display = ["__str__", "project", "in_force", *RULES[:3], "created_by", "created_at"]
-    list_select_related = ["project", "created_by"]
-    list_filter = ["active", "project"]
-    readonly_fields = ["version", "in_force", "created_by", "created_at"]
-    actions = None
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """Show what version it is."""
-        return ["project", *(self.readonly_fields if obj else []), *RULES]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Policy]:
-        """Load what every page names."""
-        return super().get_queryset(request).select_related("project")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        """A policy stays with its project."""
-        return [*self.readonly_fields, "project"] if obj else list(self.readonly_fields)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse for versions no longer in force."""
-        return super().has_change_permission(request, obj) and (obj is None or obj.active)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse."""
-        return False
-
-    def save_model(self, request: Any, obj: Policy, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
-        """Put a new version in force; the version that was edited stays as it was."""
-        names = [name for name in form.changed_data if name in RULES] if change else RULES
-        if change and not names:
-            return
-        fields = {name: form.cleaned_data[name] for name in names}
-        address = request.META.get("REMOTE_ADDR") or None
-        new = policies.change(obj.project, by=request.user, address=address, **fields)
-        obj.pk = new.pk
-        obj.refresh_from_db()
-
-    def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
-        """Nothing: the change of a policy writes its own audit entry."""
-
-    def response_change(self, request: Any, obj: Any) -> Any:
-        """Go on to the new version."""
-        self.message_user(request, f"Version {obj.version} is in force in {obj.project}.")
-        return HttpResponseRedirect(reverse("admin:approvals_policy_change", args=[obj.pk]))
-
-    @admin.display(description="in force", boolean=True, ordering="active")
-    def in_force(self, policy: Policy) -> bool:
-        """Whether new approvals are sealed with it."""
-        return policy.active
 
 
 class SignatureInline(ReadOnlyInline):

@@ -1,0 +1,214 @@
+"""The admin of policies and their rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpResponseRedirect
+from django.urls import reverse
+
+from approvals import policies
+from approvals.models import EffectKind, Policy, PolicyRule, Risk
+from approvals.policies import OF_RULE, TERMS, Rule
+from projects import access
+from projects.administration import (
+    AuditedAdmin,
+    LinesField,
+    ModelForm,
+    StackedInline,
+    plain_choice,
+)
+from projects.models import Role, User
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from django.http import HttpRequest
+
+
+class RuleForm(ModelForm):
+    """What is asked besides, where it applies; globs one per line."""
+
+    risks = forms.MultipleChoiceField(
+        choices=Risk.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="None: any risk.",
+    )
+    kinds = forms.MultipleChoiceField(
+        label="effects",
+        choices=EffectKind.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="None: any effect.",
+    )
+    paths = LinesField(
+        rows=3, required=False, help_text="One of them is changed. One glob a line; empty: any."
+    )
+    signatures_needed = forms.IntegerField(min_value=1, max_value=5, required=False)
+    undo_seconds = forms.IntegerField(min_value=0, max_value=300, required=False)
+    expires_hours = forms.IntegerField(min_value=1, max_value=2_160, required=False)
+
+    class Meta:
+        model = PolicyRule
+        fields: ClassVar = [*OF_RULE, "signers"]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a rule that asks for nothing."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        asks = ("signatures_needed", "signers", "undo_seconds", "expires_hours")
+        if not self.errors and not any(cleaned.get(name) for name in asks):
+            raise forms.ValidationError(
+                "This rule asks for nothing: set signatures, signers, undo seconds or hours."
+            )
+        return cleaned
+
+
+class RuleFormSet(forms.BaseInlineFormSet):
+    """The rules of one policy."""
+
+    def clean(self) -> None:
+        """Refuse people who cannot sign in the project: they would be waited for in vain."""
+        super().clean()
+        project = self.instance.project_id and self.instance.project
+        for form in self.forms:
+            for person in form.cleaned_data.get("signers", ()) if project else ():
+                if not access.is_lead(person, project):
+                    said = f"{person.display_name} is no tech lead of {project.name}."
+                    form.add_error("signers", said)
+
+    def save(self, commit: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 - Django's signature
+        """Write nothing: rules are written with the version they belong to."""
+        self.new_objects, self.changed_objects, self.deleted_objects = [], [], []
+        return []
+
+
+class RuleInline(StackedInline):
+    """What the policy asks besides: of all rules that apply, the strictest counts."""
+
+    model = PolicyRule
+    form = RuleForm
+    extra = 0
+    fields = [
+        "name",
+        ("risks", "kinds"),
+        "paths",
+        ("signatures_needed", "undo_seconds", "expires_hours"),
+        "signers",
+    ]
+
+    formset = RuleFormSet
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Offer the tech leads, by name."""
+        leads = User.objects.filter(is_active=True, memberships__role=Role.LEAD)
+        kwargs["queryset"] = leads.distinct().order_by("username")
+        kwargs["widget"] = forms.CheckboxSelectMultiple
+        return plain_choice(super().formfield_for_manytomany(db_field, request, **kwargs))
+
+
+class PolicyForm(ModelForm):
+    """How decisions are made in a project; globs one per line."""
+
+    signatures_needed = forms.IntegerField(min_value=1, max_value=5, initial=1)
+    undo_seconds = forms.IntegerField(
+        min_value=0,
+        max_value=300,
+        initial=10,
+        help_text="0 to 300: an approved effect waits this long and can be undone.",
+    )
+    expires_hours = forms.IntegerField(
+        min_value=1,
+        max_value=2_160,
+        initial=72,
+        help_text="A pending approval ends then, undecided.",
+    )
+    money_paths = LinesField(
+        rows=5, required=False, help_text="Changes here are at least medium risk. One glob a line."
+    )
+    protected_paths = LinesField(
+        rows=5, required=False, help_text="Changes here are high risk. One glob per line."
+    )
+
+    class Meta:
+        model = Policy
+        fields: ClassVar = ["project", *TERMS]
+
+
+@admin.register(Policy)
+class PolicyAdmin(AuditedAdmin):
+    """A change puts a new version in force; what was signed keeps the version it was signed under."""
+
+    form = PolicyForm
+    inlines = [RuleInline]
+    list_display = ["__str__", "project", "in_force", *TERMS[:3], "created_by", "created_at"]
+    list_select_related = ["project", "created_by"]
+    list_filter = ["active", "project"]
+    readonly_fields = ["version", "in_force", "created_by", "created_at"]
+    actions = None
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Show what version it is."""
+        return ["project", *(self.readonly_fields if obj else []), *TERMS]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Policy]:
+        """Load what every page names."""
+        return super().get_queryset(request).select_related("project")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """A policy stays with its project."""
+        return [*self.readonly_fields, "project"] if obj else list(self.readonly_fields)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse for versions no longer in force."""
+        return super().has_change_permission(request, obj) and (obj is None or obj.active)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse."""
+        return False
+
+    def save_model(self, request: Any, obj: Policy, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
+        """Nothing yet: a version is written with its rules."""
+
+    def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
+        """Put a new version in force; the version that was edited stays as it was.
+
+        The change of a policy writes its own audit entry.
+        """
+        for formset in formsets:
+            formset.save()
+        policy: Policy = form.instance
+        names = [name for name in form.changed_data if name in TERMS] if change else TERMS
+        rules = _rules_in(formsets[0]) if formsets and formsets[0].has_changed() else None
+        if change and not names and rules is None:
+            return
+        new = policies.change(
+            policy.project,
+            by=request.user,
+            address=request.META.get("REMOTE_ADDR") or None,
+            rules=rules,
+            **{name: form.cleaned_data[name] for name in names},
+        )
+        policy.pk = new.pk
+        policy.refresh_from_db()
+
+    def response_change(self, request: Any, obj: Any) -> Any:
+        """Go on to the new version."""
+        self.message_user(request, f"Version {obj.version} is in force in {obj.project}.")
+        return HttpResponseRedirect(reverse("admin:approvals_policy_change", args=[obj.pk]))
+
+    @admin.display(description="in force", boolean=True, ordering="active")
+    def in_force(self, policy: Policy) -> bool:
+        """Whether new approvals are sealed with it."""
+        return policy.active
+
+
+def _rules_in(formset: Any) -> list[Rule]:
+    """Return the rules as they stand in the form, those taken out left out."""
+    given = (form.cleaned_data for form in formset.forms)
+    return [
+        Rule(**{name: facts[name] for name in OF_RULE}, signers=list(facts["signers"]))
+        for facts in given
+        if facts.get("name") and not facts.get("DELETE")
+    ]

@@ -1,0 +1,157 @@
+"""Policy, and the rules that ask more of some proposals."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from projects.ids import uuid7
+from projects.models import Project
+from projects.scoping import ScopedQuerySet
+
+
+class Risk(models.TextChoices):
+    """How dangerous a proposal is, by our own deterministic score."""
+
+    LOW = "low", "Low"
+    MEDIUM = "medium", "Medium"
+    HIGH = "high", "High"
+
+
+class Policy(models.Model):
+    """How decisions are made in a project; a change makes a new version."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="policies")
+    version = models.PositiveIntegerField(default=1)
+    active = models.BooleanField(default=True)
+    signatures_needed = models.PositiveSmallIntegerField(default=1)
+    undo_seconds = models.PositiveIntegerField(
+        default=10, help_text="0 to 300: the effect waits this long."
+    )
+    expires_hours = models.PositiveIntegerField(
+        default=72, help_text="A pending approval ends then, undecided."
+    )
+    money_paths = ArrayField(
+        models.CharField(max_length=300),
+        default=list,
+        blank=True,
+        help_text="Globs whose change is at least medium risk, e.g. billing/**.",
+    )
+    protected_paths = ArrayField(
+        models.CharField(max_length=300),
+        default=list,
+        blank=True,
+        help_text="Globs whose change is high risk, e.g. .github/**.",
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False
+    )
+
+    project_path = "project"
+    objects: ClassVar[ScopedQuerySet[Policy]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name_plural = "policies"
+        ordering = ["project", "-version"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "version"], name="one_policy_per_version"),
+            models.UniqueConstraint(
+                fields=["project"], condition=Q(active=True), name="one_active_policy_per_project"
+            ),
+            models.CheckConstraint(
+                condition=Q(undo_seconds__lte=300), name="undo_window_up_to_300_s"
+            ),
+            models.CheckConstraint(
+                condition=Q(signatures_needed__range=(1, 5)), name="1_to_5_signatures"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.project.slug} v{self.version}"
+
+
+class EffectKind(models.TextChoices):
+    """What can be done to the outside world."""
+
+    GIT_MERGE = "git.merge", "Merge"
+    DELIVER = "deliver", "Deliver"
+    MCP_CALL = "mcp.call", "Call a tool"
+
+
+class PolicyRule(models.Model):
+    """What a version of a policy asks besides, of proposals it applies to; never changed.
+
+    It applies where the risk, a changed path and an effect are among those it names; a list that is
+    empty leaves nothing out. Of all that apply the strictest counts.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    policy = models.ForeignKey(Policy, models.CASCADE, related_name="rules")
+    position = models.PositiveSmallIntegerField(editable=False)
+    name = models.CharField(max_length=80, help_text="The review page says which rule asks.")
+    risks = ArrayField(
+        models.CharField(max_length=6, choices=Risk),
+        default=list,
+        blank=True,
+        help_text="None: any risk.",
+    )
+    paths = ArrayField(
+        models.CharField(max_length=300),
+        default=list,
+        blank=True,
+        help_text="Globs, one per line, of which one is changed. Empty: any proposal.",
+    )
+    kinds = ArrayField(
+        models.CharField(max_length=9, choices=EffectKind),
+        default=list,
+        blank=True,
+        help_text="None: any effect.",
+    )
+    signatures_needed = models.PositiveSmallIntegerField(null=True, blank=True)
+    signers = models.ManyToManyField(
+        settings.AUTH_USER_MODEL,
+        blank=True,
+        related_name="+",
+        help_text="One of these tech leads must be among those who sign.",
+    )
+    undo_seconds = models.PositiveIntegerField(null=True, blank=True)
+    expires_hours = models.PositiveIntegerField(null=True, blank=True)
+
+    project_path = "policy__project"
+    objects: ClassVar[ScopedQuerySet[PolicyRule]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        verbose_name = "rule"
+        ordering = ["policy", "position"]
+        constraints = [
+            models.UniqueConstraint(fields=["policy", "position"], name="one_rule_per_position"),
+            models.CheckConstraint(condition=~Q(name=""), name="rule_has_a_name"),
+            models.CheckConstraint(
+                condition=Q(risks__contained_by=Risk.values), name="rule_risks_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(kinds__contained_by=EffectKind.values), name="rule_kinds_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(signatures_needed__isnull=True) | Q(signatures_needed__range=(1, 5)),
+                name="rule_1_to_5_signatures",
+            ),
+            models.CheckConstraint(
+                condition=Q(undo_seconds__isnull=True) | Q(undo_seconds__lte=300),
+                name="rule_undo_up_to_300_s",
+            ),
+            models.CheckConstraint(
+                condition=Q(expires_hours__isnull=True) | Q(expires_hours__range=(1, 2_160)),
+                name="rule_expires_in_1_h_to_90_days",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

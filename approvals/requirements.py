@@ -1,0 +1,128 @@
+"""What a policy and its rules ask of one proposal, as it is sealed, and whether signatures meet it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agents.workspace.paths import matches
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection, Iterator, Sequence
+
+    from approvals.models import Policy, PolicyRule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """One of these people must be among those who sign."""
+
+    rule: str
+    people: dict[str, str]  # names by id
+
+    @property
+    def sentence(self) -> str:
+        """Say who, and which rule asks for them."""
+        *others, last = self.people.values() or ["nobody who may sign"]
+        named = f"{', '.join(others)} or {last}" if others else last
+        return f"{named} (rule “{self.rule}”)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Required:
+    """What is asked of one proposal: of all that applies, the strictest."""
+
+    signatures: int
+    undo_seconds: int
+    expires_hours: int
+    rules: tuple[str, ...] = ()  # by name, those that apply
+    named: tuple[Named, ...] = ()
+
+    @classmethod
+    def sealed(cls, snapshot: dict[str, Any]) -> Required:
+        """Read it from a snapshot; those sealed before there were rules have none."""
+        policy = snapshot["policy"]
+        named = (
+            Named(rule=each["rule"], people={one["id"]: one["name"] for one in each["anyone_of"]})
+            for each in policy.get("signers", ())
+        )
+        return cls(
+            signatures=policy["signatures_needed"],
+            undo_seconds=policy["undo_seconds"],
+            expires_hours=policy.get("expires_hours", 0),
+            rules=tuple(policy.get("rules", ())),
+            named=tuple(named),
+        )
+
+    def seal(self) -> dict[str, Any]:
+        """Return it as it stands in a snapshot."""
+        return {
+            "signatures_needed": self.signatures,
+            "undo_seconds": self.undo_seconds,
+            "expires_hours": self.expires_hours,
+            "rules": list(self.rules),
+            "signers": [
+                {
+                    "rule": each.rule,
+                    "anyone_of": [{"id": pk, "name": name} for pk, name in each.people.items()],
+                }
+                for each in self.named
+            ],
+        }
+
+    def missing(self, signed: Collection[uuid.UUID]) -> list[str]:
+        """Return what is still asked for when these people have signed, as the ends of a sentence."""
+        return [*self._more(len(signed)), *(each.sentence for each in self.unnamed(signed))]
+
+    def unnamed(self, signed: Collection[uuid.UUID]) -> list[Named]:
+        """Return the rules none of whose people has signed."""
+        ids = {str(pk) for pk in signed}
+        return [each for each in self.named if ids.isdisjoint(each.people)]
+
+    def _more(self, signed: int) -> Iterator[str]:
+        if (more := self.signatures - signed) > 0:
+            yield "one more signature" if more == 1 else f"{more} more signatures"
+
+
+def of(policy: Policy, rules: Sequence[PolicyRule], snapshot: dict[str, Any]) -> Required:
+    """Return what is asked of a snapshot whose risk, files and effects are known.
+
+    The requester is nobody a rule can wait for, except where one person may do everything.
+    """
+    applied = [rule for rule in rules if _applies(rule, snapshot)]
+    barred = "" if snapshot["single_person"] else snapshot["requester"]["id"]
+    return Required(
+        signatures=max([policy.signatures_needed, *_set(applied, "signatures_needed")]),
+        undo_seconds=max([policy.undo_seconds, *_set(applied, "undo_seconds")]),
+        expires_hours=min([policy.expires_hours, *_set(applied, "expires_hours")]),
+        rules=tuple(rule.name for rule in applied),
+        named=tuple(_named(rule, barred) for rule in applied if rule.signers.all()),
+    )
+
+
+def _applies(rule: PolicyRule, snapshot: dict[str, Any]) -> bool:
+    kinds = {effect["kind"] for effect in snapshot["effects"]}
+    if rule.risks and snapshot["risk"]["level"] not in rule.risks:
+        return False
+    if rule.kinds and kinds.isdisjoint(rule.kinds):
+        return False
+    return not rule.paths or any(matches(path, rule.paths) for path in _touched(snapshot))
+
+
+def _touched(snapshot: dict[str, Any]) -> set[str]:
+    files = snapshot["files"]
+    return {path for file in files for path in (file["path"], file["old_path"]) if path}
+
+
+def _set(rules: Sequence[PolicyRule], name: str) -> list[int]:
+    return [value for rule in rules if (value := getattr(rule, name)) is not None]
+
+
+def _named(rule: PolicyRule, barred: str) -> Named:
+    people = {
+        str(person.pk): person.display_name
+        for person in sorted(rule.signers.all(), key=lambda person: person.display_name)
+    }
+    people.pop(barred, None)
+    return Named(rule=rule.name, people=people)
