@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest
 
+    BaseInlineFormSet = forms.BaseInlineFormSet[Any, Any, Any]
+else:  # generic in the stubs only
+    BaseInlineFormSet = forms.BaseInlineFormSet
+
 
 class RuleForm(ModelForm):
     """What is asked besides, where it applies; globs one per line."""
@@ -65,7 +69,7 @@ class RuleForm(ModelForm):
         return cleaned
 
 
-class RuleFormSet(forms.BaseInlineFormSet):
+class RuleFormSet(BaseInlineFormSet):
     """The rules of one policy."""
 
     def clean(self) -> None:
