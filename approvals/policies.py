@@ -52,6 +52,13 @@ class Rule:
     expires_hours: int | None = None
     signers: Sequence[User] = ()
 
+    def told(self) -> dict[str, Any]:
+        """Return what it says, without what it leaves open; people by the name they sign in with."""
+        facts = {name: getattr(self, name) for name in OF_RULE}
+        facts |= {name: list(facts[name]) for name in ("risks", "paths", "kinds")}
+        facts["signers"] = [person.username for person in self.signers]
+        return {name: value for name, value in facts.items() if value not in (None, [])}
+
 
 def active_policy(project: Project) -> Policy:
     """Return the policy in force, making version 1 with safe defaults when there is none."""
@@ -119,7 +126,7 @@ def change(
         new.full_clean(validate_unique=False, validate_constraints=False)
         new.save(force_insert=True)
         _write_rules(new, _as_written(old) if rules is None else rules)
-        told = {} if rules is None else {"rules": [rule.name for rule in rules]}
+        told = {} if rules is None else {"rules": [rule.told() for rule in rules]}
         audit.record(
             "policy.changed",
             subject=new,

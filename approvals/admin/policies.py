@@ -41,7 +41,7 @@ class RuleForm(ModelForm):
         help_text="None: any risk.",
     )
     kinds = forms.MultipleChoiceField(
-        label="effects",
+        label="Effects",
         choices=EffectKind.choices,
         required=False,
         widget=forms.CheckboxSelectMultiple,
@@ -104,12 +104,26 @@ class RuleInline(StackedInline):
 
     formset = RuleFormSet
 
+    def get_formset(self, request: Any, obj: Policy | None = None, **kwargs: Any) -> Any:
+        """Note whose people may be named."""
+        request.project_of_rules = obj and obj.project_id
+        return super().get_formset(request, obj, **kwargs)
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Leave out the buttons that open other forms in windows."""
+        return plain_choice(super().formfield_for_dbfield(db_field, request, **kwargs))
+
     def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        """Offer the tech leads, by name."""
-        leads = User.objects.filter(is_active=True, memberships__role=Role.LEAD)
-        kwargs["queryset"] = leads.distinct().order_by("username")
+        """Offer the tech leads of the project, or of any while it is not chosen yet."""
+        leads = User.objects.filter(is_active=True)
+        of = {"memberships__role": Role.LEAD}
+        if request.project_of_rules:
+            of["memberships__project"] = request.project_of_rules
+        kwargs["queryset"] = leads.filter(**of).distinct().order_by("username")
         kwargs["widget"] = forms.CheckboxSelectMultiple
-        return plain_choice(super().formfield_for_manytomany(db_field, request, **kwargs))
+        field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
+        field.label_from_instance = lambda person: person.display_name
+        return field
 
 
 class PolicyForm(ModelForm):

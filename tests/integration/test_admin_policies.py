@@ -152,7 +152,11 @@ def test_rules_are_written_down_changed_and_taken_out_each_in_a_new_version(
     assert (first_rule.name, first_rule.kinds) == ("Merges", ["git.merge"])
     assert list(first_rule.signers.all()) == [lead]
     assert (second_rule.risks, second_rule.paths) == (["high"], ["auth/**"])
-    assert AuditEntry.objects.get().detail == {"version": 2, "rules": ["Merges", "High"]}
+    told = [
+        {"name": "Merges", "kinds": ["git.merge"], "signers": ["dana"]},
+        {"name": "High", "risks": ["high"], "paths": ["auth/**"], "signatures_needed": 2},
+    ]
+    assert AuditEntry.objects.get().detail == {"version": 2, "rules": told}
 
     kept = [first_rule, second_rule]
     same = [as_sent(rule) for rule in kept]
@@ -189,5 +193,9 @@ def test_a_tech_lead_of_another_project_cannot_be_named(policy, as_admin, strang
     Membership.objects.create(user=stranger, project=other, role="lead")
     rule = {"name": "Merges", "signers": [stranger.pk]}
     response = as_admin.post(page(policy), form(policy, **rules(rule)))
+    assert "is not one of the available choices" in response.content.decode()
+    # Before a project is chosen every tech lead is offered.
+    facts = {"project": policy.project_id, **rules(rule)}
+    response = as_admin.post(page(), form(policy, **facts))
     assert "Sam Stranger is no tech lead of acme/billing" in response.content.decode()
     assert Policy.objects.get().active
