@@ -136,6 +136,8 @@ class Writes:
         Raises TransitionRefused when a row is no longer as it was read: nothing of it may be kept.
         """
         self._make_ready()
+        if not (self._closed or self._steps or self._tasks or self._rows or self._events):
+            return
         with sent_together():
             asked = [self._move(), *self._insert(), ask_record(self._events)]
         for read in asked:

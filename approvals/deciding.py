@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from agents.events import Kind
-from approvals import consequences, deadlines, freshness, signing
+from approvals import consequences, deadlines, freshness, signing, viewing
 from approvals.decisions import Decision, HunkDecision
 from approvals.exceptions import (
     AlreadyDecided,
@@ -94,6 +94,8 @@ def decide(
         raise NotAllowed(refusal)
     _require_undecided(approval, by, digest=digest, nonce=nonce)
     if verdict == SignatureVerdict.APPROVE:
+        if Required.sealed(approval.snapshot).every_file:
+            viewing.require_all(approval, by=by)
         freshness.require_unmoved_main(approval, by=by, address=address)
     in_time = {"expires_at__gt": deadlines.deciding_now()}
     guard = {"digest": digest, "nonce": nonce, **in_time}

@@ -34,6 +34,7 @@ OF_RULE = (
     "paths",
     "kinds",
     "signatures_needed",
+    "every_file_viewed",
     "undo_seconds",
     "expires_hours",
 )
@@ -48,6 +49,7 @@ class Rule:
     paths: Sequence[str] = ()
     kinds: Sequence[str] = ()
     signatures_needed: int | None = None
+    every_file_viewed: bool = False
     undo_seconds: int | None = None
     expires_hours: int | None = None
     signers: Sequence[User] = ()
@@ -57,7 +59,7 @@ class Rule:
         facts = {name: getattr(self, name) for name in OF_RULE}
         facts |= {name: list(facts[name]) for name in ("risks", "paths", "kinds")}
         facts["signers"] = [person.username for person in self.signers]
-        return {name: value for name, value in facts.items() if value not in (None, [])}
+        return {name: value for name, value in facts.items() if value not in (None, [], False)}
 
 
 def active_policy(project: Project) -> Policy:

@@ -36,6 +36,7 @@ class Required:
     signatures: int
     undo_seconds: int
     expires_hours: int
+    every_file: bool = False  # is viewed by each who approves
     rules: tuple[str, ...] = ()  # by name, those that apply
     named: tuple[Named, ...] = ()
 
@@ -51,6 +52,7 @@ class Required:
             signatures=policy["signatures_needed"],
             undo_seconds=policy["undo_seconds"],
             expires_hours=policy.get("expires_hours", 0),
+            every_file=policy.get("every_file_viewed", False),
             rules=tuple(policy.get("rules", ())),
             named=tuple(named),
         )
@@ -61,6 +63,7 @@ class Required:
             "signatures_needed": self.signatures,
             "undo_seconds": self.undo_seconds,
             "expires_hours": self.expires_hours,
+            "every_file_viewed": self.every_file,
             "rules": list(self.rules),
             "signers": [
                 {
@@ -96,6 +99,7 @@ def of(policy: Policy, rules: Sequence[PolicyRule], snapshot: dict[str, Any]) ->
         signatures=max([policy.signatures_needed, *_set(applied, "signatures_needed")]),
         undo_seconds=max([policy.undo_seconds, *_set(applied, "undo_seconds")]),
         expires_hours=min([policy.expires_hours, *_set(applied, "expires_hours")]),
+        every_file=any(rule.every_file_viewed for rule in applied),
         rules=tuple(rule.name for rule in applied),
         named=tuple(_named(rule, barred) for rule in applied if rule.signers.all()),
     )

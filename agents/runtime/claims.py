@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from agents.runtime import sharing
+from agents.runtime.exceptions import CannotBegin
 from agents.runtime.opening import Claimed, open_attempts
 from projects.failpoints import failpoint
 
@@ -30,10 +31,8 @@ def take_and_open(owner: str, *, limit: int) -> tuple[int, list[Claimed]]:
     """
     try:
         return _take_and_open(owner, limit, apart=False)
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception:
-        logger.exception("steps cannot begin together: once more, each by itself")
+    except CannotBegin:
+        logger.warning("steps cannot begin together: once more, each by itself", exc_info=True)
     return _take_and_open(owner, limit, apart=True)
 
 

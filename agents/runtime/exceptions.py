@@ -7,3 +7,7 @@ from projects.exceptions import CountersignError
 
 class ModelMisnamed(CountersignError):
     """The model choice cannot be used."""
+
+
+class CannotBegin(Exception):
+    """Of steps that were to begin together one could not; the transaction is lost."""

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 
 from agents import arrivals, dispatch
-from agents.runtime import carrying, lease, presence, providers, sweeping
+from agents.runtime import carrying, frozen, lease, presence, providers, sweeping
 from agents.runtime.claims import take_and_open
 from agents.runtime.database import at_once, in_db
 
@@ -195,6 +195,8 @@ class Runtime:
                 task.cancel()
 
     async def _sweep(self) -> None:
+        if ended := await at_once(frozen.disconnect):
+            logger.warning("%s connections of processes that do not go on are ended", ended)
         if swept := await at_once(lease.sweep):
             logger.warning("%s steps of lost workers are given back", swept)
             self._bell.set()

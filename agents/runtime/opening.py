@@ -16,6 +16,7 @@ from agents.limits import Limits
 from agents.models import AgentVersion, Attempt, Escalation, Event, Step, Task
 from agents.models.tasks import Choice, Rule
 from agents.recording import ask_record
+from agents.runtime.exceptions import CannotBegin
 from projects.connections import sent_together
 from projects.inserting import ask_insert
 from projects.prepared import Given, Prepared
@@ -90,8 +91,8 @@ def open_attempts(ids: list[uuid.UUID], owner: str, *, apart: bool = True) -> li
     """Open an attempt for each step leased to `owner`, in the caller's transaction.
 
     Locks their tasks. A step whose task has used up a limit, or that cannot begin, goes to a person
-    instead and keeps no other from beginning; one that cannot begin raises unless they are begun
-    `apart`, which takes a savepoint.
+    instead and keeps no other from beginning; one that cannot begin raises CannotBegin unless they
+    are begun `apart`, which takes a savepoint.
     """
     steps = _load(ids)
     able: list[Step] = []
@@ -105,7 +106,16 @@ def open_attempts(ids: list[uuid.UUID], owner: str, *, apart: bool = True) -> li
                 _hand_over(step)
             case trip:
                 _stop_at(step, trip, owner)
-    return _opened(able, owner, used) if apart else _begin(able, owner, used)
+    return _opened(able, owner, used) if apart else _all_begun(able, owner, used)
+
+
+def _all_begun(steps: list[Step], owner: str, used: _Used) -> list[Claimed]:
+    try:
+        return _begin(steps, owner, used)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        raise CannotBegin from error
 
 
 def _load(ids: list[uuid.UUID]) -> list[Step]:

@@ -78,7 +78,7 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
     Raises RepositoryUnreachable, NoSuchBranch, GitFailed, DangerousPath.
     """
     step, attempt = claimed.step, claimed.attempt
-    facts, main = await asyncio.gather(_facts_of(claimed), _main_of(step))
+    facts, main = await _read(claimed)
     assembly: Assembly | None = None
     brief: Any = facts.brief
     if facts.material is not None:
@@ -110,6 +110,18 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
         draining=draining,
     )
     return Prepared(work=work, assembly=assembly)
+
+
+async def _read(claimed: Claimed) -> tuple[_Facts, tuple[str, list[str]] | None]:
+    """Return what the rows say and, of a plan, what main is, read side by side."""
+    main = asyncio.create_task(_main_of(claimed.step))
+    try:
+        facts = await _facts_of(claimed)
+    except BaseException:
+        main.add_done_callback(lambda done: done.cancelled() or done.exception())  # heard
+        main.cancel()
+        raise
+    return facts, await main
 
 
 def _deadline(facts: _Facts) -> float:

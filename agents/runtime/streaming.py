@@ -30,7 +30,9 @@ SLOW_SECONDS = 0.1  # while more than MANY speak
 MANY = 300
 TAIL_ENTRIES = 500
 TAIL_SECONDS = 3_600
-_BACKLOG = 200  # posts; beyond it Redis is away, and what is said now is let go
+_BACKLOG = (
+    1_000  # posts, some hundred a second; beyond it Redis is away, and what is said now is let go
+)
 
 
 def tail_key(step_id: uuid.UUID | str, kind: Writing = "delta") -> str:
@@ -123,7 +125,9 @@ class _Clock:
 
 
 def _post(pending: dict[_Key, _Pending], over: set[_Key]) -> None:
-    if (pending or over) and posting.waiting() < _BACKLOG:
+    if posting.waiting() >= _BACKLOG:
+        pending = {}  # what is over is taken away all the same
+    if pending or over:
         posting.post(partial(_queue, pending, over))
 
 

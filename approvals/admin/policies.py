@@ -61,10 +61,10 @@ class RuleForm(ModelForm):
     def clean(self) -> dict[str, Any]:
         """Refuse a rule that asks for nothing."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        asks = ("signatures_needed", "signers", "undo_seconds", "expires_hours")
+        asks = (*OF_RULE[4:], "signers")
         if not self.errors and not any(cleaned.get(name) for name in asks):
             raise forms.ValidationError(
-                "This rule asks for nothing: set signatures, signers, undo seconds or hours."
+                "This rule asks for nothing: set signatures, signers, files or times."
             )
         return cleaned
 
@@ -99,6 +99,7 @@ class RuleInline(StackedInline):
         ("risks", "kinds"),
         "paths",
         ("signatures_needed", "undo_seconds", "expires_hours"),
+        "every_file_viewed",
         "signers",
     ]
 

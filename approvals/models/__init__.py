@@ -10,6 +10,7 @@ from approvals.models.approvals import (
     Signature,
 )
 from approvals.models.policies import EffectKind, Policy, PolicyRule, Risk
+from approvals.models.viewing import Viewed
 
 __all__ = [
     "SEAL",
@@ -23,4 +24,5 @@ __all__ = [
     "PolicyRule",
     "Risk",
     "Signature",
+    "Viewed",
 ]

@@ -121,6 +121,9 @@ class PolicyRule(models.Model):
         related_name="+",
         help_text="One of these tech leads must be among those who sign.",
     )
+    every_file_viewed = models.BooleanField(
+        default=False, help_text="Who approves has marked every file as viewed."
+    )
     undo_seconds = models.PositiveIntegerField(null=True, blank=True)
     expires_hours = models.PositiveIntegerField(null=True, blank=True)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # What nobody but the web may write: a worker that could would sign what it made.
-_RULES = ("approvals_policyrule", "approvals_policyrule_signers")
+_RULES = ("approvals_policyrule", "approvals_policyrule_signers", "approvals_viewed")
 _DECIDING = {
     AGENTS: (
         "approvals_approval",

@@ -38,8 +38,14 @@ def sent_together() -> Iterator[None]:
     they are. The first that fails is raised at the end; those behind it are not carried out.
     """
     connection.ensure_connection()
-    with connection.wrap_database_errors, connection.connection.pipeline():
-        yield
+    try:
+        with connection.wrap_database_errors, connection.connection.pipeline():
+            yield
+    except BaseException:
+        # psycopg believes prepared what was not carried out, until a transaction is rolled back.
+        if not connection.in_atomic_block:
+            connection.close()
+        raise
 
 
 @contextmanager

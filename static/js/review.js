@@ -15,6 +15,8 @@ export function startReview() {
     if (key(event.detail.key)) event.detail.done = true;
   });
   document.querySelector("[data-decide=X]")?.addEventListener("click", needsReason);
+  document.addEventListener("submit", foldViewed);
+  document.addEventListener("htmx:after:swap", say);
   document.addEventListener("change", say);
   document.addEventListener("input", say);
   say();
@@ -61,8 +63,28 @@ function key(pressed) {
   if (pressed === "u") chooseMode(splitNow() ? "unified" : "split");
   else if (pressed === "]" || pressed === "[") step("[data-file]", pressed === "]" ? 1 : -1);
   else if (pressed === "n" || pressed === "p") step("[data-change]", pressed === "n" ? 1 : -1);
+  else if (pressed === "v") view();
   else return decide(pressed);
   return true;
+}
+
+// Marks the file under the eyes and goes on to the next.
+function view() {
+  const top = Math.max(48, document.querySelector(".review-main").getBoundingClientRect().top);
+  const files = [...document.querySelectorAll("[data-file]")];
+  const file = files.find((node) => node.getBoundingClientRect().bottom > top + 60);
+  const mark = file?.querySelector("[data-viewed]");
+  if (!mark) return;
+  mark.form.requestSubmit();
+  if (mark.getAttribute("aria-pressed") === "true") return;
+  const next = files[files.indexOf(file) + 1];
+  (next || file).scrollIntoView({ block: "start" });
+  (next || file).querySelector("summary").focus({ preventScroll: true });
+}
+
+function foldViewed(event) {
+  const mark = event.target.querySelector?.("[data-viewed]");
+  if (mark) mark.closest("[data-file]").querySelector("details").open = mark.getAttribute("aria-pressed") === "true";
 }
 
 function step(selector, way) {
@@ -112,12 +134,15 @@ function say() {
   const place = form.querySelector("[data-goes-to]");
   if (place) place.textContent = parts.length ? `. Comments: ${parts.join(", ")}` : "";
   const hint = form.querySelector("[data-refused]");
+  const left = Number(document.getElementById("files-viewed")?.dataset.left || 0);
   if (hint) {
-    hint.hidden = !refused;
-    hint.textContent = refused ? `${refused} ${refused === 1 ? "hunk is" : "hunks are"} refused, so it cannot be approved as it is.` : "";
+    hint.hidden = !refused && !left;
+    hint.textContent = refused
+      ? `${refused} ${refused === 1 ? "hunk is" : "hunks are"} refused, so it cannot be approved as it is.`
+      : left ? `View ${left} more ${left === 1 ? "file" : "files"} to approve.` : "";
   }
   const approve = form.querySelector("[data-decide=a]");
-  approve?.setAttribute("aria-disabled", String(refused > 0 || "moved" in approve.dataset));
+  approve?.setAttribute("aria-disabled", String(refused > 0 || left > 0 || "moved" in approve.dataset));
 }
 
 function spy() {

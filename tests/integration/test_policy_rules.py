@@ -72,6 +72,7 @@ def test_the_strictest_of_all_that_applies_is_sealed(project, requester, lead, b
         "signatures_needed": 2,
         "undo_seconds": 120,
         "expires_hours": 24,
+        "every_file_viewed": False,
         "rules": ["Invoices", "Any merge", "Long"],
         "signers": [],
     }

@@ -43,6 +43,7 @@ class FileView:
     hunks: list[HunkView]
     authors: list[dict[str, Any]]
     folded: bool
+    viewed: bool = False  # by the person who asks
     lines: set[int] = field(default_factory=set)  # of the new side, as shown
 
     @property
@@ -51,15 +52,30 @@ class FileView:
         return sum(hunk.is_new for hunk in self.hunks)
 
 
-def files_of(sealed: dict[str, Any], new: Collection[str] | None) -> list[FileView]:
-    """Return the sealed files, tests last; `new` names hunks the round before did not have."""
+def files_of(
+    sealed: dict[str, Any], new: Collection[str] | None, viewed: Collection[str] = ()
+) -> list[FileView]:
+    """Return the sealed files, tests last; `new` names hunks the round before did not have, `viewed`
+    the paths that were looked at."""
     agents = {agent["slug"]: agent for agent in sealed["agents"]}
-    files = sorted(sealed["files"], key=lambda file: _is_test(file["path"]))
-    return [_file(index, file, agents, new) for index, file in enumerate(files, 1)]
+    anchored = anchors(sealed)
+    shown = [_file(anchored[file["path"]], file, agents, new) for file in _in_order(sealed)]
+    for file in shown:
+        file.viewed = file.path in viewed
+    return shown
+
+
+def anchors(sealed: dict[str, Any]) -> dict[str, str]:
+    """Return where each file of the page is, by path."""
+    return {file["path"]: f"f{index}" for index, file in enumerate(_in_order(sealed), 1)}
+
+
+def _in_order(sealed: dict[str, Any]) -> list[dict[str, Any]]:
+    return sorted(sealed["files"], key=lambda file: _is_test(file["path"]))
 
 
 def _file(
-    index: int, file: dict[str, Any], agents: dict[str, Any], new: Collection[str] | None
+    anchor: str, file: dict[str, Any], agents: dict[str, Any], new: Collection[str] | None
 ) -> FileView:
     hunks = [_hunk(file["path"], hunk, agents, new) for hunk in file["hunks"]]
     authors = {
@@ -68,7 +84,7 @@ def _file(
         if hunk.author and hunk.author["slug"]
     }
     return FileView(
-        anchor=f"f{index}",
+        anchor=anchor,
         path=file["path"],
         old_path=file["old_path"] if file["old_path"] != file["path"] else "",
         status=file["status"],

@@ -12,7 +12,7 @@ from agents import holds
 from agents import rounds as agent_rounds
 from agents.lifecycle import TaskState
 from agents.models import HoldScope
-from approvals import rights, selectors, undoing
+from approvals import rights, selectors, undoing, viewing
 from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
 from approvals.requirements import Required
 from countersign.console import held, looks, report, review_rows, sentences, signers
@@ -23,7 +23,7 @@ from countersign.console.rounds import earlier_of
 from countersign.console.task_page import price_url
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from django.http import HttpResponse
 
@@ -55,7 +55,8 @@ def context_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
     """Return the sealed facts, the state of the decision, and what this person may do."""
     record = review_rows.read(approval, user, mine)
     sealed = approval.snapshot
-    files = files_of(sealed, record.new)
+    viewed = viewing.paths_of(approval, record.viewed)
+    files = files_of(sealed, record.new, viewed)
     return {
         "here": "inbox",
         "approval": approval,
@@ -82,8 +83,16 @@ def context_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
         "earlier": earlier_of(record.earlier, record.digests, files),
         "new_count": sum(file.new_count for file in files),
         **_required(approval, record.signatures),
+        **files_left(approval, viewed),
         **decision_of(approval, user, mine, record),
     }
+
+
+def files_left(approval: Approval, viewed: Collection[str]) -> dict[str, Any]:
+    """Return how many files this person has looked at, and how many more the policy asks for."""
+    files, asked = len(approval.snapshot["files"]), Required.sealed(approval.snapshot).every_file
+    left = files - len(viewed)
+    return {"files_viewed": len(viewed), "files_count": files, "files_left": left if asked else 0}
 
 
 def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> dict[str, Any]:

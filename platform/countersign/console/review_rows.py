@@ -9,8 +9,8 @@ from django.http import Http404
 
 from agents import holds, takeovers
 from agents.models import Agent, Event, FileChange, HoldScope, Hunk, Proposal
-from approvals import deadlines, rights
-from approvals.models import SEAL, Approval, Comment, Effect, Policy, Signature
+from approvals import deadlines, rights, viewing
+from approvals.models import SEAL, Approval, Comment, Effect, Policy, Signature, Viewed
 from countersign.console import held, signers
 from countersign.console.meters import UNPRICED
 from memory.models import Memory
@@ -35,6 +35,7 @@ class Record:
     """Everything around one sealed approval."""
 
     signatures: list[Signature]
+    viewed: list[Viewed]  # by the person who asks, of this and other changes
     effects: list[Any]  # with `undo_until` and `may_be_undone`
     newer: Approval | None
     earlier: list[Approval]  # newest first, with their comments
@@ -54,7 +55,7 @@ def read(approval: Approval, user: User, mine: Mine, *, whole: bool = True) -> R
     Raises Http404 when the project is not one of `mine`.
     """
     _of_mine(approval, mine)
-    lists = {**_of_decision(approval, user), **(_of_history(approval) if whole else {})}
+    lists = {**_of_decision(approval, user), **(_of_page(approval, user) if whole else {})}
     events = Event.objects.filter(UNPRICED, task=approval.task_id)
     numbers = {"unpriced": across.counted(events, 1)}
     found = together.read(lists, numbers)
@@ -67,6 +68,7 @@ def read(approval: Approval, user: User, mine: Mine, *, whole: bool = True) -> R
     took_over = found.first("took_over")
     return Record(
         signatures=found.rows("signatures"),
+        viewed=found.rows("viewed"),
         effects=found.rows("effects"),
         newer=next((row for row in others if row.pk > approval.pk), None),
         earlier=[row for row in others if row.pk < approval.pk],
@@ -125,6 +127,15 @@ def _of_history(approval: Approval) -> Lists:
             pk__in=[memory["id"] for memory in approval.snapshot["memories"]]
         ).defer("search"),
     }
+
+
+def _of_page(approval: Approval, user: User) -> Lists:
+    return {"viewed": _viewed(approval, user), **_of_history(approval)}
+
+
+def _viewed(approval: Approval, user: User) -> QuerySet[Viewed]:
+    keys = [viewing.key_of(file) for file in approval.snapshot["files"]]
+    return Viewed.objects.filter(person=user, project=approval.project_id, key__in=keys)
 
 
 def _of_mine(approval: Approval, mine: Mine) -> None:

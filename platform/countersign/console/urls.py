@@ -53,6 +53,7 @@ urlpatterns = [
     path("review/T-<int:number>/r<int:round_number>", review.review, name="review"),
     path("review/T-<int:number>/r<int:round_number>/live", review.live, name="review_live"),
     path("review/T-<int:number>/r<int:round_number>/main", review.main_moved, name="main_moved"),
+    path("review/T-<int:number>/r<int:round_number>/viewed", review.viewed, name="viewed"),
     path("review/T-<int:number>/r<int:round_number>/decide", decisions.decide, name="decide"),
     path("review/T-<int:number>/r<int:round_number>/undo", decisions.undo, name="undo"),
     path("review/T-<int:number>/r<int:round_number>/again", decisions.again, name="again"),

@@ -72,6 +72,7 @@ EFFECTS = Login(
         ("approvals_signature", ("SELECT",)),
         ("approvals_comment", ("SELECT",)),
         ("approvals_policyrule*", ("SELECT",)),
+        ("approvals_viewed", ("SELECT",)),
         ("approvals_*", ("SELECT", *WRITE)),
         ("agents_event", ("SELECT", "INSERT")),
         ("agents_*", ("SELECT", *WRITE)),

@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from agents.workspace.paths import MAX_PATH
 from approvals.decisions import MAX_LESSON, MAX_NOTE
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.models import Approval, HunkVerdict
@@ -48,6 +49,20 @@ class SignatureInput(Input):
     )
     lesson = Text(max_length=MAX_LESSON, required=False, allow_blank=True, default="")
     keep_lesson = Flag(required=False, default=False)
+
+
+class ViewedInput(Input):
+    """A file of the change, by its path."""
+
+    path = Text(max_length=MAX_PATH)
+    viewed = Flag(required=False, default=True)
+
+
+class ViewedShape(serializers.Serializer[Any]):
+    """Which files of the change you have looked at."""
+
+    viewed = serializers.ListField(child=serializers.CharField())
+    left = serializers.ListField(child=serializers.CharField())
 
 
 class EmptyInput(Input):
@@ -137,6 +152,7 @@ class PolicyShape(serializers.Serializer[Any]):
     version = serializers.IntegerField()
     signatures_needed = serializers.IntegerField()
     undo_seconds = serializers.IntegerField()
+    every_file_viewed = serializers.BooleanField(default=False)
     rules = serializers.ListField(
         child=serializers.CharField(), default=list, help_text="Those that apply, by name."
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rest_framework.response import Response
 
-from approvals import reproposing, undoing
+from approvals import reproposing, undoing, viewing
 from approvals.deciding import decide
 from approvals.decisions import HunkDecision
 from approvals.models import SEAL, Approval
@@ -17,6 +17,8 @@ from countersign.api.approvals.serializers import (
     EmptyInput,
     SignatureInput,
     SignedShape,
+    ViewedInput,
+    ViewedShape,
 )
 from countersign.api.authentication import NEVER
 from countersign.api.endpoint import Endpoint
@@ -93,6 +95,31 @@ class Signatures(Endpoint):
             approval.pk, by=self.person, hunks=hunks, address=self.address, via=via, **body
         )
         return Response(SignedShape(signature).data, status=201)
+
+
+class ViewedFiles(Endpoint):
+    """Files you have looked at."""
+
+    scopes = PERSON
+
+    @operation(
+        "Mark a file as viewed",
+        request=ViewedInput,
+        answer=ViewedShape,
+        problems=(404,),
+        tag="approvals",
+    )
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        """Note that you have looked at a file, or take it back; it holds while the file stays so."""
+        approval, body = _approval(self, pk), self.body(ViewedInput)
+        viewing.mark(approval, by=self.person, address=self.address, **body)
+        seen = viewing.viewed_by(self.person, approval)
+        paths = [file["path"] for file in approval.snapshot["files"]]
+        told = {
+            "viewed": [path for path in paths if path in seen],
+            "left": [path for path in paths if path not in seen],
+        }
+        return Response(ViewedShape(told).data)
 
 
 class Undo(Endpoint):

@@ -1,18 +1,22 @@
-"""The review page and its live answer."""
+"""The review page, its live answer, and the marks of files looked at."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404
 from django.shortcuts import redirect
-from django.views.decorators.http import require_GET
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
 
-from approvals import freshness, rights
-from countersign.console import review_page, review_rows
+from approvals import freshness, rights, viewing
+from countersign.console import hunks, review_page, review_rows
+from countersign.console.addresses import address_of
 from countersign.console.lookup import approval_or_404, sealed_approval, task_or_404
 from countersign.console.rendering import mine_of, page
+from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -67,3 +71,26 @@ def live(request: PersonRequest, number: int, round_number: int) -> HttpResponse
         "changed": shown != f"{newest.pk}:{newest.state}",
     }
     return page(request, "review/live.html", context)
+
+
+@login_required
+@require_POST
+def viewed(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
+    """Note that a file was looked at, or take it back; without htmx go back to the file."""
+    approval = approval_or_404(request.user, number, round_number)
+    path, on = request.POST.get("path", ""), request.POST.get("viewed") == "on"
+    try:
+        viewing.mark(approval, path, by=request.user, viewed=on, address=address_of(request))
+    except CountersignError as error:
+        messages.error(request, str(error))
+        return redirect("console:review", number, round_number)
+    anchor = hunks.anchors(approval.snapshot)[path]
+    if not request.htmx:
+        return redirect(f"{reverse('console:review', args=[number, round_number])}#{anchor}")
+    context = {
+        "approval": approval,
+        "task": approval.task,
+        "file": {"path": path, "anchor": anchor, "viewed": on},
+        **review_page.files_left(approval, viewing.viewed_by(request.user, approval)),
+    }
+    return page(request, "review/viewed.html", context)

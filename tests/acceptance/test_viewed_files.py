@@ -1,0 +1,73 @@
+"""A rule asks to view every file: a reviewer does so by the keyboard alone, and then approves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+
+from approvals import policies
+from approvals.policies import Rule
+from tests import console_fixtures as fixtures
+from tests.acceptance import page_fixtures
+from tests.acceptance.axe import violations
+from tests.acceptance.live_house import signed_in
+
+if TYPE_CHECKING:
+    from projects.models import Project, User
+
+browser = page_fixtures.browser
+house = page_fixtures.house
+
+pytestmark = [pytest.mark.needs_chromium, pytest.mark.django_db(transaction=True)]
+
+
+def asked(project: Project, requester: User, lead: User) -> Any:
+    rule = Rule(name="Every file", every_file_viewed=True)
+    policies.change(project, by=lead, rules=[rule])
+    return fixtures.reviewed_task(project, requester).task
+
+
+def test_every_file_is_viewed_by_one_key_and_then_it_can_be_approved(
+    house, browser, project, requester, lead
+):
+    task = house.write(asked, project, requester, lead)
+    context = signed_in(house, browser, lead, viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.goto(f"/review/{task.label}/r1")
+    approve, hint = page.locator("[data-decide=a]"), page.locator("[data-refused]")
+    expect(hint).to_have_text("View 3 more files to approve.")
+    expect(approve).to_have_attribute("aria-disabled", "true")
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("View 3 more files: ").first).to_be_visible()
+    for seen in (1, 2, 3):
+        page.keyboard.press("v")
+        expect(page.locator("#files-viewed")).to_have_text(f"{seen} of 3")
+    expect(hint).to_be_hidden()
+    expect(approve).to_have_attribute("aria-disabled", "false")
+    assert violations(page, "every file viewed") == []
+    page.reload()
+    expect(page.locator("#files-viewed")).to_have_text("3 of 3")
+    expect(page.locator("[data-file] > details[open]")).to_have_count(0)
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Your name is on the signature line")).to_be_visible()
+    context.close()
+
+
+def test_a_mark_is_taken_back_and_the_file_opens_again(house, browser, project, requester, lead):
+    task = house.write(asked, project, requester, lead)
+    context = signed_in(house, browser, lead, viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(f"/review/{task.label}/r1")
+    mark = page.locator("#f1 [data-viewed]")
+    mark.click()
+    expect(mark).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#f1 > details")).not_to_have_attribute("open", "")
+    mark.click()
+    expect(mark).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#f1 > details")).to_have_attribute("open", "")
+    expect(page.locator("#files-viewed")).to_have_text("0 of 3")
+    context.close()

@@ -1,0 +1,62 @@
+"""A process that stops while it sends statements together holds its rows no longer than a lease."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from agents.models import Task
+from agents.runtime import frozen
+from tests import runtime_fixtures
+
+pytestmark = pytest.mark.django_db(transaction=True)
+agents = runtime_fixtures.agents
+task = runtime_fixtures.task
+_LOCK = "SELECT 1 FROM agents_task FOR UPDATE"
+
+
+@pytest.fixture
+def other():
+    """A connection of another process, which this one cannot close."""
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        yield other
+
+
+def lock_now() -> None:
+    with transaction.atomic():
+        list(Task.objects.select_for_update(nowait=True))
+
+
+def test_what_waits_for_a_stopped_process_is_let_go(task, other, settings):
+    settings.LEASE_SECONDS = 0
+    pipeline = other.pipeline()
+    pipeline.__enter__()
+    locked = other.execute(_LOCK)
+    assert locked.fetchall() == [(1,)]  # flushed, and no end of it sent
+    with pytest.raises(OperationalError):
+        lock_now()
+    assert frozen.disconnect() == 1
+    with pytest.raises(psycopg.OperationalError):
+        other.execute("SELECT 1").fetchall()
+    lock_now()
+
+
+def test_who_is_idle_in_a_transaction_or_waits_for_less_long_is_left(task, other, settings):
+    other.execute(_LOCK)
+    settings.LEASE_SECONDS = 0
+    assert frozen.disconnect() == 0
+    other.rollback()
+    settings.LEASE_SECONDS = 30
+    with other.pipeline():
+        other.execute(_LOCK).fetchall()
+        assert frozen.disconnect() == 0
+
+
+def test_a_restore_is_left(task, other, settings):
+    settings.LEASE_SECONDS = 0
+    with other.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE rows (value int)")
+        with cursor.copy("COPY rows FROM STDIN") as copy:
+            copy.write("1\n")
+            assert frozen.disconnect() == 0

@@ -1,0 +1,129 @@
+"""Files a reviewer has looked at: kept per person, file and blob, and asked for where a rule says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents.models import FileChange
+from approvals import policies, sealing, viewing
+from approvals.deciding import decide
+from approvals.lifecycle import ApprovalState
+from approvals.models import Viewed
+from approvals.policies import Rule
+from projects.exceptions import InvalidInput, NotAllowed
+from projects.models import AuditEntry
+from tests.api_fixtures import by_session, by_token
+from tests.approval_fixtures import make_change, make_repository
+
+pytestmark = pytest.mark.django_db
+
+CODE, DOCS = "billing/invoice.py", "docs/rounding.md"
+
+
+@pytest.fixture
+def approval(project, requester, lead, tmp_path):
+    make_repository(tmp_path, project)
+    policies.change(project, by=lead, rules=[Rule(name="All of it", every_file_viewed=True)])
+    return sealing.seal(make_change(project, requester, tmp_path))
+
+
+def sign(approval, by, verdict="approve"):
+    facts = {"digest": approval.digest, "nonce": approval.nonce, "note": "Because."}
+    decide(approval.pk, by=by, verdict=verdict, **facts)
+    approval.refresh_from_db()
+
+
+def test_nobody_approves_before_every_file_was_viewed(approval, lead, second_lead):
+    with pytest.raises(InvalidInput, match="View 2 more files: billing/"):
+        sign(approval, lead)
+    viewing.mark(approval, CODE, by=lead)
+    viewing.mark(approval, DOCS, by=second_lead)  # another's mark is not mine
+    with pytest.raises(InvalidInput, match="View 1 more file: docs/"):
+        sign(approval, lead)
+    assert not approval.signatures.exists()
+    viewing.mark(approval, DOCS, by=lead)
+    sign(approval, lead)
+    assert approval.state == ApprovalState.APPROVED
+
+
+@pytest.mark.parametrize("verdict", ["reject", "request_changes"])
+def test_what_is_not_approved_needs_no_look(approval, lead, verdict):
+    sign(approval, lead, verdict)
+    assert approval.state != ApprovalState.PENDING
+
+
+def test_a_mark_is_taken_back(approval, lead):
+    viewing.mark(approval, CODE, by=lead)
+    viewing.mark(approval, CODE, by=lead)
+    assert viewing.viewed_by(lead, approval) == {CODE}
+    viewing.mark(approval, CODE, by=lead, viewed=False)
+    viewing.mark(approval, CODE, by=lead, viewed=False)
+    assert viewing.viewed_by(lead, approval) == set()
+    told = AuditEntry.objects.filter(action__startswith="file.").order_by("pk")
+    assert [(each.action, each.detail) for each in told] == [
+        ("file.viewed", {"path": CODE}),
+        ("file.unviewed", {"path": CODE}),
+    ]
+
+
+def test_only_a_file_that_becomes_another_is_to_be_viewed_again(
+    approval, project, requester, lead, tmp_path
+):
+    for path in (CODE, DOCS):
+        viewing.mark(approval, path, by=lead)
+    following = make_change(project, requester, tmp_path)
+    FileChange.objects.filter(proposal=following, path=DOCS).update(new_blob="f" * 40)
+    assert viewing.viewed_by(lead, sealing.seal(following)) == {CODE}
+
+
+def test_a_path_that_is_not_changed_and_a_stranger_are_refused(approval, lead, stranger):
+    with pytest.raises(InvalidInput, match="not part of the change"):
+        viewing.mark(approval, "README.md", by=lead)
+    with pytest.raises(NotAllowed):
+        viewing.mark(approval, CODE, by=stranger)
+    assert not Viewed.objects.exists()
+
+
+def test_the_page_marks_a_file_with_and_without_scripts(client, approval, lead):
+    client.force_login(lead)
+    review = f"/review/{approval.task.label}/r1"
+    assert "0 of 2" in client.get(review).content.decode()
+    sent = {"path": DOCS, "viewed": "on"}
+    answer = client.post(f"{review}/viewed", sent, headers={"HX-Request": "true"}).content.decode()
+    assert 'aria-pressed="true"' in answer
+    assert 'data-left="1"' in answer
+    assert "1 of 2" in answer
+    answer = client.post(f"{review}/viewed", {"path": CODE, "viewed": "on"})
+    assert answer["Location"] == f"{review}#f1"
+    page = client.get(review).content.decode()
+    assert "2 of 2" in page
+    assert page.count('aria-pressed="true"') == 2
+    client.post(f"{review}/viewed", {"path": CODE, "viewed": "off"})
+    assert viewing.viewed_by(lead, approval) == {DOCS}
+
+
+def test_the_page_of_others_is_not_there_and_another_path_changes_nothing(
+    client, approval, lead, stranger
+):
+    review = f"/review/{approval.task.label}/r1"
+    client.force_login(stranger)
+    assert client.post(f"{review}/viewed", {"path": CODE, "viewed": "on"}).status_code == 404
+    client.force_login(lead)
+    client.post(f"{review}/viewed", {"path": "/etc/passwd", "viewed": "on"})
+    assert client.get(f"{review}/viewed").status_code == 405
+    assert not Viewed.objects.exists()
+
+
+def test_the_api_marks_files_of_a_person_never_of_a_token(approval, lead):
+    address = f"/api/v1/approvals/{approval.pk}/viewed"
+    client = by_session(lead)
+    said = client.post(address, {"path": CODE})
+    assert (said.status_code, said.json()) == (200, {"viewed": [CODE], "left": [DOCS]})
+    said = client.post(address, {"path": CODE, "viewed": False})
+    assert said.json() == {"viewed": [], "left": [CODE, DOCS]}
+    said = client.post(address, {"path": "nowhere"})
+    assert (said.status_code, list(said.json()["errors"])) == (400, ["path"])
+    token = by_token(lead)
+    refused = token.post(address, {"path": CODE})
+    assert refused.status_code in {401, 403}
+    assert not Viewed.objects.exists()
