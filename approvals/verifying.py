@@ -5,6 +5,8 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Q
+
 from agents import cautions
 from approvals import signing, snapshots
 from approvals.exceptions import NotCarriedOut, Refused
@@ -12,6 +14,7 @@ from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.requirements import Required
 from approvals.rights import why_not
 from approvals.sealing import digest_of
+from projects.models import AuditEntry
 
 if TYPE_CHECKING:
     from agents.workspace.diffs import FileDiff, HunkDiff
@@ -29,6 +32,8 @@ _FILE_FIELDS = (
     "old_blob",
     "new_blob",
 )
+_TAKEN_BACK = ("approval.undone", "approval.withdrawn", "approval.stale", "approval.expired")
+_OVER = ("effect.done", "effect.stale")
 _HUNK_FIELDS = ("old_start", "old_lines", "new_start", "new_lines", "section", "text")
 
 
@@ -47,6 +52,23 @@ def require_signed(effect: Effect) -> None:
     if effect.kind != effect.arguments["kind"]:
         raise _drift("the effect's kind")
     _require_signers(approval)
+    _require_open(effect)
+
+
+def _require_open(effect: Effect) -> None:
+    """Raise NotCarriedOut when it was done, or what was signed was taken back, by the audit log.
+
+    Rows can be set back by whoever may write them, with marks that are genuine; the log is chained
+    and anchored elsewhere.
+    """
+    ends = Q(object_id=str(effect.approval_id), action__in=_TAKEN_BACK)
+    ends |= Q(object_id=str(effect.pk), action__in=_OVER)
+    if end := AuditEntry.objects.filter(ends).order_by("id").first():
+        raise NotCarriedOut(
+            f"The audit log says {end.action} of this, at {end.at:%Y-%m-%d %H:%M:%S} UTC, and yet it "
+            "was to be carried out. Nothing was done now. Somebody may have changed rows by hand: "
+            "compare them with the audit log."
+        )
 
 
 def _require_sealed(approval: Approval) -> None:

@@ -206,6 +206,8 @@ class AuditEntry(models.Model):
                 condition=~Q(digest=F("previous_digest")), name="audit_chain_moves_on"
             ),
         ]
+        # Read before anything is carried out.
+        indexes = [models.Index(fields=["object_id"], name="audit_of_object")]
 
     def __str__(self) -> str:
         return f"{self.actor_label} {self.action} {self.object_type} {self.object_id}"

@@ -9,7 +9,7 @@ from agents.events import Kind
 from agents.lifecycle import TaskState
 from agents.models import Proposal
 from agents.workspace.git import Store
-from approvals import effects, invariants, policies, sealing
+from approvals import effects, invariants, policies, sealing, undoing
 from approvals.models import Approval, Effect
 from projects import audit
 from projects.models import Membership, Project
@@ -245,7 +245,7 @@ def test_a_disabled_signer_is_refused(approved, bare, lead):
 
 def test_an_effect_without_a_signature_is_refused(approved, bare):
     past_triggers("DELETE FROM approvals_signature")
-    _refused(approved, bare, "1 signatures are needed and 0 are there")
+    _refused(approved, bare, "It still needs one more signature")
 
 
 def test_a_signature_of_the_requester_is_refused(approved, bare, requester):
@@ -343,3 +343,20 @@ def test_merge_from_before_the_demo_was_set_back_breaks_no_invariant(approved, b
     assert gone.pk == str(approved.approval_id)
     audit.record(audit.DEMO_RESET, subject=project, actor=None, project=project)
     assert list(invariants._merged_once()) == []
+
+
+def test_an_approval_that_was_undone_and_is_put_back_by_hand_merges_nothing(
+    project, requester, lead, bare, tmp_path
+):
+    policies.change(project, by=lead, undo_seconds=60)
+    approval = sealing.seal(make_change(project, requester, tmp_path))
+    effect = approve(approval, lead)
+    undoing.undo(approval, by=lead)
+    past_triggers("DELETE FROM approvals_approval WHERE state = 'pending'")
+    past_triggers("UPDATE approvals_approval SET state = 'approved'")
+    past_triggers("UPDATE approvals_effect SET state = 'planned', not_before = now()")
+    past_triggers("UPDATE agents_task SET state = 'executing'")
+    effects.carry_out_due("worker-1")
+    effect.refresh_from_db()
+    assert (effect.state, len(first_parents(bare))) == ("failed", 1)
+    assert "The audit log says approval.undone of this" in effect.error

@@ -164,3 +164,16 @@ def test_answer_that_is_too_large_is_no_answer(server, signed, monkeypatch):
     effects.carry_out_due("worker")
     effect.refresh_from_db()
     assert effect.state == "failed"  # already the greeting was too long
+
+
+def test_a_done_call_that_is_planned_again_by_hand_is_not_made_again(server, tool, signed):
+    effect = signed(tool)
+    effects.carry_out_due("worker")
+    past_triggers("UPDATE approvals_effect SET state = 'planned', result = '{}', sent_at = NULL")
+    past_triggers("UPDATE agents_task SET state = 'executing', finished_at = NULL")
+    effects.carry_out_due("worker")
+    effect.refresh_from_db()
+    assert len(server.calls) == 1
+    assert effect.state == "failed"
+    assert "The audit log says effect.done of this" in effect.error
+    assert "compare them with the audit log" in Escalation.objects.get().detail
