@@ -204,6 +204,7 @@ def _write(approval: Approval, decision: Decision, *, by: User) -> Signature:
         nonce=approval.nonce,
         note=decision.note,
         address=decision.address,
+        every_file_viewed=not viewing.left_for(by, approval),
     )
     signing.mark(signature)
     try:

@@ -62,8 +62,13 @@ WHERE effect.state IN ('doing', 'done', 'unknown') AND (
         WHERE NOT EXISTS (
             SELECT FROM approvals_signature signature
             WHERE signature.approval_id = approval.id AND signature.verdict = 'approve'
+              AND signature.digest = approval.digest AND signature.nonce = approval.nonce
+              AND (signature.signer_id <> approval.requester_id OR approval.single_person)
               AND signature.at <= coalesce(effect.started_at, statement_timestamp())
               AND rule -> 'anyone_of' @> jsonb_build_array(jsonb_build_object('id', signature.signer_id))))
+    OR approval.snapshot -> 'policy' -> 'every_file_viewed' = 'true' AND EXISTS (
+        SELECT FROM approvals_signature signature WHERE signature.approval_id = approval.id
+          AND signature.verdict = 'approve' AND NOT signature.every_file_viewed)
     OR approval.decided_at > coalesce(effect.started_at, approval.decided_at)
     OR effect.started_at < effect.not_before)
 ORDER BY effect.id

@@ -10,6 +10,7 @@ from django.db.models import prefetch_related_objects
 
 from approvals.models import Policy, PolicyRule
 from projects import audit
+from projects.exceptions import TransitionRefused
 from projects.models import Project
 from projects.prepared import Given, Prepared
 
@@ -110,16 +111,23 @@ def change(
     by: User,
     address: str | None = None,
     rules: Sequence[Rule] | None = None,
+    over: Policy | None = None,
     **fields: Any,
 ) -> Policy:
     """Put a new version in force with these fields changed; the old version stays on record.
 
-    `rules` take the place of all there are; without them they stay as they are. Locks the project, so two changes at once become two versions: waiting for the version itself,
+    `rules` take the place of all there are; without them they stay as they are. Raises
+    TransitionRefused when `over`, which somebody looked at, is not in force any more. Locks the project, so two changes at once become two versions: waiting for the version itself,
     the second would find it no longer active and the newer one not yet there.
     """
     with transaction.atomic():
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         old = active_policy(project)
+        if over is not None and over.pk != old.pk:
+            raise TransitionRefused(
+                f"Version {old.version} is in force since you opened version {over.version}. "
+                "Nothing was changed; open the newest and change that."
+            )
         kept = {name: getattr(old, name) for name in TERMS}
         Policy.objects.filter(pk=old.pk).update(active=False)
         new = Policy(

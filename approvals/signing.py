@@ -58,8 +58,11 @@ def _known() -> dict[str, str]:
 
 def statement(signature: Signature) -> bytes:
     """Return what a mark covers: who decided what, of which sealed bytes."""
+    # Only where it is so: signatures from before there were such marks say nothing of it.
+    viewed = {"every_file_viewed": True} if signature.every_file_viewed else {}
     return canonical(
         {
+            **viewed,
             "says": "countersign.signature.1",
             "key": signature.key,
             "signature": str(signature.pk),

@@ -98,6 +98,7 @@ def _require_sealed(approval: Approval) -> None:
 def _require_signers(approval: Approval) -> None:
     """Raise Refused unless enough signatures cover this digest and their people may still sign."""
     rows = approval.signatures.filter(verdict=SignatureVerdict.APPROVE).select_related("signer")
+    required = Required.sealed(approval.snapshot)
     signers = set()
     for signature in rows:
         if (signature.digest, signature.nonce) != (approval.digest, approval.nonce):
@@ -109,8 +110,13 @@ def _require_signers(approval: Approval) -> None:
                 "Nothing was carried out; propose it again for another signature."
             )
         _require_mark(signature)
+        if required.every_file and not signature.every_file_viewed:
+            raise Refused(
+                f"{signature.signer.display_name} signed without having viewed every file, as the "
+                "policy asks. Nothing was carried out; propose it again for another signature."
+            )
         signers.add(signature.signer_id)
-    if missing := Required.sealed(approval.snapshot).missing(signers):
+    if missing := required.missing(signers):
         raise Refused(f"It still needs {' and '.join(missing)}. Nothing was done.")
 
 

@@ -16,14 +16,16 @@ from projects.exceptions import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from django.db.models import QuerySet
+
     from approvals.models import Approval
     from projects.models import User
 
-_MARKED = ("path", "old_path", "new_mode", "new_blob")
+_MARKED = ("path", "old_path", "old_mode", "new_mode", "old_blob", "new_blob")
 
 
 def key_of(file: dict[str, Any]) -> str:
-    """Return what a mark is kept under: the path and what the file becomes."""
+    """Return what a mark is kept under: the path, and what the file was and becomes."""
     return hashlib.sha256(json.dumps([file[name] for name in _MARKED]).encode()).hexdigest()
 
 
@@ -57,7 +59,13 @@ def mark(
 
 def viewed_by(person: User, approval: Approval) -> set[str]:
     """Return the paths of the sealed files this person has looked at."""
-    return paths_of(approval, Viewed.objects.filter(person=person, project=approval.project_id))
+    return paths_of(approval, marks_of(person, approval))
+
+
+def marks_of(person: User, approval: Approval) -> QuerySet[Viewed]:
+    """Return the marks this person has set on files of what is sealed."""
+    keys = [key_of(file) for file in approval.snapshot["files"]]
+    return Viewed.objects.filter(person=person, project=approval.project_id, key__in=keys)
 
 
 def paths_of(approval: Approval, marks: Iterable[Viewed]) -> set[str]:
@@ -66,11 +74,15 @@ def paths_of(approval: Approval, marks: Iterable[Viewed]) -> set[str]:
     return {file["path"] for file in approval.snapshot["files"] if key_of(file) in keys}
 
 
+def left_for(person: User, approval: Approval) -> list[str]:
+    """Return the paths of the sealed files this person has not looked at."""
+    seen = viewed_by(person, approval)
+    return [file["path"] for file in approval.snapshot["files"] if file["path"] not in seen]
+
+
 def require_all(approval: Approval, *, by: User) -> None:
     """Raise InvalidInput naming what this person has not looked at yet."""
-    seen = viewed_by(by, approval)
-    left = [file["path"] for file in approval.snapshot["files"] if file["path"] not in seen]
-    if left:
+    if left := left_for(by, approval):
         count = "1 more file" if len(left) == 1 else f"{len(left)} more files"
         raise InvalidInput(
             "viewed", f"The policy asks you to view every file. View {count}: {left[0]} is first."

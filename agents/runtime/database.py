@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from django.conf import settings
 from django.db import connection, connections
 
+from agents.runtime import frozen
 from projects.connections import ONE_PLAN, preparing
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ def _let_go(given: dict[str, Any]) -> dict[str, Any]:
     rows no longer than its steps: others would wait for it, leases or not."""
     options = given["OPTIONS"]
     idle = f"-c idle_in_transaction_session_timeout={settings.LEASE_SECONDS}s"
-    return {**given, "OPTIONS": {**options, "options": f"{options.get('options', '')} {idle}"}}
+    more = {"options": f"{options.get('options', '')} {idle}", "application_name": frozen.NAME}
+    return {**given, "OPTIONS": {**options, **more}}
 
 
 def _call(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -195,11 +195,11 @@ class Runtime:
                 task.cancel()
 
     async def _sweep(self) -> None:
-        if ended := await at_once(frozen.disconnect):
-            logger.warning("%s connections of processes that do not go on are ended", ended)
         if swept := await at_once(lease.sweep):
             logger.warning("%s steps of lost workers are given back", swept)
             self._bell.set()
+        if ended := await at_once(frozen.disconnect):
+            logger.warning("%s connections of processes that do not go on are ended", ended)
 
     async def _tidy(self) -> None:
         await in_db(sweeping.help_stuck_tasks)

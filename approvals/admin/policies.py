@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Q
 from django.http import HttpResponseRedirect
 from django.urls import reverse
 
@@ -20,7 +21,7 @@ from projects.administration import (
     StackedInline,
     plain_choice,
 )
-from projects.models import Role, User
+from projects.models import Membership, Role, User
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -107,7 +108,7 @@ class RuleInline(StackedInline):
 
     def get_formset(self, request: Any, obj: Policy | None = None, **kwargs: Any) -> Any:
         """Note whose people may be named."""
-        request.project_of_rules = obj and obj.project_id
+        request.policy_of_rules = obj
         return super().get_formset(request, obj, **kwargs)
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
@@ -116,11 +117,19 @@ class RuleInline(StackedInline):
 
     def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """Offer the tech leads of the project, or of any while it is not chosen yet."""
-        leads = User.objects.filter(is_active=True)
-        of = {"memberships__role": Role.LEAD}
-        if request.project_of_rules:
-            of["memberships__project"] = request.project_of_rules
-        kwargs["queryset"] = leads.filter(**of).distinct().order_by("username")
+        policy: Policy | None = request.policy_of_rules
+        leads = Membership.objects.filter(role=Role.LEAD, user__is_active=True)
+        offered = Q(
+            pk__in=(leads.filter(project=policy.project_id) if policy else leads).values("user")
+        )
+        if policy:
+            # Who has lost the role since stays, to be taken out by somebody and not in silence.
+            offered |= Q(
+                pk__in=PolicyRule.signers.through.objects.filter(policyrule__policy=policy).values(
+                    "user"
+                )
+            )
+        kwargs["queryset"] = User.objects.filter(offered).order_by("username")
         kwargs["widget"] = forms.CheckboxSelectMultiple
         field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
         field.label_from_instance = lambda person: person.display_name
@@ -199,7 +208,8 @@ class PolicyAdmin(AuditedAdmin):
             formset.save()
         policy: Policy = form.instance
         names = [name for name in form.changed_data if name in TERMS] if change else TERMS
-        rules = _rules_in(formsets[0]) if formsets and formsets[0].has_changed() else None
+        written = [_rules_in(each) for each in formsets if each.has_changed() or not change]
+        rules = written[0] if written else None
         if change and not names and rules is None:
             return
         new = policies.change(
@@ -207,6 +217,7 @@ class PolicyAdmin(AuditedAdmin):
             by=request.user,
             address=request.META.get("REMOTE_ADDR") or None,
             rules=rules,
+            over=policy if change else None,
             **{name: form.cleaned_data[name] for name in names},
         )
         policy.pk = new.pk

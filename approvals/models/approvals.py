@@ -173,6 +173,9 @@ class Signature(models.Model):
     nonce = models.CharField(max_length=64)
     note = models.TextField(blank=True)
     address = models.GenericIPAddressField(null=True)
+    every_file_viewed = models.BooleanField(
+        default=False, db_default=False, help_text="The signer had marked every file as viewed."
+    )
     at = models.DateTimeField(db_default=Now())
     key = models.CharField(max_length=16, default="", db_default="", help_text="Whose mark it is.")
     mark = models.CharField(max_length=88, default="", db_default="", help_text="Ed25519.")

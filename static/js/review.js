@@ -15,8 +15,10 @@ export function startReview() {
     if (key(event.detail.key)) event.detail.done = true;
   });
   document.querySelector("[data-decide=X]")?.addEventListener("click", needsReason);
-  document.addEventListener("submit", foldViewed);
-  document.addEventListener("htmx:after:swap", say);
+  document.addEventListener("submit", (event) => {
+    if (event.target.querySelector("[data-viewed]")) marked = event.target.closest("[data-file]");
+  });
+  document.addEventListener("htmx:after:swap", swapped);
   document.addEventListener("change", say);
   document.addEventListener("input", say);
   say();
@@ -68,23 +70,27 @@ function key(pressed) {
   return true;
 }
 
-// Marks the file under the eyes and goes on to the next.
+let marked = null; // a file whose mark is on its way
+
+// Marks the file that has the focus, or is under the eyes, and goes on to the next.
 function view() {
   const top = Math.max(48, document.querySelector(".review-main").getBoundingClientRect().top);
   const files = [...document.querySelectorAll("[data-file]")];
-  const file = files.find((node) => node.getBoundingClientRect().bottom > top + 60);
+  const file = document.activeElement.closest("[data-file]")
+    || files.find((node) => node.getBoundingClientRect().bottom > top + 8);
   const mark = file?.querySelector("[data-viewed]");
   if (!mark) return;
-  mark.form.requestSubmit();
-  if (mark.getAttribute("aria-pressed") === "true") return;
-  const next = files[files.indexOf(file) + 1];
-  (next || file).scrollIntoView({ block: "start" });
-  (next || file).querySelector("summary").focus({ preventScroll: true });
+  if (mark.getAttribute("aria-pressed") !== "true") mark.form.requestSubmit();
+  const next = files[files.indexOf(file) + 1] || file;
+  next.scrollIntoView({ block: "start" });
+  next.querySelector("summary").focus({ preventScroll: true });
 }
 
-function foldViewed(event) {
-  const mark = event.target.querySelector?.("[data-viewed]");
-  if (mark) mark.closest("[data-file]").querySelector("details").open = mark.getAttribute("aria-pressed") === "true";
+function swapped() {
+  const mark = marked?.querySelector("[data-viewed]");
+  if (mark) marked.querySelector("details").open = mark.getAttribute("aria-pressed") !== "true";
+  marked = null;
+  say();
 }
 
 function step(selector, way) {

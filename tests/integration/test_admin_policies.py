@@ -12,6 +12,7 @@ from django.urls import reverse
 from approvals import policies
 from approvals.models import Policy
 from approvals.policies import active_policy
+from projects.exceptions import TransitionRefused
 from projects.models import AuditEntry, Membership, Project
 
 
@@ -199,3 +200,25 @@ def test_a_tech_lead_of_another_project_cannot_be_named(policy, as_admin, strang
     response = as_admin.post(page(), form(policy, **facts))
     assert "Sam Stranger is no tech lead of acme/billing" in response.content.decode()
     assert Policy.objects.get().active
+
+
+def test_who_has_lost_the_role_is_not_dropped_in_silence(policy, project, as_admin, lead):
+    merges = {"name": "Merges", "signatures_needed": 2, "signers": [lead.pk]}
+    as_admin.post(page(policy), form(policy, **rules(merges)))
+    second = Policy.objects.get(active=True)
+    Membership.objects.filter(user=lead).update(role="requester")
+    kept = list(second.rules.all())
+    same = [as_sent(rule) for rule in kept]
+    as_admin.post(page(second), form(second, **rules(*same, kept=kept)))
+    assert Policy.objects.get(active=True) == second
+    changed = [{**same[0], "signatures_needed": 3}]
+    response = as_admin.post(page(second), form(second, **rules(*changed, kept=kept)))
+    assert "Dana Kim is no tech lead of acme/billing" in response.content.decode()
+    assert Policy.objects.get(active=True) == second
+
+
+def test_a_version_that_is_not_in_force_any_more_is_not_changed(policy, project, admin):
+    policies.change(project, by=admin, undo_seconds=20)
+    with pytest.raises(TransitionRefused, match="Version 2 is in force since you opened version 1"):
+        policies.change(project, by=admin, over=policy, undo_seconds=30)
+    assert Policy.objects.get(active=True).undo_seconds == 20

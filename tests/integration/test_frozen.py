@@ -19,7 +19,8 @@ _LOCK = "SELECT 1 FROM agents_task FOR UPDATE"
 @pytest.fixture
 def other():
     """A connection of another process, which this one cannot close."""
-    with psycopg.connect(**connection.get_connection_params()) as other:
+    facts = {**connection.get_connection_params(), "application_name": frozen.NAME}
+    with psycopg.connect(**facts) as other:
         yield other
 
 
@@ -53,10 +54,10 @@ def test_who_is_idle_in_a_transaction_or_waits_for_less_long_is_left(task, other
         assert frozen.disconnect() == 0
 
 
-def test_a_restore_is_left(task, other, settings):
+def test_what_is_no_worker_is_left(task, settings):
     settings.LEASE_SECONDS = 0
-    with other.cursor() as cursor:
-        cursor.execute("CREATE TEMPORARY TABLE rows (value int)")
-        with cursor.copy("COPY rows FROM STDIN") as copy:
+    with psycopg.connect(**connection.get_connection_params()) as restore:
+        restore.execute("CREATE TEMPORARY TABLE rows (value int)")
+        with restore.cursor().copy("COPY rows FROM STDIN") as copy:
             copy.write("1\n")
             assert frozen.disconnect() == 0

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from django.db.models.functions import Now
 
 from agents.models import FileChange
-from approvals import policies, sealing, viewing
+from approvals import (
+    consequences,
+    effects,
+    invariants,
+    policies,
+    sealing,
+    signing,
+    undoing,
+    viewing,
+)
 from approvals.deciding import decide
 from approvals.lifecycle import ApprovalState
-from approvals.models import Viewed
+from approvals.models import Effect, Signature, Viewed
 from approvals.policies import Rule
 from projects.exceptions import InvalidInput, NotAllowed
+from projects.invariants import sql
 from projects.models import AuditEntry
 from tests.api_fixtures import by_session, by_token
-from tests.approval_fixtures import make_change, make_repository
+from tests.approval_fixtures import make_change, make_repository, past_triggers
 
 pytestmark = pytest.mark.django_db
 
@@ -66,13 +79,14 @@ def test_a_mark_is_taken_back(approval, lead):
     ]
 
 
-def test_only_a_file_that_becomes_another_is_to_be_viewed_again(
-    approval, project, requester, lead, tmp_path
+@pytest.mark.parametrize("side", ["old_blob", "new_blob"])
+def test_only_a_file_that_was_or_becomes_another_is_to_be_viewed_again(
+    approval, project, requester, lead, tmp_path, side
 ):
     for path in (CODE, DOCS):
         viewing.mark(approval, path, by=lead)
     following = make_change(project, requester, tmp_path)
-    FileChange.objects.filter(proposal=following, path=DOCS).update(new_blob="f" * 40)
+    FileChange.objects.filter(proposal=following, path=DOCS).update(**{side: "f" * 40})
     assert viewing.viewed_by(lead, sealing.seal(following)) == {CODE}
 
 
@@ -127,3 +141,54 @@ def test_the_api_marks_files_of_a_person_never_of_a_token(approval, lead):
     refused = token.post(address, {"path": CODE})
     assert refused.status_code in {401, 403}
     assert not Viewed.objects.exists()
+
+
+def test_a_mark_falls_on_what_was_looked_at_not_on_what_came_since(client, approval, lead):
+    for path in (CODE, DOCS):
+        viewing.mark(approval, path, by=lead)
+    sign(approval, lead)
+    newer = undoing.undo(approval, by=lead)
+    viewing.mark(newer, CODE, by=lead, viewed=False)
+    # The newer one shows another file under the same path.
+    snapshot = json.loads(json.dumps(newer.snapshot))
+    next(file for file in snapshot["files"] if file["path"] == CODE)["new_blob"] = "f" * 40
+    past_triggers(
+        "UPDATE approvals_approval SET snapshot = %s::jsonb WHERE id = %s",
+        json.dumps(snapshot),
+        newer.pk,
+    )
+    newer.refresh_from_db()
+    client.force_login(lead)
+    sent = {"approval": str(approval.pk), "path": CODE, "viewed": "on"}
+    client.post(f"/review/{approval.task.label}/r1/viewed", sent)
+    assert CODE in viewing.viewed_by(lead, approval)
+    assert CODE not in viewing.viewed_by(lead, newer)
+    other = {**sent, "approval": "01a22589-3501-72d5-b329-e49045736e5c"}
+    assert client.post(f"/review/{approval.task.label}/r1/viewed", other).status_code == 404
+
+
+def test_a_signature_that_does_not_say_so_carries_nothing_out(approval, lead):
+    signature = Signature(
+        approval=approval,
+        signer=lead,
+        requester=approval.requester,
+        verdict="approve",
+        digest=approval.digest,
+        nonce=approval.nonce,
+    )
+    signing.mark(signature)  # as a console before there were such marks
+    signature.save(force_insert=True)
+    approval.move("approved", decided_at=Now(), decided_by=lead)
+    approval.refresh_from_db()
+    approval.task.project = approval.project
+    consequences.plan_effects(approval)
+    past_triggers("UPDATE approvals_effect SET not_before = now()")
+    effects.carry_out_due("worker")
+    effect = Effect.objects.get()
+    assert effect.state == "failed"
+    assert "signed without having viewed every file" in effect.error
+    past_triggers("UPDATE approvals_effect SET state = 'done', started_at = now()")
+    past_triggers("UPDATE approvals_approval SET state = 'approved', decided_at = now()")
+    assert sql(invariants._SIGNED).count == 1
+    past_triggers("UPDATE approvals_signature SET every_file_viewed = true")
+    assert sql(invariants._SIGNED).count == 0

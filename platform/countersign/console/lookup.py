@@ -12,6 +12,7 @@ from agents.models import Task
 from approvals.models import Approval
 
 if TYPE_CHECKING:
+    from countersign.console.requests import PersonRequest
     from projects.models import User
 
 
@@ -30,6 +31,17 @@ def approval_or_404(user: User, number: int, round_number: int) -> Approval:
     prefetch_related_objects([approval], "project", "policy", "requester", "decided_by")
     approval.task.project, approval.task.requester = approval.project, approval.requester
     return approval
+
+
+def of_form(request: PersonRequest, newest: Approval) -> Approval:
+    """Return the approval the form was drawn for; a newer one may exist meanwhile."""
+    wanted = request.POST.get("approval", "")
+    if wanted in {"", str(newest.pk)}:
+        return newest
+    for approval in Approval.objects.visible_to(request.user).filter(task=newest.task_id):
+        if str(approval.pk) == wanted:
+            return approval
+    raise Http404
 
 
 def sealed_approval(user: User, number: int, round_number: int) -> Approval | None:

@@ -130,12 +130,7 @@ def _of_history(approval: Approval) -> Lists:
 
 
 def _of_page(approval: Approval, user: User) -> Lists:
-    return {"viewed": _viewed(approval, user), **_of_history(approval)}
-
-
-def _viewed(approval: Approval, user: User) -> QuerySet[Viewed]:
-    keys = [viewing.key_of(file) for file in approval.snapshot["files"]]
-    return Viewed.objects.filter(person=user, project=approval.project_id, key__in=keys)
+    return {"viewed": viewing.marks_of(user, approval), **_of_history(approval)}
 
 
 def _of_mine(approval: Approval, mine: Mine) -> None:

@@ -43,6 +43,7 @@ def test_a_decision_is_marked_with_the_key_of_the_console(approval, lead, settin
         ("mark", "not base64!"),
         ("note", "I never said so."),
         ("single_person", True),
+        ("every_file_viewed", True),
     ],
 )
 def test_a_row_that_was_changed_carries_no_mark_and_nothing_is_done(approved, bare, change, value):
@@ -65,6 +66,7 @@ def test_a_mark_covers_all_a_signature_says(approval, lead):
         "address": "192.0.2.1",
         "at": timezone.now() - timedelta(days=1),
         "key": "0123456789abcdef",
+        "every_file_viewed": True,
     }
     assert {*changed, "mark"} == {field.attname for field in Signature._meta.concrete_fields}
     for name, value in changed.items():

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
@@ -15,10 +14,9 @@ from approvals import deciding, freshness, reproposing, undoing
 from approvals.decisions import HunkDecision
 from approvals.exceptions import DecisionConflict, DigestMismatch, NotAllowed, StaleApproval
 from approvals.lifecycle import ApprovalState, SignatureVerdict
-from approvals.models import Approval
 from countersign.console import held
 from countersign.console.addresses import address_of
-from countersign.console.lookup import approval_or_404
+from countersign.console.lookup import approval_or_404, of_form
 from countersign.console.review_page import show
 from projects.exceptions import CountersignError
 
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from agents.models import Task
+    from approvals.models import Approval
     from countersign.console.requests import PersonRequest
 
 _SAID = {
@@ -45,7 +44,7 @@ _SAID_HELD = {
 @require_POST
 def decide(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Sign: approve, request changes or reject; what was typed survives a refusal."""
-    approval = _of_form(request, approval_or_404(request.user, number, round_number))
+    approval = of_form(request, approval_or_404(request.user, number, round_number))
     verdict = request.POST.get("verdict", "")
     try:
         deciding.decide(
@@ -70,7 +69,7 @@ def decide(request: PersonRequest, number: int, round_number: int) -> HttpRespon
 @require_POST
 def undo(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Take an approval back inside its window."""
-    approval = _of_form(request, approval_or_404(request.user, number, round_number))
+    approval = of_form(request, approval_or_404(request.user, number, round_number))
     try:
         undoing.undo(approval, by=request.user, address=address_of(request))
         messages.success(request, "Undone. Nothing was merged; the proposal waits again.")
@@ -102,17 +101,6 @@ def _mark_if_stale(request: PersonRequest, approval: Approval) -> None:
     with suppress(StaleApproval):
         freshness.require_unmoved_main(approval, by=request.user, address=address_of(request))
     approval.refresh_from_db()
-
-
-def _of_form(request: PersonRequest, newest: Approval) -> Approval:
-    """Return the approval the form was drawn for; a newer one may exist meanwhile."""
-    wanted = request.POST.get("approval", "")
-    if wanted in {"", str(newest.pk)}:
-        return newest
-    for approval in Approval.objects.visible_to(request.user).filter(task=newest.task_id):
-        if str(approval.pk) == wanted:
-            return approval
-    raise Http404
 
 
 def _hunks(request: PersonRequest, approval: Approval) -> list[HunkDecision]:

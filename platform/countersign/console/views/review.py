@@ -10,11 +10,12 @@ from django.http import Http404
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
+from django_htmx.http import HttpResponseClientRedirect
 
 from approvals import freshness, rights, viewing
 from countersign.console import hunks, review_page, review_rows
 from countersign.console.addresses import address_of
-from countersign.console.lookup import approval_or_404, sealed_approval, task_or_404
+from countersign.console.lookup import approval_or_404, of_form, sealed_approval, task_or_404
 from countersign.console.rendering import mine_of, page
 from projects.exceptions import CountersignError
 
@@ -77,13 +78,16 @@ def live(request: PersonRequest, number: int, round_number: int) -> HttpResponse
 @require_POST
 def viewed(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Note that a file was looked at, or take it back; without htmx go back to the file."""
-    approval = approval_or_404(request.user, number, round_number)
+    newest = approval_or_404(request.user, number, round_number)
+    # The one that was looked at: a newer one may show something else under the same path.
+    approval = of_form(request, newest)
     path, on = request.POST.get("path", ""), request.POST.get("viewed") == "on"
     try:
         viewing.mark(approval, path, by=request.user, viewed=on, address=address_of(request))
     except CountersignError as error:
         messages.error(request, str(error))
-        return redirect("console:review", number, round_number)
+        back = reverse("console:review", args=[number, round_number])
+        return HttpResponseClientRedirect(back) if request.htmx else redirect(back)
     anchor = hunks.anchors(approval.snapshot)[path]
     if not request.htmx:
         return redirect(f"{reverse('console:review', args=[number, round_number])}#{anchor}")
