@@ -26,7 +26,7 @@ BELL_SECONDS = 30  # an older bell rings for work the poll has found long ago
 _CONFIRM_SECONDS = 5.0  # a RabbitMQ short of memory or disk takes nothing and says nothing
 # The first ring is a bell at once; those that follow so soon are one bell together: to take it costs
 # a worker a millisecond.
-_LATER_SECONDS = 0.02
+_LATER_SECONDS = 0.05
 _EXIT_SECONDS = 1.0  # a short-lived command waits this long for its last bells
 # A connection that a restarted broker has closed is noticed by the first try only.
 _AGAIN = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
