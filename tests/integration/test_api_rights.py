@@ -34,6 +34,7 @@ ENDPOINTS = [
     ("GET", "approvals", "", "approvals:read"),
     ("GET", "approval", "approval", "approvals:read"),
     ("POST", "signatures", "approval", None),
+    ("POST", "viewed", "approval", None),
     ("POST", "undo", "approval", None),
     ("POST", "propose_again", "approval", None),
     ("GET", "holds", "", "tasks:read"),
