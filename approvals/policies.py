@@ -29,16 +29,8 @@ PROTECTED_PATHS = [
     "**/CODEOWNERS",
 ]
 TERMS = ("signatures_needed", "undo_seconds", "expires_hours", "money_paths", "protected_paths")
-OF_RULE = (
-    "name",
-    "risks",
-    "paths",
-    "kinds",
-    "signatures_needed",
-    "every_file_viewed",
-    "undo_seconds",
-    "expires_hours",
-)
+ASKED = ("signatures_needed", "every_file_viewed", "undo_seconds", "expires_hours")
+OF_RULE = ("name", "risks", "paths", "kinds", *ASKED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,14 +12,12 @@ from django.urls import reverse
 
 from approvals import policies
 from approvals.models import EffectKind, Policy, PolicyRule, Risk
-from approvals.policies import OF_RULE, TERMS, Rule
-from projects import access
+from approvals.policies import ASKED, OF_RULE, TERMS, Rule
 from projects.administration import (
     AuditedAdmin,
     LinesField,
     ModelForm,
-    StackedInline,
-    plain_choice,
+    RowsInline,
 )
 from projects.models import Membership, Role, User
 
@@ -62,12 +60,16 @@ class RuleForm(ModelForm):
     def clean(self) -> dict[str, Any]:
         """Refuse a rule that asks for nothing."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        asks = (*OF_RULE[4:], "signers")
+        asks = (*ASKED, "signers")
         if not self.errors and not any(cleaned.get(name) for name in asks):
             raise forms.ValidationError(
                 "This rule asks for nothing: set signatures, signers, files or times."
             )
         return cleaned
+
+
+def _leads() -> QuerySet[Membership]:
+    return Membership.objects.filter(role=Role.LEAD, user__is_active=True)
 
 
 class RuleFormSet(BaseInlineFormSet):
@@ -76,10 +78,13 @@ class RuleFormSet(BaseInlineFormSet):
     def clean(self) -> None:
         """Refuse people who cannot sign in the project: they would be waited for in vain."""
         super().clean()
-        project = self.instance.project_id and self.instance.project
+        if self.instance.project_id is None:
+            return  # the form says that one is missing
+        project = self.instance.project
+        leads = set(_leads().filter(project=project).values_list("user", flat=True))
         for form in self.forms:
-            for person in form.cleaned_data.get("signers", ()) if project else ():
-                if not access.is_lead(person, project):
+            for person in form.cleaned_data.get("signers", ()):
+                if person.pk not in leads:
                     said = f"{person.display_name} is no tech lead of {project.name}."
                     form.add_error("signers", said)
 
@@ -89,12 +94,13 @@ class RuleFormSet(BaseInlineFormSet):
         return []
 
 
-class RuleInline(StackedInline):
+class RuleInline(RowsInline):
     """What the policy asks besides: of all rules that apply, the strictest counts."""
 
     model = PolicyRule
     form = RuleForm
-    extra = 0
+    formset = RuleFormSet
+    template = "admin/edit_inline/stacked.html"
     fields = [
         "name",
         ("risks", "kinds"),
@@ -104,31 +110,20 @@ class RuleInline(StackedInline):
         "signers",
     ]
 
-    formset = RuleFormSet
-
     def get_formset(self, request: Any, obj: Policy | None = None, **kwargs: Any) -> Any:
         """Note whose people may be named."""
         request.policy_of_rules = obj
         return super().get_formset(request, obj, **kwargs)
 
-    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        """Leave out the buttons that open other forms in windows."""
-        return plain_choice(super().formfield_for_dbfield(db_field, request, **kwargs))
-
     def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """Offer the tech leads of the project, or of any while it is not chosen yet."""
         policy: Policy | None = request.policy_of_rules
-        leads = Membership.objects.filter(role=Role.LEAD, user__is_active=True)
-        offered = Q(
-            pk__in=(leads.filter(project=policy.project_id) if policy else leads).values("user")
-        )
+        leads = _leads().filter(project=policy.project_id) if policy else _leads()
+        offered = Q(pk__in=leads.values("user"))
         if policy:
             # Who has lost the role since stays, to be taken out by somebody and not in silence.
-            offered |= Q(
-                pk__in=PolicyRule.signers.through.objects.filter(policyrule__policy=policy).values(
-                    "user"
-                )
-            )
+            named = PolicyRule.signers.through.objects.filter(policyrule__policy=policy)
+            offered |= Q(pk__in=named.values("user"))
         kwargs["queryset"] = User.objects.filter(offered).order_by("username")
         kwargs["widget"] = forms.CheckboxSelectMultiple
         field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)

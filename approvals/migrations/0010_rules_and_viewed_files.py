@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
             name='Viewed',
             fields=[
                 ('id', models.UUIDField(default=projects.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('key', models.CharField(help_text='SHA-256 of the path and what becomes of it.', max_length=64)),
+                ('key', models.CharField(help_text='SHA-256 of the path, what it was and what it becomes.', max_length=64)),
                 ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('person', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('project', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='projects.project')),

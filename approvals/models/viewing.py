@@ -21,7 +21,9 @@ class Viewed(models.Model):
     person = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
     )
-    key = models.CharField(max_length=64, help_text="SHA-256 of the path and what becomes of it.")
+    key = models.CharField(
+        max_length=64, help_text="SHA-256 of the path, what it was and what it becomes."
+    )
     at = models.DateTimeField(db_default=Now())
 
     project_path = "project"

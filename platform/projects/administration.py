@@ -31,12 +31,10 @@ if TYPE_CHECKING:
 
     ModelAdmin = admin.ModelAdmin[Any]
     TabularInline = admin.TabularInline[Any, Any]
-    StackedInline = admin.StackedInline[Any, Any]
     ModelForm = forms.ModelForm[Any]
     AnyPaginator = Paginator[Any]
 else:  # generic in the stubs only
-    ModelAdmin, ModelForm = admin.ModelAdmin, forms.ModelForm
-    TabularInline, StackedInline = admin.TabularInline, admin.StackedInline
+    ModelAdmin, TabularInline, ModelForm = admin.ModelAdmin, admin.TabularInline, forms.ModelForm
     AnyPaginator = Paginator
 
 

@@ -9,10 +9,11 @@ import redis
 from django.conf import settings
 
 from agents.events import channel
-from agents.runtime.streaming import FIRST_SECONDS, Flusher
+from agents.runtime.streaming import Flusher
 from projects.ids import uuid7
 
 _SECONDS = 20
+_LONG = 1.0  # beside what the first words wait
 
 
 def _heard(bus):
@@ -50,7 +51,9 @@ async def test_the_first_piece_does_not_wait_for_the_words_of_others():
         bus.subscribe(channel(task))
         bus.get_message(timeout=_SECONDS)
         flusher.add((speaks, "delta"), task_id=task, offset=0, text="One")
-        await asyncio.sleep(2 * FIRST_SECONDS)  # the first words of others wait no longer than that
+        for _ in range(3):  # turns of the loop
+            await asyncio.sleep(0)
+        flusher._all_at.rest(_LONG)  # as if the words of others had just been sent
         flusher.add((speaks, "delta"), task_id=task, offset=3, text="two")
         flusher.add((begins, "delta"), task_id=task, offset=0, text="New")
         found = await asyncio.to_thread(lambda: [_heard(bus) for _ in range(3)])

@@ -113,12 +113,9 @@ class ViewedFiles(Endpoint):
         """Note that you have looked at a file, or take it back; it holds while the file stays so."""
         approval, body = _approval(self, pk), self.body(ViewedInput)
         viewing.mark(approval, by=self.person, address=self.address, **body)
-        seen = viewing.viewed_by(self.person, approval)
+        left = viewing.left_for(self.person, approval)
         paths = [file["path"] for file in approval.snapshot["files"]]
-        told = {
-            "viewed": [path for path in paths if path in seen],
-            "left": [path for path in paths if path not in seen],
-        }
+        told = {"viewed": [path for path in paths if path not in left], "left": left}
         return Response(ViewedShape(told).data)
 
 
