@@ -10,7 +10,7 @@ import re
 import httpx
 import pytest
 
-from agents.models import Event, Step, Task
+from agents.models import Arrival, Event, Step, Task
 from agents.runtime.database import in_db
 from countersign.asgi import django
 from projects import tokens
@@ -237,7 +237,7 @@ def _rows():
     entries = AuditEntry.objects.filter(action="task.submitted")
     return (
         Task.objects.count(),
-        Step.objects.count(),
+        Step.objects.count() + Arrival.objects.count(),  # written together they are a crowd
         Event.objects.count(),
         [entry.object_id for entry in entries],
     )
