@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -18,7 +18,7 @@ from agents.models import Escalation, Task
 from agents.models.tasks import Choice
 from approvals import deadlines
 from approvals.lifecycle import ApprovalState
-from approvals.models import Approval, Policy, Signature
+from approvals.models import Approval, Policy, Signature, Snooze
 from projects import across, keyset
 from projects.across import Across, Mine
 from projects.keyset import Order, Page, Place
@@ -78,6 +78,27 @@ def needs_you(
         return Asked(questions=[], again=[], page=page)
     again = _undecided(user, mine, FIRST)
     return Asked(questions=_asked(user, mine, FIRST), again=again, page=page)
+
+
+def snoozed(
+    user: User, mine: Mine, *, place: Place | None = None, limit: int = ROWS
+) -> Page[Approval]:
+    """Return what this person has put off, by due time; each says until when, `asleep_until`."""
+    until = Subquery(_asleep(user).values("until"))
+    return _shown(
+        keyset.page(
+            _waiting(user, mine, asleep=True),
+            lambda rows: _loaded(rows).annotate(asleep_until=until),
+            order=BY_DUE,
+            place=place,
+            limit=limit,
+        )
+    )
+
+
+def snoozed_of(user: User, mine: Mine, cap: int) -> Statement:
+    """Return the statement that counts what this person has put off."""
+    return _waiting(user, mine, asleep=True).counted(cap)
 
 
 def decided(
@@ -148,8 +169,13 @@ def decided_today(user: User, cap: int) -> Statement:
     return across.counted(mine.exclude(state=ApprovalState.WITHDRAWN), cap)
 
 
-def _waiting(user: User, mine: Mine) -> Across:
-    """Return pending approvals this person may sign and has not signed."""
+def _asleep(user: User) -> QuerySet[Snooze]:
+    return Snooze.objects.filter(approval=OuterRef("pk"), person=user, until__gt=Now())
+
+
+def _waiting(user: User, mine: Mine, *, asleep: bool = False) -> Across:
+    """Return pending approvals this person may sign and has not signed: put off, or not put off."""
+    put_off = Exists(_asleep(user))
     signed = Signature.objects.filter(approval=OuterRef("pk"), signer=user)
     took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=user)
     # Told by the projects that were read already: a join would be made for each row that is counted.
@@ -163,6 +189,7 @@ def _waiting(user: User, mine: Mine) -> Across:
         ~Q(requester=user) | alone,
         # Held time is added up only for what would be overdue without it.
         Q(expires_at__gt=Now()) | Q(expires_at__gt=deadlines.deciding_now()),
+        put_off if asleep else ~put_off,
         state=ApprovalState.PENDING,
     )
     return Across(rows=rows, projects=mine.led)

@@ -10,6 +10,7 @@ from approvals.models.approvals import (
     Signature,
 )
 from approvals.models.policies import EffectKind, Policy, PolicyRule, Risk
+from approvals.models.snoozing import Snooze
 from approvals.models.viewing import Viewed
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "PolicyRule",
     "Risk",
     "Signature",
+    "Snooze",
     "Viewed",
 ]

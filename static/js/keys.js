@@ -43,7 +43,8 @@ function press(key) {
   if (!node) return false;
   if (node.tagName === "SUMMARY") {
     node.parentElement.open = true;
-    node.parentElement.querySelector("textarea, input:not([type=hidden])")?.focus();
+    const fields = node.parentElement.querySelector("textarea, input:not([type=hidden])");
+    (fields ?? node.parentElement.querySelector("button"))?.focus();
   } else if (node.tagName === "A") {
     node.click();
   } else {

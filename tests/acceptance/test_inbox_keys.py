@@ -84,6 +84,28 @@ def test_where_nothing_is_shown_beside_the_list_enter_opens_nothing(waiting, add
         expect(page).to_have_url(re.compile("/inbox"))
 
 
+def test_a_review_is_put_off_and_woken_by_keys(waiting, address):
+    with chromium() as browser:
+        page = inbox(browser, address)
+        page.keyboard.press("h")
+        expect(page.get_by_role("button", name="For 1 hour")).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("button", name="For 1 hour")).to_be_hidden()
+        page.keyboard.press("h")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status")).to_contain_text([f"T-{waiting[0]} comes back in 1 h."])
+        expect(page.locator(".peek-acts a").first).to_have_attribute(
+            "href", f"/review/T-{waiting[1]}/r1"
+        )
+        page.get_by_role("link", name="Snoozed 1").click()
+        expect(page.locator("[data-row]")).to_have_count(1)
+        page.keyboard.press("h")
+        expect(page.get_by_role("button", name="Wake now")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator("[data-peek-url]")).to_have_count(2)
+        expect(page.get_by_role("link", name="Snoozed", exact=True)).to_be_visible()
+
+
 def test_a_stopped_task_is_named_by_its_number(client, lead, project, requester):
     task = fixtures.stopped_task(project, requester).task
     client.force_login(lead)

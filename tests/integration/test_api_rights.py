@@ -35,6 +35,8 @@ ENDPOINTS = [
     ("GET", "approval", "approval", "approvals:read"),
     ("POST", "signatures", "approval", None),
     ("POST", "viewed", "approval", None),
+    ("POST", "snooze", "approval", None),
+    ("DELETE", "snooze", "approval", None),
     ("POST", "undo", "approval", None),
     ("POST", "propose_again", "approval", None),
     ("GET", "holds", "", "tasks:read"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from approvals import selectors
+from approvals import selectors, snoozing
 from approvals.models import Approval
 from countersign.console import looks, sentences
 from countersign.console.checks import Checks, checks_of
@@ -18,6 +18,7 @@ from projects.keyset import Order
 
 if TYPE_CHECKING:
     import uuid
+    from datetime import datetime
 
     from agents.models import Escalation, Task
     from projects.across import Mine
@@ -42,6 +43,7 @@ class Row:
     urgency: str
     left: timedelta
     whole: timedelta
+    asleep_until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,12 @@ def with_agents(mine: Mine, place: Place | None) -> tuple[list[sentences.TaskRow
     return sentences.task_rows(page.rows), page
 
 
+def snoozed(user: User, mine: Mine, place: Place | None) -> tuple[list[Row], Page[Approval]]:
+    """Return what this person has put off, by due time."""
+    page = selectors.snoozed(user, mine, place=place)
+    return [_row(approval) for approval in page.rows], page
+
+
 def decided(user: User, mine: Mine, place: Place | None) -> tuple[list[Row], Page[Approval]]:
     """Return what was decided, or ended undecided, newest first."""
     page = selectors.decided(user, mine, place=place)
@@ -113,6 +121,7 @@ def closer_look(user: User, key: uuid.UUID) -> dict[str, Any]:
         "price_unknown": price_unknown(approval.task),
         "checks": checks_of(sealed["checks"]) if sealed["checks"] else None,
         "hidden": sum(one.get("kind") == "hidden_character" for one in sealed["warnings"]),
+        "offers": snoozing.offers(approval, timezone.now()),
     }
 
 
@@ -134,6 +143,7 @@ def _row(approval: Any) -> Row:  # with the sealed facts selectors load beside i
         urgency=_urgency(left),
         left=max(left, timedelta()),
         whole=approval.expires_at - approval.requested_at,
+        asleep_until=getattr(approval, "asleep_until", None),
     )
 
 

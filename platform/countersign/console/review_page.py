@@ -12,7 +12,7 @@ from agents import holds
 from agents import rounds as agent_rounds
 from agents.lifecycle import TaskState
 from agents.models import HoldScope
-from approvals import rights, selectors, undoing, viewing
+from approvals import rights, selectors, snoozing, undoing, viewing
 from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
 from approvals.requirements import Required
 from countersign.console import held, looks, report, review_rows, sentences, signers
@@ -101,8 +101,10 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
     refusal = rights.why_not(approval, user, known=record.known)
     signatures, effects = record.signatures, record.effects
     signed = any(row.signer_id == user.pk for row in signatures)
-    left = record.decide_by - timezone.now()
+    now = timezone.now()
+    left = record.decide_by - now
     overdue = pending and left <= timedelta()
+    may_decide = pending and not refusal and not signed and not overdue
     return {
         "look": _look(approval, effects, may_sign=pending and not refusal and not signed),
         "pending": pending,
@@ -110,7 +112,8 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
         "overdue": overdue,
         "left": left,
         "hurry": left < timedelta(hours=1),
-        "may_decide": pending and not refusal and not signed and not overdue,
+        "may_decide": may_decide,
+        "offers": snoozing.offers(approval, now) if may_decide else [],
         "signatures": signatures,
         "signed_by_me": signed,
         "effects": effects,
@@ -192,7 +195,8 @@ def _queue(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
     before, after = selectors.neighbours(user, mine, approval)
     queue = {
         "place": capped(counts["before"] + 1),
-        "total": capped(counts["waits"]),
+        # One that was put off is none of what waits.
+        "total": capped(max(counts["waits"], counts["before"] + 1)),
         "before": (before.pk, before.task.number, before.proposal.round) if before else None,
         "after": (after.pk, after.task.number, after.proposal.round) if after else None,
     }

@@ -65,6 +65,20 @@ class ViewedShape(serializers.Serializer[Any]):
     left = serializers.ListField(child=serializers.CharField())
 
 
+class SnoozeInput(Input):
+    """Until when you are not asked."""
+
+    until = serializers.DateTimeField(
+        help_text="It ends an hour before the deadline at the latest; the answer says when."
+    )
+
+
+class SnoozedShape(serializers.Serializer[Any]):
+    """Until when you are not asked."""
+
+    until = serializers.DateTimeField()
+
+
 class EmptyInput(Input):
     """Nothing is asked."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rest_framework.response import Response
 
-from approvals import reproposing, undoing, viewing
+from approvals import reproposing, snoozing, undoing, viewing
 from approvals.deciding import decide
 from approvals.decisions import HunkDecision
 from approvals.models import SEAL, Approval
@@ -17,6 +17,8 @@ from countersign.api.approvals.serializers import (
     EmptyInput,
     SignatureInput,
     SignedShape,
+    SnoozedShape,
+    SnoozeInput,
     ViewedInput,
     ViewedShape,
 )
@@ -117,6 +119,31 @@ class ViewedFiles(Endpoint):
         paths = [file["path"] for file in approval.snapshot["files"]]
         told = {"viewed": [path for path in paths if path not in left], "left": left}
         return Response(ViewedShape(told).data)
+
+
+class Snoozes(Endpoint):
+    """What you have put off."""
+
+    scopes = {"POST": NEVER, "DELETE": NEVER}
+
+    @operation(
+        "Put an approval off",
+        request=SnoozeInput,
+        answer=SnoozedShape,
+        problems=(404, 409),
+        tag="approvals",
+    )
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        """Be asked later, an hour before the deadline at the latest; others are asked meanwhile."""
+        approval, body = _approval(self, pk), self.body(SnoozeInput)
+        kept = snoozing.snooze(approval, by=self.person, until=body["until"], address=self.address)
+        return Response(SnoozedShape(kept).data)
+
+    @operation("Wake an approval", answer=None, status=204, problems=(404,), tag="approvals")
+    def delete(self, request: Request, pk: uuid.UUID) -> Response:
+        """Be asked at once; one that was not put off stays as it is."""
+        snoozing.wake(_approval(self, pk), by=self.person, address=self.address)
+        return Response(status=204)
 
 
 class Undo(Endpoint):

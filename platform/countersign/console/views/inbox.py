@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from countersign.console.requests import PersonRequest
     from projects.across import Mine
 
-TABS = {"needs-you": "Needs you", "with-agents": "With agents", "decided": "Decided"}
+TABS = {
+    "needs-you": "Needs you",
+    "with-agents": "With agents",
+    "snoozed": "Snoozed",
+    "decided": "Decided",
+}
 
 
 @login_required
@@ -46,6 +51,7 @@ def _context(request: PersonRequest) -> dict[str, Any]:
         {
             "agents": selectors.with_agents(mine).counted(COUNT_AT_MOST),
             "today": selectors.decided_today(user, COUNT_AT_MOST),
+            "snoozed": selectors.snoozed_of(user, mine, COUNT_AT_MOST),
         },
     )
     shown = _TABS[tab](request, mine)
@@ -54,6 +60,7 @@ def _context(request: PersonRequest) -> dict[str, Any]:
     words = {
         "needs-you": capped(shell["inbox"]),
         "with-agents": capped(counts["agents"]),
+        "snoozed": capped(counts["snoozed"]) if counts["snoozed"] else "",
         "decided": "",
     }
     return {
@@ -87,10 +94,21 @@ def _with_agents(request: PersonRequest, mine: Mine) -> dict[str, Any]:
     return {"with_agents": rows, "listed": listed, "peeked": []}
 
 
+def _snoozed(request: PersonRequest, mine: Mine) -> dict[str, Any]:
+    place = Place.of(selectors.BY_DUE, request.GET)
+    rows, listed = inbox_page.snoozed(request.user, mine, place)
+    return {"snoozed": rows, "listed": listed, "peeked": rows}
+
+
 def _decided(request: PersonRequest, mine: Mine) -> dict[str, Any]:
     place = Place.of(selectors.BY_DECISION, request.GET)
     rows, listed = inbox_page.decided(request.user, mine, place)
     return {"decided": rows, "listed": listed, "peeked": rows}
 
 
-_TABS = {"needs-you": _needs_you, "with-agents": _with_agents, "decided": _decided}
+_TABS = {
+    "needs-you": _needs_you,
+    "with-agents": _with_agents,
+    "snoozed": _snoozed,
+    "decided": _decided,
+}

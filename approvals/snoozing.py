@@ -1,0 +1,113 @@
+"""Putting off what waits for a signature: for one person, for a while, never past its deadline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from approvals import rights
+from approvals.exceptions import DecisionConflict
+from approvals.lifecycle import ApprovalState
+from approvals.models import Approval, Snooze
+from approvals.sealing import database_now
+from projects import audit
+from projects.exceptions import InvalidInput, NotAllowed
+
+if TYPE_CHECKING:
+    from projects.models import User
+
+SPARE = timedelta(hours=1)  # it is back so long before its deadline
+SPANS = {
+    "hour": ("For 1 hour", timedelta(hours=1)),
+    "hours": ("For 4 hours", timedelta(hours=4)),
+    "day": ("For 1 day", timedelta(days=1)),
+    "due": ("Until 1 hour before it is due", timedelta.max),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """For how long one may be put off, as a form asks for it."""
+
+    key: str
+    words: str
+
+
+def latest(approval: Approval) -> datetime:
+    """Return the moment at which it is back in any case."""
+    return approval.expires_at - SPARE
+
+
+def offers(approval: Approval, now: datetime) -> list[Offer]:
+    """Return the spans that end in time; nothing when it is due too soon."""
+    left = latest(approval) - now
+    if left <= timedelta():
+        return []
+    fitting = [Offer(key=key, words=words) for key, (words, span) in SPANS.items() if span < left]
+    return [*fitting, Offer(key="due", words=SPANS["due"][0])]
+
+
+def after(approval: Approval, key: str) -> datetime:
+    """Return when a span that begins now ends; raises InvalidInput for one nobody offers."""
+    if key not in SPANS:
+        raise InvalidInput("for", f"Use one of {', '.join(SPANS)}.")
+    return latest(approval) if key == "due" else database_now() + SPANS[key][1]
+
+
+def snooze(approval: Approval, *, by: User, until: datetime, address: str | None = None) -> Snooze:
+    """Ask this person no more before `until`; twice: the later call counts.
+
+    It ends an hour before the deadline at the latest. Raises NotAllowed to whom it does not wait for,
+    DecisionConflict when it waits for nobody, InvalidInput when there is no time left to put it off.
+    """
+    if refusal := rights.why_not(approval, by):
+        raise NotAllowed(refusal)
+    now, end = database_now(), min(until, latest(approval))
+    if end <= now:
+        raise InvalidInput("until", _why_not_until(approval, until, now))
+    with transaction.atomic():
+        _require_waiting(approval, by)
+        row = Snooze(approval=approval, person=by, until=end, at=now)
+        Snooze.objects.bulk_create(
+            [row],
+            update_conflicts=True,
+            unique_fields=["person", "approval"],
+            update_fields=["until", "at"],
+        )
+        _record("approval.snoozed", approval, by, address, until=end.isoformat())
+    return row
+
+
+def wake(approval: Approval, *, by: User, address: str | None = None) -> bool:
+    """Ask this person again at once; return whether it was put off."""
+    with transaction.atomic():
+        asleep = Snooze.objects.filter(approval=approval, person=by, until__gt=Now())
+        woken = bool(asleep.delete()[0])
+        if woken:
+            _record("approval.woken", approval, by, address)
+    return woken
+
+
+def _require_waiting(approval: Approval, by: User) -> None:
+    pending = Approval.objects.filter(pk=approval.pk, state=ApprovalState.PENDING)
+    if not pending.exclude(signatures__signer=by).exists():
+        raise DecisionConflict(
+            "This does not wait for you any more, so there is nothing to put off."
+        )
+
+
+def _why_not_until(approval: Approval, until: datetime, now: datetime) -> str:
+    if until <= now:
+        return "Name a moment that is still to come."
+    minutes = max(0, int((approval.expires_at - now).total_seconds() // 60))
+    return f"It is due in {minutes} min, which is too soon to put it off."
+
+
+def _record(action: str, approval: Approval, by: User, address: str | None, **detail: str) -> None:
+    audit.record(
+        action, subject=approval, actor=by, project=approval.project, address=address, **detail
+    )
