@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from approvals import effects, expiring, sealing
+from approvals.following import Follower
 from approvals.hands import Hands
 from projects import anchoring
 from projects.connections import NEW_PLANS, preparing
@@ -73,6 +74,7 @@ class Executor:
         self._anchoring = threading.Thread()
         self._work = _Work(effects=True, seals=True)
         self._orphans = expiring.Orphans()
+        self._follower = Follower()
         # It walks all that is in review, and finds what is not new: put back there by hand, or left
         # by a worker that was away.
         self._sealing = Paced(lambda: self._seal(sealing.seal_ready), least=TIDY_SECONDS)
@@ -122,6 +124,8 @@ class Executor:
             self._tidied_at = time.monotonic()
             yield expiring.expire_due
             yield self._orphans.withdraw
+        if self._follower.due():
+            yield self._follower.start
         if time.monotonic() - self._anchored_at >= ANCHOR_SECONDS:
             self._anchored_at = time.monotonic()
             yield self._anchor

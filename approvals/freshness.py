@@ -34,13 +34,13 @@ def main_moved(approval: Approval) -> str | None:
     ]
     if not bases:
         return ""
-    actual = _ask(approval.project)
+    actual = head_of(approval.project)
     if not actual:
         return None
     return actual if actual != bases[0] else ""
 
 
-def _ask(project: Project) -> str:
+def head_of(project: Project) -> str:
     """Return main's head, or nothing when the repository does not answer in time."""
     answers: list[str] = []
 
@@ -63,29 +63,43 @@ def require_unmoved_main(approval: Approval, *, by: User, address: str | None = 
     actual = main_moved(approval)
     if not actual:
         return
-    reason = moved_sentence(approval, actual)
     try:
         with transaction.atomic():
-            approval.move(ApprovalState.STALE, decided_at=Now(), reason=reason)
-            approval.task.record(
-                Kind.APPROVAL_DECIDED,
-                {"approval": str(approval.pk), "state": ApprovalState.STALE, "reason": reason},
-            )
-            audit.record(
-                "approval.stale",
-                subject=approval,
-                actor=by,
-                project=approval.project,
-                address=address,
-                task=approval.task.label,
-                main=actual,
-            )
+            reason = fall_stale(approval, actual, by=by, address=address)
     except TransitionRefused:
         return  # somebody decided meanwhile; the caller's own update says who
     raise StaleApproval(reason)
 
 
+def fall_stale(
+    approval: Approval, main: str, *, by: User | None, address: str | None = None
+) -> str:
+    """Make a pending approval stale because main has moved; return the sentence that says so.
+
+    In the caller's transaction. Raises TransitionRefused when it is not pending any more.
+    """
+    reason = moved_sentence(approval, main)
+    approval.move(ApprovalState.STALE, decided_at=Now(), reason=reason)
+    approval.task.record(
+        Kind.APPROVAL_DECIDED,
+        {"approval": str(approval.pk), "state": ApprovalState.STALE, "reason": reason},
+    )
+    audit.record(
+        "approval.stale",
+        subject=approval,
+        actor=by,
+        project=approval.project,
+        address=address,
+        task=approval.task.label,
+        main=main,
+    )
+    return reason
+
+
 def moved_sentence(approval: Approval, actual: str) -> str:
     """Say that main moved, in words for the review page."""
     branch = approval.project.main_branch
-    return f"{branch} has moved to {actual[:9]} since this was sealed. Nothing was merged; propose it again."
+    return (
+        f"{branch} has moved to {actual[:9]} since this was sealed. Nothing was merged; "
+        "the work is put onto it and asked for again."
+    )

@@ -33,7 +33,7 @@ def propose_again(approval: Approval, *, by: User, address: str | None = None) -
         )
     with transaction.atomic():
         rounds.propose_again(found.task, by=by)
-        _audit("approval.proposed_again", found, by, address)
+        record("approval.proposed_again", found, by, address)
 
 
 def request_again(approval: Approval, *, by: User, address: str | None = None) -> Approval:
@@ -48,7 +48,7 @@ def request_again(approval: Approval, *, by: User, address: str | None = None) -
         )
     with transaction.atomic():
         sealed = sealing.seal(found.proposal)
-        _audit("approval.requested_again", found, by, address, sealed_anew=str(sealed.pk))
+        record("approval.requested_again", found, by, address, sealed_anew=str(sealed.pk))
     return sealed
 
 
@@ -68,7 +68,10 @@ def _latest(approval: Approval, by: User) -> Approval:
     return found
 
 
-def _audit(act: str, approval: Approval, by: User, address: str | None, **detail: str) -> None:
+def record(
+    act: str, approval: Approval, by: User | None, address: str | None, **detail: str
+) -> None:
+    """Enter in the audit log that an approval is put up again; nobody's act is the platform's."""
     audit.record(
         act,
         subject=approval,

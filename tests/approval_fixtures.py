@@ -92,8 +92,10 @@ def move_main(bare: Path, path: str = "README.md", text: str = "Another service.
     """Let somebody else push to main; return the new head."""
     work = bare.parent / f"clone-{uuid.uuid4().hex[:8]}"
     git(bare.parent, "clone", "-q", str(bare), str(work))
+    (work / path).parent.mkdir(parents=True, exist_ok=True)
     (work / path).write_text(text)
-    git(work, "commit", "-qam", "Move on")
+    git(work, "add", "-A")
+    git(work, "commit", "-qm", "Move on")
     git(work, "push", "-q", "origin", "main")
     return git(work, "rev-parse", "HEAD")
 

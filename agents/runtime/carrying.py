@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
-from agents import assembling, finishing, telemetry
+from agents import assembling, finishing, redrafting, telemetry
 from agents.messages import ProposalDraft, StepResult
 from agents.models.tasks import Rule
 from agents.runtime.batching import Together
@@ -87,6 +87,8 @@ async def _attempt(
     if prepared.work.workspace is not None:
         workspaces.append(prepared.work.workspace)
     failpoint("work.prepared")
+    if (said := await _said_before(prepared)) is not None:
+        return await _end(prepared, Finished(output=said))
     left = prepared.work.deadline - time.monotonic()
     try:
         async with asyncio.timeout(max(0.0, left) + _LATE_SECONDS) as clock:
@@ -98,6 +100,11 @@ async def _attempt(
         return _Ending(outcome=NeedsHuman(rule=Rule.WALL_CLOCK, detail=detail))
     failpoint("work.performed")
     return await _end(prepared, outcome)
+
+
+async def _said_before(prepared: Prepared) -> ProposalDraft | None:
+    assembly = prepared.assembly
+    return await in_db(redrafting.earlier_draft, assembly) if assembly is not None else None
 
 
 async def _end(prepared: Prepared, outcome: Outcome) -> _Ending:

@@ -12,14 +12,17 @@ export function startDrafts() {
   });
 }
 
+// A hunk keeps what was typed on it in the next version too, while its lines are the same.
+const nameOf = (field) => field.dataset.kept || field.name;
+
 function keep(form) {
   const typed = {};
   for (const field of form.elements) {
     if (!field.name || field.type === "hidden" || field.type === "submit") continue;
     if (field.type === "radio" || field.type === "checkbox") {
-      if (field.checked) typed[field.name] = field.value;
+      if (field.checked) typed[nameOf(field)] = field.value;
     } else if (field.value) {
-      typed[field.name] = field.value;
+      typed[nameOf(field)] = field.value;
     }
   }
   try {
@@ -39,9 +42,10 @@ function restore(form) {
   }
   if (!typed) return;
   for (const field of form.elements) {
-    if (!(field.name in typed) || field.type === "hidden") continue;
-    if (field.type === "radio" || field.type === "checkbox") field.checked = field.value === typed[field.name];
-    else if (!field.value) field.value = typed[field.name];
+    const name = nameOf(field);
+    if (!(name in typed) || field.type === "hidden") continue;
+    if (field.type === "radio" || field.type === "checkbox") field.checked = field.value === typed[name];
+    else if (!field.value) field.value = typed[name];
     const fold = field.closest("details:not(.pop)");
     if (fold && field.type !== "radio") fold.open = true;
   }

@@ -22,6 +22,7 @@ from agents.runtime.loop import Runtime
 from agents.workspace.demo import create_demo_repository
 from projects.models import Project
 from tests import runtime_fixtures
+from tests.approval_fixtures import move_main
 from tests.runtime_fixtures import make_plan, plan_step
 
 if TYPE_CHECKING:
@@ -179,6 +180,50 @@ async def test_moved_main_is_proposed_again_on_top_of_it(task, lead, tmp_path):
         assert Step.objects.get(key="assemble-2").state == "done"
 
     await in_db(check)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "asked"),
+    [
+        ("README.md", "Somebody else wrote this.\n", 1),
+        ("notes/describe.txt", "describe in round 1\n\n", 2),  # main has a part of the work already
+    ],
+)
+async def test_a_model_is_asked_again_only_if_the_change_is_another(
+    task, lead, tmp_path, path, text, asked
+):
+    drafted = []
+
+    async def counted(work: Work) -> Outcome:
+        if work.step.kind == "assemble":
+            drafted.append(work.step.key)
+        return await answer(work)
+
+    async with running(counted):
+        await until(is_in(task, "review"))
+
+        def move_main_and_ask() -> str:
+            main = move_main(tmp_path / "demo.git", path, text)
+            rounds.propose_again(Task.objects.get(pk=task.pk), by=lead)
+            return main
+
+        main = await in_db(move_main_and_ask)
+        await until(lambda: Proposal.objects.filter(version=2).exists())
+
+    def check() -> None:
+        first, again = Proposal.objects.order_by("version")
+        assert (again.base_commit, again.title) == (main, first.title)
+        assert again.checks["ran"]
+        assert [claim.verdict for claim in again.claims.all()] == ["proven"]
+        digests = [
+            {hunk.digest for hunk in Hunk.objects.filter(file__proposal=each)}
+            for each in (first, again)
+        ]
+        assert (digests[0] == digests[1]) is (asked == 1)
+        assert not Escalation.objects.exists()
+
+    await in_db(check)
+    assert len(drafted) == asked
 
 
 async def test_no_changed_file_makes_a_report(task):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from countersign.console import diff
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 _COLLAPSE_ABOVE = 400  # changed lines; the file is folded, never cut
 _TESTS = ("tests/", "test_", "/tests/")
@@ -23,6 +24,7 @@ class HunkView:
     section: str
     author: dict[str, Any] | None
     blocks: tuple[diff.Block, ...]
+    kept_as: str = ""  # under which what is typed is kept: the same while its lines are the same
     is_new: bool = False
     verdict: str = ""
     note: str = ""
@@ -53,16 +55,28 @@ class FileView:
 
 
 def files_of(
-    sealed: dict[str, Any], new: Collection[str] | None, viewed: Collection[str] = ()
+    sealed: dict[str, Any],
+    new: Collection[str] | None,
+    viewed: Collection[str],
+    digests: Mapping[str, str],
 ) -> list[FileView]:
-    """Return the sealed files, tests last; `new` names hunks the round before did not have, `viewed`
-    the paths that were looked at."""
+    """Return the sealed files, tests last; `new` names hunks the proposal before did not have, `viewed`
+    the paths that were looked at, `digests` are those of the hunks by their ids."""
     agents = {agent["slug"]: agent for agent in sealed["agents"]}
     anchored = anchors(sealed)
     shown = [_file(anchored[file["path"]], file, agents, new) for file in _in_order(sealed)]
     for file in shown:
         file.viewed = file.path in viewed
+    _name_drafts(shown, digests)
     return shown
+
+
+def _name_drafts(files: list[FileView], digests: Mapping[str, str]) -> None:
+    seen: Counter[str] = Counter()
+    for hunk in (hunk for file in files for hunk in file.hunks):
+        digest = digests.get(hunk.id, hunk.id)
+        seen[digest] += 1
+        hunk.kept_as = f"{digest[:16]}-{seen[digest]}"
 
 
 def anchors(sealed: dict[str, Any]) -> dict[str, str]:

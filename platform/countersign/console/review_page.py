@@ -56,7 +56,7 @@ def context_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
     record = review_rows.read(approval, user, mine)
     sealed = approval.snapshot
     viewed = viewing.paths_of(approval, record.viewed)
-    files = files_of(sealed, record.new, viewed)
+    files = files_of(sealed, record.new, viewed, record.digests)
     return {
         "here": "inbox",
         "approval": approval,
@@ -80,12 +80,19 @@ def context_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
         "price_url": price_url(user),
         "expires_at": parse_datetime(sealed["expires_at"]),
         "lessons": [memory for memory in record.lessons if memory.content],  # else forgotten
-        "earlier": earlier_of(record.earlier, record.digests, files),
+        "earlier": earlier_of(record.earlier, set(record.digests.values()), files),
         "new_count": sum(file.new_count for file in files),
+        "new_word": _new_word(approval),
+        "again": record.again,
         **_required(approval, record.signatures),
         **files_left(approval, viewed),
         **decision_of(approval, user, mine, record),
     }
+
+
+def _new_word(approval: Approval) -> str:
+    number = approval.proposal.round
+    return f"new in round {number}" if number > 1 else "changed since main moved"
 
 
 def files_left(approval: Approval, viewed: Collection[str]) -> dict[str, Any]:

@@ -39,8 +39,9 @@ class Record:
     effects: list[Any]  # with `undo_until` and `may_be_undone`
     newer: Approval | None
     earlier: list[Approval]  # newest first, with their comments
-    digests: set[str]  # of this proposal's hunks
-    new: set[str] | None  # ids of hunks the round before did not have; None in round 1
+    digests: dict[str, str]  # of this proposal's hunks, by their ids
+    new: set[str] | None  # ids of hunks the proposal before did not have; None for the first
+    again: int | None  # hunks that merging it again onto main has changed; None: it was not
     lessons: list[Memory]
     signers: list[User]
     decide_by: datetime
@@ -72,8 +73,9 @@ def read(approval: Approval, user: User, mine: Mine, *, whole: bool = True) -> R
         effects=found.rows("effects"),
         newer=next((row for row in others if row.pk > approval.pk), None),
         earlier=[row for row in others if row.pk < approval.pk],
-        digests={hunk.digest for hunk in found.rows("hunks")},
-        new=_new(approval, found),
+        digests={str(hunk.pk): hunk.digest for hunk in found.rows("hunks")},
+        new=_new(found, "hunks_before") if _has_before(approval.proposal) else None,
+        again=len(_new(found, "hunks_merged")) if approval.proposal.version > 1 else None,
         lessons=found.rows("lessons"),
         signers=found.rows("signers"),
         decide_by=found.rows("deadline")[0].until,
@@ -112,8 +114,11 @@ def _of_history(approval: Approval) -> Lists:
     earlier = Approval.objects.filter(task=approval.task_id, pk__lt=approval.pk)
     comments = Comment.objects.filter(approval__in=earlier.values("pk")).order_by("created_at")
     said = Hunk.objects.filter(pk__in=comments.order_by().values("hunk"))
-    before = Proposal.objects.filter(task=approval.task_id, round__lt=approval.proposal.round)
-    last = before.order_by("-round", "-version").values("pk")[:1]
+    shown = approval.proposal
+    proposals = Proposal.objects.filter(task=approval.task_id).order_by("-round", "-version")
+    merged = proposals.filter(round=shown.round, version=shown.version - 1)
+    before = proposals.filter(round__lt=shown.round) if shown.round > 1 else merged
+    last, merged_last = (rows.values("pk")[:1] for rows in (before, merged))
     mine = {"decided": earlier.values("decided_by"), "wrote": comments.order_by().values("author")}
     return {
         "comments": comments,
@@ -123,6 +128,9 @@ def _of_history(approval: Approval) -> Lists:
         **{name: signers.people(keys) for name, keys in mine.items()},
         "hunks": Hunk.objects.filter(file__proposal=approval.proposal_id).only("digest").order_by(),
         "hunks_before": Hunk.objects.filter(file__proposal__in=last).only("digest").order_by(),
+        "hunks_merged": Hunk.objects.filter(file__proposal__in=merged_last)
+        .only("digest")
+        .order_by(),
         "lessons": Memory.objects.filter(
             pk__in=[memory["id"] for memory in approval.snapshot["memories"]]
         ).defer("search"),
@@ -184,10 +192,12 @@ def _comments(found: Found) -> list[Comment]:
     return found.rows("comments")
 
 
-def _new(approval: Approval, found: Found) -> set[str] | None:
-    if approval.proposal.round == 1:
-        return None
-    known = {hunk.digest for hunk in found.rows("hunks_before")}
+def _has_before(proposal: Proposal) -> bool:
+    return proposal.round > 1 or proposal.version > 1
+
+
+def _new(found: Found, before: str) -> set[str]:
+    known = {hunk.digest for hunk in found.rows(before)}
     return {str(hunk.pk) for hunk in found.rows("hunks") if hunk.digest not in known}
 
 

@@ -1,0 +1,59 @@
+"""What was said of a change before main moved still holds when merging it again changed nothing of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agents import cautions, planning
+from agents.lifecycle import StepKind, StepState
+from agents.messages import ProposalDraft
+from agents.models import Proposal, Step, StepDependency
+
+if TYPE_CHECKING:
+    from agents.assembling import Assembly
+    from agents.models import FileChange
+    from agents.workspace.diffs import FileDiff
+
+
+def earlier_draft(assembly: Assembly) -> ProposalDraft | None:
+    """Return the draft of the proposal before in this round, if the change has the same hunks.
+
+    Then no model is asked again; what it claimed is verified anew. None for a step that comes after
+    other work, or that a person gave a note.
+    """
+    step = assembly.material.step
+    if step.key == planning.ASSEMBLE or step.feedback or not assembly.changes:
+        return None
+    if StepDependency.objects.filter(step=step).exists():
+        return None
+    same_round = {"task": step.task_id, "round": step.task.round}
+    proposal = Proposal.objects.filter(**same_round).order_by("-version").first()
+    if proposal is None or _proposed(proposal) != _merged(assembly):
+        return None
+    drafted = Step.objects.filter(**same_round, kind=StepKind.ASSEMBLE, state=StepState.DONE)
+    last = drafted.order_by("-pk").first()
+    return ProposalDraft.model_validate(last.result) if last else None
+
+
+def _proposed(proposal: Proposal) -> list[tuple[Any, ...]]:
+    files = proposal.files.order_by("position").prefetch_related("hunks")
+    return sorted(_of_row(file) for file in files)
+
+
+def _merged(assembly: Assembly) -> list[tuple[Any, ...]]:
+    return sorted(_of_diff(file) for file in assembly.diffs)
+
+
+def _of_row(file: FileChange) -> tuple[Any, ...]:
+    digests = [hunk.digest for hunk in sorted(file.hunks.all(), key=lambda hunk: hunk.position)]
+    return (file.path, file.old_path, *_kind(file), digests)
+
+
+def _of_diff(file: FileDiff) -> tuple[Any, ...]:
+    digests = [hunk.digest for hunk in file.hunks]
+    return (cautions.shown(file.path), cautions.shown(file.old_path), *_kind(file), digests)
+
+
+def _kind(file: FileChange | FileDiff) -> tuple[str, ...]:
+    # A file without lines is what its blob says.
+    return file.status, file.old_mode, file.new_mode, file.new_blob if file.binary else ""

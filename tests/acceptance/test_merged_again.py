@@ -1,0 +1,73 @@
+"""While a reviewer writes, main moves: what was said of unchanged hunks is there in the next version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+
+from agents.lifecycle import TaskState
+from agents.models import Hunk, Task
+from approvals import following, sealing
+from tests.acceptance import page_fixtures
+from tests.acceptance.axe import violations
+from tests.acceptance.live_house import signed_in
+from tests.approval_fixtures import make_change, make_repository, move_main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from approvals.models import Approval
+
+browser = page_fixtures.browser
+house = page_fixtures.house
+
+pytestmark = [pytest.mark.needs_chromium, pytest.mark.django_db(transaction=True)]
+
+
+def merged_again(first: Approval, folder: Path) -> Any:
+    """Let main move and a worker merge the work onto it: the hunk of the docs becomes another."""
+    move_main(folder / "origin.git")
+    assert following.follow({}) == 1
+    task = Task.objects.get(pk=first.task_id)
+    Task.objects.filter(pk=task.pk).update(state=TaskState.REVIEW)
+    task.refresh_from_db()
+    task.round = 9  # only so that the steps of the fixture get keys of their own
+    proposal = make_change(first.project, first.requester, folder, task=task, version=2, round=1)
+    Hunk.objects.filter(file__proposal=proposal, file__path="docs/rounding.md").update(
+        digest="f" * 64
+    )
+    return sealing.seal(proposal)
+
+
+def test_only_the_changed_hunk_is_asked_anew(house, browser, project, requester, lead, tmp_path):
+    house.write(make_repository, tmp_path, project)
+    first = house.write(lambda: sealing.seal(make_change(project, requester, tmp_path)))
+    context = signed_in(house, browser, lead, viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    address = f"/review/{first.task.label}/r1"
+    page.goto(address)
+    hunks = page.locator("[data-hunk]")
+    expect(hunks).to_have_count(3)
+    for place, word in enumerate(("Fine here.", "Not so.", "Wrong page.")):
+        hunks.nth(place).get_by_label("Accept" if place == 0 else "Refuse").check()
+        hunks.nth(place).locator("summary", has_text="Note").click()
+        hunks.nth(place).locator("textarea").fill(word)
+    page.get_by_label("Your note").fill("Nearly there.")
+    house.write(merged_again, first, tmp_path)
+    page.goto(address)
+    expect(page.get_by_text("Merged onto main again,")).to_be_visible()
+    expect(page.get_by_text("1 hunk is not as before")).to_be_visible()
+    expect(page.get_by_label("Your note")).to_have_value("Nearly there.")
+    kept, asked = ("Fine here.", "Not so."), hunks.nth(2)
+    for place, word in enumerate(kept):
+        expect(hunks.nth(place).locator("textarea")).to_have_value(word)
+        expect(hunks.nth(place).locator("input:checked")).to_have_count(1)
+    expect(hunks.nth(0).get_by_label("Accept")).to_be_checked()
+    expect(hunks.nth(1).get_by_label("Refuse")).to_be_checked()
+    expect(asked.locator("textarea")).to_have_value("")
+    expect(asked.locator("input:checked")).to_have_count(0)
+    expect(asked.get_by_text("changed since main moved")).to_be_visible()
+    assert violations(page, "merged again") == []
+    context.close()

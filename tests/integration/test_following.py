@@ -1,0 +1,179 @@
+"""Main moved: what waits for a signature is merged onto it again by itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from threading import Barrier, Thread
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from agents.events import Kind
+from agents.lifecycle import StepKind, StepState, TaskState
+from approvals import following, sealing
+from approvals.deciding import StaleApproval, decide
+from approvals.models import Approval
+from projects.models import AuditEntry
+from tests.approval_fixtures import (
+    end_time,
+    make_change,
+    make_report,
+    make_repository,
+    move_main,
+    past_triggers,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def bare(project, tmp_path):
+    return make_repository(tmp_path, project)
+
+
+@pytest.fixture
+def approval(project, requester, lead, bare, tmp_path) -> Approval:
+    return sealing.seal(make_change(project, requester, tmp_path))
+
+
+def steps_of(approval):
+    found = approval.task.steps.filter(kind=StepKind.ASSEMBLE).order_by("pk")
+    return [(step.key, step.state) for step in found]
+
+
+def states(*approvals):
+    keys = [approval.pk for approval in approvals]
+    known = dict(Approval.objects.filter(pk__in=keys).values_list("pk", "state"))
+    return [known[key] for key in keys]
+
+
+def test_what_waits_is_merged_onto_the_main_of_now(approval, bare):
+    main = move_main(bare)
+    assert following.follow({}) == 1
+    approval.refresh_from_db()
+    approval.task.refresh_from_db()
+    assert (approval.state, approval.decided_by) == ("stale", None)
+    assert approval.reason.startswith(f"main has moved to {main[:9]} since this was sealed.")
+    assert (approval.task.state, approval.task.round) == (TaskState.WORKING, 1)
+    assert steps_of(approval) == [("assemble", StepState.DONE), ("assemble-2", StepState.READY)]
+    decided = approval.task.events.get(kind=Kind.APPROVAL_DECIDED)
+    assert decided.data["state"] == "stale"
+    told = AuditEntry.objects.filter(object_id=str(approval.pk)).order_by("pk")
+    assert [(entry.action, entry.actor, entry.detail.get("main")) for entry in told][-2:] == [
+        ("approval.stale", None, main),
+        ("approval.proposed_again", None, main),
+    ]
+
+
+def test_where_main_stands_nothing_is_done(approval):
+    mains = {}
+    assert following.follow(mains) == 0
+    assert states(approval) == ["pending"]
+    assert mains == {approval.project_id: approval.proposal.base_commit}
+
+
+def test_a_report_waits_whatever_main_does(project, requester, bare):
+    report = sealing.seal(make_report(project, requester))
+    move_main(bare)
+    assert following.follow({}) == 0
+    assert states(report) == ["pending"]
+
+
+def test_what_fell_stale_in_a_decision_is_merged_again_too(approval, bare, lead):
+    move_main(bare)
+    with pytest.raises(StaleApproval):
+        decide(
+            approval.pk, by=lead, verdict="approve", digest=approval.digest, nonce=approval.nonce
+        )
+    assert following.follow({}) == 1
+    assert steps_of(approval)[-1] == ("assemble-2", StepState.READY)
+    assert following.follow({}) == 0  # agents are at it
+
+
+def test_the_next_version_is_left_alone_until_main_moves_again(
+    approval, bare, project, requester, tmp_path
+):
+    mains = {}
+    move_main(bare)
+    assert following.follow(mains) == 1
+    task = approval.task
+    type(task).objects.filter(pk=task.pk).update(state=TaskState.REVIEW)
+    task.refresh_from_db()
+    task.round = 2  # only so that the steps of the fixture get keys of their own
+    again = sealing.seal(make_change(project, requester, tmp_path, task=task, version=2, round=1))
+    assert following.follow(mains) == 0
+    assert states(approval, again) == ["stale", "pending"]
+
+
+def test_where_main_stands_only_new_seals_are_looked_at(approval, bare):
+    """One that was sealed while main moved is found; the thousands from before are not read."""
+    mains = {}
+    following.follow(mains)
+    mains[approval.project_id] = move_main(bare)  # as if it had been looked at before the seal
+    old = sealing.new_since()
+    past_triggers("UPDATE approvals_approval SET id = %s WHERE id = %s", old, approval.pk)
+    assert following.follow(mains) == 0
+    past_triggers("UPDATE approvals_approval SET id = %s WHERE id = %s", approval.pk, old)
+    assert following.follow(mains) == 1
+
+
+def test_those_due_first_go_first(project, requester, bare, tmp_path, monkeypatch):
+    monkeypatch.setattr(following, "AHEAD", 1)
+    later, first = (sealing.seal(make_change(project, requester, tmp_path)) for _ in range(2))
+    end_time(first, in_seconds=3_600)
+    move_main(bare)
+    assert following.follow({}) == 1
+    assert states(later, first) == ["pending", "stale"]
+
+
+def test_what_a_person_decided_meanwhile_stays_decided(approval, bare, lead):
+    main = move_main(bare)
+    found = list(following._behind(approval.project, main, moved=True))
+    facts = {"digest": approval.digest, "nonce": approval.nonce, "note": "No."}
+    decide(approval.pk, by=lead, verdict="reject", **facts)
+    assert [following._put_up_again(each, main) for each in found] == [False]
+    assert states(approval) == ["rejected"]
+    assert steps_of(approval) == [("assemble", StepState.DONE)]
+
+
+def test_a_repository_that_is_away_is_asked_later(approval, bare):
+    away = bare.with_name("away.git")
+    mains = {}
+    bare.rename(away)
+    assert following.follow(mains) == 0
+    assert mains == {}
+    away.rename(bare)
+    move_main(bare)
+    assert following.follow(mains) == 1
+
+
+def test_an_archived_project_is_left_alone(approval, bare):
+    move_main(bare)
+    type(approval.project).objects.filter(pk=approval.project_id).update(
+        archived_at=timezone.now() - timedelta(days=1)
+    )
+    assert following.follow({}) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_workers_one_puts_it_up_again(approval, bare):
+    move_main(bare)
+    start, counts = Barrier(4), []
+
+    def follow():
+        try:
+            start.wait()
+            counts.append(following.follow({}))
+        finally:
+            connection.close()
+
+    threads = [Thread(target=follow) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(counts) == [0, 0, 0, 1]
+    assert steps_of(approval) == [("assemble", StepState.DONE), ("assemble-2", StepState.READY)]
+    told = AuditEntry.objects.filter(action="approval.proposed_again")
+    assert told.count() == 1

@@ -1,0 +1,121 @@
+"""What was merged onto main again says so, and asks anew only for what that has changed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from agents.lifecycle import TaskState
+from agents.models import Hunk, Task
+from approvals import following, sealing
+from tests.approval_fixtures import make_change, make_repository, move_main
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def bare(project, tmp_path):
+    return make_repository(tmp_path, project)
+
+
+@pytest.fixture
+def first(project, requester, lead, bare, tmp_path):
+    return sealing.seal(make_change(project, requester, tmp_path))
+
+
+def merged_again(first, folder, *, differs: int = 0):
+    """Put the work up again as a worker would, on a main that has moved; seal it."""
+    task = Task.objects.get(pk=first.task_id)
+    Task.objects.filter(pk=task.pk).update(state=TaskState.REVIEW)
+    task.refresh_from_db()
+    task.round = 9  # only so that the steps of the fixture get keys of their own
+    proposal = make_change(
+        first.project, first.requester, folder, task=task, version=2, round=first.proposal.round
+    )
+    changed = Hunk.objects.filter(file__proposal=proposal).order_by("file__position", "position")
+    keys = list(changed.values_list("pk", flat=True)[:differs])
+    Hunk.objects.filter(pk__in=keys).update(digest="f" * 64)
+    return sealing.seal(proposal)
+
+
+def page_of(client, approval):
+    answer = client.get(f"/review/T-{approval.task.number}/r{approval.proposal.round}")
+    return " ".join(answer.content.decode().split())
+
+
+def kept(page):
+    return re.findall(r'name="note-([\w-]+)" data-kept="note-([\w-]+)"', page)
+
+
+def test_the_first_version_says_nothing_of_it(client, first, lead):
+    client.force_login(lead)
+    page = page_of(client, first)
+    assert "Merged onto main again" not in page
+    assert "changed since main moved" not in page
+
+
+@pytest.mark.parametrize(
+    ("differs", "said"),
+    [
+        (0, "Every hunk is as it was, and what you noted is kept."),
+        (1, "1 hunk is not as before; what you noted on the others is kept."),
+        (2, "2 hunks are not as before; what you noted on the others is kept."),
+    ],
+)
+def test_it_says_how_much_is_another(client, first, bare, lead, tmp_path, differs, said):
+    move_main(bare)
+    assert following.follow({}) == 1
+    again = merged_again(first, tmp_path, differs=differs)
+    client.force_login(lead)
+    page = page_of(client, again)
+    assert (
+        f"<strong>Merged onto main again,</strong> which had moved, and checked anew. {said}"
+        in page
+    )
+    assert page.count("</svg>changed since main moved</span>") == differs
+    assert "was decided" not in page
+
+
+def test_a_hunk_keeps_the_name_of_its_draft(client, first, bare, lead, tmp_path):
+    client.force_login(lead)
+    before = kept(page_of(client, first))
+    move_main(bare)
+    following.follow({})
+    after = kept(page_of(client, merged_again(first, tmp_path, differs=1)))
+    assert len(before) == len(after) == 3
+    assert {key for key, _ in before}.isdisjoint(key for key, _ in after)
+    assert len({name for _, name in before} & {name for _, name in after}) == 2
+
+
+def test_two_hunks_with_the_same_lines_have_drafts_of_their_own(client, first, lead):
+    Hunk.objects.filter(file__proposal=first.proposal).update(digest="a" * 64)
+    client.force_login(lead)
+    names = [name for _, name in kept(page_of(client, first))]
+    assert names == [f"{'a' * 16}-{place}" for place in (1, 2, 3)]
+
+
+def test_a_later_round_is_still_compared_with_what_was_decided(client, first, lead, tmp_path):
+    """Its second version names what the reader of round 1 has not seen, not only what main changed."""
+    from approvals.deciding import decide
+
+    facts = {"digest": first.digest, "nonce": first.nonce, "note": "More."}
+    decide(first.pk, by=lead, verdict="request_changes", **facts)
+    task = Task.objects.get(pk=first.task_id)
+    Task.objects.filter(pk=task.pk).update(state=TaskState.REVIEW, round=2)
+    task.refresh_from_db()
+    task.round = 8
+    of_round = {"task": task, "round": 2}
+    second = sealing.seal(make_change(first.project, first.requester, tmp_path, **of_round))
+    Hunk.objects.filter(file__proposal=second.proposal, file__path="docs/rounding.md").update(
+        digest="e" * 64
+    )
+    second.move("stale", decided_at=second.requested_at, reason="Main moved.")
+    again = merged_again(second, tmp_path)
+    Hunk.objects.filter(file__proposal=again.proposal, file__path="docs/rounding.md").update(
+        digest="e" * 64
+    )
+    client.force_login(lead)
+    page = page_of(client, again)
+    assert "Every hunk is as it was" in page
+    assert "1 hunk is new in round 2. The others are as they were when round 1 was decided." in page
