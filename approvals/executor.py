@@ -102,6 +102,7 @@ class Executor:
             self._rung.wait(POLL_SECONDS if healthy else PAUSE_SECONDS)
             self._rung.clear()
         self._hands.close()
+        self._follower.stop()
         self._forget_beat()
         connection.close()
 

@@ -22,7 +22,7 @@ from projects.models import Project
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from django.db.models import QuerySet
 
@@ -40,6 +40,7 @@ class Follower:
 
     def __init__(self) -> None:
         self._looking = threading.Thread()
+        self._stopping = threading.Event()
         self._rests_until = 0.0
         self._mains: Mains = {}
 
@@ -52,10 +53,16 @@ class Follower:
         self._looking = threading.Thread(target=self._look, name="follower", daemon=True)
         self._looking.start()
 
+    def stop(self) -> None:
+        """Wait until the project in hand is done, or its repository gave no answer."""
+        self._stopping.set()
+        if self._looking.is_alive():
+            self._looking.join()
+
     def _look(self) -> None:
         began = time.monotonic()
         try:
-            follow(self._mains)
+            follow(self._mains, stop=self._stopping.is_set)
         except DatabaseError as error:
             logger.warning("main is followed later: %s", error)
         except Exception:
@@ -66,14 +73,16 @@ class Follower:
         self._rests_until = time.monotonic() + max(LOOK_SECONDS, _RESTS * took)
 
 
-def follow(mains: Mains) -> int:
+def follow(mains: Mains, *, stop: Callable[[], bool] = lambda: False) -> int:
     """Put up again what was sealed on a main that has moved; return how many.
 
-    `mains` is what was found at the last look, and is brought up to date. Two processes may do this
+    Until `stop` says so: it is asked before each project. `mains` is what was found at the last look, and is brought up to date. Two processes may do this
     at once: each approval is put up again by one of them. A person who decides meanwhile wins.
     """
     count = 0
     for project in _projects():
+        if stop():
+            break
         if main := freshness.head_of(project):
             behind = list(_behind(project, main, moved=mains.get(project.pk) != main))
             mains[project.pk] = main

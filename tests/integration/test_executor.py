@@ -21,6 +21,7 @@ from agents.models import Hunk
 from approvals import policies, sealing
 from approvals.deciding import decide
 from approvals.executor import Executor
+from approvals.following import LOOK_SECONDS
 from approvals.models import Approval, Effect
 from projects.models import Membership, Project
 from tests.approval_fixtures import end_time, git, make_change, make_report, make_repository
@@ -67,6 +68,18 @@ def test_a_proposal_is_sealed_and_carried_out_without_a_bell(
     effect.refresh_from_db()
     assert effect.worker == "test"
     assert git(bare, "rev-parse", "main") == effect.result["commit"]
+
+
+def test_what_waits_behind_a_merge_is_merged_anew_unasked(
+    executor, project, requester, lead, bare, tmp_path
+):
+    first, second = (sealing.seal(make_change(project, requester, tmp_path)) for _ in range(2))
+    effect = _approve(first, lead)
+    _until(lambda: Effect.objects.filter(pk=effect.pk, state="done").exists())
+    again = second.task.steps.filter(key="assemble-2", state="ready")
+    _until(again.exists, 4 * LOOK_SECONDS)
+    second.refresh_from_db()
+    assert (second.state, second.replaced) == ("stale", False)
 
 
 def test_an_approval_expires_by_the_clock_of_the_database(executor, project, requester):
