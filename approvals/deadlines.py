@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.db import connection
 from django.db.models import (
     BooleanField,
     Case,
@@ -24,6 +25,8 @@ from approvals.lifecycle import EffectState
 from approvals.models import Approval
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.db.models import QuerySet
     from django.db.models.expressions import Combinable
 
@@ -65,3 +68,11 @@ def with_window(rows: QuerySet[Effect]) -> QuerySet[Any]:
         undo_until=F("not_before") + (Now() - window_now()),
         may_be_undone=ExpressionWrapper(waits, output_field=BooleanField()),
     )
+
+
+def database_now() -> datetime:
+    """Return the database's clock; expiry never depends on the clock of a worker."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT now()")
+        now: datetime = cursor.fetchone()[0]
+    return now

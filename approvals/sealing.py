@@ -9,7 +9,7 @@ import secrets
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists, OuterRef, Q
 
 from agents import escalations
@@ -18,7 +18,8 @@ from agents.lifecycle import TaskState
 from agents.models import Event, Proposal, Task
 from agents.models.tasks import Choice, Rule
 from agents.recording import record_all
-from approvals import policies, snapshots
+from approvals import policies, snapshots, snoozing
+from approvals.deadlines import database_now
 from approvals.exceptions import TooLarge
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval
@@ -86,6 +87,7 @@ def _write(proposals: Sequence[Proposal]) -> list[Approval]:
         sealed.append(_sealed(each, facts, policy, rules[policy.pk], now))
     _replace(proposals)
     insert_all(sealed)
+    snoozing.carry_over(sealed)
     _announce(sealed)
     failpoint("seal.written")
     return sealed
@@ -285,14 +287,6 @@ def _announce(sealed: Sequence[Approval]) -> None:
             for each in sealed
         ]
     )
-
-
-def database_now() -> datetime:
-    """Return the database's clock; expiry never depends on the clock of a worker."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT now()")
-        now: datetime = cursor.fetchone()[0]
-    return now
 
 
 def _refuse_floats(value: Any) -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from approvals.deadlines import database_now
 from approvals.exceptions import CannotSign
-from approvals.sealing import canonical, database_now
+from approvals.sealing import canonical
 from projects import audit, signing_keys
 
 if TYPE_CHECKING:

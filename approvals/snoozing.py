@@ -10,14 +10,16 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from approvals import rights
+from approvals.deadlines import database_now
 from approvals.exceptions import DecisionConflict
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, Snooze
-from approvals.sealing import database_now
 from projects import audit
 from projects.exceptions import InvalidInput, NotAllowed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from projects.models import User
 
 SPARE = timedelta(hours=1)  # it is back so long before its deadline
@@ -90,6 +92,26 @@ def wake(approval: Approval, *, by: User, address: str | None = None) -> bool:
         if woken:
             _record("approval.woken", approval, by, address)
     return woken
+
+
+def carry_over(sealed: Sequence[Approval]) -> None:
+    """Ask nobody earlier because what they put off was merged onto main again meanwhile.
+
+    In the transaction that seals it; `sealed` come with their proposals.
+    """
+    again = {each.task_id: each for each in sealed if each.proposal.version > 1}
+    if not again:
+        return
+    now = database_now()
+    asleep = Snooze.objects.filter(approval__task__in=list(again), until__gt=now)
+    rows = []
+    for old in asleep.select_related("approval__proposal"):
+        new, before = again[old.approval.task_id], old.approval.proposal
+        end = min(old.until, latest(new))
+        follows = (before.round, before.version + 1) == (new.proposal.round, new.proposal.version)
+        if follows and end > now:
+            rows.append(Snooze(approval=new, person_id=old.person_id, until=end, at=now))
+    Snooze.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _require_waiting(approval: Approval, by: User) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from agents.lifecycle import TaskState
 from agents.models import Hunk, Task
-from approvals import following, sealing
+from approvals import following, sealing, selectors, snoozing
+from approvals.deciding import decide
+from approvals.models import Snooze
 from tests.approval_fixtures import make_change, make_repository, move_main
 
 pytestmark = pytest.mark.django_db
@@ -24,15 +28,14 @@ def first(project, requester, lead, bare, tmp_path):
     return sealing.seal(make_change(project, requester, tmp_path))
 
 
-def merged_again(first, folder, *, differs: int = 0):
+def merged_again(first, folder, *, differs: int = 0, version: int = 2):
     """Put the work up again as a worker would, on a main that has moved; seal it."""
     task = Task.objects.get(pk=first.task_id)
     Task.objects.filter(pk=task.pk).update(state=TaskState.REVIEW)
     task.refresh_from_db()
-    task.round = 9  # only so that the steps of the fixture get keys of their own
-    proposal = make_change(
-        first.project, first.requester, folder, task=task, version=2, round=first.proposal.round
-    )
+    task.round = 8 + version  # only so that the steps of the fixture get keys of their own
+    facts = {"task": task, "version": version, "round": first.proposal.round}
+    proposal = make_change(first.project, first.requester, folder, **facts)
     changed = Hunk.objects.filter(file__proposal=proposal).order_by("file__position", "position")
     keys = list(changed.values_list("pk", flat=True)[:differs])
     Hunk.objects.filter(pk__in=keys).update(digest="f" * 64)
@@ -97,14 +100,12 @@ def test_two_hunks_with_the_same_lines_have_drafts_of_their_own(client, first, l
 
 def test_a_later_round_is_still_compared_with_what_was_decided(client, first, lead, tmp_path):
     """Its second version names what the reader of round 1 has not seen, not only what main changed."""
-    from approvals.deciding import decide
-
     facts = {"digest": first.digest, "nonce": first.nonce, "note": "More."}
     decide(first.pk, by=lead, verdict="request_changes", **facts)
     task = Task.objects.get(pk=first.task_id)
     Task.objects.filter(pk=task.pk).update(state=TaskState.REVIEW, round=2)
     task.refresh_from_db()
-    task.round = 8
+    task.round = 8  # as above
     of_round = {"task": task, "round": 2}
     second = sealing.seal(make_change(first.project, first.requester, tmp_path, **of_round))
     Hunk.objects.filter(file__proposal=second.proposal, file__path="docs/rounding.md").update(
@@ -119,3 +120,41 @@ def test_a_later_round_is_still_compared_with_what_was_decided(client, first, le
     page = page_of(client, again)
     assert "Every hunk is as it was" in page
     assert "1 hunk is new in round 2. The others are as they were when round 1 was decided." in page
+
+
+def test_what_was_put_off_stays_so_until_then(first, bare, lead, second_lead, tmp_path):
+    kept = snoozing.snooze(first, by=lead, until=timezone.now() + timedelta(hours=4))
+    snoozing.snooze(first, by=second_lead, until=timezone.now() + timedelta(hours=4))
+    snoozing.wake(first, by=second_lead)
+    move_main(bare)
+    following.follow({})
+    again = merged_again(first, tmp_path)
+    found = Snooze.objects.filter(approval=again)
+    assert [(row.person, row.until) for row in found] == [(lead, kept.until)]
+    assert selectors.needs_you(lead).pending == []
+    assert selectors.needs_you(second_lead).pending == [again]
+
+
+def test_what_was_woken_is_not_put_off_by_an_older_version(first, bare, lead, tmp_path):
+    snoozing.snooze(first, by=lead, until=timezone.now() + timedelta(hours=4))
+    move_main(bare)
+    following.follow({})
+    second = merged_again(first, tmp_path)
+    assert snoozing.wake(second, by=lead)
+    move_main(bare, text="And again.\n")
+    following.follow({})
+    third = merged_again(second, tmp_path, version=3)
+    assert not Snooze.objects.filter(approval=third).exists()
+
+
+def test_a_next_round_is_asked_at_once(first, lead, second_lead, tmp_path):
+    snoozing.snooze(first, by=lead, until=timezone.now() + timedelta(hours=4))
+    facts = {"digest": first.digest, "nonce": first.nonce, "note": "More."}
+    decide(first.pk, by=second_lead, verdict="request_changes", **facts)
+    task = Task.objects.get(pk=first.task_id)
+    Task.objects.filter(pk=task.pk).update(state=TaskState.REVIEW, round=2)
+    task.refresh_from_db()
+    task.round = 8
+    facts = {"task": task, "round": 2}
+    second = sealing.seal(make_change(first.project, first.requester, tmp_path, **facts))
+    assert selectors.needs_you(lead).pending == [second]

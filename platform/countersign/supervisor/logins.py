@@ -73,7 +73,6 @@ EFFECTS = Login(
         ("approvals_comment", ("SELECT",)),
         ("approvals_policyrule*", ("SELECT",)),
         ("approvals_viewed", ("SELECT",)),
-        ("approvals_snooze", ("SELECT",)),
         ("approvals_*", ("SELECT", *WRITE)),
         ("agents_event", ("SELECT", "INSERT")),
         ("agents_*", ("SELECT", *WRITE)),
