@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from agents import cautions, planning
+from agents.events import Kind
 from agents.lifecycle import StepKind, StepState
 from agents.messages import ProposalDraft
-from agents.models import Proposal, Step, StepDependency
+from agents.models import Event, Proposal, Step, StepDependency
 
 if TYPE_CHECKING:
     from agents.assembling import Assembly
@@ -28,11 +31,30 @@ def earlier_draft(assembly: Assembly) -> ProposalDraft | None:
         return None
     same_round = {"task": step.task_id, "round": step.task.round}
     proposal = Proposal.objects.filter(**same_round).order_by("-version").first()
-    if proposal is None or _proposed(proposal) != _merged(assembly):
+    if proposal is None or not _says_the_same(proposal, assembly) or _noted_since(proposal):
         return None
     drafted = Step.objects.filter(**same_round, kind=StepKind.ASSEMBLE, state=StepState.DONE)
     last = drafted.order_by("-pk").first()
-    return ProposalDraft.model_validate(last.result) if last else None
+    try:
+        return ProposalDraft.model_validate(last.result) if last else None
+    except ValidationError:
+        return None  # of a version before this one
+
+
+def _says_the_same(proposal: Proposal, assembly: Assembly) -> bool:
+    checks = assembly.checks.model_dump(mode="json")
+    found = [(proposal.checks.get(name), checks[name]) for name in ("ran", "exit_code")]
+    warned = [warning["kind"] for warning in proposal.warnings]
+    return (
+        all(before == now for before, now in found)
+        and sorted(warned) == sorted(warning["kind"] for warning in assembly.warnings)
+        and _proposed(proposal) == _merged(assembly)
+    )
+
+
+def _noted_since(proposal: Proposal) -> bool:
+    said = Event.objects.filter(task=proposal.task_id, kind=Kind.MESSAGE, data__from="person")
+    return said.filter(at__gt=proposal.created_at).exists()
 
 
 def _proposed(proposal: Proposal) -> list[tuple[Any, ...]]:

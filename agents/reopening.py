@@ -219,8 +219,21 @@ class _Branch:
             )
             made.feedback = old.feedback
             made.save(force_insert=True)
+            self.edges += self._edges_for(old)
             self.made[old.pk] = made
             self._drop([old], by)
+
+    def _edges_for(self, assembler: Step) -> list[tuple[UUID, UUID]]:
+        """Return what one waits for that merges the round onto main again: it was given no edges."""
+        if any(one == assembler.pk for one, _ in self.edges):
+            return []
+        before = [
+            step.pk
+            for step in self.steps.values()
+            if (step.kind, step.round) == (StepKind.ASSEMBLE, assembler.round)
+        ]
+        first = next((pk for pk in before if any(one == pk for one, _ in self.edges)), None)
+        return [(assembler.pk, need) for one, need in self.edges if one == first]
 
     def _all(self) -> list[Step]:
         return [*self.steps.values(), *self.made.values()]

@@ -120,7 +120,7 @@ def act(effect: Effect) -> None:
     try:
         result = _do(effect)
     except MainMoved as moved:
-        _fall_stale(effect, moved_sentence(effect.approval, moved.actual))
+        _fall_stale(effect, moved_sentence(effect.approval, moved.actual), main_moved=True)
     except Refused as refused:
         _refuse(effect, str(refused))
     except (PushRefused, NotCarriedOut) as surely:  # main was at the base just before
@@ -174,15 +174,15 @@ def _refuse(effect: Effect, reason: str) -> None:
         sent = "It was sent before a restart and may have landed; look at the other side."
         _hand_over(effect, EffectState.UNKNOWN, f"{sent} It is not sent again: {reason}")
     else:
-        _fall_stale(effect, reason)
+        _fall_stale(effect, reason, main_moved=False)
 
 
-def _fall_stale(effect: Effect, reason: str) -> None:
+def _fall_stale(effect: Effect, reason: str, *, main_moved: bool) -> None:
     """Nothing was done and what was signed no longer holds: back to review, with the reason."""
     approval, task = effect.approval, effect.approval.task
     with transaction.atomic():
         if approval.state == ApprovalState.APPROVED:
-            approval.move(ApprovalState.STALE, reason=reason)
+            approval.move(ApprovalState.STALE, main_moved=main_moved, reason=reason)
         effect.move(EffectState.FAILED, error=reason, finished_at=Now())
         for other in approval.effects.filter(state=EffectState.PLANNED):
             other.move(EffectState.WITHDRAWN, finished_at=Now())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -19,8 +19,12 @@ from projects import audit
 from projects.exceptions import TransitionRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from approvals.models import Approval
     from projects.models import Project, User
+
+A = TypeVar("A")
 
 ANSWER_SECONDS = 3.0  # a slow repository must not block a decision; the executor looks again
 
@@ -42,17 +46,32 @@ def main_moved(approval: Approval) -> str | None:
 
 def head_of(project: Project) -> str:
     """Return main's head, or nothing when the repository does not answer in time."""
-    answers: list[str] = []
+    return _ask(lambda: Store.of(project).main_now()) or ""
+
+
+def builds_on(project: Project, older: str) -> bool:
+    """Tell whether main as it is now contains a commit; False when nobody can tell in time."""
+
+    def ask() -> bool:
+        store = Store.of(project)
+        return store.is_ancestor(older, store.fetch())
+
+    return _ask(ask) or False
+
+
+def _ask(question: Callable[[], A]) -> A | None:
+    """Return the answer, or None when the repository gives none in time."""
+    answers: list[A] = []
 
     def ask() -> None:
         with suppress(RepositoryUnreachable, NoSuchBranch, GitFailed):
-            answers.append(Store.of(project).main_now())
+            answers.append(question())
 
     # A daemon: git may take minutes to give up, and a process must be able to end meanwhile.
     asking = threading.Thread(target=ask, name="main-now", daemon=True)
     asking.start()
     asking.join(ANSWER_SECONDS)
-    return answers[0] if answers else ""
+    return answers[0] if answers else None
 
 
 def require_unmoved_main(approval: Approval, *, by: User, address: str | None = None) -> None:
@@ -79,7 +98,7 @@ def fall_stale(
     In the caller's transaction. Raises TransitionRefused when it is not pending any more.
     """
     reason = moved_sentence(approval, main)
-    approval.move(ApprovalState.STALE, decided_at=Now(), reason=reason)
+    approval.move(ApprovalState.STALE, decided_at=Now(), main_moved=True, reason=reason)
     approval.task.record(
         Kind.APPROVAL_DECIDED,
         {"approval": str(approval.pk), "state": ApprovalState.STALE, "reason": reason},

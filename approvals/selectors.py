@@ -20,7 +20,7 @@ from approvals import deadlines
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, Policy, Signature, Snooze
 from projects import across, keyset
-from projects.across import Across, Mine
+from projects.across import Across, Few, Mine
 from projects.keyset import Order, Page, Place
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ def snoozed(
     user: User, mine: Mine, *, place: Place | None = None, limit: int = ROWS
 ) -> Page[Approval]:
     """Return what this person has put off, by due time; each says until when, `asleep_until`."""
-    until = Subquery(_asleep(user).values("until"))
+    until = Subquery(_asleep(user).filter(approval=OuterRef("pk")).values("until"))
     return _shown(
         keyset.page(
-            _waiting(user, mine, asleep=True),
+            Few(rows=_put_off(user, mine)),
             lambda rows: _loaded(rows).annotate(asleep_until=until),
             order=BY_DUE,
             place=place,
@@ -98,7 +98,7 @@ def snoozed(
 
 def snoozed_of(user: User, mine: Mine, cap: int) -> Statement:
     """Return the statement that counts what this person has put off."""
-    return _waiting(user, mine, asleep=True).counted(cap)
+    return across.counted(_put_off(user, mine), cap)
 
 
 def decided(
@@ -170,29 +170,38 @@ def decided_today(user: User, cap: int) -> Statement:
 
 
 def _asleep(user: User) -> QuerySet[Snooze]:
-    return Snooze.objects.filter(approval=OuterRef("pk"), person=user, until__gt=Now())
+    return Snooze.objects.filter(person=user, until__gt=Now())
 
 
-def _waiting(user: User, mine: Mine, *, asleep: bool = False) -> Across:
-    """Return pending approvals this person may sign and has not signed: put off, or not put off."""
-    put_off = Exists(_asleep(user))
+def _waiting(user: User, mine: Mine) -> Across:
+    """Return pending approvals this person may sign, has not signed and has not put off."""
+    # A list that is read once for a statement: asked for each row it took twice as long as the rest.
+    put_off = Q(pk__in=_asleep(user).values("approval"))
+    return Across(rows=_to_sign(user, mine).filter(~put_off), projects=mine.led)
+
+
+def _put_off(user: User, mine: Mine) -> QuerySet[Approval]:
+    """Return those this person has put off: few, and found by the person."""
+    asleep = {"snoozes__person": user, "snoozes__until__gt": Now()}
+    return _to_sign(user, mine).filter(**asleep, project__in=mine.led)
+
+
+def _to_sign(user: User, mine: Mine) -> QuerySet[Approval]:
     signed = Signature.objects.filter(approval=OuterRef("pk"), signer=user)
     took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=user)
     # Told by the projects that were read already: a join would be made for each row that is counted.
     singles = [project.pk for project in mine.named if project.single_person]
     alone = Q(single_person=True, project__in=singles)
     one = Policy.objects.filter(project__in=mine.led, signatures_needed=1, rules=None)
-    rows = Approval.objects.filter(
+    return Approval.objects.filter(
         # One signature that is enough is the end of it: there is none to look for.
         Q(policy__in=one.values("pk")) | ~Exists(signed),
         ~Q(task__in=took_over.values("task")) | alone,
         ~Q(requester=user) | alone,
         # Held time is added up only for what would be overdue without it.
         Q(expires_at__gt=Now()) | Q(expires_at__gt=deadlines.deciding_now()),
-        put_off if asleep else ~put_off,
         state=ApprovalState.PENDING,
     )
-    return Across(rows=rows, projects=mine.led)
 
 
 def _undecided(user: User, mine: Mine, limit: int) -> list[Approval]:

@@ -81,6 +81,11 @@ class Approval(models.Model):
         editable=False,
         help_text="It ended undecided, and its task was put up again since.",
     )
+    main_moved = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="It is stale for that alone; else what was signed did not hold.",
+    )
     reason = models.TextField(blank=True, help_text="The deciding note, or why it ended undecided.")
 
     project_path = "project"

@@ -131,6 +131,25 @@ class Across:
         return rows.order_by(*order).values_list(*columns)[:limit].query.sql_with_params()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Few:
+    """The rows of a list that is short by itself, as what one person put off: read as they are."""
+
+    rows: QuerySet[Any]
+
+    def filter(self, *conditions: Any, **facts: Any) -> Self:
+        """Return it with fewer rows."""
+        return replace(self, rows=self.rows.filter(*conditions, **facts))
+
+    def keys(self, order: Sequence[str], limit: int) -> RawSQL:
+        """Return the primary keys of the first rows, for `pk__in`; the caller orders them again."""
+        rows = self.rows.order_by(*order).values_list("pk")[:limit]
+        try:
+            return RawSQL(*rows.query.sql_with_params())  # noqa: S611  # spelled by Django
+        except EmptyResultSet:
+            return RawSQL(*_NOTHING)  # noqa: S611
+
+
 def either(*lists: RawSQL) -> RawSQL:
     """Return the keys of several lists as one, for `pk__in`."""
     keys = [each for each in lists if each.sql != _NOTHING[0]] or lists[:1]

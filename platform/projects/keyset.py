@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-    from projects.across import Across
+    from projects.across import Across, Few
 
 Row = TypeVar("Row")
 
@@ -89,7 +89,7 @@ class Page(Generic[Row]):
 
 
 def page(
-    listed: Across,
+    listed: Across | Few,
     read: Callable[[QuerySet[Any]], QuerySet[Any]],
     *,
     order: Order,

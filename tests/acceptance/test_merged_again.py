@@ -26,6 +26,11 @@ house = page_fixtures.house
 pytestmark = [pytest.mark.needs_chromium, pytest.mark.django_db(transaction=True)]
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    monkeypatch.setattr(following, "FIRST_WAIT", 0.0)
+
+
 def merged_again(first: Approval, folder: Path) -> Any:
     """Let main move and a worker merge the work onto it: the hunk of the docs becomes another."""
     move_main(folder / "origin.git")
@@ -69,5 +74,16 @@ def test_only_the_changed_hunk_is_asked_anew(house, browser, project, requester,
     expect(asked.locator("textarea")).to_have_value("")
     expect(asked.locator("input:checked")).to_have_count(0)
     expect(asked.get_by_text("changed since main moved")).to_be_visible()
+    hunks.nth(1).get_by_label("Accept").check()
+    page.keyboard.press("Escape")
+    house.write(move_main, tmp_path / "origin.git", "README.md", "Once more.\n")
+    page.locator("[data-decide=a]").click()
+    expect(page.get_by_text("Not signed.")).to_be_visible()
+    expect(page.get_by_text("Main moved.")).to_be_visible()
+    stored = page.evaluate(
+        "Object.entries(localStorage).filter(([key]) => key.includes(':draft:'))"
+    )
+    assert len(stored) == 1
+    assert "Nearly there." in stored[0][1]
     assert violations(page, "merged again") == []
     context.close()

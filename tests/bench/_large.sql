@@ -197,7 +197,7 @@ SELECT proposal_id, task_id, round, 1, 'change', title,
 -- One seal in eight holds a diff that fills pages of its own, as most of a real installation do.
 INSERT INTO approvals_approval (id, single_person, state, risk, snapshot, digest, nonce,
     requested_at, expires_at, decided_at, reason, decided_by_id, project_id, proposal_id,
-    requester_id, task_id, policy_id, replaced)
+    requester_id, task_id, policy_id, replaced, main_moved)
 SELECT id, false, state, risk, jsonb_build_object('version', 1,
         'task', jsonb_build_object('id', task_id, 'number', number, 'label', 'T-' || number,
             'title', title, 'request', title),
@@ -232,7 +232,7 @@ SELECT id, false, state, risk, jsonb_build_object('version', 1,
     md5(nonce) || md5(nonce), nonce, at, expires_at, decided_at,
     CASE state WHEN 'rejected' THEN 'This is not what was asked for.' ELSE '' END,
     CASE WHEN state IN ('approved', 'changes_requested', 'rejected') THEN lead_id END,
-    project_id, proposal_id, requester_id, task_id, policy_id, state = 'stale'
+    project_id, proposal_id, requester_id, task_id, policy_id, state = 'stale', state = 'stale'
 FROM bench_approval CROSS JOIN LATERAL (
     SELECT (ARRAY['low', 'low', 'low', 'medium', 'high'])[h % 5 + 1] AS risk,
         md5(number || ' ' || round) || md5(round || ' ' || number) AS nonce,
@@ -242,6 +242,11 @@ FROM bench_approval CROSS JOIN LATERAL (
             ELSE at + interval '90 days' END AS expires_at,
         CASE WHEN state <> 'pending' THEN least(at + (h % 2000) * interval '1 minute', now())
             END AS decided_at) more;
+INSERT INTO approvals_snooze (id, until, at, approval_id, person_id)
+SELECT uuidv7(), now() + interval '1 day', now(), approval.id, member.user_id
+FROM (SELECT id, project_id FROM approvals_approval WHERE state = 'pending'
+    AND hashtext(nonce) % 500 = 0) approval
+JOIN projects_membership member USING (project_id) WHERE member.role = 'lead';
 INSERT INTO approvals_signature (id, single_person, verdict, digest, nonce, note, at, approval_id,
     requester_id, signer_id)
 SELECT uuidv7(decided_at - now()), false, CASE state WHEN 'approved' THEN 'approve'

@@ -125,6 +125,7 @@ def _lists(at: _Places) -> Iterator[tuple[str, str]]:
     yield "inbox, deep, back", f"/inbox?before={at.due}"
     yield "inbox with agents", "/inbox?tab=with-agents"
     yield "inbox with agents, deep", f"/inbox?tab=with-agents&after={at.task}"
+    yield "inbox snoozed", "/inbox?tab=snoozed"
     yield "inbox decided", "/inbox?tab=decided"
     yield "inbox decided, deep", f"/inbox?tab=decided&after={at.decided}"
     for state in ("", "proposed", "active", "retired"):

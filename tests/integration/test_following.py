@@ -7,16 +7,20 @@ from threading import Barrier, Thread
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django.utils import timezone
 
+from agents import holds
 from agents.events import Kind
 from agents.lifecycle import StepKind, StepState, TaskState
-from approvals import following, sealing
+from agents.models import Proposal, Task
+from approvals import expiring, following, sealing
 from approvals.deciding import StaleApproval, decide
 from approvals.models import Approval
 from projects.models import AuditEntry
 from tests.approval_fixtures import (
     end_time,
+    git,
     make_change,
     make_report,
     make_repository,
@@ -25,6 +29,11 @@ from tests.approval_fixtures import (
 )
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    monkeypatch.setattr(following, "FIRST_WAIT", 0.0)
 
 
 @pytest.fixture
@@ -98,7 +107,7 @@ def test_the_next_version_is_left_alone_until_main_moves_again(
     move_main(bare)
     assert following.follow(mains) == 1
     task = approval.task
-    type(task).objects.filter(pk=task.pk).update(state=TaskState.REVIEW)
+    Task.objects.filter(pk=task.pk).update(state=TaskState.REVIEW)
     task.refresh_from_db()
     task.round = 2  # only so that the steps of the fixture get keys of their own
     again = sealing.seal(make_change(project, requester, tmp_path, task=task, version=2, round=1))
@@ -125,6 +134,90 @@ def test_those_due_first_go_first(project, requester, bare, tmp_path, monkeypatc
     move_main(bare)
     assert following.follow({}) == 1
     assert states(later, first) == ["pending", "stale"]
+    assert following.follow({}) == 0  # one is under way
+    Task.objects.filter(pk=first.task_id).update(state=TaskState.CANCELLED, finished_at=Now())
+    assert following.follow({}) == 1
+
+
+def test_what_is_left_behind_is_not_forgotten(project, requester, bare, tmp_path, monkeypatch):
+    monkeypatch.setattr(following, "AHEAD", 1)
+    made = [sealing.seal(make_change(project, requester, tmp_path)) for _ in range(2)]
+    mains = {}
+    move_main(bare)
+    for _ in made:
+        assert following.follow(mains) == 1
+        Task.objects.filter(state=TaskState.WORKING).update(
+            state=TaskState.CANCELLED, finished_at=Now()
+        )
+    assert states(*made) == ["stale", "stale"]
+    assert following.follow(mains) == 0
+
+
+def test_a_version_waits_before_it_is_merged_again_the_later_the_longer(
+    approval, bare, monkeypatch
+):
+    monkeypatch.setattr(following, "FIRST_WAIT", 5.0)
+    move_main(bare)
+    waits = {1: 5, 2: 10, 5: 80, 30: 3_600}
+    for version, seconds in waits.items():
+        Proposal.objects.filter(pk=approval.proposal_id).update(version=version)
+        for early in (True, False):
+            age = seconds - 2 if early else seconds + 2
+            past_triggers(
+                "UPDATE approvals_approval SET requested_at = now() - %s * interval '1 second'", age
+            )
+            (found,) = following._behind(approval.project, "f" * 40, moved=True)
+            assert following._has_waited(found) is not early
+    assert following.follow({}) == 1
+
+
+def test_a_version_that_is_not_sealed_yet_is_left_alone(
+    approval, bare, lead, project, requester, tmp_path
+):
+    """The one before is still stale, and must not throw away what just came of it."""
+    move_main(bare)
+    following.follow({})
+    task = approval.task
+    Task.objects.filter(pk=task.pk).update(state=TaskState.REVIEW)
+    task.refresh_from_db()
+    task.round = 2  # only so that the steps of the fixture get keys of their own
+    again = make_change(project, requester, tmp_path, task=task, version=2, round=1)
+    assert following.follow({}) == 0
+    assert sealing.seal(again).state == "pending"
+    assert following.follow({}) == 0
+
+
+@pytest.mark.parametrize("scope", ["task", "project"])
+def test_what_is_held_is_left_as_it_is_until_then(approval, bare, lead, scope):
+    held = holds.place(by=lead, **{scope: getattr(approval, scope)})
+    mains = {}
+    move_main(bare)
+    assert following.follow(mains) == 0
+    assert states(approval) == ["pending"]
+    holds.lift(held, by=lead)
+    assert following.follow({}) == 1
+
+
+def test_where_main_was_set_back_a_person_is_asked(approval, bare, project, requester, tmp_path):
+    """What somebody took from main would come back with the change."""
+    move_main(bare)
+    on_top = sealing.seal(make_change(project, requester, tmp_path))
+    git(bare, "update-ref", "refs/heads/main", approval.proposal.base_commit)
+    assert following.follow({}) == 0
+    assert states(approval, on_top) == ["pending", "pending"]
+
+
+def test_what_was_refused_is_for_a_person(approval, bare):
+    approval.move("stale", decided_at=Now(), reason="The tree is another. Nothing was merged.")
+    move_main(bare)
+    assert following.follow({}) == 0
+
+
+def test_what_is_overdue_expires_instead(approval, bare):
+    end_time(approval)
+    move_main(bare)
+    assert following.follow({}) == 0
+    assert expiring.expire_due() == 1
 
 
 def test_what_a_person_decided_meanwhile_stays_decided(approval, bare, lead):

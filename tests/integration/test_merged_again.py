@@ -18,6 +18,11 @@ from tests.approval_fixtures import make_change, make_repository, move_main
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    monkeypatch.setattr(following, "FIRST_WAIT", 0.0)
+
+
 @pytest.fixture
 def bare(project, tmp_path):
     return make_repository(tmp_path, project)

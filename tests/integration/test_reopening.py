@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 
 from agents import reopening, rounds
 from agents.finishing import settle
@@ -129,6 +130,20 @@ def test_aggregator_that_has_begun_begins_anew(crew, requester):
     finish("c~2")
     (last,) = claim("worker-a", limit=9)
     assert last.step.key == "assemble-2"
+
+
+def test_what_merges_onto_a_moved_main_waits_for_it_too(crew, requester):
+    for key in ("a", "b", "c"):
+        finish(key)
+    finish("d")
+    Step.objects.filter(key="assemble").update(state="done", finished_at=Now())
+    Task.objects.filter(pk=crew.pk).update(state="review")
+    rounds.propose_again(Task.objects.get(pk=crew.pk), by=None)
+    again("d", requester)
+    assert states(crew)["assemble-2"] == "cancelled"
+    assert states(crew)["assemble-3"] == "waiting"
+    assert needs_of("assemble-3") == {"a", "b", "c", "d~2"}
+    assert waits()["assemble-3"] == 1
 
 
 def test_follower_a_person_is_asked_about_is_answered_with_it(crew, requester):

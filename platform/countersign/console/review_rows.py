@@ -41,7 +41,7 @@ class Record:
     earlier: list[Approval]  # newest first, with their comments
     digests: dict[str, str]  # of this proposal's hunks, by their ids
     new: set[str] | None  # ids of hunks the proposal before did not have; None for the first
-    again: int | None  # hunks that merging it again onto main has changed; None: it was not
+    again: int | None  # hunks that are not as in the round's first version; None: this is it
     lessons: list[Memory]
     signers: list[User]
     decide_by: datetime
@@ -75,7 +75,7 @@ def read(approval: Approval, user: User, mine: Mine, *, whole: bool = True) -> R
         earlier=[row for row in others if row.pk < approval.pk],
         digests={str(hunk.pk): hunk.digest for hunk in found.rows("hunks")},
         new=_new(found, "hunks_before") if _has_before(approval.proposal) else None,
-        again=len(_new(found, "hunks_merged")) if approval.proposal.version > 1 else None,
+        again=_changed(found) if approval.proposal.version > 1 else None,
         lessons=found.rows("lessons"),
         signers=found.rows("signers"),
         decide_by=found.rows("deadline")[0].until,
@@ -116,7 +116,7 @@ def _of_history(approval: Approval) -> Lists:
     said = Hunk.objects.filter(pk__in=comments.order_by().values("hunk"))
     shown = approval.proposal
     proposals = Proposal.objects.filter(task=approval.task_id).order_by("-round", "-version")
-    merged = proposals.filter(round=shown.round, version=shown.version - 1)
+    merged = proposals.filter(round=shown.round, version__lt=shown.version).order_by("version")
     before = proposals.filter(round__lt=shown.round) if shown.round > 1 else merged
     last, merged_last = (rows.values("pk")[:1] for rows in (before, merged))
     mine = {"decided": earlier.values("decided_by"), "wrote": comments.order_by().values("author")}
@@ -190,6 +190,12 @@ def _comments(found: Found) -> list[Comment]:
         comment.author = authors[comment.author_id]
         comment.hunk, comment.goes_to = hunks.get(comment.hunk_id), agents.get(comment.goes_to_id)
     return found.rows("comments")
+
+
+def _changed(found: Found) -> int:
+    now = {hunk.digest for hunk in found.rows("hunks")}
+    gone = {hunk.digest for hunk in found.rows("hunks_merged")} - now
+    return max(len(_new(found, "hunks_merged")), len(gone))
 
 
 def _has_before(proposal: Proposal) -> bool:

@@ -1,0 +1,18 @@
+"""Whether an approval is stale for nothing but a main that moved."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('approvals', '0011_snoozes'),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name='approval',
+            name='main_moved',
+            field=models.BooleanField(default=False, editable=False, help_text='It is stale for that alone; else what was signed did not hold.'),
+        ),
+    ]
