@@ -245,7 +245,7 @@ FROM bench_approval CROSS JOIN LATERAL (
 INSERT INTO approvals_snooze (id, until, at, approval_id, person_id)
 SELECT uuidv7(), now() + interval '1 day', now(), approval.id, member.user_id
 FROM (SELECT id, project_id FROM approvals_approval WHERE state = 'pending'
-    AND hashtext(nonce) % 500 = 0) approval
+    AND hashtext(nonce) % 5000 = 0) approval
 JOIN projects_membership member USING (project_id) WHERE member.role = 'lead';
 INSERT INTO approvals_signature (id, single_person, verdict, digest, nonce, note, at, approval_id,
     requester_id, signer_id)
