@@ -227,13 +227,13 @@ class _Branch:
         """Return what one waits for that merges the round onto main again: it was given no edges."""
         if any(one == assembler.pk for one, _ in self.edges):
             return []
-        before = [
-            step.pk
+        newest = {
+            branch(step.key): step.pk
             for step in self.steps.values()
-            if (step.kind, step.round) == (StepKind.ASSEMBLE, assembler.round)
-        ]
-        first = next((pk for pk in before if any(one == pk for one, _ in self.edges)), None)
-        return [(assembler.pk, need) for one, need in self.edges if one == first]
+            if (step.kind, step.round) == (StepKind.WORK, assembler.round)
+            and step.state != StepState.CANCELLED
+        }
+        return [(assembler.pk, need) for need in newest.values()]
 
     def _all(self) -> list[Step]:
         return [*self.steps.values(), *self.made.values()]

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, connection, transaction
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from agents import holds, rounds
 from agents.lifecycle import TaskState
-from agents.models import Proposal, Task
+from agents.models import Hold, HoldScope, Proposal, Task
 from agents.models.proposals import ProposalKind
 from approvals import deadlines, freshness, reproposing
 from approvals.lifecycle import ApprovalState
@@ -25,7 +26,7 @@ from projects.models import Project
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from django.db.models import QuerySet
 
@@ -103,18 +104,20 @@ def _projects() -> QuerySet[Project]:
 
 
 def _follow(project: Project, main: str, mains: Mains) -> int:
-    behind = list(_behind(project, main, moved=mains.get(project.pk) != main))
-    if not behind:
+    behind = _behind(project, main, moved=mains.get(project.pk) != main)
+    bases = {base for rows in behind for base in _bases(rows)}
+    if not bases and not _held(project):
         mains[project.pk] = main
         return 0
-    mains.pop(project.pk, None)  # until nothing is left behind, all is looked at
-    room = AHEAD - _under_way(project)
-    ready = [approval for approval in behind if _has_waited(approval)][: max(0, room)]
+    mains.pop(project.pk, None)  # until nothing is left behind or held, all is looked at
     # Main set back to before the seal: what somebody took from it would come back with the change.
-    bases = {approval.proposal.base_commit for approval in ready}
-    fine = {base for base in bases if freshness.builds_on(project, base)}
-    followed = (each for each in ready if each.proposal.base_commit in fine)
-    return sum(_put_up_again(approval, main) for approval in followed)
+    fine = freshness.contained(project, bases) if bases else set()
+    if fine is None:
+        logger.warning("%s: main was not fetched in time; it is followed later", project.slug)
+        return 0
+    room = max(0, AHEAD - _under_way(project))
+    found = (each for rows in behind for each in _due_first(rows, fine) if _has_waited(each))
+    return sum(_put_up_again(approval, main) for approval in islice(found, room))
 
 
 def _stale(rows: QuerySet[Approval]) -> QuerySet[Approval]:
@@ -122,8 +125,8 @@ def _stale(rows: QuerySet[Approval]) -> QuerySet[Approval]:
     return fallen.filter(task__state=TaskState.REVIEW)
 
 
-def _behind(project: Project, main: str, *, moved: bool) -> Iterator[Approval]:
-    """Go through what was sealed on another main and nobody holds, due first.
+def _behind(project: Project, main: str, *, moved: bool) -> tuple[QuerySet[Approval], ...]:
+    """Return what was sealed on another main and nobody holds: stale for that, and pending.
 
     Where nothing was left behind at the last look, only what was sealed in the last minutes can be.
     """
@@ -132,13 +135,22 @@ def _behind(project: Project, main: str, *, moved: bool) -> Iterator[Approval]:
     sealed = changes.filter(free).exclude(proposal__base_commit=main)
     since = Q() if moved else Q(pk__gt=new_since())
     in_time = Q(expires_at__gt=deadlines.deciding_now())
-    pending = sealed.filter(since, in_time, state=ApprovalState.PENDING)
-    for rows in (_stale(sealed), pending):
-        found = rows.select_related("task__requester", "project", "proposal").defer(*SEAL)
-        yield from found.order_by("expires_at", "pk")[:_LOOKED_AT]
+    return _stale(sealed), sealed.filter(since, in_time, state=ApprovalState.PENDING)
 
 
-_LOOKED_AT = 10 * AHEAD  # some of them may have to wait
+def _bases(rows: QuerySet[Approval]) -> QuerySet[Approval, str]:
+    return rows.order_by().values_list("proposal__base_commit", flat=True).distinct()
+
+
+def _due_first(rows: QuerySet[Approval], bases: set[str]) -> QuerySet[Approval]:
+    found = rows.filter(proposal__base_commit__in=bases).order_by("expires_at", "pk")
+    # More than there is room for: some may have to wait.
+    return found.select_related("project", "proposal").defer(*SEAL)[: 10 * AHEAD]
+
+
+def _held(project: Project) -> bool:
+    theirs = Q(project=project) | Q(task__project=project)
+    return Hold.objects.open().filter(theirs | Q(scope=HoldScope.EVERYTHING)).exists()
 
 
 def _under_way(project: Project) -> int:
@@ -151,14 +163,18 @@ def _under_way(project: Project) -> int:
 
 def _has_waited(approval: Approval) -> bool:
     """Tell whether this version was there long enough to be signed."""
-    wait = min(FIRST_WAIT * 2 ** (approval.proposal.version - 1), LONGEST_WAIT)
+    doubled = min(approval.proposal.version - 1, _DOUBLED)
+    wait = min(FIRST_WAIT * 2**doubled, LONGEST_WAIT)
     return timezone.now() - approval.requested_at >= timedelta(seconds=wait)
+
+
+_DOUBLED = 10  # times; by then it is the longest
 
 
 def _put_up_again(approval: Approval, main: str) -> bool:
     try:
         with transaction.atomic():
-            if not _still_newest(approval):
+            if not _lock_newest(approval):
                 return False
             if approval.state == ApprovalState.PENDING:
                 freshness.fall_stale(approval, main, by=None)
@@ -170,17 +186,17 @@ def _put_up_again(approval: Approval, main: str) -> bool:
     return True
 
 
-def _still_newest(approval: Approval) -> bool:
-    """Lock the task and tell whether the approval is as it was read, and no newer version is there.
-
-    One that was published and not yet sealed would be thrown away, and its seal would go on waiting.
+def _lock_newest(approval: Approval) -> bool:
+    """Lock the approval, then its task, as a decision does; tell whether it is still as it was read,
+    and the newest. A version that was published and not yet sealed would be thrown away.
     """
-    locked = Task.objects.select_for_update(no_key=True).filter(pk=approval.task_id)
-    task = locked.select_related("requester").first()
-    if task is None or task.state != TaskState.REVIEW:
+    same = Approval.objects.filter(pk=approval.pk, state=approval.state, replaced=False)
+    if not same.select_for_update(no_key=True).only("pk").exists():
+        return False
+    locked = Task.objects.select_for_update(no_key=True, of=("self",)).select_related("requester")
+    task = locked.filter(pk=approval.task_id, state=TaskState.REVIEW).first()
+    if task is None:
         return False
     task.project = approval.project
     approval.task = task
-    newer = Proposal.objects.filter(task=task, pk__gt=approval.proposal_id)
-    same = Approval.objects.filter(pk=approval.pk, state=approval.state, replaced=False)
-    return same.exists() and not newer.exists()
+    return not Proposal.objects.filter(task=task, pk__gt=approval.proposal_id).exists()

@@ -19,7 +19,7 @@ from projects import audit
 from projects.exceptions import TransitionRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from approvals.models import Approval
     from projects.models import Project, User
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 
 ANSWER_SECONDS = 3.0  # a slow repository must not block a decision; the executor looks again
+FETCH_SECONDS = 30.0  # nobody waits for it
 
 
 def main_moved(approval: Approval) -> str | None:
@@ -46,20 +47,21 @@ def main_moved(approval: Approval) -> str | None:
 
 def head_of(project: Project) -> str:
     """Return main's head, or nothing when the repository does not answer in time."""
-    return _ask(lambda: Store.of(project).main_now()) or ""
+    return _ask(lambda: Store.of(project).main_now(), seconds=ANSWER_SECONDS) or ""
 
 
-def builds_on(project: Project, older: str) -> bool:
-    """Tell whether main as it is now contains a commit; False when nobody can tell in time."""
+def contained(project: Project, commits: Collection[str]) -> set[str] | None:
+    """Return which of these commits main contains; None when nobody can tell in time."""
 
-    def ask() -> bool:
+    def ask() -> set[str]:
         store = Store.of(project)
-        return store.is_ancestor(older, store.fetch())
+        main = store.fetch()
+        return {commit for commit in commits if store.is_ancestor(commit, main)}
 
-    return _ask(ask) or False
+    return _ask(ask, seconds=FETCH_SECONDS)
 
 
-def _ask(question: Callable[[], A]) -> A | None:
+def _ask(question: Callable[[], A], *, seconds: float) -> A | None:
     """Return the answer, or None when the repository gives none in time."""
     answers: list[A] = []
 
@@ -70,7 +72,7 @@ def _ask(question: Callable[[], A]) -> A | None:
     # A daemon: git may take minutes to give up, and a process must be able to end meanwhile.
     asking = threading.Thread(target=ask, name="main-now", daemon=True)
     asking.start()
-    asking.join(ANSWER_SECONDS)
+    asking.join(seconds)
     return answers[0] if answers else None
 
 

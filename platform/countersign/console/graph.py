@@ -25,7 +25,7 @@ _SIGN_OFF = {
     ApprovalState.APPROVED: "approved",
     ApprovalState.CHANGES_REQUESTED: "sent back",
     ApprovalState.REJECTED: "rejected",
-    ApprovalState.STALE: "main moved",
+    ApprovalState.STALE: "stale",
     ApprovalState.EXPIRED: "expired",
     ApprovalState.WITHDRAWN: "withdrawn",
 }

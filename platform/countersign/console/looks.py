@@ -101,6 +101,8 @@ def title_of(step: Step) -> str:
 
 def of_approval(approval: Approval, *, word: str = "") -> Look:
     """Return the look of an approval."""
+    if approval.state == ApprovalState.STALE and not approval.main_moved:
+        word = word or "Stale: not as it was signed"
     return _worded(_APPROVAL[ApprovalState(approval.state)], word)
 
 
