@@ -99,7 +99,7 @@ def test_a_task_has_one_pending_approval(approval):
     _refused(
         f"{COPY} 'pending' AS state, risk, snapshot, digest, 'another' AS nonce, requested_at,"
         " expires_at, NULL::timestamptz AS decided_at, reason, NULL::uuid AS decided_by_id,"
-        " project_id, proposal_id, requester_id, task_id, policy_id, replaced FROM approvals_approval) a) b",
+        " project_id, proposal_id, requester_id, task_id, policy_id, replaced, main_moved FROM approvals_approval) a) b",
         by="one_pending_approval_per_task",
     )
 
@@ -108,7 +108,7 @@ def test_a_nonce_is_used_once(approval):
     _refused(
         f"{COPY} 'expired' AS state, risk, snapshot, digest, nonce, requested_at,"
         " expires_at, now() AS decided_at, reason, decided_by_id, project_id, proposal_id,"
-        " requester_id, task_id, policy_id, replaced FROM approvals_approval) a) b",
+        " requester_id, task_id, policy_id, replaced, main_moved FROM approvals_approval) a) b",
         by="nonce",
     )
 
