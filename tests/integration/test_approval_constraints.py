@@ -15,10 +15,19 @@ from tests.approval_fixtures import make_report
 
 pytestmark = pytest.mark.django_db
 
-COPY = (
-    "INSERT INTO approvals_approval SELECT gen_random_uuid(), (a).* FROM (SELECT a FROM"
-    " (SELECT single_person,"
+_COLUMNS = (
+    "id, single_person, state, risk, snapshot, digest, nonce, requested_at, expires_at, decided_at,"
+    " reason, decided_by_id, project_id, proposal_id, requester_id, task_id, policy_id, replaced,"
+    " main_moved"
 )
+
+
+def _copy(**others: str) -> str:
+    """Return the statement that copies the approval with some values of its own."""
+    others["id"] = "gen_random_uuid()"
+    values = ", ".join(others.get(name, name) for name in _COLUMNS.split(", "))
+    copied = f"SELECT {values} FROM approvals_approval"  # noqa: S608 - of our own words
+    return f"INSERT INTO approvals_approval ({_COLUMNS}) {copied}"
 
 
 @pytest.fixture
@@ -96,21 +105,12 @@ def test_a_decision_has_its_time_and_what_waits_has_none(approval, lead):
 def test_a_task_has_one_pending_approval(approval):
     with pytest.raises(TransitionRefused, match="waits for a signature already"):
         sealing.seal(approval.proposal)
-    _refused(
-        f"{COPY} 'pending' AS state, risk, snapshot, digest, 'another' AS nonce, requested_at,"
-        " expires_at, NULL::timestamptz AS decided_at, reason, NULL::uuid AS decided_by_id,"
-        " project_id, proposal_id, requester_id, task_id, policy_id, replaced, main_moved FROM approvals_approval) a) b",
-        by="one_pending_approval_per_task",
-    )
+    another = _copy(state="'pending'", nonce="'another'", decided_at="NULL", decided_by_id="NULL")
+    _refused(another, by="one_pending_approval_per_task")
 
 
 def test_a_nonce_is_used_once(approval):
-    _refused(
-        f"{COPY} 'expired' AS state, risk, snapshot, digest, nonce, requested_at,"
-        " expires_at, now() AS decided_at, reason, decided_by_id, project_id, proposal_id,"
-        " requester_id, task_id, policy_id, replaced, main_moved FROM approvals_approval) a) b",
-        by="nonce",
-    )
+    _refused(_copy(state="'expired'", decided_at="now()"), by="nonce")
 
 
 @pytest.mark.parametrize(
