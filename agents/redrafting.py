@@ -58,8 +58,7 @@ def _noted_since(proposal: Proposal) -> bool:
 
 
 def _proposed(proposal: Proposal) -> list[tuple[Any, ...]]:
-    files = proposal.files.order_by("position").prefetch_related("hunks")
-    return sorted(_of_row(file) for file in files)
+    return sorted(_of_row(file) for file in proposal.files.prefetch_related("hunks"))
 
 
 def _merged(assembly: Assembly) -> list[tuple[Any, ...]]:
@@ -67,7 +66,7 @@ def _merged(assembly: Assembly) -> list[tuple[Any, ...]]:
 
 
 def _of_row(file: FileChange) -> tuple[Any, ...]:
-    digests = [hunk.digest for hunk in sorted(file.hunks.all(), key=lambda hunk: hunk.position)]
+    digests = [hunk.digest for hunk in file.hunks.all()]  # in their order
     return (file.path, file.old_path, *_kind(file), digests)
 
 
