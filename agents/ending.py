@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models.functions import Now
 
-from agents import attempts, delegating, dispatch, escalations, extending, fan_in, holds, storable
+from agents import (
+    attempts,
+    delegating,
+    dispatch,
+    escalations,
+    extending,
+    fan_in,
+    holds,
+    reconciling,
+    storable,
+)
 from agents.events import Kind
 from agents.lifecycle import AttemptState, StepState
 from agents.messages import Answer, StepResult
@@ -33,6 +43,8 @@ def write(step: Step, outcome: Outcome, commit: str, dependents: list[Step]) -> 
             delegating.answer(step, answer, dependents)
         case Asked():
             _delegate(step, outcome)
+        case NeedsHuman() if reconciling.may_try(step, outcome.rule):
+            reconciling.try_once(step, outcome.evidence)
         case NeedsHuman():
             ask(step, outcome)
         case TryAgain():

@@ -1,4 +1,4 @@
-"""Lets an agent bring conflicting work together, when a person answered a conflict with "try again".
+"""Lets an agent bring conflicting work together: once unasked, then when a person says so.
 
 The files it gets hold both versions between conflict marks, as git writes them.
 """
@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.db import transaction
 from django.db.models.functions import Now
 
-from agents import planning
-from agents.lifecycle import EscalationState, StepKind, StepState
-from agents.models import Escalation, Step, StepDependency
+from agents import attempts, dispatch, planning
+from agents.events import Kind
+from agents.lifecycle import AttemptState, EscalationState, StepKind, StepState, TaskState
+from agents.models import Escalation, Hunk, Step, StepDependency, Task
 from agents.models.tasks import Rule
 from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
-    from agents.models import Task
+    from collections.abc import Collection
 
 KEY = "reconcile"
 _WHAT = (
@@ -27,13 +29,41 @@ _WHAT = (
 )
 
 
-def reconcile(task: Task, step: Step, escalation: Escalation) -> None:
+def may_try(step: Step, rule: str) -> bool:
+    """Tell whether an assemble step's conflict goes to an agent before a person is asked.
+
+    Not what an agent has brought together already: main may move faster than agents work. And not
+    in a rehearsal, whose script knows no conflict.
+    """
+    if rule != Rule.CONFLICT or step.kind != StepKind.ASSEMBLE or step.task.rehearsal:
+        return False
+    tried = StepDependency.objects.filter(step=step, needs__key__startswith=KEY)
+    return not tried.exists() and bool(planning.done_work(step.task))
+
+
+def try_once(step: Step, evidence: dict[str, Any]) -> None:
+    """Let an agent resolve the conflict that a leased assemble step met.
+
+    In the caller's transaction, with the step and its task locked.
+    """
+    attempts.close(step, AttemptState.RELEASED, error="The work conflicts.")
+    task = step.task
+    reconcile(task, step, evidence)
+    if task.state == TaskState.NEEDS_HUMAN:  # something else was asked meanwhile
+        Task.objects.filter(pk=task.pk).update(state_before_human=TaskState.WORKING)
+    elif task.state != TaskState.WORKING:
+        task.move(TaskState.WORKING, data={"why": "conflict"})
+    transaction.on_commit(dispatch.ring, robust=True)
+
+
+def reconcile(task: Task, step: Step, evidence: dict[str, Any]) -> None:
     """Open a step that resolves the conflict an assemble step met, and assemble after it.
 
-    In the caller's transaction, with the step locked.
+    It goes to who wrote what conflicts: aggregators may read, not write. In the caller's
+    transaction, with the step locked.
     """
-    author = _author(task, escalation.evidence.get("step", ""))
-    files = [str(path) for path in escalation.evidence.get("files", [])]
+    files = [str(path) for path in evidence.get("files", [])]
+    author = _author(task, evidence.get("step", ""), files)
     step.task = task
     step.move(StepState.CANCELLED, reason="The conflict is resolved in a step of its own.")
     made = Step.objects.create(
@@ -55,6 +85,8 @@ def reconcile(task: Task, step: Step, escalation: Escalation) -> None:
     last.save(force_insert=True)
     leaves = [StepDependency(step=made, needs=need) for need in step.needs.all()]
     StepDependency.objects.bulk_create([*leaves, StepDependency(step=last, needs=made)])
+    facts = {"key": made.key, "agent": author.agent.slug, "title": made.title}
+    task.record(Kind.STEP_ADDED, {**facts, "conflict": files}, step=made)
 
 
 def told_of_conflict(step: Step, escalation: Escalation) -> list[dict[str, Any]]:
@@ -72,13 +104,17 @@ def may_hold_marks(step: Step) -> bool:
     return step.key.startswith(KEY) or answered.exists()
 
 
-def _author(task: Task, key: str) -> Step:
+def _author(task: Task, key: str, files: Collection[str]) -> Step:
+    """Return the step of this key, else who last wrote these files, else who finished last."""
     done = planning.done_work(task)
     if not done:
         raise CountersignError(
             "No step of this task is finished, so there is nothing to reconcile."
         )
-    return next((step for step in reversed(done) if step.key == key), done[-1])
+    wrote = Hunk.objects.filter(file__proposal__task=task, file__path__in=files)
+    last = wrote.exclude(author_step=None).order_by("-file__proposal", "-id").first()
+    mine = [step for step in done if step.key == key or (last and step.pk == last.author_step_id)]
+    return next((step for step in mine if step.key == key), (mine or done)[-1])
 
 
 def _free_key(task: Task, key: str) -> str:

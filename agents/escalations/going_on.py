@@ -34,7 +34,7 @@ def try_again(escalation: Escalation, task: Task, step: Step | None) -> TaskStat
     if step is None:
         return None
     if escalation.rule == Rule.CONFLICT and step.kind == StepKind.ASSEMBLE:
-        reconciling.reconcile(task, step, escalation)
+        reconciling.reconcile(task, step, escalation.evidence)
         return TaskState.WORKING
     step.move(StepState.READY, available_at=Now(), reason="", **_told(step, escalation))
     return None

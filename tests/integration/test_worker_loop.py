@@ -3,101 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 from django.db.models.functions import Now
 
-from agents import escalations, notes, rounds, stopping
-from agents.intake import submit
-from agents.messages import Check, ProposalDraft, StatedClaim, StepResult
+from agents import notes, rounds, stopping
+from agents.messages import StepResult
 from agents.models import Attempt, Claim, Escalation, FileChange, Hunk, Proposal, Step, Task
 from agents.models.tasks import Rule
 from agents.runtime import lease
 from agents.runtime.contract import Finished, Interrupted, NeedsHuman, Outcome, TryAgain, Work
 from agents.runtime.database import in_db
-from agents.runtime.loop import Runtime
-from agents.workspace.demo import create_demo_repository
 from projects.models import Project
-from tests import runtime_fixtures
+from tests import loop_fixtures, runtime_fixtures
 from tests.approval_fixtures import move_main
-from tests.runtime_fixtures import make_plan, plan_step
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+from tests.loop_fixtures import answer, is_in, running, until
 
 agents = runtime_fixtures.agents
+task = loop_fixtures.task
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def task(agents, project, requester, tmp_path, settings) -> Task:
-    settings.DATA_DIR = tmp_path / "data"
-    create_demo_repository(tmp_path / "demo.git")
-    Project.objects.filter(pk=project.pk).update(
-        repository=str(tmp_path / "demo.git"),
-        checks_command="python -m unittest discover -s tests -v",
-        allow_rlimits_only=True,
-    )
-    project.refresh_from_db()
-    return submit(project=project, requester=requester, request="Fix the billing bug").task
-
-
-@contextlib.asynccontextmanager
-async def running(perform: Callable[[Work], Awaitable[Outcome]], owner: str = "here"):
-    runtime = Runtime(perform=perform, owner=owner)
-    task = asyncio.create_task(runtime.run())
-    try:
-        yield runtime
-    finally:
-        runtime.drain()
-        await asyncio.wait_for(task, 30)
-
-
-async def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not await in_db(condition):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.05)
-
-
-def is_in(task: Task, state: str) -> Callable[[], bool]:
-    return lambda: Task.objects.filter(pk=task.pk, state=state).exists()
-
-
-DRAFT = Finished(ProposalDraft(title="Land the notes", summary="Three notes."))
-
-
-async def answer(work: Work) -> Outcome:
-    """Think as a model that edits one file of its own and claims what is true."""
-    if work.step.kind == "route":
-        assert "billing/invoice.py" in work.brief["files"]
-        assert [agent["slug"] for agent in work.brief["agents"]] == [
-            "coder",
-            "tech-writer",
-            "tester",
-        ]
-        return Finished(
-            make_plan(
-                plan_step("fix"),
-                plan_step("cover", "tester", "fix"),
-                plan_step("describe", "tech-writer"),
-            )
-        )
-    if work.step.kind == "work":
-        note = work.workspace.resolve(f"notes/{work.step.key}.txt")
-        note.parent.mkdir(exist_ok=True)
-        said = "".join(item["note"] for item in work.brief["feedback"])
-        note.write_text(f"{work.step.key} in round {work.step.round}\n{said}\n")
-        claim = StatedClaim(
-            text="Refunds are untouched.",
-            check=Check(kind="file_unchanged", path="billing/refunds.py"),
-        )
-        return Finished(StepResult(status="done", summary="Wrote a note.", claims=[claim]))
-    assert {step["key"] for step in work.brief["steps"]} == {"fix", "describe", "cover"}
-    return DRAFT
 
 
 async def test_request_becomes_a_proposal_with_an_author_for_every_hunk(task):
@@ -242,53 +167,6 @@ async def test_no_changed_file_makes_a_report(task):
         assert (proposal.kind, proposal.report) == ("report", "# Found\nNothing.")
         assert [warning["kind"] for warning in proposal.warnings] == ["no_change"]
         assert proposal.head_commit == ""
-
-    await in_db(check)
-
-
-async def test_conflicting_work_goes_to_a_person_with_the_files(task):
-    async def clash(work: Work) -> Outcome:
-        if work.step.kind == "work":
-            work.workspace.resolve("README.md").write_text(f"{work.step.key}\n")
-            return Finished(StepResult(status="done", summary="Rewrote it."))
-        return await answer(work)
-
-    async with running(clash):
-        await until(is_in(task, "needs_human"))
-    raised = await in_db(lambda: Escalation.objects.select_related("step").get())
-    assert (raised.rule, raised.step.kind) == ("conflict", "assemble")
-    assert raised.evidence["files"] == ["README.md"]
-
-
-async def test_conflict_is_brought_together_by_an_agent_when_a_person_says_so(task, lead):
-    async def clash(work: Work) -> Outcome:
-        if work.step.kind != "work":
-            return await answer(work) if work.step.kind == "route" else DRAFT
-        readme = work.workspace.resolve("README.md")
-        if work.step.key == "reconcile":
-            assert "<<<<<<<" in readme.read_text()
-            assert work.brief["files"] == ["README.md"]
-            readme.write_text("both\n")
-        elif work.step.key != "cover":
-            readme.write_text(f"{work.step.key}\n")
-        return Finished(StepResult(status="done", summary="Rewrote it."))
-
-    async with running(clash):
-        await until(is_in(task, "needs_human"))
-
-        def go_on() -> None:
-            escalations.resolve(Escalation.objects.get(), choice="retry_with_note", by=lead)
-
-        await in_db(go_on)
-        await until(is_in(task, "review"))
-
-    def check() -> None:
-        keys = dict(Step.objects.values_list("key", "state"))
-        assert keys["assemble"] == "cancelled"
-        assert keys["reconcile"] == keys["assemble-2"] == "done"
-        hunk = Hunk.objects.select_related("author_step").get(file__path="README.md")
-        assert "+both" in hunk.text
-        assert not Proposal.objects.get().warnings
 
     await in_db(check)
 

@@ -80,7 +80,8 @@ def _planned(data: dict[str, Any]) -> Said:
 
 
 def _added(data: dict[str, Any]) -> Said:
-    return Said(text="Step added", detail=_text(data, "title"), icon="split")
+    text = "Work conflicts; step added" if data.get("conflict") else "Step added"
+    return Said(text=text, detail=_text(data, "title"), icon="split")
 
 
 def _asked(data: dict[str, Any]) -> Said:
