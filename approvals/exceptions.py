@@ -33,6 +33,10 @@ class CannotSign(CountersignError):
     """Only the console signs, and this process has no key to sign with. Nothing was signed."""
 
 
+class BulkRefused(CountersignError):
+    """These cannot be approved together. Nothing was signed."""
+
+
 class UndoRefused(TransitionRefused):
     """This cannot be undone any more."""
 
@@ -56,6 +60,7 @@ class Uncertain(CountersignError):
 __all__ = [
     "AlreadyDecided",
     "ApprovalExpired",
+    "BulkRefused",
     "CannotSign",
     "DecisionConflict",
     "DigestMismatch",

@@ -28,8 +28,21 @@ PROTECTED_PATHS = [
     "**/Jenkinsfile",
     "**/CODEOWNERS",
 ]
-TERMS = ("signatures_needed", "undo_seconds", "expires_hours", "money_paths", "protected_paths")
-ASKED = ("signatures_needed", "every_file_viewed", "undo_seconds", "expires_hours")
+TERMS = (
+    "signatures_needed",
+    "undo_seconds",
+    "expires_hours",
+    "bulk_allowed",
+    "money_paths",
+    "protected_paths",
+)
+ASKED = (
+    "signatures_needed",
+    "every_file_viewed",
+    "bulk_forbidden",
+    "undo_seconds",
+    "expires_hours",
+)
 OF_RULE = ("name", "risks", "paths", "kinds", *ASKED)
 
 
@@ -43,6 +56,7 @@ class Rule:
     kinds: Sequence[str] = ()
     signatures_needed: int | None = None
     every_file_viewed: bool = False
+    bulk_forbidden: bool = False
     undo_seconds: int | None = None
     expires_hours: int | None = None
     signers: Sequence[User] = ()

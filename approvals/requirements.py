@@ -37,6 +37,7 @@ class Required:
     undo_seconds: int
     expires_hours: int
     every_file: bool = False  # is viewed by each who approves
+    bulk: bool = False  # may be approved together with others
     rules: tuple[str, ...] = ()  # by name, those that apply
     named: tuple[Named, ...] = ()
 
@@ -53,6 +54,7 @@ class Required:
             undo_seconds=policy["undo_seconds"],
             expires_hours=policy.get("expires_hours", 0),
             every_file=policy.get("every_file_viewed", False),
+            bulk=policy.get("bulk_allowed", False),
             rules=tuple(policy.get("rules", ())),
             named=tuple(named),
         )
@@ -64,6 +66,7 @@ class Required:
             "undo_seconds": self.undo_seconds,
             "expires_hours": self.expires_hours,
             "every_file_viewed": self.every_file,
+            "bulk_allowed": self.bulk,
             "rules": list(self.rules),
             "signers": [
                 {
@@ -100,6 +103,7 @@ def of(policy: Policy, rules: Sequence[PolicyRule], snapshot: dict[str, Any]) ->
         undo_seconds=max([policy.undo_seconds, *_set(applied, "undo_seconds")]),
         expires_hours=min([policy.expires_hours, *_set(applied, "expires_hours")]),
         every_file=any(rule.every_file_viewed for rule in applied),
+        bulk=policy.bulk_allowed and not any(rule.bulk_forbidden for rule in applied),
         rules=tuple(rule.name for rule in applied),
         named=tuple(_named(rule, barred) for rule in applied if rule.signers.all()),
     )

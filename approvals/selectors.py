@@ -24,6 +24,9 @@ from projects.across import Across, Few, Mine
 from projects.keyset import Order, Page, Place
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
     from projects.across import Statement
     from projects.models import User
 
@@ -149,6 +152,12 @@ def place_of(user: User, mine: Mine, approval: Approval, cap: int) -> dict[str, 
     place = Place(key=approval.pk, moment=approval.expires_at, back=True)
     before = waiting.filter(place.beyond(BY_DUE))
     return {"before": before.counted(cap), "waits": waiting.counted(cap)}
+
+
+def waits_for(user: User, mine: Mine, keys: Iterable[UUID]) -> set[UUID]:
+    """Return which of these this person may sign and has not signed, put off or not."""
+    rows = _to_sign(user, mine).filter(pk__in=list(keys), project__in=mine.led)
+    return set(rows.values_list("pk", flat=True))
 
 
 def count_needs_you(user: User, *, cap: int) -> int:

@@ -106,7 +106,7 @@ class RuleInline(RowsInline):
         ("risks", "kinds"),
         "paths",
         ("signatures_needed", "undo_seconds", "expires_hours"),
-        "every_file_viewed",
+        ("every_file_viewed", "bulk_forbidden"),
         "signers",
     ]
 

@@ -37,6 +37,11 @@ class Policy(models.Model):
     expires_hours = models.PositiveIntegerField(
         default=72, help_text="A pending approval ends then, undecided."
     )
+    bulk_allowed = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="Low risk, reversible and green: may be approved together with others like it.",
+    )
     money_paths = ArrayField(
         models.CharField(max_length=300),
         default=list,
@@ -123,6 +128,9 @@ class PolicyRule(models.Model):
     )
     every_file_viewed = models.BooleanField(
         default=False, help_text="Who approves has marked every file as viewed."
+    )
+    bulk_forbidden = models.BooleanField(
+        default=False, db_default=False, help_text="Each is approved by itself, on its review page."
     )
     undo_seconds = models.PositiveIntegerField(null=True, blank=True)
     expires_hours = models.PositiveIntegerField(null=True, blank=True)

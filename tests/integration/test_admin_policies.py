@@ -37,6 +37,7 @@ def form(policy, **changes):
         "signatures_needed": policy.signatures_needed,
         "undo_seconds": policy.undo_seconds,
         "expires_hours": policy.expires_hours,
+        "bulk_allowed": "on" if policy.bulk_allowed else "",
         "money_paths": "\n".join(policy.money_paths),
         "protected_paths": "\n".join(policy.protected_paths),
         "rules-TOTAL_FORMS": 0,

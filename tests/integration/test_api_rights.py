@@ -33,6 +33,7 @@ ENDPOINTS = [
     ("POST", "step_retry", "task", "tasks:write"),
     ("GET", "approvals", "", "approvals:read"),
     ("GET", "approval", "approval", "approvals:read"),
+    ("POST", "bulk", "", None),
     ("POST", "signatures", "approval", None),
     ("POST", "viewed", "approval", None),
     ("POST", "snooze", "approval", None),

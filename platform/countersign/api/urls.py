@@ -33,6 +33,7 @@ urlpatterns = [
         name="step_retry",
     ),
     path("v1/approvals", approvals.Approvals.as_view(), name="approvals"),
+    path("v1/approvals/bulk", approvals.BulkApproval.as_view(), name="bulk"),
     path("v1/approvals/<uuid:pk>", approvals.OneApproval.as_view(), name="approval"),
     path("v1/approvals/<uuid:pk>/signatures", approvals.Signatures.as_view(), name="signatures"),
     path("v1/approvals/<uuid:pk>/viewed", approvals.ViewedFiles.as_view(), name="viewed"),

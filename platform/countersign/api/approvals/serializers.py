@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from agents.workspace.paths import MAX_PATH
+from approvals import bulk
 from approvals.decisions import MAX_LESSON, MAX_NOTE
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.models import Approval, HunkVerdict
@@ -49,6 +50,39 @@ class SignatureInput(Input):
     )
     lesson = Text(max_length=MAX_LESSON, required=False, allow_blank=True, default="")
     keep_lesson = Flag(required=False, default=False)
+
+
+class SeenInput(Input):
+    """One approval as you saw it."""
+
+    id = serializers.UUIDField()
+    digest = Text(max_length=64)
+    nonce = Text(max_length=64)
+
+
+class BulkInput(Input):
+    """Several approvals to give at once."""
+
+    items = SeenInput(many=True, min_length=1, max_length=bulk.MOST)  # type: ignore[call-arg]  # of the list
+    note = Text(max_length=MAX_NOTE, required=False, allow_blank=True, default="")
+
+
+class BulkResultShape(serializers.Serializer[Any]):
+    """What became of one."""
+
+    approval = serializers.UUIDField(source="approval.pk")
+    task = serializers.CharField(source="approval.task.label")
+    outcome = serializers.ChoiceField(
+        choices=["approved", "over", "changed", "refused", "left"],
+        help_text="over: decided meanwhile; changed: not as you saw it; left: not tried.",
+    )
+    detail = serializers.CharField(source="said", help_text="Why, when it is not approved.")
+
+
+class BulkShape(serializers.Serializer[Any]):
+    """What became of each, those due first."""
+
+    results = BulkResultShape(many=True)
 
 
 class ViewedInput(Input):
@@ -167,6 +201,7 @@ class PolicyShape(serializers.Serializer[Any]):
     signatures_needed = serializers.IntegerField()
     undo_seconds = serializers.IntegerField()
     every_file_viewed = serializers.BooleanField(default=False)
+    bulk_allowed = serializers.BooleanField(default=False)
     rules = serializers.ListField(
         child=serializers.CharField(), default=list, help_text="Those that apply, by name."
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rest_framework.response import Response
 
-from approvals import reproposing, snoozing, undoing, viewing
+from approvals import bulk, reproposing, snoozing, undoing, viewing
 from approvals.deciding import decide
 from approvals.decisions import HunkDecision
 from approvals.models import SEAL, Approval
@@ -14,6 +14,8 @@ from countersign.api.approvals.serializers import (
     ApprovalDetailShape,
     ApprovalQuery,
     ApprovalShape,
+    BulkInput,
+    BulkShape,
     EmptyInput,
     SignatureInput,
     SignedShape,
@@ -97,6 +99,31 @@ class Signatures(Endpoint):
             approval.pk, by=self.person, hunks=hunks, address=self.address, via=via, **body
         )
         return Response(SignedShape(signature).data, status=201)
+
+
+class BulkApproval(Endpoint):
+    """Approve several at once."""
+
+    scopes = PERSON
+
+    @operation(
+        "Approve several",
+        request=BulkInput,
+        answer=BulkShape,
+        problems=(404, 409),
+        tag="approvals",
+    )
+    def post(self, request: Request) -> Response:
+        """Approve up to 20 that do the same: low risk, reversible, green, one signature left.
+
+        Each is signed by itself, those due first; 409, with nothing signed, when they cannot be
+        approved together.
+        """
+        body = self.body(BulkInput)
+        items = [bulk.Seen(**item) for item in body.pop("items")]
+        via = "token" if self.token else "session"
+        results = bulk.approve(items, by=self.person, address=self.address, via=via, **body)
+        return Response(BulkShape({"results": results}).data)
 
 
 class ViewedFiles(Endpoint):
