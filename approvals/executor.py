@@ -14,8 +14,8 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from approvals import effects, expiring, sealing
-from approvals.following import Follower
+from approvals import comparing, effects, expiring, following, sealing
+from approvals.aside import Aside
 from approvals.hands import Hands
 from projects import anchoring
 from projects.connections import NEW_PLANS, preparing
@@ -74,7 +74,11 @@ class Executor:
         self._anchoring = threading.Thread()
         self._work = _Work(effects=True, seals=True)
         self._orphans = expiring.Orphans()
-        self._follower = Follower()
+        mains, compared = following.Mains(), comparing.Known()
+        self._asides = [
+            Aside("follower", lambda stop: following.follow(mains, stop=stop)),
+            Aside("comparer", lambda stop: comparing.compare(compared, stop=stop)),
+        ]
         # It walks all that is in review, and finds what is not new: put back there by hand, or left
         # by a worker that was away.
         self._sealing = Paced(lambda: self._seal(sealing.seal_ready), least=TIDY_SECONDS)
@@ -102,7 +106,8 @@ class Executor:
             self._rung.wait(POLL_SECONDS if healthy else PAUSE_SECONDS)
             self._rung.clear()
         self._hands.close()
-        self._follower.stop()
+        for aside in self._asides:
+            aside.stop()
         self._forget_beat()
         connection.close()
 
@@ -125,8 +130,7 @@ class Executor:
             self._tidied_at = time.monotonic()
             yield expiring.expire_due
             yield self._orphans.withdraw
-        if self._follower.due():
-            yield self._follower.start
+        yield from (aside.start for aside in self._asides if aside.due())
         if time.monotonic() - self._anchored_at >= ANCHOR_SECONDS:
             self._anchored_at = time.monotonic()
             yield self._anchor

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from django.db import DatabaseError, connection, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
@@ -32,52 +30,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 10.0  # between two looks at the repositories
 AHEAD = 20  # of one project under way at a time, those due first: each is merged and checked anew
 # Where main moves faster than checks run, nothing could be signed: each version waits twice as long.
 FIRST_WAIT, LONGEST_WAIT = 5.0, 3_600.0  # seconds
-_RESTS = 2  # times as long as a look took
-_STOP_SECONDS = 5.0
 
 Mains = dict["uuid.UUID", str]
-
-
-class Follower:
-    """Looks at the repositories on a thread of its own: git that hangs must hold nothing else up."""
-
-    def __init__(self) -> None:
-        self._looking = threading.Thread()
-        self._stopping = threading.Event()
-        self._rests_until = 0.0
-        self._mains: Mains = {}
-
-    def due(self) -> bool:
-        """Tell whether it has rested and the last look has ended."""
-        return time.monotonic() >= self._rests_until and not self._looking.is_alive()
-
-    def start(self) -> None:
-        """Look once; returns at once."""
-        self._looking = threading.Thread(target=self._look, name="follower", daemon=True)
-        self._looking.start()
-
-    def stop(self) -> None:
-        """Wait until the project in hand is done, but for a database that does not answer."""
-        self._stopping.set()
-        if self._looking.is_alive():
-            self._looking.join(_STOP_SECONDS)
-
-    def _look(self) -> None:
-        began = time.monotonic()
-        try:
-            follow(self._mains, stop=self._stopping.is_set)
-        except DatabaseError as error:
-            logger.warning("main is followed later: %s", error)
-        except Exception:
-            logger.exception("main could not be followed")
-        finally:
-            connection.close()
-        took = time.monotonic() - began
-        self._rests_until = time.monotonic() + max(LOOK_SECONDS, _RESTS * took)
 
 
 def follow(mains: Mains, *, stop: Callable[[], bool] = lambda: False) -> int:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from agents.lifecycle import EscalationState, TaskState
 from agents.models import Escalation, Task
 from agents.models.tasks import Choice
-from approvals import deadlines
+from approvals import collisions, deadlines
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, Policy, Signature, Snooze
 from projects import across, keyset
@@ -272,7 +272,11 @@ def _loaded(rows: QuerySet[Any]) -> QuerySet[Any]:
     seen: QuerySet[Any] = (
         rows.select_related("task", "decided_by")
         .defer("snapshot", "task__request", "task__context", "task__limits")
-        .annotate(held_for=deadlines.held_for())
+        .annotate(
+            held_for=deadlines.held_for(),
+            collides_before=collisions.numbers("other"),
+            collides_after=collisions.numbers("one"),
+        )
     )
     return seen
 
@@ -288,4 +292,5 @@ def _with_seal(row: Any) -> Any:
     for name in ("effects", "checks", "claims", "agents", "round"):
         setattr(row, f"sealed_{name}", row.outline[name])
     row.sealed_title = row.outline["proposal"]["title"]
+    row.collides_with = [*row.collides_before, *row.collides_after][: collisions.NUMBERS]
     return row

@@ -189,17 +189,36 @@ def make_report(project: Project, requester: User) -> Proposal:
     )
 
 
+def edits(**lines: str) -> dict[str, str]:
+    """Return the files with these lines of the code instead, by number: `line_3="three"`."""
+    text = FILES["billing/invoice.py"]
+    for name, line in lines.items():
+        text = text.replace(f"{name.replace('_', ' ')}\n", f"{line}\n")
+    return {"billing/invoice.py": text}
+
+
+EDITS = {
+    **edits(line_3="line three", line_37="line 37b"),
+    "docs/rounding.md": "Tax is rounded half even, once.\n",
+}
+
+
 def make_change(
-    project: Project, requester: User, folder: Path, *, task: Task | None = None, **facts: object
+    project: Project,
+    requester: User,
+    folder: Path,
+    *,
+    task: Task | None = None,
+    texts: dict[str, str] = EDITS,
+    **facts: object,
 ) -> Proposal:
     """Return a proposal of a real commit: two hunks by the coder, one by the tech writer."""
     store = Store.of(project)
     base = store.fetch()
     work = Workspace(store, folder / uuid.uuid4().hex)
     work.materialise(base)
-    text = FILES["billing/invoice.py"].replace("line 3\n", "line three\n")
-    (work.folder / "billing/invoice.py").write_text(text.replace("line 37\n", "line 37b\n"))
-    (work.folder / "docs/rounding.md").write_text("Tax is rounded half even, once.\n")
+    for path, text in texts.items():
+        (work.folder / path).write_text(text)
     tree = work.snapshot()
     head = store.commit(tree, parents=[base], message="The agents' work")
     task = task or make_task(project, requester)

@@ -9,6 +9,7 @@ from approvals.models.approvals import (
     HunkVerdict,
     Signature,
 )
+from approvals.models.collisions import Collision
 from approvals.models.policies import EffectKind, Policy, PolicyRule, Risk
 from approvals.models.snoozing import Snooze
 from approvals.models.viewing import Viewed
@@ -17,6 +18,7 @@ __all__ = [
     "SEAL",
     "SEAL_OF_APPROVAL",
     "Approval",
+    "Collision",
     "Comment",
     "Effect",
     "EffectKind",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from approvals import selectors, snoozing
+from approvals import collisions, selectors, snoozing
+from approvals.lifecycle import ApprovalState
 from approvals.models import Approval
 from countersign.console import looks, sentences
 from countersign.console.checks import Checks, checks_of
@@ -43,6 +44,7 @@ class Row:
     urgency: str
     left: timedelta
     whole: timedelta
+    collides_with: list[int]  # numbers of tasks that wait as well
     asleep_until: datetime | None = None
 
 
@@ -122,6 +124,7 @@ def closer_look(user: User, key: uuid.UUID) -> dict[str, Any]:
         "checks": checks_of(sealed["checks"]) if sealed["checks"] else None,
         "hidden": sum(one.get("kind") == "hidden_character" for one in sealed["warnings"]),
         "offers": snoozing.offers(approval, timezone.now()),
+        "clashes": collisions.of(approval),
     }
 
 
@@ -143,6 +146,7 @@ def _row(approval: Any) -> Row:  # with the sealed facts selectors load beside i
         urgency=_urgency(left),
         left=max(left, timedelta()),
         whole=approval.expires_at - approval.requested_at,
+        collides_with=approval.collides_with if approval.state == ApprovalState.PENDING else [],
         asleep_until=getattr(approval, "asleep_until", None),
     )
 

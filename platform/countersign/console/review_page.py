@@ -15,7 +15,7 @@ from agents.models import HoldScope
 from approvals import rights, selectors, snoozing, undoing, viewing
 from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
 from approvals.requirements import Required
-from countersign.console import held, looks, report, review_rows, sentences, signers
+from countersign.console import collision_rows, held, looks, report, review_rows, sentences, signers
 from countersign.console.checks import checks_of
 from countersign.console.hunks import files_of
 from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
@@ -84,6 +84,7 @@ def context_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
         "new_count": sum(file.new_count for file in files),
         "new_word": _new_word(approval),
         "again": record.again,
+        **collision_rows.beside(approval),
         **_required(approval, record.signatures),
         **files_left(approval, viewed),
         **decision_of(approval, user, mine, record),

@@ -45,6 +45,7 @@ WEB = Login(
     rights=(
         *_FACTS,
         ("approvals_signature", ("SELECT", "INSERT")),
+        ("approvals_collision", ("SELECT",)),
         ("agents_event", ("SELECT", "INSERT")),
         ("django_migrations", ("SELECT",)),
         ("countersign_sinkcursor", ("SELECT",)),

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from agents.workspace.paths import MAX_PATH
-from approvals import bulk
+from approvals import bulk, collisions
 from approvals.decisions import MAX_LESSON, MAX_NOTE
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.models import Approval, HunkVerdict
@@ -208,6 +208,15 @@ class PolicyShape(serializers.Serializer[Any]):
     signers = SignersShape(many=True, default=list)
 
 
+class CollisionShape(serializers.Serializer[Any]):
+    """Another change that waits and cannot land together with this one."""
+
+    approval = serializers.UUIDField(source="approval.pk")
+    task = serializers.CharField(source="approval.task.label")
+    title = serializers.CharField()
+    paths = serializers.ListField(child=serializers.CharField())
+
+
 class ApprovalDetailShape(ApprovalShape):
     """The sealed snapshot, what a signature must name, and what was signed."""
 
@@ -219,6 +228,9 @@ class ApprovalDetailShape(ApprovalShape):
     snapshot = serializers.JSONField()
     signatures = serializers.SerializerMethodField()
     carried_out = EffectShape(many=True, source="effects")
+    collisions = serializers.SerializerMethodField(
+        help_text="Looked for while it waits, some seconds after it was sealed; due first."
+    )
     refusal = serializers.SerializerMethodField(
         help_text="Why you may not sign; empty when you may."
     )
@@ -228,6 +240,11 @@ class ApprovalDetailShape(ApprovalShape):
         """Return the signatures, oldest first."""
         found = approval.signatures.select_related("signer").order_by("at")
         return SignatureShape(found, many=True).data
+
+    @extend_schema_field(CollisionShape(many=True))
+    def get_collisions(self, approval: Approval) -> Any:
+        """Return what else waits and would conflict if this landed."""
+        return CollisionShape(collisions.of(approval), many=True).data
 
     @extend_schema_field(serializers.CharField())
     def get_refusal(self, approval: Approval) -> str:
