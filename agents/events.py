@@ -42,6 +42,8 @@ class Kind(models.TextChoices):
     ESCALATION_RESOLVED = "escalation.resolved", "A person decided how to go on"
     PROPOSAL_READY = "proposal.ready", "Proposal ready"
     APPROVAL_REQUESTED = "approval.requested", "Sign-off requested"
+    APPROVAL_ASSIGNED = "approval.assigned", "Assigned"
+    APPROVAL_REMINDED = "approval.reminded", "Reminded"
     APPROVAL_SIGNED = "approval.signed", "Signed"
     APPROVAL_DECIDED = "approval.decided", "Decided"
     EFFECT_STARTED = "effect.started", "Carrying out"

@@ -129,6 +129,12 @@ def of(by: User, task: UUID) -> QuerySet[Any]:
     return mine.annotate(title=Coalesce("step__title", Value(""))).only("pk").order_by("pk")
 
 
+def by_whom(task: UUID) -> QuerySet[Any, Any]:
+    """Return the keys of those who did a part of this task."""
+    done = Escalation.objects.filter(task=task, choice=Choice.TAKE_OVER)
+    return done.filter(resolved_by__isnull=False).values_list("resolved_by", flat=True)
+
+
 def _as_result(step: Step, handed_in: HandedIn) -> StepResult:
     text = handed_in.text.strip()
     head = f"{handed_in.by.display_name} took this step over: "

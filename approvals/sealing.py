@@ -18,7 +18,7 @@ from agents.lifecycle import TaskState
 from agents.models import Event, Proposal, Task
 from agents.models.tasks import Choice, Rule
 from agents.recording import record_all
-from approvals import policies, snapshots, snoozing
+from approvals import policies, routing, snapshots, snoozing
 from approvals.deadlines import database_now
 from approvals.exceptions import TooLarge
 from approvals.lifecycle import ApprovalState
@@ -88,6 +88,7 @@ def _write(proposals: Sequence[Proposal]) -> list[Approval]:
     _replace(proposals)
     insert_all(sealed)
     snoozing.carry_over(sealed)
+    routing.carry_over(sealed, now)
     _announce(sealed)
     failpoint("seal.written")
     return sealed

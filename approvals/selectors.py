@@ -16,7 +16,7 @@ from django.utils import timezone
 from agents.lifecycle import EscalationState, TaskState
 from agents.models import Escalation, Task
 from agents.models.tasks import Choice
-from approvals import collisions, deadlines
+from approvals import collisions, deadlines, routing
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, Policy, Signature, Snooze
 from projects import across, keyset
@@ -183,10 +183,11 @@ def _asleep(user: User) -> QuerySet[Snooze]:
 
 
 def _waiting(user: User, mine: Mine) -> Across:
-    """Return pending approvals this person may sign, has not signed and has not put off."""
+    """Return pending approvals this person may sign and has not, has not put off and no other holds."""
     # A list that is read once for a statement: asked for each row it took twice as long as the rest.
     put_off = Q(pk__in=_asleep(user).values("approval"))
-    return Across(rows=_to_sign(user, mine).filter(~put_off), projects=mine.led)
+    held = Q(pk__in=routing.others_hold(user, mine.led).values("approval"))
+    return Across(rows=_to_sign(user, mine).filter(~put_off, ~held), projects=mine.led)
 
 
 def _put_off(user: User, mine: Mine) -> QuerySet[Approval]:

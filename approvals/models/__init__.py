@@ -11,6 +11,7 @@ from approvals.models.approvals import (
 )
 from approvals.models.collisions import Collision
 from approvals.models.policies import EffectKind, Policy, PolicyRule, Risk
+from approvals.models.routing import Assignment
 from approvals.models.snoozing import Snooze
 from approvals.models.viewing import Viewed
 
@@ -18,6 +19,7 @@ __all__ = [
     "SEAL",
     "SEAL_OF_APPROVAL",
     "Approval",
+    "Assignment",
     "Collision",
     "Comment",
     "Effect",

@@ -38,6 +38,8 @@ ENDPOINTS = [
     ("POST", "viewed", "approval", None),
     ("POST", "snooze", "approval", None),
     ("DELETE", "snooze", "approval", None),
+    ("POST", "assignment", "approval", None),
+    ("DELETE", "assignment", "approval", None),
     ("POST", "undo", "approval", None),
     ("POST", "propose_again", "approval", None),
     ("GET", "holds", "", "tasks:read"),

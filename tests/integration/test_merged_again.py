@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from agents.lifecycle import TaskState
 from agents.models import Hunk, Task
-from approvals import following, sealing, selectors, snoozing
+from approvals import following, routing, sealing, selectors, snoozing
 from approvals.deciding import decide
-from approvals.models import Snooze
+from approvals.models import Assignment, Snooze
 from tests.approval_fixtures import make_change, make_repository, move_main
 
 pytestmark = pytest.mark.django_db
@@ -150,6 +150,22 @@ def test_what_was_woken_is_not_put_off_by_an_older_version(first, bare, lead, tm
     following.follow({})
     third = merged_again(second, tmp_path, version=3)
     assert not Snooze.objects.filter(approval=third).exists()
+
+
+def test_who_saw_to_it_sees_to_it_still(first, bare, lead, second_lead, tmp_path):
+    held = routing.assign(first, second_lead.pk, by=lead)
+    move_main(bare)
+    following.follow({})
+    again = merged_again(first, tmp_path)
+    row = Assignment.objects.get(approval=again)
+    assert (row.holder, row.by, row.at) == (second_lead, lead, held.at)
+    assert row.alone_until < again.expires_at
+    assert selectors.needs_you(lead).pending == []
+    routing.release(again, by=second_lead)
+    move_main(bare, text="And again.\n")
+    following.follow({})
+    third = merged_again(again, tmp_path, version=3)
+    assert not Assignment.objects.filter(approval=third).exists()
 
 
 def test_a_next_round_is_asked_at_once(first, lead, second_lead, tmp_path):

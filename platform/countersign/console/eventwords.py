@@ -203,6 +203,18 @@ def _signed(data: dict[str, Any]) -> Said:
     return Said(who=_text(data, "by"), text=f"signed: {text}", detail=counted, icon="pen-line")
 
 
+def _assigned(data: dict[str, Any]) -> Said:
+    return Said(who=_text(data, "by"), text="said who sees to the review", icon="user")
+
+
+def _reminded(data: dict[str, Any]) -> Said:
+    people = data.get("to")
+    count = len(people) if isinstance(people, list) else 0
+    whom = "1 person" if count == 1 else f"{count} people"
+    share = _text(data, "share")
+    return Said(text=f"Reminded {whom} at {share} % of the time to decide", icon="timer")
+
+
 def _decided(data: dict[str, Any]) -> Said:
     text, tone = _VERDICTS.get(_text(data, "verdict"), (_text(data, "state", "decided"), ""))
     return Said(who=_text(data, "by"), text=text, detail=_text(data, "reason"), tone=tone)
@@ -268,6 +280,8 @@ _WORDS: dict[str, Callable[[dict[str, Any]], Said]] = {
     Kind.ESCALATION_RESOLVED: _resolved,
     Kind.PROPOSAL_READY: _proposal,
     Kind.APPROVAL_REQUESTED: _requested,
+    Kind.APPROVAL_ASSIGNED: _assigned,
+    Kind.APPROVAL_REMINDED: _reminded,
     Kind.APPROVAL_SIGNED: _signed,
     Kind.APPROVAL_DECIDED: _decided,
     Kind.EFFECT_STARTED: _effect_started,

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from approvals import collisions, selectors, snoozing
+from approvals import collisions, routing, selectors, snoozing
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval
-from countersign.console import looks, sentences
+from countersign.console import looks, sentences, signers
 from countersign.console.checks import Checks, checks_of
 from countersign.console.meters import price_unknown
-from projects import keyset
+from projects import access, keyset
 from projects.keyset import Order
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Row:
     whole: timedelta
     collides_with: list[int]  # numbers of tasks that wait as well
     asleep_until: datetime | None = None
+    holder: User | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class NeedsYou:
 def needs_you(user: User, mine: Mine, place: Place | None) -> NeedsYou:
     """Return what this person is asked, most urgent first."""
     asked = selectors.needs_you(user, mine, place=place)
-    pending = [_row(approval) for approval in asked.pending]
+    pending = _rows(asked.pending)
     first = [row for row in pending if row.round == 1]
     groups = (
         ("timer", "Due within 1 hour", [row for row in first if row.urgency == "now"]),
@@ -98,7 +99,7 @@ def with_agents(mine: Mine, place: Place | None) -> tuple[list[sentences.TaskRow
 def snoozed(user: User, mine: Mine, place: Place | None) -> tuple[list[Row], Page[Approval]]:
     """Return what this person has put off, by due time."""
     page = selectors.snoozed(user, mine, place=place)
-    return [_row(approval) for approval in page.rows], page
+    return _rows(page.rows), page
 
 
 def decided(user: User, mine: Mine, place: Place | None) -> tuple[list[Row], Page[Approval]]:
@@ -111,7 +112,7 @@ def closer_look(user: User, key: uuid.UUID) -> dict[str, Any]:
     """Return one approval with its whole seal, for the pane beside the list."""
     approval = (
         Approval.objects.visible_to(user)
-        .select_related("task", "proposal", "requester")
+        .select_related("task", "proposal", "requester", "project")
         .defer("task__request", "task__context", "proposal__report", "proposal__summary")
         .get(pk=key)
     )
@@ -125,10 +126,31 @@ def closer_look(user: User, key: uuid.UUID) -> dict[str, Any]:
         "hidden": sum(one.get("kind") == "hidden_character" for one in sealed["warnings"]),
         "offers": snoozing.offers(approval, timezone.now()),
         "clashes": collisions.of(approval),
+        **(_assigned(approval, user) if approval.state == ApprovalState.PENDING else {}),
     }
 
 
-def _row(approval: Any) -> Row:  # with the sealed facts selectors load beside it
+def _assigned(approval: Approval, user: User) -> dict[str, Any]:
+    holder = routing.holder_of(approval)
+    candidates = list(signers.shown(routing.candidates(approval)))
+    return {
+        "holder": holder,
+        "others": routing.others(candidates, user, holder),
+        "may_assign": access.is_lead(user, approval.project),
+        "may_take": any(person.pk == user.pk for person in candidates),
+    }
+
+
+def _rows(approvals: list[Any]) -> list[Row]:
+    """Return rows of what waits, with who sees to each."""
+    held = routing.holders_of(approval.pk for approval in approvals)
+    holders = {key: each.holder for key, each in held.items()}
+    return [_row(approval, holders.get(approval.pk)) for approval in approvals]
+
+
+def _row(
+    approval: Any, holder: User | None = None
+) -> Row:  # with the sealed facts selectors load beside it
     checks, effects = approval.sealed_checks, approval.sealed_effects
     verdicts = [claim["verdict"] for claim in approval.sealed_claims]
     left = approval.expires_at + approval.held_for - timezone.now()
@@ -148,6 +170,7 @@ def _row(approval: Any) -> Row:  # with the sealed facts selectors load beside i
         whole=approval.expires_at - approval.requested_at,
         collides_with=approval.collides_with if approval.state == ApprovalState.PENDING else [],
         asleep_until=getattr(approval, "asleep_until", None),
+        holder=holder,
     )
 
 

@@ -12,7 +12,7 @@ from agents import holds
 from agents import rounds as agent_rounds
 from agents.lifecycle import TaskState
 from agents.models import HoldScope
-from approvals import rights, selectors, snoozing, undoing, viewing
+from approvals import rights, routing, selectors, snoozing, undoing, viewing
 from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
 from approvals.requirements import Required
 from countersign.console import collision_rows, held, looks, report, review_rows, sentences, signers
@@ -122,6 +122,10 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
         "hurry": left < timedelta(hours=1),
         "may_decide": may_decide,
         "offers": snoozing.offers(approval, now) if may_decide else [],
+        "may_assign": pending and not overdue and record.known.lead,
+        "may_take": may_decide,
+        "holder": record.holder if pending else None,
+        "others": routing.others(record.candidates, user, record.holder),
         "signatures": signatures,
         "signed_by_me": signed,
         "effects": effects,

@@ -9,8 +9,17 @@ from django.http import Http404
 
 from agents import holds, takeovers
 from agents.models import Agent, Event, FileChange, HoldScope, Hunk, Proposal
-from approvals import deadlines, rights, viewing
-from approvals.models import SEAL, Approval, Comment, Effect, Policy, Signature, Viewed
+from approvals import deadlines, rights, routing, viewing
+from approvals.models import (
+    SEAL,
+    Approval,
+    Assignment,
+    Comment,
+    Effect,
+    Policy,
+    Signature,
+    Viewed,
+)
 from countersign.console import held, signers
 from countersign.console.meters import UNPRICED
 from memory.models import Memory
@@ -48,6 +57,8 @@ class Record:
     unpriced: bool
     known: rights.Known
     hold: Hold | None
+    holder: Assignment | None
+    candidates: list[User]  # who may sign and has not
 
 
 def read(approval: Approval, user: User, mine: Mine, *, whole: bool = True) -> Record:
@@ -82,6 +93,8 @@ def read(approval: Approval, user: User, mine: Mine, *, whole: bool = True) -> R
         unpriced=bool(found.number("unpriced")),
         known=rights.Known(lead=lead, did=took_over.title if took_over else ""),
         hold=_hold(approval, found),
+        holder=_holder(found),
+        candidates=found.rows("candidates"),
     )
 
 
@@ -90,6 +103,7 @@ def _of_decision(approval: Approval, user: User) -> Lists:
     others = Approval.objects.filter(task=approval.task_id).exclude(pk=approval.pk)
     people = [approval.requester_id, approval.decided_by_id]
     holding = holds.over_task(approval.task)
+    held = Assignment.objects.filter(approval=approval)
     return {
         "policies": Policy.objects.filter(pk=approval.policy_id),
         "people": signers.people([key for key in people if key]),
@@ -105,6 +119,9 @@ def _of_decision(approval: Approval, user: User) -> Lists:
         ),
         "took_over": takeovers.of(user, approval.task_id)[:1],
         "signers": signers.of(approval.task),
+        "assigned": held,
+        "assigned_to": signers.people(held.values("holder")),
+        "candidates": signers.shown(routing.candidates(approval)),
         "holds": holding,
         "held_by": signers.people(holding.order_by().values("placed_by")),
     }
@@ -165,6 +182,13 @@ def _hold(approval: Approval, found: Found) -> Hold | None:
     if hold is not None and hold.scope == HoldScope.TASK:
         hold.task = approval.task
     return hold
+
+
+def _holder(found: Found) -> Assignment | None:
+    held: Assignment | None = found.first("assigned")
+    if held is not None:
+        held.holder = found.rows("assigned_to")[0]
+    return held
 
 
 def _others(approval: Approval, found: Found) -> list[Approval]:

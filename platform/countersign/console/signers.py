@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from projects.across import Mine
 
 _NAMED = 3
+_OFFERED = 100
 _SHOWN = ("username", "first_name", "last_name")
 
 
@@ -31,6 +32,11 @@ def of(task: Task) -> QuerySet[User]:
 def people(keys: Any) -> QuerySet[User]:
     """Return people as a page shows them: their password's hash stays where it is."""
     return User.objects.filter(pk__in=keys).only(*_SHOWN)
+
+
+def shown(people: QuerySet[User]) -> QuerySet[User]:
+    """Return the first of many people as a list to choose from shows them."""
+    return people.only(*_SHOWN)[:_OFFERED]
 
 
 def named(people: Iterable[User]) -> str:

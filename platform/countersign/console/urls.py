@@ -7,6 +7,7 @@ from django.urls import path
 from countersign.console.views import (
     account,
     acts,
+    assigning,
     decisions,
     holding,
     inbox,
@@ -52,6 +53,8 @@ urlpatterns = [
     path("inbox", inbox.inbox, name="inbox"),
     path("inbox/live", inbox.live, name="inbox_live"),
     path("inbox/<uuid:pk>/snooze", snoozes.snooze, name="snooze"),
+    path("inbox/<uuid:pk>/assign", assigning.assign, name="assign"),
+    path("inbox/<uuid:pk>/release", assigning.release, name="release"),
     path("inbox/<uuid:pk>/wake", snoozes.wake, name="wake"),
     path("review/T-<int:number>/r<int:round_number>", review.review, name="review"),
     path("review/T-<int:number>/r<int:round_number>/live", review.live, name="review_live"),

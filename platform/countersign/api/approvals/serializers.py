@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from agents.workspace.paths import MAX_PATH
-from approvals import bulk, collisions
+from approvals import bulk, collisions, routing
 from approvals.decisions import MAX_LESSON, MAX_NOTE
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.models import Approval, HunkVerdict
@@ -111,6 +111,25 @@ class SnoozedShape(serializers.Serializer[Any]):
     """Until when you are not asked."""
 
     until = serializers.DateTimeField()
+
+
+class AssignmentInput(Input):
+    """Who is to see to it."""
+
+    to = serializers.UUIDField(
+        required=False, help_text="A tech lead who may sign it; left out, you claim it."
+    )
+
+
+class AssignmentShape(serializers.Serializer[Any]):
+    """Who sees to it: routing, not a right."""
+
+    holder = PersonShape()
+    at = serializers.DateTimeField()
+    alone_until = serializers.DateTimeField(
+        allow_null=True,
+        help_text="Until then nobody else is asked; null when others must sign too.",
+    )
 
 
 class EmptyInput(Input):
@@ -231,6 +250,7 @@ class ApprovalDetailShape(ApprovalShape):
     collisions = serializers.SerializerMethodField(
         help_text="Looked for while it waits, some seconds after it was sealed; due first."
     )
+    assignment = serializers.SerializerMethodField(help_text="Who sees to it, if anybody.")
     refusal = serializers.SerializerMethodField(
         help_text="Why you may not sign; empty when you may."
     )
@@ -245,6 +265,12 @@ class ApprovalDetailShape(ApprovalShape):
     def get_collisions(self, approval: Approval) -> Any:
         """Return what else waits and would conflict if this landed."""
         return CollisionShape(collisions.of(approval), many=True).data
+
+    @extend_schema_field(AssignmentShape(allow_null=True))
+    def get_assignment(self, approval: Approval) -> Any:
+        """Return who sees to it."""
+        held = routing.holder_of(approval)
+        return AssignmentShape(held).data if held else None
 
     @extend_schema_field(serializers.CharField())
     def get_refusal(self, approval: Approval) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rest_framework.response import Response
 
-from approvals import bulk, reproposing, snoozing, undoing, viewing
+from approvals import bulk, reproposing, routing, snoozing, undoing, viewing
 from approvals.deciding import decide
 from approvals.decisions import HunkDecision
 from approvals.models import SEAL, Approval
@@ -14,6 +14,8 @@ from countersign.api.approvals.serializers import (
     ApprovalDetailShape,
     ApprovalQuery,
     ApprovalShape,
+    AssignmentInput,
+    AssignmentShape,
     BulkInput,
     BulkShape,
     EmptyInput,
@@ -170,6 +172,34 @@ class Snoozes(Endpoint):
     def delete(self, request: Request, pk: uuid.UUID) -> Response:
         """Be asked at once; one that was not put off stays as it is."""
         snoozing.wake(_approval(self, pk), by=self.person, address=self.address)
+        return Response(status=204)
+
+
+class Assignments(Endpoint):
+    """Who sees to an approval."""
+
+    scopes = {"POST": NEVER, "DELETE": NEVER}
+
+    @operation(
+        "Assign an approval",
+        request=AssignmentInput,
+        answer=AssignmentShape,
+        problems=(404, 409),
+        tag="approvals",
+    )
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        """Say who sees to it, or claim it; others may sign it still. 409 when somebody was faster."""
+        approval, body = _approval(self, pk), self.body(AssignmentInput)
+        if "to" in body:
+            held = routing.assign(approval, body["to"], by=self.person, address=self.address)
+        else:
+            held = routing.claim(approval, by=self.person, address=self.address)
+        return Response(AssignmentShape(held).data)
+
+    @operation("Release an approval", answer=None, status=204, problems=(404,), tag="approvals")
+    def delete(self, request: Request, pk: uuid.UUID) -> Response:
+        """Give it back; one you do not see to stays as it is."""
+        routing.release(_approval(self, pk), by=self.person, address=self.address)
         return Response(status=204)
 
 

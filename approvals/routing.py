@@ -1,0 +1,195 @@
+"""Who sees to what waits for a signature: claimed, assigned, given back; others may still sign."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from agents import takeovers
+from agents.events import Kind
+from approvals import rights
+from approvals.exceptions import DecisionConflict
+from approvals.lifecycle import ApprovalState
+from approvals.models import SEAL_OF_APPROVAL, Approval, Assignment, Signature
+from approvals.requirements import Required
+from projects import access, audit
+from projects.exceptions import InvalidInput, NotAllowed
+from projects.models import Role, User
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+OVER = "This does not wait for a signature any more, so nobody has to see to it."
+
+
+def claim(approval: Approval, *, by: User, address: str | None = None) -> Assignment:
+    """Take an approval to see to it; twice: nothing more happens.
+
+    Locks the approval, then the task. Raises NotAllowed for those it does not wait for, and
+    DecisionConflict when somebody else has it or it waits for nobody.
+    """
+    if refusal := rights.why_not(approval, by):
+        raise NotAllowed(refusal)
+    with transaction.atomic():
+        _lock(approval)
+        if _has_signed(approval, by):
+            raise DecisionConflict("You have signed this already. It waits for another tech lead.")
+        held = holder_of(approval)
+        if held is None:
+            return _give(approval, by, by=by, address=address)
+        if held.holder_id != by.pk:
+            raise DecisionConflict(
+                f"{held.holder.display_name} has this since {held.at:%Y-%m-%d %H:%M} UTC. Nothing was "
+                "changed; to take it over, assign it to yourself."
+            )
+    return held
+
+
+def assign(
+    approval: Approval, to: uuid.UUID | str, *, by: User, address: str | None = None
+) -> Assignment:
+    """Let a tech lead see to an approval, whoever had it before.
+
+    Locks the approval, then the task. Raises NotAllowed unless a tech lead does it, InvalidInput for
+    somebody who may not sign it, DecisionConflict when it waits for nobody.
+    """
+    if not access.is_lead(by, approval.project):
+        raise NotAllowed("Only a tech lead of this project can assign a review.")
+    person = _lead(approval, to)
+    with transaction.atomic():
+        _lock(approval)
+        if _has_signed(approval, person):
+            raise InvalidInput("to", f"{person.display_name} has signed this already.")
+        held = holder_of(approval)
+        if held is not None and held.holder_id == person.pk:
+            return held
+        return _give(approval, person, by=by, address=address)
+
+
+def release(approval: Approval, *, by: User, address: str | None = None) -> bool:
+    """Give an approval back; return whether this person had it."""
+    with transaction.atomic():
+        given_back = bool(Assignment.objects.filter(approval=approval, holder=by).delete()[0])
+        if given_back:
+            _record("approval.released", approval, by, address)
+    return given_back
+
+
+def holder_of(approval: Approval) -> Assignment | None:
+    """Return who sees to it, if anybody does."""
+    return holders_of([approval.pk]).get(approval.pk)
+
+
+def holders_of(approvals: Iterable[uuid.UUID]) -> dict[uuid.UUID, Assignment]:
+    """Return who sees to each of these, with the person."""
+    rows = Assignment.objects.filter(approval__in=list(approvals)).select_related("holder")
+    return {row.approval_id: row for row in rows}
+
+
+def others_hold(user: User, projects: Sequence[uuid.UUID]) -> QuerySet[Assignment]:
+    """Return what somebody else sees to, so that this person is not asked before half the time is over."""
+    theirs = Assignment.objects.filter(project__in=projects, alone_until__gt=Now())
+    return theirs.exclude(holder=user)
+
+
+def candidates(approval: Approval) -> QuerySet[User]:
+    """Return the tech leads who may sign an approval and have not, by name."""
+    leads = User.objects.filter(
+        memberships__project=approval.project_id, memberships__role=Role.LEAD, is_active=True
+    )
+    signed = Signature.objects.filter(approval=approval)
+    found = leads.exclude(pk__in=signed.values("signer"))
+    if not (approval.single_person and approval.project.single_person):
+        found = found.exclude(pk=approval.requester_id)
+        found = found.exclude(pk__in=takeovers.by_whom(approval.task_id))
+    return found.order_by("first_name", "last_name", "username")
+
+
+def others(people: Iterable[User], user: User, held: Assignment | None) -> list[User]:
+    """Leave out the person who asks and who has it: nothing would change."""
+    known = {user.pk, held.holder_id if held else None}
+    return [person for person in people if person.pk not in known]
+
+
+def carry_over(sealed: Sequence[Approval], now: datetime) -> None:
+    """Let those who saw to what was merged onto main again meanwhile see to it still.
+
+    In the transaction that seals it; `sealed` come with their proposals.
+    """
+    again = {each.task_id: each for each in sealed if each.proposal.version > 1}
+    if not again:
+        return
+    rows = []
+    held = Assignment.objects.filter(approval__task__in=list(again))
+    for old in held.select_related("approval__proposal").defer(*SEAL_OF_APPROVAL):
+        new, before = again[old.approval.task_id], old.approval.proposal
+        if (before.round, before.version + 1) == (new.proposal.round, new.proposal.version):
+            rows.append(_row(new, old.holder_id, by=old.by_id, at=old.at, since=now))
+    Assignment.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _lock(approval: Approval) -> None:
+    """Lock the row a decision changes: what is held was not decided a moment before."""
+    pending = Approval.objects.filter(pk=approval.pk, state=ApprovalState.PENDING)
+    if not pending.select_for_update(no_key=True).only("pk").exists():
+        raise DecisionConflict(OVER)
+
+
+def _give(approval: Approval, to: User, *, by: User, address: str | None) -> Assignment:
+    Assignment.objects.filter(approval=approval).delete()
+    row = _row(approval, to.pk, by=by.pk, since=approval.requested_at)
+    row.save(force_insert=True)
+    row.holder = to
+    facts = {"approval": str(approval.pk), "to": str(to.pk), "by": by.display_name}
+    approval.task.record(Kind.APPROVAL_ASSIGNED, facts)
+    action = "approval.claimed" if to == by else "approval.assigned"
+    _record(action, approval, by, address, to=to.username)
+    return row
+
+
+def _row(
+    approval: Approval,
+    holder: uuid.UUID,
+    *,
+    by: uuid.UUID,
+    since: datetime,
+    at: datetime | None = None,
+) -> Assignment:
+    signed = approval.signatures.values_list("signer", flat=True)
+    last_one = not Required.sealed(approval.snapshot).missing({*signed, holder})
+    half = since + (approval.expires_at - since) / 2
+    row = Assignment(
+        approval=approval,
+        project_id=approval.project_id,
+        holder_id=holder,
+        by_id=by,
+        alone_until=half if last_one else None,
+    )
+    if at is not None:
+        row.at = at
+    return row
+
+
+def _lead(approval: Approval, key: uuid.UUID | str) -> User:
+    found = next((one for one in candidates(approval) if str(one.pk) == str(key)), None)
+    if found is None:
+        raise InvalidInput(
+            "to", "Choose a tech lead of this project who may sign this and has not."
+        )
+    return found
+
+
+def _has_signed(approval: Approval, person: User) -> bool:
+    return approval.signatures.filter(signer=person).exists()
+
+
+def _record(action: str, approval: Approval, by: User, address: str | None, **detail: str) -> None:
+    audit.record(
+        action, subject=approval, actor=by, project=approval.project, address=address, **detail
+    )
