@@ -36,6 +36,8 @@ class Feedback:
     hunk: Hunk | None = None
     path: str = ""
     by: str = ""
+    place: str = ""  # which line of the hunk it is about, in words
+    line: str = ""  # what stands there
 
 
 def may_open_next(task: Task) -> bool:
@@ -142,7 +144,8 @@ def _addressees(task: Task, one: Feedback, newest: dict[str, Step]) -> list[uuid
 
 
 def _facts(task: Task, one: Feedback) -> dict[str, Any]:
-    return {
+    on_line = {"place": one.place, "line": storable.text(one.line)} if one.place else {}
+    return on_line | {
         "note": storable.text(one.note),
         "path": storable.text(one.path or (one.hunk.file.path if one.hunk else "")),
         "hunk": one.hunk.text if one.hunk else "",

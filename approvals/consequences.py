@@ -9,11 +9,12 @@ from uuid import UUID
 from agents import rounds
 from agents.events import Kind
 from agents.lifecycle import TaskState
-from agents.models import Agent, Hunk
+from agents.models import Hunk
+from approvals import commenting
 from approvals.decisions import Decision, sealed_hunks
 from approvals.dispatch import ring_effects
 from approvals.lifecycle import SignatureVerdict
-from approvals.models import Approval, Comment, Effect
+from approvals.models import Approval, Effect
 from memory import lessons
 from memory.models import Source
 from memory.texts import MAX_CHARACTERS
@@ -21,6 +22,7 @@ from projects.exceptions import InvalidInput
 from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from projects.models import User
@@ -34,21 +36,21 @@ SOURCES = {
 
 def follow(approval: Approval, decision: Decision, *, by: User, settles: bool) -> None:
     """Write what the verdict leads to, in the caller's transaction."""
+    placed = commenting.place(approval, decision.comments)
+    if decision.verdict != SignatureVerdict.REQUEST_CHANGES:
+        commenting.keep(approval, decision, {}, placed, by=by)
     match decision.verdict:
         case SignatureVerdict.REQUEST_CHANGES:
-            _send_back(approval, decision, by=by)
+            _send_back(approval, decision, placed, by=by)
         case SignatureVerdict.REJECT:
-            _comment(approval, decision, {}, by=by)
             approval.task.move(
                 TaskState.REJECTED,
                 kind=Kind.TASK_FINISHED,
                 data={"approval": str(approval.pk), "reason": decision.note},
                 reason=decision.note,
             )
-        case _:
-            _comment(approval, decision, {}, by=by)
-            if settles:
-                plan_effects(approval)
+        case _ if settles:
+            plan_effects(approval)
     _propose_lesson(approval, decision, by=by)
 
 
@@ -72,12 +74,14 @@ def plan_effects(approval: Approval) -> None:
     ring_effects()
 
 
-def _send_back(approval: Approval, decision: Decision, *, by: User) -> None:
-    """Open the next round: each hunk to its author, the general note to those it concerns."""
+def _send_back(
+    approval: Approval, decision: Decision, placed: Sequence[commenting.Placed], *, by: User
+) -> None:
+    """Open the next round: each hunk and line to its agent, the general note to those it concerns."""
     sealed = {hunk.id: hunk for hunk in sealed_hunks(approval.snapshot)}
     known = [hunk for hunk in decision.sent_back if hunk.id in sealed]
     goes_to = {hunk.id: sealed[hunk.id].agent for hunk in known}
-    _comment(approval, decision, goes_to, by=by)
+    commenting.keep(approval, decision, goes_to, placed, by=by)
     rows = Hunk.objects.select_related("author_step__agent", "file").in_bulk(list(goes_to))
     who = by.display_name
     feedback = [
@@ -90,16 +94,18 @@ def _send_back(approval: Approval, decision: Decision, *, by: User) -> None:
         )
         for hunk in known
     ]
+    feedback += commenting.feedback_of(placed, by=by)
     if decision.note.strip():
+        concerned = {*goes_to.values(), *(one.agent for one in placed)}
         feedback += [
             rounds.Feedback(agent_slug=slug, note=decision.note.strip(), by=who)
-            for slug in _readers(approval, decision, set(goes_to.values()))
+            for slug in _readers(approval, decision, concerned)
         ]
     rounds.open_next(approval.task, feedback=feedback, by=by)
 
 
-def _readers(approval: Approval, decision: Decision, refused: set[str]) -> list[str]:
-    """Return who gets the general note: those named, else those refused, else every author.
+def _readers(approval: Approval, decision: Decision, concerned: set[str]) -> list[str]:
+    """Return who gets the general note: those named, else those sent work back, else every author.
 
     Nobody to name (a report has no hunks) means everybody who worked: the empty slug.
     """
@@ -108,35 +114,8 @@ def _readers(approval: Approval, decision: Decision, refused: set[str]) -> list[
     if unknown:
         raise InvalidInput("agents", f"{', '.join(sorted(unknown))} did not work on this.")
     authors = {hunk.agent for hunk in sealed_hunks(approval.snapshot)}
-    readers = set(decision.agents) or refused or authors
+    readers = set(decision.agents) or concerned or authors
     return sorted(readers) if readers and "" not in readers else [""]
-
-
-def _comment(approval: Approval, decision: Decision, goes_to: dict[str, str], *, by: User) -> None:
-    """Keep every word said of a hunk or of the whole, with the agent it goes to."""
-    known = {hunk.id for hunk in sealed_hunks(approval.snapshot)}
-    unknown = [hunk.id for hunk in decision.hunks if hunk.id not in known]
-    if unknown:
-        raise InvalidInput("hunks", f"This proposal has no hunk {unknown[0]}. Reload the page.")
-    agents = {agent.slug: agent for agent in Agent.objects.filter(slug__in=goes_to.values())}
-    said = [hunk for hunk in decision.hunks if hunk.verdict or hunk.note.strip()]
-    Comment.objects.bulk_create(
-        Comment(
-            approval=approval,
-            hunk_id=hunk.id,
-            author=by,
-            verdict=hunk.verdict,
-            note=hunk.note.strip(),
-            goes_to=agents.get(goes_to.get(hunk.id, "")),
-        )
-        for hunk in said
-    )
-    if decision.note.strip() and decision.verdict != SignatureVerdict.REJECT:
-        readers = sorted(set(decision.agents) or set(goes_to.values()))
-        only = Agent.objects.filter(slug=readers[0]).first() if len(readers) == 1 else None
-        Comment.objects.create(
-            approval=approval, author=by, note=decision.note.strip(), goes_to=only
-        )
 
 
 def _propose_lesson(approval: Approval, decision: Decision, *, by: User) -> None:

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from agents.events import Kind
 from approvals import consequences, deadlines, freshness, signing, viewing
-from approvals.decisions import Decision, HunkDecision
+from approvals.decisions import Decision, HunkDecision, LineComment
 from approvals.exceptions import (
     AlreadyDecided,
     ApprovalExpired,
@@ -65,6 +65,7 @@ def decide(
     nonce: str,
     note: str = "",
     hunks: Sequence[HunkDecision] = (),
+    comments: Sequence[LineComment] = (),
     agents: Sequence[str] = (),
     lesson: str = "",
     keep_lesson: bool = False,
@@ -74,7 +75,7 @@ def decide(
     """Sign an approval and carry the verdict's consequences, all in one transaction.
 
     Raises UnknownApproval (404), NotAllowed (403), AlreadyDecided, StaleApproval or
-    ApprovalExpired (409), DigestMismatch (422), InvalidInput (400), RoundsExhausted, and
+    ApprovalExpired (409), DigestMismatch or NoSuchLine (422), InvalidInput (400), RoundsExhausted, and
     CannotSign (503) in a process that has no key.
     Of several people deciding at once exactly one wins; a lost race changes nothing.
     """
@@ -82,6 +83,7 @@ def decide(
         verdict=verdict,
         note=note,
         hunks=tuple(replace(hunk, id=str(hunk.id)) for hunk in hunks),
+        comments=tuple(comments),
         agents=tuple(agents),
         lesson=lesson,
         keep_lesson=keep_lesson,

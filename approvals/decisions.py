@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.workspace.characters import says_nothing
 from approvals.lifecycle import SignatureVerdict
-from approvals.models import HunkVerdict
+from approvals.models import HunkVerdict, Side
 from memory.texts import MAX_CHARACTERS
 from projects.exceptions import InvalidInput
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MAX_NOTE = 5_000
+MAX_COMMENTS = 200  # of one decision, on lines
 MAX_LESSON = MAX_CHARACTERS
 
 
@@ -28,12 +29,24 @@ class HunkDecision:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LineComment:
+    """What a reviewer says of one line of a hunk; without `goes_to` it is for the hunk's author."""
+
+    hunk: str
+    side: str
+    line: int
+    note: str
+    goes_to: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decision:
     """A verdict on the whole with its notes; `agents` narrows who gets the general note."""
 
     verdict: str
     note: str = ""
     hunks: Sequence[HunkDecision] = field(default=())
+    comments: Sequence[LineComment] = field(default=())
     agents: Sequence[str] = field(default=())
     lesson: str = ""
     keep_lesson: bool = False
@@ -51,6 +64,7 @@ class Decision:
                 raise InvalidInput("hunks", f"Use one of {', '.join(HunkVerdict.values)}.")
         if len({hunk.id for hunk in self.hunks}) != len(self.hunks):
             raise InvalidInput("hunks", "Each hunk may be named once.")
+        _comments(self.comments)
         self._says_enough()
 
     @property
@@ -73,8 +87,10 @@ class Decision:
             raise InvalidInput("note", "Say why you reject it; the reason is kept with the task.")
         if self.verdict != SignatureVerdict.REQUEST_CHANGES:
             return
-        if says_nothing(self.note) and not self.sent_back:
-            raise InvalidInput("note", "Say what must change, or refuse at least one hunk.")
+        if says_nothing(self.note) and not self.sent_back and not self.comments:
+            raise InvalidInput(
+                "note", "Say what must change, comment on a line, or refuse at least one hunk."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +108,17 @@ def sealed_hunks(snapshot: dict[str, Any]) -> Iterator[SealedHunk]:
         for hunk in file["hunks"]:
             author = hunk["author"] or {}
             yield SealedHunk(id=hunk["id"], path=file["path"], agent=author.get("agent", ""))
+
+
+def _comments(comments: Sequence[LineComment]) -> None:
+    if len(comments) > MAX_COMMENTS:
+        raise InvalidInput("comments", f"Comment on at most {MAX_COMMENTS} lines at a time.")
+    for comment in comments:
+        _text("comments", comment.note, MAX_NOTE)
+        if says_nothing(comment.note):
+            raise InvalidInput("comments", f"The comment on line {comment.line} says nothing.")
+        if comment.side not in Side.values:
+            raise InvalidInput("comments", f"A side is one of {', '.join(Side.values)}.")
 
 
 def _text(name: str, text: str, limit: int) -> None:

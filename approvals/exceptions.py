@@ -29,6 +29,10 @@ class DigestMismatch(CountersignError):
     """What you signed is not what is sealed. Nothing changed; reload the page and look again."""
 
 
+class NoSuchLine(CountersignError):
+    """A comment is on a line that what is sealed does not have. Nothing changed; reload the page."""
+
+
 class CannotSign(CountersignError):
     """Only the console signs, and this process has no key to sign with. Nothing was signed."""
 
@@ -64,6 +68,7 @@ __all__ = [
     "CannotSign",
     "DecisionConflict",
     "DigestMismatch",
+    "NoSuchLine",
     "NotAllowed",
     "NotCarriedOut",
     "Refused",

@@ -139,6 +139,8 @@ def _feedback(step: Step) -> list[FeedbackFacts]:
             "hunk": item.get("hunk", ""),
             "by": item.get("by", ""),
             "round": item.get("round", step.round),
+            "place": item.get("place", ""),
+            "line": item.get("line", ""),
         }
         for item in step.feedback
     ]

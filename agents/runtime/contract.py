@@ -35,6 +35,8 @@ class FeedbackFacts(TypedDict):
     hunk: str  # the unified-diff lines it is about, or empty
     by: str
     round: int
+    place: str  # which line of the hunk it is about, or empty
+    line: str  # what stands there
 
 
 class NeedFacts(TypedDict):

@@ -221,9 +221,12 @@ def _feedback(brief: Mapping[str, Any]) -> str:
     told = []
     for item in brief.get("feedback", []):
         where = f" on {_line(item['path'])}" if item.get("path") else ""
+        where += f", {_line(item['place'])}" if item.get("place") else ""
         head = f"{_line(item.get('by') or 'A reviewer')}{where}:"
+        # A line may be empty: with its place there is one.
+        line = f"\n{data('line', item.get('line', ''))}" if item.get("place") else ""
         hunk = f"\n{data('hunk', item['hunk'])}" if item.get("hunk") else ""
-        told.append(f"{head}\n{data('feedback', item.get('note', ''))}{hunk}")
+        told.append(f"{head}\n{data('feedback', item.get('note', ''))}{line}{hunk}")
     return "\n\n".join(told)
 
 

@@ -1,12 +1,14 @@
 """What people decide: policies with their rules, approvals, signatures, comments, effects."""
 
 from approvals.models.approvals import (
+    MAX_QUOTE,
     SEAL,
     SEAL_OF_APPROVAL,
     Approval,
     Comment,
     Effect,
     HunkVerdict,
+    Side,
     Signature,
 )
 from approvals.models.collisions import Collision
@@ -16,6 +18,7 @@ from approvals.models.snoozing import Snooze
 from approvals.models.viewing import Viewed
 
 __all__ = [
+    "MAX_QUOTE",
     "SEAL",
     "SEAL_OF_APPROVAL",
     "Approval",
@@ -28,6 +31,7 @@ __all__ = [
     "Policy",
     "PolicyRule",
     "Risk",
+    "Side",
     "Signature",
     "Snooze",
     "Viewed",

@@ -211,8 +211,18 @@ class HunkVerdict(models.TextChoices):
     REFUSE = "refuse", "Refuse"
 
 
+class Side(models.TextChoices):
+    """Which of the two texts of a diff a line belongs to."""
+
+    OLD = "old", "as it was"
+    NEW = "new", "as proposed"
+
+
+MAX_QUOTE = 400  # characters of a line that are quoted where it is gone
+
+
 class Comment(models.Model):
-    """A reviewer's word on a hunk or on the whole, with the agent it goes to."""
+    """A reviewer's word on a line, a hunk or the whole, with the agent it goes to."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     approval = models.ForeignKey(Approval, models.PROTECT, related_name="comments")
@@ -221,6 +231,14 @@ class Comment(models.Model):
     verdict = models.CharField(max_length=6, choices=HunkVerdict, blank=True)
     note = models.TextField(blank=True)
     goes_to = models.ForeignKey(Agent, models.PROTECT, null=True, related_name="comments")
+    side = models.CharField(max_length=3, choices=Side, blank=True, default="", db_default="")
+    line = models.PositiveIntegerField(null=True, help_text="Of that side; none: on all of it.")
+    anchor = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="SHA-256 of the line."
+    )
+    quote = models.CharField(
+        max_length=MAX_QUOTE, blank=True, default="", db_default="", help_text="How it begins."
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     project_path = "approval__project"
@@ -228,6 +246,19 @@ class Comment(models.Model):
 
     class Meta:
         ordering = ["created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(side="", line__isnull=True, anchor="", quote="")
+                | Q(
+                    side__in=Side.values,
+                    line__isnull=False,  # else: unknown, which a CHECK lets pass
+                    line__gt=0,
+                    anchor__regex="^[0-9a-f]{64}$",
+                    hunk__isnull=False,
+                ),
+                name="comment_on_a_line_names_it",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.note[:80]

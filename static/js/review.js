@@ -1,5 +1,7 @@
 // The review page: which way the diff lies, where the next file or change is, who gets the note.
 
+import { lineKey } from "./lines.js";
+
 const modes = ["split", "unified"];
 
 export function startReview() {
@@ -66,7 +68,8 @@ function key(pressed) {
   else if (pressed === "]" || pressed === "[") step("[data-file]", pressed === "]" ? 1 : -1);
   else if (pressed === "n" || pressed === "p") step("[data-change]", pressed === "n" ? 1 : -1);
   else if (pressed === "v") view();
-  else return decide(pressed);
+  else if ("12345".includes(pressed)) document.querySelectorAll("[data-spy] a")[pressed - 1]?.click();
+  else return lineKey(pressed) || decide(pressed);
   return true;
 }
 
@@ -130,10 +133,15 @@ function say() {
   for (const hunk of document.querySelectorAll("[data-hunk]")) {
     const no = hunk.querySelector("input[value=refuse]")?.checked;
     const accepted = hunk.querySelector("input[value=accept]")?.checked;
-    const note = hunk.querySelector("textarea")?.value.trim();
+    const note = hunk.querySelector("textarea[name^=note-]")?.value.trim();
     if (no) refused += 1;
     if (!no && !(note && !accepted)) continue;
     const agent = hunk.querySelector(".hunk-note .muted")?.textContent.replace("goes to ", "").trim() || "its author";
+    goes.set(agent, (goes.get(agent) || 0) + 1);
+  }
+  for (const on of document.querySelectorAll("[data-line-say]")) {
+    if (!on.querySelector("textarea").value.trim()) continue;
+    const agent = on.querySelector("[name=say-to]").selectedOptions[0].textContent;
     goes.set(agent, (goes.get(agent) || 0) + 1);
   }
   const parts = [...goes].map(([agent, count]) => `${agent} gets ${count}`);

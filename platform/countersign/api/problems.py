@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from agents.accepting import IdempotencyMismatch, NotStorable
 from agents.quotas import QuotaUsed
-from approvals.exceptions import CannotSign, DigestMismatch, UnknownApproval
+from approvals.exceptions import CannotSign, DigestMismatch, NoSuchLine, UnknownApproval
 from projects.exceptions import CountersignError, InvalidInput, NotAllowed
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ STATUS_OF: dict[type[CountersignError], int] = {
     UnknownApproval: 404,
     IdempotencyMismatch: 422,
     DigestMismatch: 422,
+    NoSuchLine: 422,
     QuotaUsed: 429,
     CannotSign: 503,
 }

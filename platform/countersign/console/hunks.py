@@ -28,6 +28,7 @@ class HunkView:
     is_new: bool = False
     verdict: str = ""
     note: str = ""
+    typed: list[dict[str, str]] = field(default_factory=list)  # on its lines
 
 
 @dataclass(kw_only=True)

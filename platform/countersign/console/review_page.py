@@ -18,6 +18,7 @@ from approvals.requirements import Required
 from countersign.console import collision_rows, held, looks, report, review_rows, sentences, signers
 from countersign.console.checks import checks_of
 from countersign.console.hunks import files_of
+from countersign.console.line_forms import typed_on
 from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
 from countersign.console.rounds import earlier_of
 from countersign.console.task_page import price_url
@@ -221,3 +222,4 @@ def _fill(files: list[Any], request: PersonRequest) -> None:
         for hunk in file.hunks:
             hunk.verdict = request.POST.get(f"verdict-{hunk.id}", "")
             hunk.note = request.POST.get(f"note-{hunk.id}", "")
+            hunk.typed = typed_on(request.POST, hunk.id)

@@ -11,10 +11,10 @@ from agents.workspace.paths import MAX_PATH
 from approvals import bulk, collisions, routing
 from approvals.decisions import MAX_LESSON, MAX_NOTE
 from approvals.lifecycle import ApprovalState, SignatureVerdict
-from approvals.models import Approval, HunkVerdict
+from approvals.models import Approval, HunkVerdict, Side
 from approvals.rights import why_not
 from countersign.api import links
-from countersign.api.fields import Chosen, Flag, Input, Text
+from countersign.api.fields import Chosen, Flag, Input, Text, Whole
 from countersign.api.paging import PageQuery
 from countersign.api.tasks.serializers import STRINGS, PersonShape
 
@@ -34,6 +34,25 @@ class HunkInput(Input):
     note = Text(max_length=MAX_NOTE, required=False, allow_blank=True, default="")
 
 
+class CommentInput(Input):
+    """What you say of one line that a hunk shows."""
+
+    hunk = Text(max_length=64)
+    side = Chosen(
+        choices=Side.choices, required=False, default=Side.NEW, help_text="old: as it was."
+    )
+    line = Whole(help_text="Its number on that side.")
+    note = Text(max_length=MAX_NOTE)
+    goes_to = Text(
+        max_length=60,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="Slug of an agent of the task; absent: the author of the hunk. It is sent when you "
+        "request changes, and kept in any case.",
+    )
+
+
 class SignatureInput(Input):
     """A decision: on what you saw, by its digest and nonce."""
 
@@ -42,6 +61,7 @@ class SignatureInput(Input):
     nonce = Text(max_length=64)
     note = Text(max_length=MAX_NOTE, required=False, allow_blank=True, default="")
     hunks = HunkInput(many=True, required=False)
+    comments = CommentInput(many=True, required=False)
     agents = serializers.ListField(
         child=Text(max_length=60),
         max_length=20,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rest_framework.response import Response
 
 from approvals import bulk, reproposing, routing, snoozing, undoing, viewing
 from approvals.deciding import decide
-from approvals.decisions import HunkDecision
+from approvals.decisions import HunkDecision, LineComment
 from approvals.models import SEAL, Approval
 from countersign.api.approvals.serializers import (
     ApprovalDetailShape,
@@ -96,10 +96,10 @@ class Signatures(Endpoint):
         """Approve, request changes or reject; in person only, and once."""
         approval, body = _approval(self, pk), self.body(SignatureInput)
         hunks = [HunkDecision(**hunk) for hunk in body.pop("hunks", [])]
+        comments = [LineComment(**comment) for comment in body.pop("comments", [])]
+        said: dict[str, Any] = {"hunks": hunks, "comments": comments, **body}
         via = "token" if self.token else "session"
-        signature = decide(
-            approval.pk, by=self.person, hunks=hunks, address=self.address, via=via, **body
-        )
+        signature = decide(approval.pk, by=self.person, address=self.address, via=via, **said)
         return Response(SignedShape(signature).data, status=201)
 
 

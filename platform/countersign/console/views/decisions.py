@@ -12,10 +12,17 @@ from django.views.decorators.http import require_POST
 
 from approvals import deciding, freshness, reproposing, undoing
 from approvals.decisions import HunkDecision
-from approvals.exceptions import DecisionConflict, DigestMismatch, NotAllowed, StaleApproval
+from approvals.exceptions import (
+    DecisionConflict,
+    DigestMismatch,
+    NoSuchLine,
+    NotAllowed,
+    StaleApproval,
+)
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from countersign.console import held
 from countersign.console.addresses import address_of
+from countersign.console.line_forms import said_of_lines
 from countersign.console.lookup import approval_or_404, of_form
 from countersign.console.review_page import show
 from projects.exceptions import CountersignError
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
     from approvals.models import Approval
     from countersign.console.requests import PersonRequest
 
+MORE = "more"  # no verdict: one more field for a comment, with all that was typed
 _SAID = {
     SignatureVerdict.APPROVE: "Approved. Your name is on the signature line.",
     SignatureVerdict.REQUEST_CHANGES: "Sent back. The agents named begin the next round.",
@@ -46,6 +54,8 @@ def decide(request: PersonRequest, number: int, round_number: int) -> HttpRespon
     """Sign: approve, request changes or reject; what was typed survives a refusal."""
     approval = of_form(request, approval_or_404(request.user, number, round_number))
     verdict = request.POST.get("verdict", "")
+    if verdict == MORE:
+        return show(request, approval)
     try:
         deciding.decide(
             approval.pk,
@@ -55,6 +65,7 @@ def decide(request: PersonRequest, number: int, round_number: int) -> HttpRespon
             nonce=request.POST.get("nonce", ""),
             note=_text(request, "note"),
             hunks=_hunks(request, approval),
+            comments=said_of_lines(request.POST),
             lesson=_text(request, "lesson"),
             keep_lesson=request.POST.get("keep_lesson") == "on",
             address=address_of(request),
@@ -122,7 +133,7 @@ def _status_of(error: CountersignError) -> int:
             return 403
         case DecisionConflict():
             return 409
-        case DigestMismatch():
+        case DigestMismatch() | NoSuchLine():
             return 422
     return 400
 

@@ -1,0 +1,107 @@
+"""Comments on lines, by the keyboard: a cursor, a form under the line, a draft until the decision."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from approvals.models import Comment
+from tests import console_fixtures as fixtures
+from tests.acceptance import page_fixtures
+from tests.acceptance.axe import violations
+from tests.acceptance.live_house import signed_in
+
+browser = page_fixtures.browser
+house = page_fixtures.house
+
+pytestmark = [pytest.mark.needs_chromium, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def page(house, browser, project, requester, lead):
+    made = house.write(fixtures.reviewed_task, project, requester)
+    context = signed_in(house, browser, lead, viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.goto(f"/review/{made.task.label}/r1")
+    yield page
+    context.close()
+
+
+def said_of_lines():
+    return list(Comment.objects.exclude(side="").order_by("line", "side"))
+
+
+def test_a_line_is_commented_on_by_the_keyboard_alone_and_sent_back(house, page):
+    page.keyboard.press("n")
+    page.keyboard.press("ArrowDown")
+    cursor = page.locator(".diff-cell:focus")
+    expect(cursor.locator(".diff-no:not(.diff-no-old)")).to_have_text("82")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowUp")
+    expect(cursor).to_have_class("diff-cell diff-old diff-del")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("c")
+    say = page.locator("[data-line-say]")
+    expect(say.get_by_text("Line 82 as proposed")).to_be_visible()
+    page.keyboard.type("Does the PDF renderer call line.tax directly?")
+    expect(say.get_by_label("goes to")).to_have_value("coder")
+    page.keyboard.press("Escape")
+    expect(cursor.locator(".diff-no:not(.diff-no-old)")).to_have_text("82")
+    expect(page.locator("[data-goes-to]")).to_have_text(". Comments: Code agent gets 1")
+    assert violations(page, "a comment on a line") == []
+    page.reload()
+    expect(say.locator("textarea")).to_have_value("Does the PDF renderer call line.tax directly?")
+    page.keyboard.press("r")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Sent back. The agents named begin the next round.")).to_be_visible()
+    [comment] = house.write(said_of_lines)
+    assert (comment.line, comment.side) == (82, "new")
+    assert comment.goes_to_id is not None
+
+
+def test_a_click_on_a_number_opens_a_form_and_another_agent_is_chosen(house, page):
+    page.locator("#f1-n88").click()
+    page.keyboard.type("Cover this.")
+    say = page.locator("[data-line-say='new-88']")
+    say.get_by_label("goes to").select_option("tester")
+    page.locator("#f1-n88").click()
+    expect(page.locator("[data-line-say]")).to_have_count(1)
+    page.locator("#f1 .diff-old .diff-no", has_text="85").click()
+    page.keyboard.type("Not this one.")
+    expect(page.locator("[data-goes-to]")).to_have_text(
+        ". Comments: Code agent gets 1, Test agent gets 1"
+    )
+    page.locator("[data-line-say='old-85']").get_by_role("button", name="Remove").click()
+    page.reload()
+    expect(page.locator("[data-line-say]")).to_have_count(1)
+    expect(say.get_by_label("goes to")).to_have_value("tester")
+    page.keyboard.press("u")
+    expect(say).to_be_visible()
+    page.locator("[data-decide=r]").click()
+    expect(page.get_by_text("Sent back.")).to_be_visible()
+    [comment] = house.write(said_of_lines)
+    assert (comment.line, comment.note) == (88, "Cover this.")
+
+
+def test_a_refused_decision_puts_comments_back_on_their_lines(page):
+    page.locator("#f1-n88").click()
+    page.keyboard.type("Cover this.")
+    page.locator("[data-decide=X]").focus()
+    page.evaluate("document.querySelector('[name=digest]').value = '0'.repeat(64)")
+    page.locator("[data-decide=r]").click()
+    expect(page.get_by_text("Not signed.")).to_be_visible()
+    say = page.locator("[data-line-say]")
+    expect(say).to_have_count(1)
+    expect(say.locator("textarea")).to_have_value("Cover this.")
+    expect(say.get_by_text("Line 88 as proposed")).to_be_visible()
+
+
+def test_arrows_scroll_and_choose_as_ever_outside_the_diff(page):
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".diff-cell:focus")).to_have_count(0)
+    accept = page.locator("#f1").get_by_label("Accept")
+    accept.check()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#f1").get_by_label("Refuse")).to_be_checked()
+    expect(page.locator(".diff-cell:focus")).to_have_count(0)
