@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from projects.models import User
 
-TOO_LATE = "The undo window is over and the effect has begun. Ask for a revert as a new task."
+TOO_LATE = "The undo window is over and the effect has begun. Once it is merged, revert it on the same page."
 
 
 def may_undo(approval: Approval, effects: Sequence[Any] | None = None) -> bool:

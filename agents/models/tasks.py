@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import connection, models, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from agents.events import Kind, announce
@@ -50,6 +50,15 @@ class Task(models.Model):
     project = models.ForeignKey(Project, models.PROTECT, related_name="tasks", db_index=False)
     requester = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="tasks", db_index=False
+    )
+    reverts = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="reverted_by",
+        db_index=False,
+        help_text="The task whose merged change this one takes back.",
     )
     request = models.TextField()
     title = models.CharField(max_length=200)
@@ -97,6 +106,13 @@ class Task(models.Model):
                 condition=~Q(idempotency_key=""),
                 name="one_task_per_idempotency_key",
             ),
+            models.UniqueConstraint(
+                fields=["reverts"],
+                condition=Q(reverts__isnull=False)
+                & ~Q(state__in=sorted(TASK_TERMINAL - {TaskState.DONE})),
+                name="one_revert_per_task",
+            ),
+            models.CheckConstraint(condition=~Q(reverts=F("id")), name="task_reverts_another"),
         ]
         indexes = [
             # Read by lists, the newest of each project first: all, by state, and one's own. From the

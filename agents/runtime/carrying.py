@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
-from agents import assembling, finishing, redrafting, telemetry
+from agents import assembling, finishing, redrafting, reverting, telemetry
 from agents.messages import ProposalDraft, StepResult
 from agents.models.tasks import Rule
 from agents.runtime.batching import Together
@@ -29,6 +29,7 @@ from projects.failpoints import failpoint
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from agents.assembling import Assembly
     from agents.runtime.claims import Claimed
     from agents.runtime.contract import Outcome, Work
     from agents.runtime.preparing import Prepared
@@ -104,7 +105,11 @@ async def _attempt(
 
 async def _said_before(prepared: Prepared) -> ProposalDraft | None:
     assembly = prepared.assembly
-    return await in_db(redrafting.earlier_draft, assembly) if assembly is not None else None
+    return await in_db(_drafted, assembly) if assembly is not None else None
+
+
+def _drafted(assembly: Assembly) -> ProposalDraft | None:
+    return reverting.draft(assembly) or redrafting.earlier_draft(assembly)
 
 
 async def _end(prepared: Prepared, outcome: Outcome) -> _Ending:

@@ -41,6 +41,7 @@ ENDPOINTS = [
     ("POST", "assignment", "approval", None),
     ("DELETE", "assignment", "approval", None),
     ("POST", "undo", "approval", None),
+    ("POST", "revert", "approval", None),
     ("POST", "propose_again", "approval", None),
     ("GET", "holds", "", "tasks:read"),
     ("POST", "holds", "", "tasks:write"),

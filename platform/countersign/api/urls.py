@@ -40,6 +40,7 @@ urlpatterns = [
     path("v1/approvals/<uuid:pk>/snooze", approvals.Snoozes.as_view(), name="snooze"),
     path("v1/approvals/<uuid:pk>/assignment", approvals.Assignments.as_view(), name="assignment"),
     path("v1/approvals/<uuid:pk>/undo", approvals.Undo.as_view(), name="undo"),
+    path("v1/approvals/<uuid:pk>/revert", approvals.Revert.as_view(), name="revert"),
     path(
         "v1/approvals/<uuid:pk>/propose-again",
         approvals.ProposeAgain.as_view(),

@@ -135,6 +135,7 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
         "undo_until": effects[0].undo_until if effects else None,
         "more_rounds": agent_rounds.may_open_next(approval.task),
         "newer": record.newer,
+        **_revert(approval, user, record),
         **_held(record, user, mine),
         **(_queue(approval, user, mine) if pending and not refusal and not signed else {}),
         "may_put_up_again": approval.state in {ApprovalState.STALE, ApprovalState.EXPIRED}
@@ -152,6 +153,12 @@ def _required(approval: Approval, signatures: Sequence[Signature]) -> dict[str, 
         "approvals_so_far": len(signed),
         "unnamed": required.unnamed(signed),
     }
+
+
+def _revert(approval: Approval, user: User, record: Record) -> dict[str, Any]:
+    """Return what takes the merged change back, or whether this person may ask for it."""
+    may = record.known.lead or user.pk == approval.requester_id
+    return {"reverted_by": record.reverted_by, "may_revert": may and record.reverted_by is None}
 
 
 def _held(record: Record, user: User, mine: Mine) -> dict[str, Any]:

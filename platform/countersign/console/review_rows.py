@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.http import Http404
 
-from agents import holds, takeovers
+from agents import holds, reverting, takeovers
 from agents.models import Agent, Event, FileChange, HoldScope, Hunk, Proposal
 from approvals import deadlines, rights, routing, viewing
 from approvals.models import (
@@ -22,6 +22,7 @@ from approvals.models import (
 )
 from countersign.console import held, signers
 from countersign.console.meters import UNPRICED
+from countersign.console.sentences import LONG
 from memory.models import Memory
 from projects import across, together
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-    from agents.models import Hold
+    from agents.models import Hold, Task
     from projects.across import Mine
     from projects.models import User
     from projects.together import Found
@@ -59,6 +60,7 @@ class Record:
     hold: Hold | None
     holder: Assignment | None
     candidates: list[User]  # who may sign and has not
+    reverted_by: Task | None
 
 
 def read(approval: Approval, user: User, mine: Mine, *, whole: bool = True) -> Record:
@@ -95,6 +97,7 @@ def read(approval: Approval, user: User, mine: Mine, *, whole: bool = True) -> R
         hold=_hold(approval, found),
         holder=_holder(found),
         candidates=found.rows("candidates"),
+        reverted_by=found.first("reverted_by"),
     )
 
 
@@ -122,6 +125,7 @@ def _of_decision(approval: Approval, user: User) -> Lists:
         "assigned": held,
         "assigned_to": signers.people(held.values("holder")),
         "candidates": signers.shown(routing.candidates(approval)),
+        "reverted_by": reverting.of(approval.task).defer(*LONG),
         "holds": holding,
         "held_by": signers.people(holding.order_by().values("placed_by")),
     }

@@ -169,6 +169,7 @@ def _acts(
     may_act = user.pk == task.requester_id or task.project_id in mine.led
     return {
         "may_act": may_act,
+        "reverted_by": rows.reverted_by,
         "finished": reading.finished(task),
         "questions": questions.questions_of(task, rows.questions, drafts),
         "sent_again": reopenable(task, rows.steps) if may_act else set(),

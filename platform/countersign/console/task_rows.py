@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 
-from agents import meters
+from agents import meters, reverting
 from agents.lifecycle import EscalationState, TaskState
 from agents.models import (
     Agent,
@@ -25,6 +25,7 @@ from agents.models import (
 from approvals.models import SEAL, Approval, Effect
 from countersign.console import queueing, signers, timeline
 from countersign.console.meters import UNPRICED
+from countersign.console.sentences import LONG
 from memory.lifecycle import MemoryState
 from memory.models import Memory, MemoryUse
 from projects import across, together
@@ -56,6 +57,7 @@ class Rows:
     effect: Effect | None
     uses: list[MemoryUse]
     lesson: Memory | None
+    reverted_by: Task | None
     signers: list[User]
     seconds: float
     errors: int
@@ -83,6 +85,7 @@ def read(task: Task, *, calls: bool) -> Rows:
         effect=effect,
         uses=_uses(found),
         lesson=found.first("lesson"),
+        reverted_by=found.first("reverted_by"),
         signers=found.rows("signers"),
         seconds=found.number("seconds") or 0.0,
         errors=found.number("errors"),
@@ -136,6 +139,7 @@ def _of_outcome(task: Task) -> Mapping[str, QuerySet[Any]]:
         .defer("search")
         .order_by("recorded_at")[:1],
         "signers": signers.of(task),
+        "reverted_by": reverting.of(task).defer(*LONG),
     }
 
 

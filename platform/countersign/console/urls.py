@@ -62,6 +62,7 @@ urlpatterns = [
     path("review/T-<int:number>/r<int:round_number>/viewed", review.viewed, name="viewed"),
     path("review/T-<int:number>/r<int:round_number>/decide", decisions.decide, name="decide"),
     path("review/T-<int:number>/r<int:round_number>/undo", decisions.undo, name="undo"),
+    path("review/T-<int:number>/r<int:round_number>/revert", decisions.revert, name="revert"),
     path("review/T-<int:number>/r<int:round_number>/again", decisions.again, name="again"),
     path("memory", lessons.memory, name="memory"),
     path("memory/<uuid:pk>/<slug:act>", lessons.act, name="memory_act"),

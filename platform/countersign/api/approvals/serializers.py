@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from agents.workspace.paths import MAX_PATH
-from approvals import bulk, collisions, routing
+from approvals import bulk, collisions, reverting, routing
 from approvals.decisions import MAX_LESSON, MAX_NOTE
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.models import Approval, HunkVerdict, Side
@@ -17,6 +17,9 @@ from countersign.api import links
 from countersign.api.fields import Chosen, Flag, Input, Text, Whole
 from countersign.api.paging import PageQuery
 from countersign.api.tasks.serializers import STRINGS, PersonShape
+
+if TYPE_CHECKING:
+    from agents.models import Task
 
 
 class ApprovalQuery(PageQuery):
@@ -154,6 +157,27 @@ class AssignmentShape(serializers.Serializer[Any]):
 
 class EmptyInput(Input):
     """Nothing is asked."""
+
+
+class RevertInput(Input):
+    """Why a change is taken back."""
+
+    reason = Text(max_length=reverting.MAX_REASON, required=False, allow_blank=True, default="")
+
+
+class RevertShape(serializers.Serializer[Any]):
+    """The task that takes a merged change back."""
+
+    id = serializers.UUIDField()
+    number = serializers.IntegerField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field, not the attribute
+    state = serializers.CharField()
+    links = serializers.SerializerMethodField()
+
+    @extend_schema_field(STRINGS)
+    def get_links(self, task: Task) -> dict[str, str]:
+        """Return where to look next."""
+        return links.of_task(task, self.context["request"])
 
 
 class TaskOfApprovalShape(serializers.Serializer[Any]):

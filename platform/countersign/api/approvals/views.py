@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rest_framework.response import Response
 
-from approvals import bulk, reproposing, routing, snoozing, undoing, viewing
+from approvals import bulk, reproposing, reverting, routing, snoozing, undoing, viewing
 from approvals.deciding import decide
 from approvals.decisions import HunkDecision, LineComment
 from approvals.models import SEAL, Approval
@@ -19,6 +19,8 @@ from countersign.api.approvals.serializers import (
     BulkInput,
     BulkShape,
     EmptyInput,
+    RevertInput,
+    RevertShape,
     SignatureInput,
     SignedShape,
     SnoozedShape,
@@ -221,6 +223,27 @@ class Undo(Endpoint):
         self.body(EmptyInput)
         undoing.undo(approval, by=self.person, address=self.address)
         return _shown(_approval(self, pk), request)
+
+
+class Revert(Endpoint):
+    """Take back what was merged."""
+
+    scopes = PERSON
+
+    @operation(
+        "Revert a merged change",
+        request=RevertInput,
+        answer=RevertShape,
+        status=201,
+        problems=(404, 409),
+        tag="approvals",
+    )
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        """Put a change up that takes it back; it is checked, and waits for a signature, as any other."""
+        approval = _approval(self, pk)
+        reason = self.body(RevertInput)["reason"]
+        made = reverting.revert(approval, by=self.person, reason=reason, address=self.address)
+        return Response(RevertShape(made, context={"request": request}).data, status=201)
 
 
 class ProposeAgain(Endpoint):

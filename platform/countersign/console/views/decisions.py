@@ -10,7 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
-from approvals import deciding, freshness, reproposing, undoing
+from approvals import deciding, freshness, reproposing, reverting, undoing
 from approvals.decisions import HunkDecision
 from approvals.exceptions import (
     DecisionConflict,
@@ -87,6 +87,22 @@ def undo(request: PersonRequest, number: int, round_number: int) -> HttpResponse
     except CountersignError as error:
         messages.error(request, str(error))
     return redirect("console:review", number, round_number)
+
+
+@login_required
+@require_POST
+def revert(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
+    """Put a change up that takes a merged one back."""
+    approval = approval_or_404(request.user, number, round_number)
+    try:
+        made = reverting.revert(approval, by=request.user, address=address_of(request))
+    except CountersignError as error:
+        messages.error(request, str(error))
+        return redirect("console:review", number, round_number)
+    messages.success(
+        request, f"{made.label} takes it back. It is checked now, and waits for a signature then."
+    )
+    return redirect("console:task", made.number)
 
 
 @login_required
