@@ -144,6 +144,21 @@ class Evidence(Message):
     quote: str = Field(default="", max_length=400)
 
 
+class FeedbackAnswer(Message):
+    """What a specialist says to one of the numbered things people asked for in this round."""
+
+    number: int = Field(ge=1, le=999, description="The number it has in your instructions.")
+    verdict: Literal["done", "disagree"] = Field(
+        description="disagree: you did not do it as asked, because it would be wrong."
+    )
+    text: str = Field(
+        min_length=1,
+        max_length=1_000,
+        description="What you did about it and where, or why it would be wrong. The person who "
+        "asked reads it beside what they wrote.",
+    )
+
+
 class StepResult(Message):
     """A specialist's result."""
 
@@ -156,6 +171,11 @@ class StepResult(Message):
     )
     claims: list[StatedClaim] = Field(default_factory=list, max_length=10)
     evidence: list[Evidence] = Field(default_factory=list, max_length=20)
+    answers: list[FeedbackAnswer] = Field(
+        default_factory=list,
+        max_length=50,
+        description="One for each numbered thing people asked for; empty when nobody asked.",
+    )
     report: str = Field(
         default="",
         max_length=20_000,

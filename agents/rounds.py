@@ -38,6 +38,7 @@ class Feedback:
     by: str = ""
     place: str = ""  # which line of the hunk it is about, in words
     line: str = ""  # what stands there
+    comment: str = ""  # the id of what the reviewer wrote, so that an answer finds it
 
 
 def may_open_next(task: Task) -> bool:
@@ -144,8 +145,10 @@ def _addressees(task: Task, one: Feedback, newest: dict[str, Step]) -> list[uuid
 
 
 def _facts(task: Task, one: Feedback) -> dict[str, Any]:
-    on_line = {"place": one.place, "line": storable.text(one.line)} if one.place else {}
-    return on_line | {
+    more = {"place": one.place, "line": storable.text(one.line)} if one.place else {}
+    if one.comment:
+        more["comment"] = one.comment
+    return more | {
         "note": storable.text(one.note),
         "path": storable.text(one.path or (one.hunk.file.path if one.hunk else "")),
         "hunk": one.hunk.text if one.hunk else "",

@@ -62,21 +62,32 @@ def place(approval: Approval, comments: Sequence[LineComment]) -> list[Placed]:
     return placed
 
 
-def feedback_of(comments: Iterable[Placed], *, by: User) -> Iterator[Feedback]:
-    """Return what each comment asks of its agent."""
-    comments = list(comments)
+def feedback_of(
+    comments: Iterable[Comment], placed: Sequence[Placed], *, by: User
+) -> Iterator[Feedback]:
+    """Return what each comment on a line asks of its agent; `comments` are those kept of `placed`."""
     hunks = Hunk.objects.select_related("author_step__agent", "file")
-    rows = {str(pk): row for pk, row in hunks.in_bulk([one.said.hunk for one in comments]).items()}
-    for one in comments:
+    rows = {str(pk): row for pk, row in hunks.in_bulk([one.said.hunk for one in placed]).items()}
+    for comment, one in zip(comments, placed, strict=True):
         yield Feedback(
             agent_slug=one.agent,
-            note=one.said.note.strip(),
+            note=comment.note,
             hunk=rows[one.said.hunk],
             path=one.path,
             by=by.display_name,
             place=one.place,
-            line=one.line.text[:MAX_QUOTE],
+            line=comment.quote,
+            comment=str(comment.pk),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """The comments of a decision."""
+
+    hunks: dict[str, Comment]  # by hunk
+    lines: list[Comment]  # as they were placed
+    whole: Comment | None
 
 
 def keep(
@@ -86,7 +97,7 @@ def keep(
     placed: Sequence[Placed],
     *,
     by: User,
-) -> None:
+) -> Kept:
     """Keep every word of a decision; of one that sends nothing back, it goes to nobody.
 
     In the caller's transaction. Raises InvalidInput for a hunk that is not sealed.
@@ -98,25 +109,34 @@ def keep(
     back = decision.verdict == SignatureVerdict.REQUEST_CHANGES
     slugs = {*goes_to.values(), *(one.agent for one in placed if back), *decision.agents}
     agents = {agent.slug: agent for agent in Agent.objects.filter(slug__in=slugs)}
-    of_hunks = [
-        {"hunk_id": hunk.id, "verdict": hunk.verdict, "note": hunk.note.strip()}
-        | {"goes_to": agents.get(goes_to.get(hunk.id, ""))}
-        for hunk in decision.hunks
-        if hunk.verdict or hunk.note.strip()
-    ]
-    of_lines = [_on_line(one, agents.get(one.agent) if back else None) for one in placed]
-    on_whole = _on_whole(decision, agents, slugs)
-    Comment.objects.bulk_create(
-        Comment(approval=approval, author=by, **facts)
-        for facts in (*of_hunks, *of_lines, *on_whole)
+    written = {"approval": approval, "author": by}
+    kept = Kept(
+        hunks={
+            hunk.id: Comment(
+                hunk_id=hunk.id,
+                verdict=hunk.verdict,
+                note=hunk.note.strip(),
+                goes_to=agents.get(goes_to.get(hunk.id, "")),
+                **written,
+            )
+            for hunk in decision.hunks
+            if hunk.verdict or hunk.note.strip()
+        },
+        lines=[
+            Comment(**_on_line(one), goes_to=agents.get(one.agent) if back else None, **written)
+            for one in placed
+        ],
+        whole=_on_whole(decision, agents, slugs, written),
     )
+    all_of_them = [*kept.hunks.values(), *kept.lines, kept.whole]
+    Comment.objects.bulk_create(comment for comment in all_of_them if comment)
+    return kept
 
 
-def _on_line(one: Placed, agent: Agent | None) -> dict[str, Any]:
+def _on_line(one: Placed) -> dict[str, Any]:
     return {
         "hunk_id": one.said.hunk,
         "note": one.said.note.strip(),
-        "goes_to": agent,
         "side": one.line.side,
         "line": one.line.number,
         "anchor": one.line.anchor,
@@ -125,13 +145,13 @@ def _on_line(one: Placed, agent: Agent | None) -> dict[str, Any]:
 
 
 def _on_whole(
-    decision: Decision, agents: dict[str, Agent], concerned: set[str]
-) -> list[dict[str, Any]]:
+    decision: Decision, agents: dict[str, Agent], concerned: set[str], written: dict[str, Any]
+) -> Comment | None:
     if not decision.note.strip() or decision.verdict == SignatureVerdict.REJECT:
-        return []
+        return None
     readers = sorted(set(decision.agents) or concerned)
     only = agents.get(readers[0]) if len(readers) == 1 else None
-    return [{"note": decision.note.strip(), "goes_to": only}]
+    return Comment(note=decision.note.strip(), goes_to=only, **written)
 
 
 def _missing(said: LineComment, path: str) -> str:

@@ -81,7 +81,7 @@ def _send_back(
     sealed = {hunk.id: hunk for hunk in sealed_hunks(approval.snapshot)}
     known = [hunk for hunk in decision.sent_back if hunk.id in sealed]
     goes_to = {hunk.id: sealed[hunk.id].agent for hunk in known}
-    commenting.keep(approval, decision, goes_to, placed, by=by)
+    kept = commenting.keep(approval, decision, goes_to, placed, by=by)
     rows = Hunk.objects.select_related("author_step__agent", "file").in_bulk(list(goes_to))
     who = by.display_name
     feedback = [
@@ -91,14 +91,16 @@ def _send_back(
             hunk=rows[UUID(hunk.id)],
             path=sealed[hunk.id].path,
             by=who,
+            comment=str(kept.hunks[hunk.id].pk),
         )
         for hunk in known
     ]
-    feedback += commenting.feedback_of(placed, by=by)
-    if decision.note.strip():
+    feedback += commenting.feedback_of(kept.lines, placed, by=by)
+    if kept.whole:
         concerned = {*goes_to.values(), *(one.agent for one in placed)}
+        said = str(kept.whole.pk)
         feedback += [
-            rounds.Feedback(agent_slug=slug, note=decision.note.strip(), by=who)
+            rounds.Feedback(agent_slug=slug, note=kept.whole.note, by=who, comment=said)
             for slug in _readers(approval, decision, concerned)
         ]
     rounds.open_next(approval.task, feedback=feedback, by=by)

@@ -219,10 +219,10 @@ def _colleagues(brief: Mapping[str, Any]) -> str:
 
 def _feedback(brief: Mapping[str, Any]) -> str:
     told = []
-    for item in brief.get("feedback", []):
+    for number, item in enumerate(brief.get("feedback", []), 1):
         where = f" on {_line(item['path'])}" if item.get("path") else ""
         where += f", {_line(item['place'])}" if item.get("place") else ""
-        head = f"{_line(item.get('by') or 'A reviewer')}{where}:"
+        head = f"{number}. {_line(item.get('by') or 'A reviewer')}{where}:"
         # A line may be empty: with its place there is one.
         line = f"\n{data('line', item.get('line', ''))}" if item.get("place") else ""
         hunk = f"\n{data('hunk', item['hunk'])}" if item.get("hunk") else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -18,8 +20,12 @@ pytestmark = [pytest.mark.needs_chromium, pytest.mark.django_db(transaction=True
 
 
 @pytest.fixture
-def page(house, browser, project, requester, lead):
-    made = house.write(fixtures.reviewed_task, project, requester)
+def made(house, project, requester, lead):
+    return house.write(fixtures.reviewed_task, project, requester)
+
+
+@pytest.fixture
+def page(house, browser, made, lead):
     context = signed_in(house, browser, lead, viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.goto(f"/review/{made.task.label}/r1")
@@ -58,6 +64,40 @@ def test_a_line_is_commented_on_by_the_keyboard_alone_and_sent_back(house, page)
     [comment] = house.write(said_of_lines)
     assert (comment.line, comment.side) == (82, "new")
     assert comment.goes_to_id is not None
+
+
+def second_of(made):
+    made.task.steps.filter(round=2).delete()
+    return fixtures.next_round(made)
+
+
+def test_round_2_shows_a_comment_addressed_and_another_open_at_its_line(house, page, made):
+    page.locator("#f2 [data-change]").focus()
+    page.keyboard.press("c")
+    page.keyboard.type("Take the hidden character out.")
+    page.keyboard.press("Escape")
+    page.locator("#f1 [data-change]").first.focus()
+    page.keyboard.press("c")
+    page.keyboard.type("Keep the old one?")
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-goes-to]")).to_have_text(
+        ". Comments: Code agent gets 1, Tech writer gets 1"
+    )
+    page.keyboard.press("r")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Sent back.")).to_be_visible()
+    house.write(second_of, made)
+    page.goto(f"/review/{made.task.label}/r2")
+    rounds = page.locator("#rounds .comment")
+    gone = rounds.filter(has_text="Take the hidden character out.")
+    expect(gone.get_by_text("addressed")).to_be_visible()
+    expect(gone.get_by_text("The line is gone:")).to_be_visible()
+    still = rounds.filter(has_text="Keep the old one?")
+    expect(still.get_by_text("open", exact=True)).to_be_visible()
+    expect(page.locator("#f1 .line-row .comment")).to_have_text(re.compile("Keep the old one?"))
+    expect(page.locator("#f2 .line-row .comment")).to_have_count(0)
+    assert page.evaluate("Object.keys(localStorage).filter((key) => key.includes('draft'))") == []
+    assert violations(page, "comments of round 1 in round 2") == []
 
 
 def test_a_click_on_a_number_opens_a_form_and_another_agent_is_chosen(house, page):

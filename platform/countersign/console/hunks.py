@@ -11,6 +11,8 @@ from countersign.console import diff
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from countersign.console.rounds import Said
+
 _COLLAPSE_ABOVE = 400  # changed lines; the file is folded, never cut
 _TESTS = ("tests/", "test_", "/tests/")
 
@@ -29,6 +31,7 @@ class HunkView:
     verdict: str = ""
     note: str = ""
     typed: list[dict[str, str]] = field(default_factory=list)  # on its lines
+    said: dict[str, list[Said]] = field(default_factory=dict)  # of its lines, by side and number
 
 
 @dataclass(kw_only=True)

@@ -15,12 +15,20 @@ from agents.models import HoldScope
 from approvals import rights, routing, selectors, snoozing, undoing, viewing
 from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
 from approvals.requirements import Required
-from countersign.console import collision_rows, held, looks, report, review_rows, sentences, signers
+from countersign.console import (
+    collision_rows,
+    held,
+    looks,
+    report,
+    review_rows,
+    rounds,
+    sentences,
+    signers,
+)
 from countersign.console.checks import checks_of
 from countersign.console.hunks import files_of
 from countersign.console.line_forms import typed_on
 from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
-from countersign.console.rounds import earlier_of
 from countersign.console.task_page import price_url
 
 if TYPE_CHECKING:
@@ -58,6 +66,10 @@ def context_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
     sealed = approval.snapshot
     viewed = viewing.paths_of(approval, record.viewed)
     files = files_of(sealed, record.new, viewed, record.digests)
+    shown = rounds.Shown(sealed=sealed, files=files, digests=record.digests, answers=record.answers)
+    earlier = rounds.earlier_of(record.earlier, shown)
+    own = rounds.own_of(record.said, shown)
+    rounds.put_on_lines((*(said for past in earlier for said in past.comments), *own), files)
     return {
         "here": "inbox",
         "approval": approval,
@@ -81,7 +93,8 @@ def context_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
         "price_url": price_url(user),
         "expires_at": parse_datetime(sealed["expires_at"]),
         "lessons": [memory for memory in record.lessons if memory.content],  # else forgotten
-        "earlier": earlier_of(record.earlier, set(record.digests.values()), files),
+        "earlier": earlier,
+        "own": own,
         "new_count": sum(file.new_count for file in files),
         "new_word": _new_word(approval),
         "again": record.again,

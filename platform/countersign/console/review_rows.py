@@ -20,7 +20,7 @@ from approvals.models import (
     Signature,
     Viewed,
 )
-from countersign.console import held, signers
+from countersign.console import answering_rows, held, signers
 from countersign.console.meters import UNPRICED
 from countersign.console.sentences import LONG
 from memory.models import Memory
@@ -49,6 +49,8 @@ class Record:
     effects: list[Any]  # with `undo_until` and `may_be_undone`
     newer: Approval | None
     earlier: list[Approval]  # newest first, with their comments
+    said: list[Comment]  # of this one
+    answers: dict[str, dict[str, Any]]  # of agents, by the comment they answer
     digests: dict[str, str]  # of this proposal's hunks, by their ids
     new: set[str] | None  # ids of hunks the proposal before did not have; None for the first
     again: int | None  # hunks that are not as in the round's first version; None: this is it
@@ -86,6 +88,8 @@ def read(approval: Approval, user: User, mine: Mine, *, whole: bool = True) -> R
         effects=found.rows("effects"),
         newer=next((row for row in others if row.pk > approval.pk), None),
         earlier=[row for row in others if row.pk < approval.pk],
+        said=[row for row in found.rows("comments") if row.approval_id == approval.pk],
+        answers=answering_rows.answers_of(found.rows("answers")),
         digests={str(hunk.pk): hunk.digest for hunk in found.rows("hunks")},
         new=_new(found, "hunks_before") if _has_before(approval.proposal) else None,
         again=_changed(found) if approval.proposal.version > 1 else None,
@@ -133,8 +137,10 @@ def _of_decision(approval: Approval, user: User) -> Lists:
 
 def _of_history(approval: Approval) -> Lists:
     earlier = Approval.objects.filter(task=approval.task_id, pk__lt=approval.pk)
-    comments = Comment.objects.filter(approval__in=earlier.values("pk")).order_by("created_at")
+    so_far = Approval.objects.filter(task=approval.task_id, pk__lte=approval.pk).values("pk")
+    comments = Comment.objects.filter(approval__in=so_far).order_by("created_at", "pk")
     said = Hunk.objects.filter(pk__in=comments.order_by().values("hunk"))
+    on_lines = said.filter(pk__in=comments.order_by().exclude(side="").values("hunk"))
     shown = approval.proposal
     proposals = Proposal.objects.filter(task=approval.task_id).order_by("-round", "-version")
     merged = proposals.filter(round=shown.round, version__lt=shown.version).order_by("version")
@@ -143,7 +149,9 @@ def _of_history(approval: Approval) -> Lists:
     mine = {"decided": earlier.values("decided_by"), "wrote": comments.order_by().values("author")}
     return {
         "comments": comments,
-        "said": said.only("digest", "file").order_by(),
+        "said": said.only("digest", "file", "new_start").order_by(),
+        "said_lines": on_lines.only("old_start", "text").order_by(),
+        "answers": answering_rows.answered(approval.task_id),
         "said_of": FileChange.objects.filter(pk__in=said.order_by().values("file")).order_by(),
         "goes_to": Agent.objects.filter(pk__in=comments.order_by().values("goes_to")),
         **{name: signers.people(keys) for name, keys in mine.items()},
@@ -214,6 +222,8 @@ def _comments(found: Found) -> list[Comment]:
     files, hunks = _by_key(found.rows("said_of")), _by_key(found.rows("said"))
     for hunk in hunks.values():
         hunk.file = files[hunk.file_id]
+    for whole in found.rows("said_lines"):
+        hunks[whole.pk].old_start, hunks[whole.pk].text = whole.old_start, whole.text
     for comment in found.rows("comments"):
         comment.author = authors[comment.author_id]
         comment.hunk, comment.goes_to = hunks.get(comment.hunk_id), agents.get(comment.goes_to_id)

@@ -1,65 +1,152 @@
-"""Earlier rounds of a task: what was said, and what became of it."""
+"""What was said of this and of earlier rounds, and what became of it: nothing of it is hidden."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from approvals import anchoring
+from approvals.models import Side
 from countersign.console import looks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from agents.models import Hunk
+    from approvals.anchoring import Spot
     from approvals.models import Approval, Comment
-    from countersign.console.hunks import FileView
+    from countersign.console.hunks import FileView, HunkView
 
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """One comment of an earlier round."""
+    """One comment, with where it stands now."""
 
     comment: Comment
-    path: str
-    where: str
-    addressed: bool | None  # None: it was on the whole, or needs no change
+    path: str = ""
+    where: str = ""  # on this page
+    standing: str = ""  # addressed, open or disagreed; nothing where nothing was asked
+    gone: bool = False  # the line it is on
+    answer: str = ""  # of the agent
+    spot: Spot | None = None
+    round: int = 0  # it was said of
+
+    @property
+    def place(self) -> str:
+        """Say which line it is on, as it was then."""
+        comment = self.comment
+        return f"line {comment.line} {Side(comment.side).label}" if comment.line else ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Earlier:
-    """One earlier approval of the task with its comments."""
+    """One approval of the task with its comments."""
 
     approval: Approval
     look: looks.Look
     comments: list[Said]
 
 
-def earlier_of(
-    approvals: Iterable[Approval], digests: set[str], files: Iterable[FileView]
-) -> list[Earlier]:
-    """Return the approvals before one, newest first, with what became of each comment.
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """The version of the change that is looked at."""
 
-    `digests` are those of the hunks it has.
-    """
-    paths = {file.path: file.anchor for file in files}
+    sealed: dict[str, Any]
+    files: list[FileView]
+    digests: Mapping[str, str]  # of its hunks, by their ids
+    answers: Mapping[str, dict[str, Any]]  # of agents, by the comment they answer
+
+    def file(self, path: str) -> dict[str, Any] | None:
+        """Return the sealed file that had this path, also under its new one."""
+        files = self.sealed["files"]
+        named = next((file for file in files if file["path"] == path), None)
+        return named or next((file for file in files if file["old_path"] == path), None)
+
+    def anchor(self, path: str) -> str:
+        """Return where a file is on the page."""
+        return next((file.anchor for file in self.files if file.path == path), "")
+
+
+def earlier_of(approvals: Iterable[Approval], shown: Shown) -> list[Earlier]:
+    """Return approvals of the task, newest first, with what became of each comment."""
     return [
         Earlier(
             approval=row,
             look=looks.of_approval(row),
-            comments=[_said(comment, digests, paths) for comment in row.comments.all()],
+            comments=[_said(comment, row.proposal.round, shown) for comment in row.comments.all()],
         )
         for row in approvals
     ]
 
 
-def _said(comment: Comment, digests: set[str], paths: dict[str, Any]) -> Said:
+def own_of(comments: Iterable[Comment], shown: Shown) -> list[Said]:
+    """Return what was said of the very version that is shown."""
+    return [_own(comment, shown) for comment in comments]
+
+
+def put_on_lines(said: Iterable[Said], files: Iterable[FileView]) -> None:
+    """Give each hunk what was said of its lines, by side and number."""
+    hunks: dict[str, HunkView] = {hunk.id: hunk for file in files for hunk in file.hunks}
+    for each in said:
+        if each.spot is not None and each.spot.hunk in hunks:
+            on = hunks[each.spot.hunk].said
+            on.setdefault(f"{each.spot.side}-{each.spot.line}", []).append(each)
+
+
+def _own(comment: Comment, shown: Shown) -> Said:
     if comment.hunk is None:
-        return Said(comment=comment, path="", where="", addressed=None)
-    path = comment.hunk.file.path
-    sent_back = comment.goes_to_id is not None
-    changed = comment.hunk.digest not in digests
+        return Said(comment=comment)
+    key = str(comment.hunk_id)
+    spot = None
+    if comment.line is not None:
+        spot = anchoring.Spot(hunk=key, side=comment.side, line=comment.line)
+    return Said(comment=comment, path=comment.hunk.file.path, where=f"h-{key}", spot=spot)
+
+
+def _said(comment: Comment, number: int, shown: Shown) -> Said:
+    answered = shown.answers.get(str(comment.pk), {})
+    answer = answered.get("text", "")
+    if comment.hunk is None:
+        return Said(comment=comment, answer=answer, round=number)
+    path, file = comment.hunk.file.path, shown.file(comment.hunk.file.path)
+    spot = _spot(comment, file)
+    changed = spot is None if comment.line else comment.hunk.digest not in shown.digests.values()
     return Said(
         comment=comment,
         path=path,
-        where=paths.get(path, ""),
-        addressed=changed if sent_back else None,
+        where=_where(comment, file, spot, shown),
+        standing=_standing(comment, answered, changed=changed),
+        gone=bool(comment.line) and spot is None,
+        answer=answer,
+        spot=spot,
+        round=number,
     )
+
+
+def _standing(comment: Comment, answered: dict[str, Any], *, changed: bool) -> str:
+    if comment.goes_to_id is None:
+        return ""
+    if changed:
+        return "addressed"
+    return "disagreed" if answered.get("verdict") == "disagree" else "open"
+
+
+def _spot(comment: Comment, file: dict[str, Any] | None) -> Spot | None:
+    if comment.line is None or comment.hunk is None or file is None:
+        return None
+    return anchoring.spot_of(_as_sealed(comment.hunk), comment.side, comment.line, file)
+
+
+def _where(comment: Comment, file: dict[str, Any] | None, spot: Spot | None, shown: Shown) -> str:
+    """Return where to look: the hunk the line is in, the one that took its place, or the file."""
+    if file is None or comment.hunk is None:
+        return ""
+    if spot is not None:
+        return f"h-{spot.hunk}"
+    line = comment.line or comment.hunk.new_start
+    near = anchoring.nearest_hunk(comment.side or Side.NEW, line, file)
+    return f"h-{near}" if near else shown.anchor(file["path"])
+
+
+def _as_sealed(hunk: Hunk) -> dict[str, Any]:
+    return {"old_start": hunk.old_start, "new_start": hunk.new_start, "text": hunk.text}

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from agents.models import Task
+    from countersign.console.diff import Row
+    from countersign.console.rounds import Said
 
 register = template.Library()
 
@@ -280,3 +282,11 @@ def count_of(number: int, words: str) -> str:
     """Say a number with its word: {{ 1|count_of:"file,files" }}."""
     one, many = words.split(",")
     return f"{number:,} {one if number == 1 else many}"
+
+
+@register.filter
+def on_row(said: dict[str, list[Said]], row: Row) -> list[Said]:
+    """Return what was said of the lines of one row of a diff."""
+    lines = (("old", row.old), ("new", row.new))
+    places = [f"{side}-{line.number}" for side, line in lines if line]
+    return [each for place in places for each in said.get(place, ())]
