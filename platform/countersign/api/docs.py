@@ -37,6 +37,8 @@ class Schema(SpectacularAPIView):
 class Docs(SpectacularSwaggerSplitView):
     """The page."""
 
+    # To be asked for its OPTIONS it would look for a template that it has not.
+    http_method_names = ["get", "head"]
     authentication_classes = []
     permission_classes = []
 

@@ -1,0 +1,233 @@
+"""What is declared: each route, method and person, and the class of the answer.
+
+    page     it is shown, or what was asked is answered; nothing changed
+    on       sent on to another page, which says why when something was refused; nothing changed
+    done     answered, and rows changed
+    sign-in  sent to sign in
+    401 …    refused with that status; nothing changed
+
+A new route needs its lines here, and a form in `FORMS` when it takes one. `of` names what the holes
+of its address stand for, in turn: a name of `World.names`, or the text itself. A method without a
+line is refused as `UNLISTED` says. `nobody` is who has not signed in, and a disabled person with
+the session they had; `token` is a lead's, with every scope; `outsider` leads another project.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+COLUMNS = ("nobody", "token", "requester", "lead", "second", "outsider", "admin")
+AREAS = ("console", "api", "open")
+
+CONSOLE = """
+route          method     of                  nobody   token    requester lead  second outsider admin
+home           GET        -                   sign-in  sign-in  on        on    on     on       on
+live           GET        -                   sign-in  sign-in  page      page  page   page     page
+jump           GET        -                   sign-in  sign-in  page      page  page   page     page
+settings       GET        -                   sign-in  sign-in  page      page  page   page     page
+theme          POST       -                   sign-in  sign-in  done      done  done   done     done
+single_keys    POST       -                   sign-in  sign-in  done      done  done   done     done
+new            GET,HEAD   -                   sign-in  sign-in  page      page  page   page     page
+new            POST       -                   sign-in  sign-in  done      done  done   400      400
+tasks          GET        -                   sign-in  sign-in  page      page  page   page     page
+task           GET        running             sign-in  sign-in  page      page  page   404      404
+task_live      GET        running             sign-in  sign-in  page      page  page   404      404
+task_earlier   GET        running             sign-in  sign-in  page      page  page   404      404
+trace          GET        running             sign-in  sign-in  page      page  page   404      404
+trace_live     GET        running             sign-in  sign-in  page      page  page   404      404
+task_stop      POST       running             sign-in  sign-in  done      done  done   404      404
+task_pause     POST       running             sign-in  sign-in  done      done  done   404      404
+task_resume    POST       paused              sign-in  sign-in  done      done  done   404      404
+task_priority  POST       running             sign-in  sign-in  on        done  done   404      404
+task_note      POST       running             sign-in  sign-in  done      done  done   404      404
+escalation     POST       stopped,escalation  sign-in  sign-in  done      done  done   404      404
+step_again     POST       running,step        sign-in  sign-in  done      done  done   404      404
+operations     GET        -                   sign-in  sign-in  403       page  page   page     page
+hold           POST       -                   sign-in  sign-in  403       done  done   on       done
+lift           POST       hold                sign-in  sign-in  done      done  done   404      404
+inbox          GET        -                   sign-in  sign-in  page      page  page   page     page
+inbox_live     GET        -                   sign-in  sign-in  page      page  page   page     page
+snooze         POST       reviewed_id         sign-in  sign-in  on        done  done   404      404
+assign         POST       reviewed_id         sign-in  sign-in  on        done  done   404      404
+release        POST       held_id             sign-in  sign-in  on        done  on     404      404
+wake           POST       snoozed_id          sign-in  sign-in  on        done  on     404      404
+review         GET        reviewed,1          sign-in  sign-in  page      page  page   404      404
+review_live    GET        reviewed,1          sign-in  sign-in  page      page  page   404      404
+main_moved     GET        reviewed,1          sign-in  sign-in  page      page  page   404      404
+viewed         POST       reviewed,1          sign-in  sign-in  done      done  done   404      404
+decide         POST       reviewed,1          sign-in  sign-in  403       done  done   404      404
+undo           POST       approved,1          sign-in  sign-in  on        done  done   404      404
+revert         POST       approved,1          sign-in  sign-in  on        on    on     404      404
+again          POST       expired,1           sign-in  sign-in  done      done  done   404      404
+memory         GET        -                   sign-in  sign-in  page      page  page   page     page
+memory_act     POST       lesson,keep         sign-in  sign-in  on        done  done   404      404
+"""
+
+# Streams are answered before Django (see LIVE), which says so. Tokens never decide: 403.
+API = """
+route            method     of                     nobody token requester lead second outsider admin
+tasks            GET,HEAD   -                      401    page  page      page page   page     page
+tasks            POST       -                      401    done  done      done done   404      404
+task             GET,HEAD   running_id             401    page  page      page page   404      404
+task_events      GET,HEAD   running_id             401    page  page      page page   404      404
+task_stream      GET,HEAD   running_id             401    503   503       503  503    404      404
+task_cancel      POST       running_id             401    done  done      done done   404      404
+task_pause       POST       running_id             401    done  done      done done   404      404
+task_resume      POST       paused_id              401    done  done      done done   404      404
+task_notes       POST       running_id             401    done  done      done done   404      404
+task_escalation  POST       stopped_id,escalation  401    done  done      done done   404      404
+step_retry       POST       running_id,step        401    done  done      done done   404      404
+approvals        GET,HEAD   -                      401    page  page      page page   page     page
+approval         GET,HEAD   reviewed_id            401    page  page      page page   404      404
+signatures       POST       reviewed_id            401    403   403       done done   404      404
+viewed           POST       reviewed_id            401    403   done      done done   404      404
+snooze           POST       reviewed_id            401    403   403       done done   404      404
+snooze           DELETE     snoozed_id             401    403   page      done page   404      404
+bulk             POST       -                      401    403   403       done done   404      404
+assignment       POST       reviewed_id            401    403   403       done done   404      404
+assignment       DELETE     held_id                401    403   page      done page   404      404
+undo             POST       approved_id            401    403   403       done done   404      404
+revert           POST       approved_id            401    403   409       409  409    404      404
+propose_again    POST       expired_id             401    403   done      done done   404      404
+holds            GET,HEAD   -                      401    page  page      page page   page     page
+holds            POST       -                      401    done  403       done done   404      done
+hold             GET,HEAD   hold                   401    page  page      page page   404      404
+hold             DELETE     hold                   401    done  done      done done   404      404
+memories         GET,HEAD   -                      401    page  page      page page   page     page
+memory_search    POST       -                      401    page  page      page page   page     page
+memory           GET,HEAD   lesson                 401    page  page      page page   404      404
+memory           PATCH      lesson                 401    403   403       done done   404      404
+memory           DELETE     lesson                 401    done  403       done done   404      404
+"""
+
+# Everybody's: they name no data. `either`: whether workers run beside the tests is not ours to say.
+OPEN = """
+route            method     of      nobody   token    requester lead     second   outsider admin
+healthz          GET,HEAD   -       page     page     page      page     page     page     page
+readyz           GET,HEAD   -       either   either   either    either   either   either   either
+metrics          GET,HEAD   -       page     page     page      page     page     page     page
+console:sign_in  GET,HEAD   -       page     page     on        on       on       on       on
+console:sign_in  POST       -       400      400      on        on       on       on       on
+console:sign_out POST       -       sign-in  sign-in  sign-in   sign-in  sign-in  sign-in  sign-in
+api:schema       GET,HEAD   -       page     page     page      page     page     page     page
+api:schema       OPTIONS    -       page     page     page      page     page     page     page
+api:docs         GET,HEAD   -       page     page     page      page     page     page     page
+"""
+
+# For the admin alone; everybody else is sent to sign in, whatever the method. Deleting is refused
+# but for a profile no agent uses. What is only looked at cannot be added or changed.
+ADMIN = """
+model          add   change  save  delete
+agent          page  page    page  403
+agentversion   page  page    403   403
+apitoken       page  page    403   403
+approval       403   page    403   403
+attempt        403   page    403   403
+auditentry     403   page    403   403
+effect         403   page    403   403
+escalation     403   page    403   403
+event          403   page    403   403
+hold           403   page    403   403
+memory         403   page    403   403
+modelcall      403   page    403   403
+modelprofile   page  page    page  page
+policy         page  page    page  403
+project        page  page    page  403
+proposal       403   page    403   403
+signature      403   page    403   403
+step           403   page    403   403
+task           403   page    403   403
+toolcall       403   page    403   403
+toolserver     page  page    page  403
+user           page  page    page  403
+"""
+
+# The other pages of the admin, at these addresses.
+ADMIN_PAGES = """
+route                      address                              GET   POST
+index                      /admin/                              page  page
+logout                     /admin/logout/                       405   sign-in
+password_change            /admin/password_change/              page  page
+password_change_done       /admin/password_change/done/         page  405
+autocomplete               /admin/autocomplete/                 403   405
+jsi18n                     /admin/jsi18n/                       page  405
+view_on_site               /admin/r/1/1/                        404   404
+auth_user_password_change  /admin/projects/user/{person}/password/  page  page
+agents_agentversion_draft  /admin/agents/agentversion/{version}/draft/  405  done
+app_list                   /admin/agents/                       page  page
+invariants                 /admin/invariants/                   page  page
+(?P<url>.*)$               /admin/nothing                       404   404
+"""
+
+# What comes before Django: the close code of a socket (1000: all was sent), the status of a stream.
+LIVE = """
+route            nobody  disabled  token  requester  lead  second  outsider  admin
+/ws/tasks/{id}   4401    4401      1000   1000       1000  1000    4404      4404
+/ws/activity     4401    4401      open   open       open  open    open      open
+/ws/nothing      4401    4401      4404   4404       4404  4404    4404      4404
+stream           401     401       200    200        200   200     404       404
+"""
+
+UNLISTED = {
+    "console": dict.fromkeys(COLUMNS, "405") | {"nobody": "sign-in", "token": "sign-in"},
+    "api": dict.fromkeys(COLUMNS, "405") | {"nobody": "401"},
+    "open": dict.fromkeys(COLUMNS, "405"),
+}
+# The API describes an endpoint to whom has signed in; a token has no scope for that.
+DESCRIBED = dict.fromkeys(COLUMNS, "page") | {"nobody": "401", "token": "403"}
+
+_SEAL = {"digest": "{reviewed_digest}", "nonce": "{reviewed_nonce}"}
+_EASY = {"id": "{easy_id}", "digest": "{easy_digest}", "nonce": "{easy_nonce}"}
+FORMS = {
+    "console:sign_in": {"username": "lead", "password": "wrong"},
+    "console:new": {"request": "Fix the billing bug", "project": "acme"},
+    "console:theme": {"theme": "dark"},
+    "console:single_keys": {"single_keys": "off"},
+    "console:task_note": {"text": "Mind the refunds."},
+    "console:task_priority": {"priority": "1"},
+    "console:escalation": {"choice": "stop"},
+    "console:step_again": {"note": "Round half to even."},
+    "console:hold": {"aim": "project:acme"},
+    "console:snooze": {"for": "hour"},
+    "console:viewed": {"path": "{file}", "viewed": "on"},
+    "console:decide": {**_SEAL, "verdict": "reject", "note": "Not like this."},
+    "api:tasks": {"project": "acme", "request": "Fix the billing bug"},
+    "api:task_notes": {"text": "Mind the refunds."},
+    "api:task_escalation": {"choice": "stop"},
+    "api:step_retry": {"note": "Round half to even."},
+    "api:signatures": {**_SEAL, "verdict": "reject", "note": "Not like this."},
+    "api:bulk": {"items": [_EASY]},
+    "api:viewed": {"path": "{file}", "viewed": True},
+    "api:snooze": {"until": "{soon}"},
+    "api:holds": {"scope": "project", "project": "acme"},
+    "api:memory_search": {"query": "money"},
+    "api:memory": {"content": "Round half up."},
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One declared route and method."""
+
+    area: str
+    route: str
+    method: str
+    of: str
+    answers: dict[str, str]
+
+
+def lines() -> list[Line]:
+    """Return what is declared for the console, the API and what is open to all."""
+    spaces = {"console": (CONSOLE, "console:"), "api": (API, "api:"), "open": (OPEN, "")}
+    return [
+        Line(area, space + row["route"], method, row["of"], {key: row[key] for key in COLUMNS})
+        for area, (table, space) in spaces.items()
+        for row in rows(table)
+        for method in row["method"].split(",")
+    ]
+
+
+def rows(table: str) -> list[dict[str, str]]:
+    """Return the lines of a table by the words of its first one."""
+    head, *rest = (line.split() for line in table.strip().splitlines())
+    return [dict(zip(head, line, strict=True)) for line in rest]
