@@ -17,6 +17,7 @@ from agents import (
     extending,
     fan_in,
     holds,
+    parking,
     reconciling,
     storable,
 )
@@ -24,7 +25,7 @@ from agents.events import Kind
 from agents.lifecycle import AttemptState, StepState
 from agents.messages import Answer, StepResult
 from agents.models.tasks import Rule
-from agents.runtime.contract import Asked, Finished, Interrupted, NeedsHuman, TryAgain
+from agents.runtime.contract import Asked, Finished, Interrupted, NeedsHuman, TryAgain, Waits
 
 if TYPE_CHECKING:
     from agents.models import Step
@@ -49,8 +50,8 @@ def write(step: Step, outcome: Outcome, commit: str, dependents: list[Step]) -> 
             ask(step, outcome)
         case TryAgain():
             _again(step, outcome)
-        case Interrupted():
-            _give_back(step)
+        case Interrupted() | Waits():
+            _leave(step, outcome)
         case _:
             raise TypeError("a proposal draft is settled with what publishes it")
 
@@ -139,6 +140,11 @@ def _again(step: Step, outcome: TryAgain) -> None:
         reason=reason,
         available_at=Now() + timedelta(seconds=seconds),
     )
+
+
+def _leave(step: Step, outcome: Interrupted | Waits) -> None:
+    if isinstance(outcome, Interrupted) or not parking.park(step):
+        _give_back(step)
 
 
 def _give_back(step: Step) -> None:

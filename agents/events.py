@@ -40,6 +40,8 @@ class Kind(models.TextChoices):
     LIMIT_WARNED = "limit.warned", "Limit near"
     ESCALATION_RAISED = "escalation.raised", "Needs a person"
     ESCALATION_RESOLVED = "escalation.resolved", "A person decided how to go on"
+    CALL_ASKED = "call.asked", "Asks to use a tool"
+    CALL_DECIDED = "call.decided", "A tool call was decided"
     PROPOSAL_READY = "proposal.ready", "Proposal ready"
     APPROVAL_REQUESTED = "approval.requested", "Sign-off requested"
     APPROVAL_ASSIGNED = "approval.assigned", "Assigned"

@@ -17,7 +17,8 @@ class TaskState(models.TextChoices):
     ASSEMBLING = "assembling", "Assembling"  # the aggregator makes one proposal
     REVIEW = "review", "Waits for sign-off"  # a proposal waits for a human decision
     EXECUTING = "executing", "Carrying out"  # approved; the effects are being done
-    NEEDS_HUMAN = "needs_human", "Needs a person"  # a limit tripped; an escalation is open
+    # a limit tripped and an escalation is open, or an agent asks to use a tool
+    NEEDS_HUMAN = "needs_human", "Needs a person"
     DONE = "done", "Done"
     REJECTED = "rejected", "Rejected"
     CANCELLED = "cancelled", "Stopped"
@@ -64,7 +65,8 @@ class StepState(models.TextChoices):
     WAITING = "waiting", "Waiting"  # for the steps it depends on
     READY = "ready", "Ready"  # any worker may claim it from `available_at` on
     LEASED = "leased", "Running"  # one attempt holds it until `lease_until`
-    WAITING_HUMAN = "waiting_human", "Needs a person"  # an escalation is open
+    # an escalation is open, or calls of tools wait outside
+    WAITING_HUMAN = "waiting_human", "Needs a person"
     DONE = "done", "Done"
     BLOCKED = "blocked", "Blocked"  # the agent says it cannot go on, and why
     FAILED = "failed", "Failed"
@@ -106,7 +108,7 @@ class AttemptState(models.TextChoices):
     FINISHED = "finished", "Finished"  # gave a validated result
     ESCALATED = "escalated", "Escalated"  # a limit tripped
     RELEASED = "released", "Released"  # given back: drain, hold, retry later
-    ASKING = "asking", "Asked another agent"  # the next attempt goes on with the answer
+    ASKING = "asking", "Waits for an answer"  # the next attempt goes on with it
     LOST = "lost", "Lost"  # its worker died or lost the lease
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Stopped"
@@ -124,10 +126,16 @@ class ToolCallState(models.TextChoices):
     """What is known of one tool call."""
 
     STARTED = "started", "Started"
+    WAITING = "waiting", "Waiting"  # a call to the outside: not this worker makes it
+    ASKED = "asked", "Needs permission"  # as before, and a person decides whether
     DONE = "done", "Done"
     FAILED = "failed", "Failed"  # the tool said no; the model was told
-    REFUSED = "refused", "Refused"  # the guard said no
-    UNKNOWN = "unknown", "Unknown"  # the worker died inside it
+    REFUSED = "refused", "Refused"  # the guard or a person said no
+    UNKNOWN = "unknown", "Unknown"  # whoever made it died inside it
+
+
+# Calls of tools outside that have no answer yet.
+CALL_OPEN = (ToolCallState.WAITING, ToolCallState.ASKED)
 
 
 class EscalationState(models.TextChoices):

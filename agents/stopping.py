@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from agents import attempts, delegating, storable
+from agents import attempts, delegating, parking, storable
 from agents.events import Kind
 from agents.lifecycle import (
     ESCALATION_MOVES,
@@ -79,6 +79,7 @@ def cancel_steps(task: Task) -> None:
         step.move(StepState.CANCELLED)
         attempts.close(step, AttemptState.CANCELLED)
     delegating.cancel(task)
+    parking.cancel(task)
 
 
 def _lock_steps(task: Task) -> list[Step]:

@@ -1,4 +1,4 @@
-"""The effect mcp.call: one signed tool call over MCP, sent under the effect's id as its key.
+"""One signed tool call over MCP, an effect or a call an agent asked for, sent under its id as key.
 
 The other side may keep the key and do the work once, however often it is sent. Nobody can be asked
 afterwards whether a call landed, so a tool that is not marked idempotent is never sent twice.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from django.db import DatabaseError
 
@@ -23,6 +23,7 @@ from approvals.models import EffectKind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
 
     from mcp import Client
     from mcp_types import CallToolResult, RequestParamsMeta
@@ -54,24 +55,43 @@ def sealed_call(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+class Sendable(Protocol):
+    """A row whose call may be sent: `arguments` as `sealed_call` made them."""
+
+    pk: Any
+    sent_at: datetime | None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Where it goes, with what, and to which definition."""
+
+    def note_sent(self) -> None:
+        """Put on record that the outside world is about to be touched."""
+
+
 def call(effect: Effect) -> dict[str, Any]:
-    """Send the signed call and return what the tool answered.
+    """Send the signed call and return what the tool answered; raises what `deliver` raises."""
+    verifying.require_signed(effect)
+    return deliver(effect)
+
+
+def deliver(row: Sendable) -> dict[str, Any]:
+    """Send a call whose permission was verified, and return what the tool answered.
 
     Called again after a crash: an idempotent tool is sent the same key again. Raises Refused
     (nothing was sent), NotCarriedOut (surely not done) or Uncertain (a person must look).
     """
-    verifying.require_signed(effect)
-    require_same_tool(effect.arguments)
-    again = bool(effect.arguments["idempotent"])
-    if effect.sent_at is not None and not again:
+    require_same_tool(row.arguments)
+    again = bool(row.arguments["idempotent"])
+    if row.sent_at is not None and not again:
         raise Uncertain("The worker died while the tool was called.")
     for left in reversed(range(_SENDS if again else 1)):
         try:
-            return _result(_send(effect))
+            return _result(_send(row))
         except Uncertain as lost:
             if not left:
                 raise
-            logger.warning("effect %s is sent again under its key: %s", effect.pk, lost)
+            logger.warning("call %s is sent again under its key: %s", row.pk, lost)
     raise AssertionError("a call is sent at least once")
 
 
@@ -93,19 +113,19 @@ def require_same_tool(sealed: dict[str, Any]) -> None:
         )
 
 
-def _send(effect: Effect) -> CallToolResult:
+def _send(row: Sendable) -> CallToolResult:
     # Heavy, and only needed by the few who call tools: the effects worker stays small.
     from anyio.from_thread import start_blocking_portal
 
-    sealed = effect.arguments
+    sealed = row.arguments
     with start_blocking_portal() as portal:
-        sent = effect.sent_at is not None
+        sent = row.sent_at is not None
         answer: CallToolResult | None = None
         try:
-            with portal.wrap_async_context_manager(_connected(effect)) as client:
-                effect.note_sent()
+            with portal.wrap_async_context_manager(_connected(row)) as client:
+                row.note_sent()
                 sent = True
-                answer = portal.call(_call, client, effect)
+                answer = portal.call(_call, client, row)
         except DatabaseError:
             raise  # what is on record is not known; the next turn looks
         except Exception as failure:
@@ -119,7 +139,7 @@ def _send(effect: Effect) -> CallToolResult:
 
 
 @asynccontextmanager
-async def _connected(effect: Effect) -> AsyncIterator[Client]:
+async def _connected(row: Sendable) -> AsyncIterator[Client]:
     import httpx2
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
@@ -128,11 +148,11 @@ async def _connected(effect: Effect) -> AsyncIterator[Client]:
 
     async with httpx2.AsyncClient(
         transport=BoundedTransport(RESPONSE_BYTES),  # and without the proxies of our environment
-        headers={HEADER: str(effect.pk)},
+        headers={HEADER: str(row.pk)},
         timeout=httpx2.Timeout(CONNECT_SECONDS, read=CALL_SECONDS),
         follow_redirects=False,  # the protocol's own client follows those that stay at the origin
     ) as web:
-        target = effect.arguments["target"]
+        target = row.arguments["target"]
         transport = streamable_http_client(
             target, http_client=web, max_sse_event_size=RESPONSE_BYTES
         )
@@ -140,11 +160,11 @@ async def _connected(effect: Effect) -> AsyncIterator[Client]:
             yield client
 
 
-async def _call(client: Client, effect: Effect) -> CallToolResult:
+async def _call(client: Client, row: Sendable) -> CallToolResult:
     import anyio
 
-    sealed = effect.arguments
-    meta = cast("RequestParamsMeta", {META: str(effect.pk)})
+    sealed = row.arguments
+    meta = cast("RequestParamsMeta", {META: str(row.pk)})
     with anyio.fail_after(CALL_SECONDS):
         return await client.call_tool(sealed["tool"], sealed["arguments"], meta=meta)
 

@@ -16,6 +16,9 @@ from django.db import DatabaseError, connection
 
 from approvals import comparing, effects, expiring, following, sealing
 from approvals.aside import Aside
+from approvals.calls import carrying as making
+from approvals.calls import ending
+from approvals.calls import sealing as calls
 from approvals.hands import Hands
 from projects import anchoring
 from projects.connections import NEW_PLANS, preparing
@@ -29,6 +32,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 PAUSE_SECONDS = 2.0  # after a fault: a database that is away needs time, not questions
 HANDS = 4  # projects whose effects are carried out side by side; each may hold a connection
+CALLERS = 4  # agents' calls of tools outside that are made side by side
 TIDY_SECONDS = 2.0
 ANCHOR_SECONDS = 60.0  # so much of the audit log may be cut off unseen
 BEAT_SECONDS = 5.0
@@ -44,16 +48,19 @@ SELECT EXISTS (SELECT FROM agents_task WHERE state = 'executing')
             SELECT FROM approvals_approval approval WHERE approval.proposal_id = proposal.id)
         AND proposal.id = (
             SELECT newest.id FROM agents_proposal newest WHERE newest.task_id = task.id
-            ORDER BY newest.round DESC, newest.version DESC LIMIT 1))
+            ORDER BY newest.round DESC, newest.version DESC LIMIT 1)),
+       EXISTS (SELECT FROM agents_toolcall WHERE state = 'waiting')
+    OR EXISTS (SELECT FROM approvals_callapproval WHERE state IN ('allowed', 'calling'))
 """
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """Whether there may be effects to carry out, and proposals to seal."""
+    """Whether there may be effects to carry out, proposals to seal, and calls to seal or make."""
 
     effects: bool
     seals: bool
+    calls: bool
 
 
 class Executor:
@@ -65,6 +72,7 @@ class Executor:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="executor", daemon=True)
         self._hands = Hands(HANDS, self.wake)
+        self._callers = Hands(CALLERS, self.wake)
         self._redis = redis.Redis.from_url(
             settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1
         )
@@ -72,7 +80,7 @@ class Executor:
         self._tidied_at = -TIDY_SECONDS
         self._anchored_at = -ANCHOR_SECONDS
         self._anchoring = threading.Thread()
-        self._work = _Work(effects=True, seals=True)
+        self._work = _Work(effects=True, seals=True, calls=True)
         self._orphans = expiring.Orphans()
         mains, compared = following.Mains(), comparing.Known()
         self._asides = [
@@ -108,6 +116,7 @@ class Executor:
         self._hands.close()
         for aside in self._asides:
             aside.stop()
+        self._callers.close()
         self._forget_beat()
         connection.close()
 
@@ -124,12 +133,17 @@ class Executor:
             )
         if self._work.seals:
             yield lambda: self._seal(sealing.seal_new)
+        if self._work.calls:
+            yield calls.seal_waiting
+            yield lambda: making.make_due(self.name, hands=self._callers)
         if self._sealing.due():
             yield self._sealing
         if time.monotonic() - self._tidied_at >= TIDY_SECONDS:
             self._tidied_at = time.monotonic()
             yield expiring.expire_due
             yield self._orphans.withdraw
+            yield ending.expire_due
+            yield ending.withdraw_stopped
         yield from (aside.start for aside in self._asides if aside.due())
         if time.monotonic() - self._anchored_at >= ANCHOR_SECONDS:
             self._anchored_at = time.monotonic()
@@ -150,7 +164,7 @@ class Executor:
 
     def _look(self) -> None:
         """Ask what there is to do: most turns find nothing, and one statement says so."""
-        self._work = _Work(effects=True, seals=True)  # should the question fail
+        self._work = _Work(effects=True, seals=True, calls=True)  # should the question fail
         with connection.cursor() as cursor:
             cursor.execute(_LOOK, [sealing.new_since()])
             self._work = _Work(*cursor.fetchone())

@@ -247,6 +247,18 @@ def _marked_since() -> datetime:
     return moment
 
 
+_CALLS = """
+SELECT 'approvals.callapproval', call.id, format('is %%s, but nobody who may has allowed it', call.state)
+FROM approvals_callapproval call
+WHERE call.state IN ('allowed', 'calling', 'done', 'unknown') AND NOT call.free
+  AND NOT EXISTS (SELECT FROM approvals_callsignature signature
+                  WHERE signature.approval_id = call.id AND signature.verdict = 'allow'
+                    AND signature.nonce = call.nonce AND signature.signer_id = call.decided_by_id
+                    AND (signature.signer_id <> call.requester_id OR call.single_person))
+ORDER BY call.id
+"""
+
+
 CHECKS = (
     Check(
         name="effect-once",
@@ -297,5 +309,10 @@ CHECKS = (
         name="effect-held",
         sentence="No effect was begun under a hold.",
         find=lambda: sql(_HELD, {"grace": HOLD_SECONDS}),
+    ),
+    Check(
+        name="call-allowed",
+        sentence="No tool that asks was called without the permission of another person.",
+        find=lambda: sql(_CALLS),
     ),
 )

@@ -61,3 +61,39 @@ class SignatureVerdict(models.TextChoices):
     APPROVE = "approve", "Approve"
     REQUEST_CHANGES = "request_changes", "Request changes"
     REJECT = "reject", "Reject"
+
+
+class CallState(models.TextChoices):
+    """How an agent's call of a tool outside stands or ended."""
+
+    PENDING = "pending", "Waits for permission"
+    ALLOWED = "allowed", "Allowed"  # a person signed it, or it needs no permission
+    CALLING = "calling", "Calling"  # the intent is on record; after a crash: see `calling`
+    DONE = "done", "Called"
+    FAILED = "failed", "Failed"  # the tool said no, or surely nothing was called
+    UNKNOWN = "unknown", "Unknown"  # nobody can tell; a person must look
+    REFUSED = "refused", "Refused"
+    EXPIRED = "expired", "Expired"  # nobody decided in time; nothing was called
+    WITHDRAWN = "withdrawn", "Withdrawn"  # its step was stopped before it was made
+
+
+_C = CallState
+CALL_MOVES: dict[str, frozenset[str]] = {
+    _C.PENDING: frozenset({_C.ALLOWED, _C.REFUSED, _C.EXPIRED, _C.WITHDRAWN}),
+    # failed: what was signed does not hold any more
+    _C.ALLOWED: frozenset({_C.CALLING, _C.FAILED, _C.WITHDRAWN}),
+    _C.CALLING: frozenset({_C.DONE, _C.FAILED, _C.UNKNOWN}),
+    _C.DONE: frozenset(),
+    _C.FAILED: frozenset(),
+    _C.UNKNOWN: frozenset(),
+    _C.REFUSED: frozenset(),
+    _C.EXPIRED: frozenset(),
+    _C.WITHDRAWN: frozenset(),
+}
+
+
+class CallVerdict(models.TextChoices):
+    """What a person decided of a call."""
+
+    ALLOW = "allow", "Allow"
+    REFUSE = "refuse", "Refuse"

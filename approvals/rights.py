@@ -1,4 +1,4 @@
-"""Who may sign an approval; asked by the page, by the decision and by the executor alike."""
+"""Who may sign an approval or allow a call; asked by the page, by the decision and by the executor alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from agents import takeovers
 from projects import access
 
 if TYPE_CHECKING:
-    from approvals.models import Approval
+    from approvals.models import Approval, CallApproval
+
+    Decidable = Approval | CallApproval
     from projects.models import User
 
 
@@ -21,14 +23,14 @@ class Known:
     did: str  # the title of a step, or nothing
 
     @classmethod
-    def of(cls, by: User, approval: Approval) -> Known:
+    def of(cls, by: User, approval: Decidable) -> Known:
         """Read it."""
         lead = access.is_lead(by, approval.project)
         return cls(lead=lead, did=takeovers.taken_over_by(by, approval.task_id) if lead else "")
 
 
 def why_not(
-    approval: Approval, by: User, *, via: str = "session", known: Known | None = None
+    approval: Decidable, by: User, *, via: str = "session", known: Known | None = None
 ) -> str:
     """Return why this person may not sign, or an empty text; says nothing of the state."""
     if via != "session":

@@ -17,8 +17,9 @@ from agents.lifecycle import EscalationState, TaskState
 from agents.models import Escalation, Task
 from agents.models.tasks import Choice
 from approvals import collisions, deadlines, routing
+from approvals.calls import selectors as calls
 from approvals.lifecycle import ApprovalState
-from approvals.models import Approval, Policy, Signature, Snooze
+from approvals.models import Approval, CallApproval, Policy, Signature, Snooze
 from projects import across, keyset
 from projects.across import Across, Few, Mine
 from projects.keyset import Order, Page, Place
@@ -52,6 +53,7 @@ class Asked:
     questions: list[Escalation]
     again: list[Approval]
     page: Page[Approval]
+    calls: list[CallApproval]
 
     @property
     def pending(self) -> list[Approval]:
@@ -78,9 +80,13 @@ def needs_you(
     )
     page.rows.sort(key=lambda approval: (approval.expires_at, _RANK[approval.risk]))
     if place is not None:
-        return Asked(questions=[], again=[], page=page)
-    again = _undecided(user, mine, FIRST)
-    return Asked(questions=_asked(user, mine, FIRST), again=again, page=page)
+        return Asked(questions=[], again=[], page=page, calls=[])
+    return Asked(
+        questions=_asked(user, mine, FIRST),
+        again=_undecided(user, mine, FIRST),
+        page=page,
+        calls=calls.first(user, mine, FIRST),
+    )
 
 
 def snoozed(
@@ -167,7 +173,12 @@ def count_needs_you(user: User, *, cap: int) -> int:
 
 def asked_of(user: User, mine: Mine, cap: int) -> Statement:
     """Return the statement that counts how much this person is asked, up to `cap`."""
-    first, *others = (_waiting(user, mine), *_unanswered(user, mine), *_stopped(user, mine))
+    first, *others = (
+        _waiting(user, mine),
+        *_unanswered(user, mine),
+        *_stopped(user, mine),
+        calls.waiting(user, mine),
+    )
     return across.added(first.counted(cap), *(each.counted(cap) for each in others), cap=cap)
 
 
@@ -259,8 +270,12 @@ _OF_QUESTION = (
 
 
 def _stopped(user: User, mine: Mine) -> tuple[Across, Across]:
-    """Return the tasks that wait for an answer: each has a question."""
-    rows, states = Task.objects.all(), (TaskState.NEEDS_HUMAN,)
+    """Return the tasks that wait for an answer: each has a question.
+
+    One that waits only for permission of a call has none; the call itself is listed.
+    """
+    open_ = Escalation.objects.filter(task=OuterRef("pk"), state=EscalationState.OPEN)
+    rows, states = Task.objects.filter(Exists(open_)), (TaskState.NEEDS_HUMAN,)
     own = rows.filter(requester=user)
     return (
         Across(rows=rows, projects=mine.led, states=states),

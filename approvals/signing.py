@@ -7,7 +7,7 @@ halves are settings, not rows, for the same reason.
 from __future__ import annotations
 
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
@@ -17,7 +17,9 @@ from approvals.sealing import canonical
 from projects import audit, signing_keys
 
 if TYPE_CHECKING:
-    from approvals.models import Signature
+    from approvals.models import CallSignature, Signature
+
+    Marked = Signature | CallSignature
 
 
 def require_key() -> None:
@@ -30,7 +32,7 @@ def require_key() -> None:
         raise CannotSign(f"{error} Nothing was signed.") from error
 
 
-def mark(signature: Signature) -> None:
+def mark(signature: Marked) -> None:
     """Write the mark of what an unsaved signature says into it, and when; raises CannotSign."""
     require_key()
     signature.at = database_now()
@@ -38,12 +40,12 @@ def mark(signature: Signature) -> None:
     signature.mark = signing_keys.sign(settings.SIGNING_KEY, statement(signature))
 
 
-def is_known(signature: Signature) -> bool:
+def is_known(signature: Marked) -> bool:
     """Tell whether the key it names is one of those this process knows."""
     return signature.key in _known()
 
 
-def is_genuine(signature: Signature) -> bool:
+def is_genuine(signature: Marked) -> bool:
     """Tell whether a stored signature says what was marked, with a key that is known here."""
     public = _known().get(signature.key)
     return public is not None and signing_keys.is_genuine(
@@ -57,14 +59,11 @@ def _known() -> dict[str, str]:
     return {signing_keys.name_of(each): each for each in (*settings.SIGNING_PUBLIC_KEYS, *own)}
 
 
-def statement(signature: Signature) -> bytes:
+def statement(signature: Marked) -> bytes:
     """Return what a mark covers: who decided what, of which sealed bytes."""
-    # Only where it is so: signatures from before there were such marks say nothing of it.
-    viewed = {"every_file_viewed": True} if signature.every_file_viewed else {}
     return canonical(
         {
-            **viewed,
-            "says": "countersign.signature.1",
+            **_kind(signature),
             "key": signature.key,
             "signature": str(signature.pk),
             "approval": str(signature.approval_id),
@@ -79,3 +78,12 @@ def statement(signature: Signature) -> bytes:
             "at": signature.at.astimezone(UTC).isoformat(),
         }
     )
+
+
+def _kind(signature: Marked) -> dict[str, Any]:
+    """Say what was decided: the mark of a call is none of a proposal."""
+    if not hasattr(signature, "every_file_viewed"):
+        return {"says": "countersign.call.1"}
+    # Only where it is so: signatures from before there were such marks say nothing of it.
+    viewed = {"every_file_viewed": True} if signature.every_file_viewed else {}
+    return {"says": "countersign.signature.1", **viewed}

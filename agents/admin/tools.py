@@ -64,11 +64,11 @@ def access_of(tool: Tool) -> SafeString:
 
 
 class ToolInline(RowsInline):
-    """The tools a server offered when they were pinned; only the switch is ours."""
+    """The tools a server offered when they were pinned; ours are the switch and when a call asks."""
 
     model = Tool
     can_delete = False
-    fields = ["name", "about", "access", "agents", "digest", "enabled"]
+    fields = ["name", "about", "access", "agents", "digest", "asks", "enabled"]
     readonly_fields = ["name", "about", "access", "agents", "digest"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tool]:

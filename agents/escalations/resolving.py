@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models.functions import Now
 
-from agents import dispatch, omissions, rounds, stopping, storable, takeovers
+from agents import dispatch, omissions, parking, rounds, stopping, storable, takeovers
 from agents.escalations import going_on
 from agents.escalations.offering import candidates, offered
 from agents.events import Kind
@@ -230,10 +230,14 @@ def _waiting_for(step: Step, steps: list[Step]) -> list[Step]:
 
 
 def leave_needs_human(task: Task, to: str) -> None:
-    """Let the task go on at `to` when its last question is answered; it is locked."""
+    """Let the task go on at `to` when its last question is answered; it is locked.
+
+    An agent's call that needs permission is a question, too.
+    """
     if task.state != TaskState.NEEDS_HUMAN:
         return
-    if not task.escalations.filter(state=EscalationState.OPEN).exists():
+    asked = task.escalations.filter(state=EscalationState.OPEN).exists() or parking.asks(task)
+    if not asked:
         task.move(to, state_before_human="")
     elif to != task.state_before_human:
         Task.objects.filter(pk=task.pk).update(state_before_human=to)

@@ -19,6 +19,11 @@ WHERE task.state IN ('queued', 'planning', 'working', 'assembling')
   AND NOT EXISTS (SELECT FROM agents_arrival arrival WHERE arrival.task_id = task.id)
   AND NOT EXISTS (SELECT FROM agents_escalation escalation
                   WHERE escalation.task_id = task.id AND escalation.state = 'open')
+  AND NOT EXISTS (SELECT FROM agents_step step
+                  JOIN agents_attempt attempt ON attempt.step_id = step.id
+                  JOIN agents_toolcall call ON call.attempt_id = attempt.id
+                  WHERE step.task_id = task.id AND step.state = 'waiting_human'
+                    AND call.state = 'waiting')
   AND NOT EXISTS (SELECT FROM agents_event event
                   WHERE event.task_id = task.id AND event.seq = task.last_seq
                     AND event.at > statement_timestamp() - %(quiet)s * interval '1 second')
@@ -30,6 +35,15 @@ FROM agents_task task
 WHERE task.state = 'needs_human'
   AND NOT EXISTS (SELECT FROM agents_escalation escalation
                   WHERE escalation.task_id = task.id AND escalation.state = 'open')
+  AND NOT EXISTS (SELECT FROM agents_step step
+                  JOIN agents_attempt attempt ON attempt.step_id = step.id
+                  JOIN agents_toolcall call ON call.attempt_id = attempt.id
+                  WHERE step.task_id = task.id AND call.state = 'asked')
+UNION ALL
+SELECT 'agents.toolcall', call.id, format('needs permission, but its task is %%s', task.state)
+FROM agents_toolcall call JOIN agents_attempt attempt ON attempt.id = call.attempt_id
+JOIN agents_step step ON step.id = attempt.step_id JOIN agents_task task ON task.id = step.task_id
+WHERE call.state = 'asked' AND task.state <> 'needs_human'
 UNION ALL
 SELECT 'agents.escalation', escalation.id, format('is open, but its task is %%s', task.state)
 FROM agents_escalation escalation JOIN agents_task task ON task.id = escalation.task_id
@@ -40,7 +54,15 @@ SELECT 'agents.step', step.id, format('is %%s with %%s open questions', step.sta
 FROM agents_step step
 CROSS JOIN LATERAL (SELECT count(*) AS open FROM agents_escalation escalation
                     WHERE escalation.step_id = step.id AND escalation.state = 'open') asked
-WHERE step.state = 'waiting_human' AND asked.open <> 1
+CROSS JOIN LATERAL (SELECT count(*) AS open FROM agents_toolcall call
+                    JOIN agents_attempt attempt ON attempt.id = call.attempt_id
+                    WHERE attempt.step_id = step.id AND call.state IN ('waiting', 'asked')) calls
+WHERE step.state = 'waiting_human' AND asked.open <> 1 AND (asked.open > 1 OR calls.open = 0)
+UNION ALL
+SELECT 'agents.step', step.id, format('is %%s, but a call of it needs permission', step.state)
+FROM agents_step step JOIN agents_attempt attempt ON attempt.step_id = step.id
+JOIN agents_toolcall call ON call.attempt_id = attempt.id
+WHERE call.state = 'asked' AND step.state <> 'waiting_human'
 UNION ALL
 SELECT 'agents.escalation', escalation.id, format('is open, but its step is %%s', step.state)
 FROM agents_escalation escalation JOIN agents_step step ON step.id = escalation.step_id
@@ -120,12 +142,12 @@ CHECKS = (
     ),
     Check(
         name="task-asks",
-        sentence="A task waits for a person exactly while a question of it is open.",
+        sentence="A task waits for a person exactly while a question or a call of it is open.",
         find=lambda: sql(_UNASKED),
     ),
     Check(
         name="step-asks",
-        sentence="A step that waits for a person has one open question, and no other step has any.",
+        sentence="A step that waits for a person has one open question or open calls; no other step has any.",
         find=lambda: sql(_STEP_UNASKED),
     ),
     Check(

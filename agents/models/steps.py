@@ -302,6 +302,14 @@ class ToolCall(models.Model):
                 condition=Q(state__in=ToolCallState.values), name="tool_call_state_known"
             ),
         ]
+        indexes = [
+            # Read by whoever seals and carries them out, and of a step that waits for them.
+            models.Index(
+                fields=["attempt"],
+                name="tool_call_open",
+                condition=Q(state__in=["waiting", "asked"]),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.tool} {self.state}"

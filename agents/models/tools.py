@@ -46,6 +46,14 @@ class ToolServer(models.Model):
         return self.name
 
 
+class Asks(models.TextChoices):
+    """When a call of a tool outside waits for a person's permission."""
+
+    WRITES = "writes", "Unless it only reads"
+    ALWAYS = "always", "Always"
+    NEVER = "never", "Never"
+
+
 class Tool(models.Model):
     """One tool of a server, pinned by the digest of its definition."""
 
@@ -61,13 +69,31 @@ class Tool(models.Model):
         default=True,
         help_text="A tool whose definition changed is off until an admin switches it on.",
     )
+    asks = models.CharField(
+        "asks first",
+        max_length=6,
+        choices=Asks,
+        default=Asks.WRITES,
+        db_default=Asks.WRITES,
+        help_text="When a call waits for a tech lead's permission. Bundled tools never ask.",
+    )
 
     class Meta:
         ordering = ["server", "name"]
-        constraints = [models.UniqueConstraint(fields=["server", "name"], name="one_tool_per_name")]
+        constraints = [
+            models.UniqueConstraint(fields=["server", "name"], name="one_tool_per_name"),
+            models.CheckConstraint(condition=Q(asks__in=Asks.values), name="tool_asks_known"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.server.slug}: {self.name}"
+
+    @property
+    def needs_permission(self) -> bool:
+        """Tell whether each call waits for a person; `server` is loaded."""
+        if self.server.transport == Transport.BUNDLED or self.asks == Asks.NEVER:
+            return False
+        return self.asks == Asks.ALWAYS or not self.read_only
 
 
 class Grant(models.Model):

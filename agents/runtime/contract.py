@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable
 
+    from agents.grants import Pinned
     from agents.messages import Answer, Plan, ProposalDraft, Question, StepResult
     from agents.models import Attempt, Step
     from agents.runtime.ledger import Known
@@ -134,6 +135,7 @@ class Work:
     deadline: float  # on time.monotonic()'s clock
     remembers: bool  # there may be something to remind it of
     draining: Callable[[], bool] = lambda: False  # asked before each turn: end with Interrupted
+    outside: dict[str, Pinned] = field(default_factory=dict)  # of the known tools: those not ours
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,11 @@ class Asked:
     question: Question
     commit: str = ""  # the asker's files as they are now, or empty without a workspace
     tree: str = ""  # of that commit
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Calls of tools outside are in the ledger; the step goes on when all of them are answered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,4 +188,4 @@ class Interrupted:
     """Drained, cancelled, or the lease was lost; the step is given back if it is still ours."""
 
 
-Outcome = Finished | Asked | NeedsHuman | TryAgain | Interrupted
+Outcome = Finished | Asked | Waits | NeedsHuman | TryAgain | Interrupted

@@ -23,6 +23,8 @@ from pydantic_ai.messages import (
 
 from agents.runtime.arguments import refuse_repeated_names
 from agents.runtime.checkpoints import Took
+from agents.runtime.contract import Waits
+from agents.runtime.halting import Halted
 from agents.runtime.hearing import heard_out
 from agents.runtime.offering import ModelCall
 
@@ -58,6 +60,7 @@ class _Acted:
     taken: ToolReturnPart | None = None  # the part that says so
     refused: Exception | None = None  # why an answer was not taken
     again: bool = False  # a tool call was refused: the model should see that before it ends
+    waits: bool = False  # a call of a tool outside has no answer yet
 
 
 @dataclass(kw_only=True, eq=False)
@@ -132,6 +135,8 @@ class Conversation:
             acted.refused = _silence(response)
             feedback = RetryFeedbackPart(content=_SILENT, retry=RetryInfo(cause="no_output"))
             acted.parts.append(feedback)
+        if acted.waits:  # the next attempt is answered the rest from the ledger
+            raise Halted(Waits())
         if acted.again and acted.taken is not None:
             acted.handed_in, acted.taken.content = None, _NOT_YET
         return acted
@@ -172,6 +177,10 @@ class Conversation:
             acted.again = True
             return
         done = await self.guard.called(self.messages, call, dict(arguments), self.toolbox.call)
+        if done.waits:
+            acted.waits = True
+            return
+        acted.again |= done.failed and self.guard.work.known[call.tool_name].outside
         outcome = "failed" if done.failed else "success"
         acted.parts.append(_returned(call, done.text, outcome=outcome))
 

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from agents.events import Kind
-from agents.lifecycle import ToolCallState
+from agents.lifecycle import CALL_OPEN, ToolCallState
 from agents.models import Event, ToolCall
 from agents.recording import record_all
 from agents.runtime import chains
@@ -119,7 +119,12 @@ def _begun(beginnings: Sequence[Beginning]) -> dict[int, Answer | ToolCall | Exc
 
 
 def _is_just_begun(row: ToolCall, each: Beginning) -> bool:
-    """Tell whether the row is this beginning's own: committed, but nobody heard of it."""
+    """Tell whether the row is this beginning's own: committed, but nobody heard of it.
+
+    Of a tool outside also an earlier attempt's that has no answer yet: it still waits.
+    """
+    if row.state in CALL_OPEN:
+        return True
     return row.attempt_id == each.work.attempt.pk and row.state == ToolCallState.STARTED
 
 
@@ -149,6 +154,7 @@ def _row(each: Beginning) -> ToolCall:
         tool=asked.tool.name,
         arguments=cleaned(asked.arguments),
         fingerprint=asked.fingerprint,
+        state=ToolCallState.WAITING if asked.tool.outside else ToolCallState.STARTED,
     )
 
 

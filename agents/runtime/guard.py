@@ -277,6 +277,8 @@ class StepGuard:
     async def _carry_out(self, row: ToolCall, asked: ledger.Asked, act: Act) -> ledger.Answer:
         failpoint("tool.started")
         began = time.monotonic()
+        if asked.tool.outside:
+            return ledger.Answer(text="", waits=True)
         if asking.asks(asked):
             answer = await asking.ask(self.work, row, asked)  # ends the attempt, or says why not
         else:

@@ -45,6 +45,7 @@ class Known:
     repeatable: bool  # may run again after a crash
     writes: bool
     polling: bool = False  # made to be asked the same again
+    outside: bool = False  # on a server that is not ours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,7 @@ class Answer:
     summary: str = ""
     sandbox: str = ""
     tree: str = ""
+    waits: bool = False  # there is none yet: the call is made outside, when it may be
 
     @property
     def fingerprint(self) -> str:
@@ -93,6 +95,7 @@ def known_tools(scope: Scope, granted: Iterable[Granted]) -> dict[str, Known]:
             server=each.server,
             repeatable=each.repeatable,
             writes=not each.read_only,
+            outside=each.outside,
         )
         for each in granted
         if each.tool in scope.tools

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from agents import escalations, meters
+from agents import escalations, meters, parking
 from agents.events import Kind
 from agents.lifecycle import AttemptState, EscalationState, StepKind, StepState, TaskState
 from agents.limits import Limits
@@ -169,6 +169,7 @@ def _begin(steps: list[Step], owner: str, used: _Used) -> list[Claimed]:
     if not steps:
         return []
     before = _before(steps)
+    parking.forget([step for step in steps if step.attempt > 1 and step.pk not in before])
     attempts = [_attempt(step, before.get(step.pk), owner) for step in steps]
     opened = [
         Claimed(step=step, attempt=attempt, seconds_left=_left(step.task, used))

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from agents import assembling, cautions, clocks, delegating, reconciling, storable
+from agents import assembling, cautions, clocks, delegating, grants, reconciling, storable
 from agents.lifecycle import StepKind
 from agents.messages import Answer, Plan, ProposalDraft, StepResult
 from agents.models import ToolCall
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agents.assembling import Assembly
+    from agents.grants import Granted, Pinned
     from agents.materials import Material
     from agents.models import Attempt, Step
     from agents.runtime.claims import Claimed
@@ -67,6 +68,7 @@ class _Facts:
     tree: str  # where a resumed attempt left its files, or empty
     roster: Roster
     remembers: bool
+    outside: dict[str, Pinned]
     brief: Any = None  # of a work step or an answer
     ground: str | _Ground = ""  # the commit such a step begins with, or what makes it
     material: Material | None = None  # of an assemble step
@@ -108,6 +110,7 @@ async def prepare(claimed: Claimed, *, draining: Callable[[], bool]) -> Prepared
         deadline=_deadline(facts),
         remembers=facts.remembers,
         draining=draining,
+        outside=facts.outside,
     )
     return Prepared(work=work, assembly=assembly)
 
@@ -165,6 +168,7 @@ def _facts(claimed: Claimed, gathered: Gathered) -> _Facts:
         tree=_tree_of(attempt),
         roster=gathered.roster,
         remembers=step.pk in gathered.reminded,
+        outside=_pinned(scope, gathered.roster.granted(step.agent_id)),
     )
     match step.kind:
         case StepKind.WORK:
@@ -176,6 +180,10 @@ def _facts(claimed: Claimed, gathered: Gathered) -> _Facts:
         case StepKind.ASSEMBLE:
             return replace(facts, material=gathered.materials[step.pk])
     return facts
+
+
+def _pinned(scope: Scope, granted: list[Granted]) -> dict[str, Pinned]:
+    return grants.pinned(each for each in granted if each.tool in scope.tools)
 
 
 def _scope(step: Step, gathered: Gathered) -> Scope:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from mcp.server import MCPServer
 
+    from agents.grants import Pinned
     from agents.runtime.contract import Work
     from agents.runtime.ledger import Known
 
@@ -35,7 +36,8 @@ class Toolbox:
     def __init__(self, work: Work) -> None:
         found = [_workspace(work, _of(work.known, WORKSPACE)), _team(_of(work.known, TEAM))]
         self._bundles = [bundle for bundle in found if bundle is not None]
-        self.tools = [tool for bundle in self._bundles for tool in bundle.tools.values()]
+        ours = [tool for bundle in self._bundles for tool in bundle.tools.values()]
+        self.tools = [*ours, *(_outside(name, work.outside[name]) for name in sorted(work.outside))]
 
     async def call(self, name: str, arguments: dict[str, Any]) -> Any:
         """Call a tool; raises ToolFailed or ModelRetry with what it says of itself."""
@@ -91,6 +93,17 @@ class Bundle:
         finally:
             with contextlib.suppress(asyncio.InvalidStateError):
                 joined.cancel()
+
+
+def _outside(name: str, pinned: Pinned) -> Offered:
+    """Offer a tool that is called elsewhere, as it was pinned."""
+    return Offered.of(
+        ToolDefinition(
+            name=name,
+            description=pinned.description,
+            parameters_json_schema=pinned.input_schema,
+        )
+    )
 
 
 def _of(known: dict[str, Known], name: str) -> frozenset[str]:

@@ -11,6 +11,7 @@ from approvals.models.approvals import (
     Side,
     Signature,
 )
+from approvals.models.calls import CallApproval, CallSignature
 from approvals.models.collisions import Collision
 from approvals.models.policies import EffectKind, Policy, PolicyRule, Risk
 from approvals.models.routing import Assignment
@@ -23,6 +24,8 @@ __all__ = [
     "SEAL_OF_APPROVAL",
     "Approval",
     "Assignment",
+    "CallApproval",
+    "CallSignature",
     "Collision",
     "Comment",
     "Effect",

@@ -27,11 +27,13 @@ _DECIDING = {
     AGENTS: (
         "approvals_approval",
         "approvals_signature",
+        "approvals_callapproval",
+        "approvals_callsignature",
         "approvals_policy",
         *_RULES,
         "approvals_effect",
     ),
-    EFFECTS: ("approvals_signature", *_RULES, "projects_membership"),
+    EFFECTS: ("approvals_signature", "approvals_callsignature", *_RULES, "projects_membership"),
 }
 _FINAL = ("projects_auditentry", "agents_event")
 

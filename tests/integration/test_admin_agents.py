@@ -253,7 +253,7 @@ def test_http_tool_server_is_added_and_audited(as_admin):
     assert acts() == ["toolserver.added"]
 
 
-def test_only_the_switch_of_a_tool_can_be_changed(as_admin, agent):
+def test_only_the_switch_of_a_tool_and_when_it_asks_can_be_changed(as_admin, agent):
     server = make_tools(agent)
     tool = server.tools.get(name="change_it")
     form = {
@@ -264,11 +264,13 @@ def test_only_the_switch_of_a_tool_can_be_changed(as_admin, agent):
         "tools-0-id": tool.pk,
         "tools-0-server": server.pk,
         "tools-0-read_only": "on",
+        "tools-0-asks": "always",
         "tools-0-definition_digest": "forged",
     }
     assert as_admin.post(page(ToolServer, server), form).status_code == 302
     tool.refresh_from_db()
     assert (tool.enabled, tool.read_only, tool.definition_digest) == (False, False, "ab" * 32)
+    assert tool.asks == "always"
 
 
 def test_agent_page_takes_as_many_queries_for_many_grants_as_for_few(as_admin, agent):

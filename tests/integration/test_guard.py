@@ -270,21 +270,20 @@ async def test_a_foreign_write_cut_off_by_a_crash_needs_a_person(task, served) -
     first = await in_db(opened, task)
     await perform(first)
 
-    def break_off():
-        ToolCall.objects.update(state="started", result="", tree="", finished_at=None)
-        tool = ToolCall.objects.get().tool
-        from agents.models import Tool, ToolServer
+    broken_off = {"state": "started", "result": "", "tree": "", "finished_at": None}
+    await in_db(lambda: ToolCall.objects.update(**broken_off))
 
-        ToolServer.objects.update(transport="http")
-        Tool.objects.filter(name=tool).update(idempotent=False)
+    def on(state: str):
+        work = going_on(first.step, state=state)
+        once = replace(work.known["write_file"], repeatable=False)
+        return replace(work, known={**work.known, "write_file": once})
 
-    await in_db(break_off)
-    second = await in_db(lambda: going_on(first.step, state="lost"))
+    second = await in_db(on, "lost")
     outcome = await perform(second)
     assert isinstance(outcome, NeedsHuman)
     assert outcome.rule == Rule.UNKNOWN_TOOL_CALL
     assert outcome.evidence["tool"] == "write_file"
-    third = await in_db(lambda: going_on(first.step, state="escalated"))
+    third = await in_db(on, "escalated")
     assert isinstance(await perform(third), Finished)
     assert [row.state for row in await in_db(rows, task)] == ["unknown"]
 

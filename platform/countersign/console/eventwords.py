@@ -181,6 +181,23 @@ def _resolved(data: dict[str, Any]) -> Said:
     return Said(who=_text(data, "by"), text=f"chose: {label.lower()}", detail=note)
 
 
+def _call_asked(data: dict[str, Any]) -> Said:
+    tool = _text(data, "tool", "a tool")
+    return Said(text=f"Asks to use {tool}", tone="warn", icon="wrench")
+
+
+def _call_decided(data: dict[str, Any]) -> Said:
+    tool, note = _text(data, "tool", "a tool"), _text(data, "note")
+    match _text(data, "state"):
+        case "allowed":
+            changed = "with other arguments" if data.get("edited") else ""
+            who = _text(data, "by")
+            return Said(who=who, text=f"allowed {tool}", detail=note or changed, tone="ok")
+        case "refused":
+            return Said(who=_text(data, "by"), text=f"refused {tool}", detail=note, tone="bad")
+    return Said(text=f"Nobody decided on {tool} in time", tone="warn", icon="wrench")
+
+
 def _proposal(data: dict[str, Any]) -> Said:
     return Said(text="The proposal is ready", detail=_text(data, "title"), icon="file-text")
 
@@ -278,6 +295,8 @@ _WORDS: dict[str, Callable[[dict[str, Any]], Said]] = {
     Kind.LIMIT_WARNED: _limit,
     Kind.ESCALATION_RAISED: _raised,
     Kind.ESCALATION_RESOLVED: _resolved,
+    Kind.CALL_ASKED: _call_asked,
+    Kind.CALL_DECIDED: _call_decided,
     Kind.PROPOSAL_READY: _proposal,
     Kind.APPROVAL_REQUESTED: _requested,
     Kind.APPROVAL_ASSIGNED: _assigned,

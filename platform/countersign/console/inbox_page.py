@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from approvals import collisions, routing, selectors, snoozing
 from approvals.lifecycle import ApprovalState
-from approvals.models import Approval
+from approvals.models import Approval, CallApproval
 from countersign.console import looks, sentences, signers
 from countersign.console.checks import Checks, checks_of
 from countersign.console.meters import price_unknown
@@ -57,6 +57,7 @@ class NeedsYou:
     again: list[Row]
     groups: list[tuple[str, str, list[Row]]]
     page: Page[Approval]
+    calls: list[CallApproval]
     first: int = selectors.FIRST  # of questions and of what must be asked again
 
     @property
@@ -81,6 +82,7 @@ def needs_you(user: User, mine: Mine, place: Place | None) -> NeedsYou:
         again=[_row(approval) for approval in asked.again],
         groups=[group for group in groups if group[2]],
         page=asked.page,
+        calls=asked.calls,
     )
 
 

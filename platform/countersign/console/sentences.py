@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.utils import timezone
 
 from agents.lifecycle import EscalationState, StepKind, StepState, TaskState
 from agents.models import Escalation, Step
-from approvals.lifecycle import EffectState
-from approvals.models import SEAL_OF_APPROVAL, Effect, EffectKind
+from approvals.lifecycle import CallState, EffectState
+from approvals.models import SEAL_OF_APPROVAL, CallApproval, Effect, EffectKind
 from countersign.console import held, looks
 from countersign.templatetags.console import duration
 
@@ -31,6 +32,7 @@ class Facts:
     pauses: dict[uuid.UUID, Hold]
     questions: dict[uuid.UUID, list[Escalation]]
     effects: dict[uuid.UUID, Effect]
+    calls: dict[uuid.UUID, str] = field(default_factory=dict)  # the tool an agent asks to use
 
     @classmethod
     def read(cls, tasks: Sequence[Task]) -> Facts:
@@ -46,10 +48,20 @@ class Facts:
             pauses=held.over_each(tasks),
             questions=questions,
             effects=_last_effects(carried) if carried else {},
+            calls=_tools([pk for pk in stopped if pk not in questions]),
         )
 
 
 _CARRIED = (TaskState.EXECUTING, TaskState.DONE)
+
+
+def _tools(tasks: list[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Return the tool that each of these tasks asks to use; nearly always none does."""
+    if not tasks:
+        return {}
+    rows = CallApproval.objects.filter(task__in=tasks, state=CallState.PENDING)
+    tool = KeyTextTransform("tool", KeyTransform("call", "snapshot"))
+    return dict(rows.order_by("-id").values_list("task", tool))
 
 
 def _last_effects(tasks: list[uuid.UUID]) -> dict[uuid.UUID, Effect]:
@@ -152,7 +164,7 @@ def sentence_of(task: Task, steps: Sequence[Step], facts: Facts) -> str:
         case TaskState.REVIEW:
             return f"Round {task.round} is ready for a tech lead."
         case TaskState.NEEDS_HUMAN:
-            return _asked(facts.questions.get(task.pk, []))
+            return _asked(facts.questions.get(task.pk, []), facts.calls.get(task.pk, ""))
         case TaskState.REJECTED | TaskState.FAILED | TaskState.CANCELLED:
             return task.reason
         case TaskState.DONE:
@@ -170,8 +182,10 @@ def call_of(task: Task, questions: Sequence[Escalation]) -> str:
     return f"{task.label}: {task.get_state_display().lower()}." if task.over else ""
 
 
-def _asked(questions: Sequence[Escalation]) -> str:
+def _asked(questions: Sequence[Escalation], tool: str = "") -> str:
     """Say in a list's line who stopped and why; the page says the rest."""
+    if not questions and tool:
+        return f"An agent asks to use {tool}."
     if not questions:
         return "A person must say how to go on."
     first, more = questions[0], len(questions) - 1

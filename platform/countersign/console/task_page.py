@@ -131,7 +131,8 @@ def _meters(task: Task, rows: Rows, focus: Step | None, hold: Hold | None) -> li
 
 def _said(task: Task, steps: list[Step], rows: Rows) -> dict[str, Any]:
     """Return what happens now, for eyes and for a screen reader."""
-    facts = sentences.Facts(pauses={}, questions={task.pk: rows.questions}, effects={})
+    tools = {task.pk: rows.asking[0].snapshot["call"]["tool"]} if rows.asking else {}
+    facts = sentences.Facts(pauses={}, questions={task.pk: rows.questions}, effects={}, calls=tools)
     sentence = queueing.sentence_of(task, steps) or sentences.sentence_of(task, steps, facts)
     word = sentences.word_of(task, rows.questions, rows.effect)
     return {
@@ -172,6 +173,7 @@ def _acts(
         "reverted_by": rows.reverted_by,
         "finished": reading.finished(task),
         "questions": questions.questions_of(task, rows.questions, drafts),
+        "asking": rows.asking,
         "sent_again": reopenable(task, rows.steps) if may_act else set(),
         "no_model": bool(rows.questions) and settings.COUNTERSIGN_MODEL == "rehearsal",
     }

@@ -22,7 +22,8 @@ from agents.models import (
     StepDependency,
     ToolCall,
 )
-from approvals.models import SEAL, Approval, Effect
+from approvals.lifecycle import CallState
+from approvals.models import SEAL, Approval, CallApproval, Effect
 from countersign.console import queueing, signers, timeline
 from countersign.console.meters import UNPRICED
 from countersign.console.sentences import LONG
@@ -52,6 +53,7 @@ class Rows:
     tries: dict[object, list[Attempt]]
     calls: list[ToolCall]
     questions: list[Escalation]
+    asking: list[CallApproval]  # calls that need permission
     approval: Approval | None
     proposal: Proposal | None
     effect: Effect | None
@@ -80,6 +82,7 @@ def read(task: Task, *, calls: bool) -> Rows:
         tries=_tries(found),
         calls=_calls(found),
         questions=_questions(task, found, steps),
+        asking=found.rows("asking") if task.state == TaskState.NEEDS_HUMAN else [],
         approval=approval,
         proposal=proposal,
         effect=effect,
@@ -114,6 +117,8 @@ def _of_run(task: Task, *, calls: bool) -> Mapping[str, QuerySet[Any]]:
     if task.state == TaskState.NEEDS_HUMAN:
         asked = Escalation.objects.filter(task=task, state=EscalationState.OPEN)
         lists["questions"] = asked.order_by("raised_at")
+        pending = CallApproval.objects.filter(task=task, state=CallState.PENDING)
+        lists["asking"] = pending.order_by("id")
     return lists
 
 

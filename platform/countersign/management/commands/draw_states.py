@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from agents.lifecycle import STEP_MOVES, TASK_MOVES
-from approvals.lifecycle import APPROVAL_MOVES, EFFECT_MOVES
+from approvals.lifecycle import APPROVAL_MOVES, CALL_MOVES, EFFECT_MOVES
 from countersign.diagrams import mermaid, replace_block
 
 MACHINES = {
@@ -16,6 +16,7 @@ MACHINES = {
     "step states": STEP_MOVES,
     "approval states": APPROVAL_MOVES,
     "effect states": EFFECT_MOVES,
+    "call states": CALL_MOVES,
 }
 
 

@@ -1,0 +1,153 @@
+"""What becomes of calls of tools outside: a person is asked, and the step goes on with the answers.
+
+The floor above decides and calls; here are the ledger row, the step and the task of a call, which
+`held` locks in the order of the whole floor.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from agents import dispatch, escalations, parking, storable
+from agents.breakers import fingerprints
+from agents.escalations.resolving import leave_needs_human
+from agents.events import Kind
+from agents.lifecycle import CALL_OPEN, EscalationState, StepState, TaskState, ToolCallState
+from agents.models import Step, Task, ToolCall
+from agents.models.tasks import Choice, Rule
+from projects.exceptions import TransitionRefused
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterator
+
+RESULT_CHARACTERS = 20_000
+_SUMMARY = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A call with its step and task, all as they are now; step and task are locked."""
+
+    call: ToolCall
+    step: Step
+    task: Task
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether the step waits for this call: nobody stopped or answered it."""
+        return self.call.state in CALL_OPEN and self.step.state == StepState.WAITING_HUMAN
+
+
+@contextmanager
+def held(call_id: uuid.UUID) -> Iterator[Held]:
+    """Lock the step of a call, then its task, for one transaction."""
+    with transaction.atomic():
+        steps = Step.objects.select_related("agent", "version").filter(attempts__tool_calls=call_id)
+        step = steps.select_for_update(no_key=True, of=("self",)).get()
+        tasks = Task.objects.select_related("project", "requester")
+        task = tasks.select_for_update(no_key=True, of=("self",)).get(pk=step.task_id)
+        step.task = task
+        call = ToolCall.objects.select_related("attempt").get(pk=call_id)
+        yield Held(call=call, step=step, task=task)
+
+
+def ask(held: Held, facts: dict[str, Any]) -> None:
+    """Put the call before a person: the task needs one until it is decided."""
+    _move(held.call, ToolCallState.ASKED, ToolCallState.WAITING)
+    held.task.record(Kind.CALL_ASKED, facts, step=held.step)
+    if held.task.state != TaskState.NEEDS_HUMAN:
+        held.task.move(TaskState.NEEDS_HUMAN, state_before_human=held.task.state)
+
+
+def permit(held: Held, facts: dict[str, Any]) -> None:
+    """Let the call be made; the step waits on until it is answered."""
+    _move(held.call, ToolCallState.WAITING, ToolCallState.ASKED)
+    held.task.record(Kind.CALL_DECIDED, facts, step=held.step)
+    leave_needs_human(held.task, held.task.state_before_human)
+    transaction.on_commit(dispatch.ring_effects, robust=True)
+
+
+def decline(held: Held, facts: dict[str, Any], told: str) -> None:
+    """Answer the call with why it is not made."""
+    held.task.record(Kind.CALL_DECIDED, facts, step=held.step)
+    answer(held, ToolCallState.REFUSED, told, told)
+
+
+def answer(held: Held, to: ToolCallState, text: str, summary: str, arguments: Any = None) -> None:
+    """Write what the model is told of a call; its step goes on with the last of its answers.
+
+    `arguments` are those it was made with, when a person changed them.
+    """
+    call, text = held.call, storable.text(text)[:RESULT_CHARACTERS]
+    facts: dict[str, Any] = {"call": str(call.pk), "tool": call.tool, "server": call.server}
+    facts |= {"summary": storable.text(summary)[:_SUMMARY], "state": to.value, "sandbox": ""}
+    _move(
+        call,
+        to,
+        *CALL_OPEN,
+        result=text,
+        result_fingerprint=fingerprints.of_result(text),
+        error=fingerprints.of_error(text) if to == ToolCallState.FAILED else "",
+        summary=facts["summary"],
+        finished_at=Now(),
+    )
+    call.refresh_from_db(fields=["started_at", "finished_at"])
+    took = (call.finished_at - call.started_at).total_seconds() if call.finished_at else 0.0
+    facts |= {"arguments": arguments or call.arguments, "seconds": round(took, 2)}
+    held.task.record(Kind.TOOL_FINISHED, facts, step=held.step)
+    _go_on(held.step)
+    leave_needs_human(held.task, held.task.state_before_human)
+
+
+def _go_on(step: Step) -> None:
+    """Make the step ready when its last call is answered; one that may have landed asks a person."""
+    questions = step.escalations.filter(state=EscalationState.OPEN)
+    if step.state != StepState.WAITING_HUMAN or parking.open_calls(step).exists():
+        return
+    if questions.exists():
+        return
+    if unknown := _unknown(step):
+        _ask_about(step, unknown)
+        return
+    step.move(StepState.READY, data={"why": "answered"}, reason="", available_at=Now())
+    transaction.on_commit(dispatch.ring, robust=True)
+
+
+def _unknown(step: Step) -> list[ToolCall]:
+    """Return the calls that may have landed and of which nobody was asked yet."""
+    known = step.escalations.filter(rule=Rule.UNKNOWN_TOOL_CALL).values_list("evidence", flat=True)
+    told = {call for evidence in known for call in evidence.get("calls", ())}
+    rows = ToolCall.objects.filter(attempt__step=step, state=ToolCallState.UNKNOWN)
+    outside = rows.exclude(result="").order_by("id")  # of ours nothing is written when they die
+    return [row for row in outside if str(row.pk) not in told]
+
+
+def _ask_about(step: Step, calls: list[ToolCall]) -> None:
+    names = ", ".join(dict.fromkeys(call.tool for call in calls))
+    first = calls[0]
+    escalations.raise_for(
+        step,
+        rule=Rule.UNKNOWN_TOOL_CALL,
+        detail=f"Whether {names} took effect is not known: {first.result} It was not repeated; "
+        "everything before it is kept.",
+        evidence={
+            "tool": first.tool,
+            "arguments": first.arguments,
+            "calls": [str(call.pk) for call in calls],
+        },
+        options=(Choice.RETRY_WITH_NOTE, Choice.STOP),
+    )
+
+
+def _move(call: ToolCall, to: ToolCallState, *before: ToolCallState, **facts: Any) -> None:
+    """Change the row by conditional UPDATE; raises TransitionRefused when somebody was faster."""
+    found = ToolCall.objects.filter(pk=call.pk, state__in=before)
+    if not found.update(state=to, **facts):
+        raise TransitionRefused(f"The call of {call.tool} has been answered or withdrawn.")
+    call.state = to

@@ -1,0 +1,1 @@
+"""Calls of tools outside that agents ask for: sealed, decided by a person, made exactly once."""

@@ -1,0 +1,168 @@
+"""Makes the calls that may be made: intent on record, call, answer; after a crash never blindly."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.db import DatabaseError, connection
+from django.db.models.functions import Now
+
+from agents import holds, permitting
+from agents.lifecycle import ToolCallState
+from agents.runtime.redaction import clean
+from approvals import calling
+from approvals.calls import verifying
+from approvals.exceptions import NotCarriedOut, Refused, Uncertain
+from approvals.lifecycle import CallState
+from approvals.models import CallApproval
+from projects import audit
+from projects.exceptions import TransitionRefused
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterator
+
+    from approvals.hands import Hands
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 50
+_MAKING = (CallState.ALLOWED, CallState.CALLING)
+
+
+def make_due(worker: str, *, hands: Hands | None = None) -> int:
+    """Make every call that may be made, and look after those a crash cut off; return how many.
+
+    Two processes may do this at once: a session lock of the database and the conditional move to
+    `calling` let one of them have each call. With `hands` several side by side.
+    """
+    due = CallApproval.objects.filter(state__in=_MAKING).exclude(
+        holds.is_held(task="task_id", project="project_id")
+    )
+    taken = 0
+    for pk in list(due.order_by("id").values_list("pk", flat=True)[:_BATCH]):
+        work = partial(make, pk, worker=worker)
+        taken += hands.take(pk, work) if hands else work()
+    return taken
+
+
+def make(pk: uuid.UUID, *, worker: str) -> bool:
+    """Make one call from `allowed`, or go on with one a crash left in `calling`."""
+    with _alone(pk) as mine:
+        if not mine:
+            return False
+        approval = _loaded(pk)
+        if approval.state == CallState.ALLOWED and not _begin(approval, worker):
+            return False
+        if approval.state != CallState.CALLING:
+            return False
+        _act(approval)
+    return True
+
+
+def _loaded(pk: uuid.UUID) -> CallApproval:
+    rows = CallApproval.objects.select_related("project", "task", "call__attempt", "requester")
+    found = rows.get(pk=pk)
+    found.task.project = found.project
+    return found
+
+
+def _begin(approval: CallApproval, worker: str) -> bool:
+    """Put the intent on record; False when it is not to be made now."""
+    try:
+        with permitting.held(approval.call_id) as held:
+            waits = held.waits and held.call.state == ToolCallState.WAITING
+            if not waits or holds.holds_step(held.step):
+                return False
+            approval.move(CallState.CALLING, worker=worker)
+    except TransitionRefused:
+        return False
+    return True
+
+
+def _act(approval: CallApproval) -> None:
+    sent = approval.sent_at is not None
+    try:
+        verifying.require_allowed(approval)
+        result = calling.deliver(approval)
+    except (Refused, NotCarriedOut) as surely:
+        if sent:  # before a crash: it may have landed even so
+            _end(approval, CallState.UNKNOWN, str(surely))
+        else:
+            _end(approval, CallState.FAILED, str(surely))
+    except Uncertain as failure:
+        _end(approval, CallState.UNKNOWN, str(failure))
+    except DatabaseError:
+        raise  # it stays in `calling`; the next turn looks
+    except Exception as fault:
+        logger.exception("call %s met a fault", approval.pk)
+        to = CallState.UNKNOWN if approval.sent_at is not None else CallState.FAILED
+        _end(approval, to, f"A fault in Countersign: {type(fault).__name__}.")
+    else:
+        _end(approval, CallState.DONE, result["text"])
+
+
+_TOLD = {
+    CallState.DONE: ToolCallState.DONE,
+    CallState.FAILED: ToolCallState.FAILED,
+    CallState.UNKNOWN: ToolCallState.UNKNOWN,
+}
+
+
+def _end(approval: CallApproval, to: CallState, text: str) -> None:
+    """Write how it ended, and hand the answer to its step; what the model reads holds no secret."""
+    said = clean(text)
+    with permitting.held(approval.call_id) as held:
+        reason: dict[str, Any] = {} if to == CallState.DONE else {"reason": said}
+        approval.move(to, finished_at=Now(), **reason)
+        if held.waits:
+            made_with = approval.arguments["arguments"] if approval.edited else None
+            answer = _edited(approval) + said
+            summary = (said.strip().splitlines() or [""])[0]
+            permitting.answer(held, _TOLD[to], answer, summary, made_with)
+        _audit(approval, to)
+
+
+def _edited(approval: CallApproval) -> str:
+    """Tell the model that a person changed what it asked for."""
+    if not approval.edited:
+        return ""
+    return f"[A person changed the arguments; it was called with {approval.edited}]\n"
+
+
+def _audit(approval: CallApproval, to: CallState, **detail: Any) -> None:
+    audit.record(
+        f"call.{to}",
+        subject=approval,
+        actor=None,
+        project=approval.project,
+        task=approval.task.label,
+        tool=approval.snapshot["call"]["tool"],
+        free=approval.free,
+        **detail,
+    )
+
+
+@contextmanager
+def _alone(pk: uuid.UUID) -> Iterator[bool]:
+    """Hold the call by a session lock: it falls with the process, so a crash frees it at once."""
+    key = pk.int & (2**63 - 1)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
+        mine: bool = cursor.fetchone()[0]
+    try:
+        yield mine
+    finally:
+        if mine:
+            _release(key)
+
+
+def _release(key: int) -> None:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+    except DatabaseError:
+        connection.close()  # the lock falls with the session

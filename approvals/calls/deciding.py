@@ -1,0 +1,204 @@
+"""The one way a person decides on a call: page and API both end here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db.models.functions import Now
+
+from agents import permitting
+from agents.workspace.characters import says_nothing
+from approvals import deadlines, signing
+from approvals.calls import arguments
+from approvals.calls.exceptions import CallMismatch, CallOver, UnknownCall
+from approvals.calls.sealing import executed, facts_of
+from approvals.decisions import MAX_NOTE
+from approvals.exceptions import NotAllowed
+from approvals.lifecycle import CallState, CallVerdict
+from approvals.models import CallApproval, CallSignature
+from approvals.rights import why_not
+from approvals.sealing import digest_of
+from projects import audit
+from projects.exceptions import InvalidInput, TransitionRefused
+
+if TYPE_CHECKING:
+    import uuid
+
+    from agents.permitting import Held
+    from projects.models import User
+
+_SAID = {
+    CallState.REFUSED: "{who} refused this at {when}. Your decision changed nothing.",
+    CallState.EXPIRED: "The time to decide is over. Nothing was called, and the agent was told so.",
+    CallState.WITHDRAWN: "This was withdrawn at {when}: its step was stopped. Nothing was called.",
+}
+_STOPPED = "Its step was stopped meanwhile. Nothing was called."
+_ALLOWED = "{who} allowed this at {when}. Your decision changed nothing."
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Decision:
+    """A checked decision."""
+
+    verdict: CallVerdict
+    note: str
+    edited: str  # the arguments a person put in place of the agent's, or empty
+    by: User
+    address: str | None
+
+
+def decide(
+    call_id: uuid.UUID | str,
+    *,
+    by: User,
+    verdict: str,
+    digest: str,
+    nonce: str,
+    note: str = "",
+    edited: str = "",
+    address: str | None = None,
+    via: str = "session",
+) -> CallSignature:
+    """Allow or refuse one call; with `edited` it is made with these arguments, as JSON text.
+
+    Locks the step, then the task. Raises UnknownCall (404), NotAllowed (403), CallOver (409),
+    CallMismatch (422), InvalidInput (400), and CannotSign (503) in a process that has no key.
+    Of several people deciding at once exactly one wins; a lost race changes nothing.
+    """
+    signing.require_key()
+    approval = find(call_id, by)
+    if refusal := why_not(approval, by, via=via):
+        raise NotAllowed(refusal)
+    _require_undecided(approval, digest=digest, nonce=nonce)
+    decision = _checked(approval, verdict, note, edited, by=by, address=address)
+    with permitting.held(approval.call_id) as held:
+        return _write(held, approval, decision)
+
+
+def find(call_id: uuid.UUID | str, by: User) -> CallApproval:
+    """Return a call this person may see; raises UnknownCall."""
+    rows = CallApproval.objects.visible_to(by).select_related(
+        "project", "task__requester", "requester", "step__agent", "decided_by", "call"
+    )
+    found = rows.filter(pk=call_id, free=False).first()
+    if found is None:
+        raise UnknownCall
+    found.task.project = found.project
+    return found
+
+
+def _require_undecided(approval: CallApproval, *, digest: str, nonce: str) -> None:
+    """Refuse early and in words; the conditional UPDATE is what counts."""
+    waits = CallApproval.objects.filter(pk=approval.pk, state=CallState.PENDING, **_in_time())
+    if not waits.exists():
+        raise _over(approval)
+    # What was sent may hold what PostgreSQL cannot: it is compared here first.
+    if (digest, nonce) != (approval.digest, approval.nonce):
+        raise CallMismatch
+
+
+def _in_time() -> dict[str, Any]:
+    return {"expires_at__gt": deadlines.deciding_now()}
+
+
+def _over(approval: CallApproval) -> CallOver:
+    fresh = CallApproval.objects.select_related("decided_by").get(pk=approval.pk)
+    state = CallState.EXPIRED if fresh.state == CallState.PENDING else CallState(fresh.state)
+    who = fresh.decided_by.display_name if fresh.decided_by else "Somebody"
+    when = f"{fresh.decided_at:%Y-%m-%d %H:%M} UTC" if fresh.decided_at else ""
+    return CallOver(_SAID.get(state, _ALLOWED).format(who=who, when=when))
+
+
+def _checked(
+    approval: CallApproval,
+    verdict: str,
+    note: str,
+    edited: str,
+    *,
+    by: User,
+    address: str | None,
+) -> _Decision:
+    if verdict not in CallVerdict.values:
+        raise InvalidInput("verdict", f"Use one of {', '.join(CallVerdict.values)}.")
+    if len(note) > MAX_NOTE or "\0" in note or any("\ud800" <= c <= "\udfff" for c in note):
+        raise InvalidInput("note", f"A note is plain text of at most {MAX_NOTE:,} characters.")
+    refuses = verdict == CallVerdict.REFUSE
+    if refuses and says_nothing(note):
+        raise InvalidInput("note", "Say why you refuse it; the agent is told.")
+    if refuses and edited:
+        raise InvalidInput("arguments", "Only a call that is allowed takes other arguments.")
+    return _Decision(
+        verdict=CallVerdict(verdict),
+        note=note.strip(),
+        edited=_edited(approval, edited),
+        by=by,
+        address=address,
+    )
+
+
+def _edited(approval: CallApproval, text: str) -> str:
+    if not text:
+        return ""
+    given = arguments.read(text, json.loads(approval.snapshot["tool"]["schema"]))
+    return "" if given == approval.snapshot["arguments"] else given
+
+
+def _write(held: Held, approval: CallApproval, decision: _Decision) -> CallSignature:
+    allows = decision.verdict == CallVerdict.ALLOW
+    seal = {"digest": approval.digest, "nonce": approval.nonce, **_in_time()}
+    if not held.waits:
+        raise CallOver(_STOPPED)
+    try:
+        approval.move(
+            CallState.ALLOWED if allows else CallState.REFUSED,
+            guard=seal,
+            decided_at=Now(),
+            decided_by=decision.by,
+            reason=decision.note,
+            edited=decision.edited,
+        )
+    except TransitionRefused as error:
+        raise _over(approval) from error
+    signature = _signed(approval, decision)
+    facts = {**facts_of(approval), "by": decision.by.display_name, "note": decision.note}
+    if allows:
+        permitting.permit(held, {**facts, "edited": bool(decision.edited)})
+    else:
+        permitting.decline(held, facts, told(decision.by, decision.note))
+    audit.record(
+        f"call.{decision.verdict}",
+        subject=approval,
+        actor=decision.by,
+        project=approval.project,
+        address=decision.address,
+        task=held.task.label,
+        digest=signature.digest,
+        signature=str(signature.pk),
+        edited=bool(decision.edited),
+        single_person=approval.single_person,
+    )
+    return signature
+
+
+def told(by: User, note: str) -> str:
+    """Return what the model is told of a refusal."""
+    return f"{by.display_name} refused this call; nothing was called. Their reason: {note}"
+
+
+def _signed(approval: CallApproval, decision: _Decision) -> CallSignature:
+    signature = CallSignature(
+        approval=approval,
+        signer=decision.by,
+        requester=approval.requester,
+        single_person=approval.single_person,
+        verdict=decision.verdict,
+        digest=digest_of(executed(approval.snapshot, approval.edited)),
+        nonce=approval.nonce,
+        note=decision.note,
+        address=decision.address,
+    )
+    signing.mark(signature)
+    signature.save(force_insert=True)
+    return signature

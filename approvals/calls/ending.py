@@ -1,0 +1,77 @@
+"""Ends calls that nobody decided in time, or whose step was stopped; never allows one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db.models.functions import Now
+
+from agents import permitting
+from agents.lifecycle import CALL_OPEN, ToolCallState
+from approvals import deadlines
+from approvals.calls.sealing import facts_of
+from approvals.lifecycle import CallState
+from approvals.models import CallApproval
+from projects import audit
+from projects.exceptions import TransitionRefused
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+EXPIRED = "Nobody decided in time, so this was not called. Go on without it, or ask again."
+_STOPPED = "Its step was stopped before it was called."
+
+
+def expire_due(limit: int = 50) -> int:
+    """Refuse pending calls past their time (database clock); return how many. The agents go on."""
+    # The plain condition has an index.
+    past = CallApproval.objects.filter(state=CallState.PENDING, expires_at__lte=Now())
+    due = past.filter(expires_at__lte=deadlines.deciding_now())
+    return sum(_expire(row) for row in _some(due.order_by("expires_at"), limit))
+
+
+def withdraw_stopped(limit: int = 50) -> int:
+    """Withdraw calls whose row of the ledger was answered otherwise: stopped with its step."""
+    rows = CallApproval.objects.filter(state__in=[CallState.PENDING, CallState.ALLOWED])
+    gone = rows.exclude(call__state__in=CALL_OPEN)
+    return sum(_withdraw(row) for row in _some(gone.order_by("id"), limit))
+
+
+def _some(rows: QuerySet[CallApproval], limit: int) -> list[CallApproval]:
+    return list(rows.select_related("task__project", "call")[:limit])
+
+
+def _expire(row: CallApproval) -> bool:
+    try:
+        with permitting.held(row.call_id) as held:
+            overdue = {"expires_at__lte": deadlines.deciding_now()}
+            row.move(CallState.EXPIRED, guard=overdue, decided_at=Now(), reason=EXPIRED)
+            if held.call.state == ToolCallState.ASKED:
+                permitting.decline(held, facts_of(row), EXPIRED)
+            _audit(row)
+    except TransitionRefused:
+        return False  # somebody decided in the last moment
+    return True
+
+
+def _withdraw(row: CallApproval) -> bool:
+    undecided: dict[str, Any] = {"decided_at": Now()} if row.state == CallState.PENDING else {}
+    try:
+        with permitting.held(row.call_id) as held:
+            if held.call.state in CALL_OPEN:
+                return False
+            row.move(CallState.WITHDRAWN, reason=_STOPPED, **undecided)
+            _audit(row)
+    except TransitionRefused:
+        return False
+    return True
+
+
+def _audit(row: CallApproval) -> None:
+    audit.record(
+        f"call.{row.state}",
+        subject=row,
+        actor=None,
+        project=row.task.project,
+        task=row.task.label,
+    )

@@ -1,0 +1,180 @@
+"""Seals the calls of tools outside that steps wait for, and puts them before a person."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db.models.functions import Now
+
+from agents import grants, permitting
+from agents.events import Kind
+from agents.lifecycle import AttemptState, StepState, ToolCallState
+from agents.models import Event, Grant, Tool, ToolCall
+from agents.models.tools import Transport
+from approvals import calling
+from approvals.calls import arguments
+from approvals.deadlines import database_now
+from approvals.lifecycle import CallState
+from approvals.models import CallApproval
+from approvals.policies import active_policy
+from approvals.sealing import digest_of
+from projects import audit
+
+if TYPE_CHECKING:
+    import uuid
+
+    from agents.permitting import Held
+
+MOST = 50  # in one turn
+_WORDS = 4_000  # characters of what the agent said with the call
+_TOO_LONG = (
+    f"The arguments are longer than {arguments.MAX_CHARACTERS:,} characters or nested deeper than "
+    f"{arguments.MAX_DEPTH} levels, more than a person can be shown. Nothing was called; call it with "
+    "less."
+)
+_NOT_OFFERED = "This tool is not offered to you any more. Nothing was called."
+
+
+def seal_waiting(limit: int = MOST) -> int:
+    """Seal every call a parked step waits for; return how many. Two processes: each seals once."""
+    rows = ToolCall.objects.filter(
+        state=ToolCallState.WAITING,
+        approval=None,
+        attempt__step__state=StepState.WAITING_HUMAN,
+    )
+    found = list(rows.order_by("id").values_list("pk", flat=True)[:limit])
+    return sum(seal(call) for call in found)
+
+
+def seal(call_id: uuid.UUID) -> bool:
+    """Seal one call; False when somebody was faster. What cannot be sealed is answered with why."""
+    with permitting.held(call_id) as held:
+        if not _waits(held):
+            return False
+        tool = _tool(held)
+        text = _written(held.call)
+        if tool is None or text is None:
+            told = _NOT_OFFERED if tool is None else _TOO_LONG
+            permitting.answer(held, ToolCallState.REFUSED, told, told)
+            return True
+        _write(held, tool, text)
+    return True
+
+
+def executed(snapshot: dict[str, Any], edited: str) -> dict[str, Any]:
+    """Return what a signature covers: the snapshot with the arguments that are called."""
+    if not edited:
+        return snapshot
+    return {**snapshot, "arguments": edited, "asked": snapshot["arguments"]}
+
+
+def _waits(held: Held) -> bool:
+    sealed = CallApproval.objects.filter(call=held.call).exists()
+    newest = held.step.attempts.order_by("-number").first()
+    parked = newest is not None and newest.state == AttemptState.ASKING
+    return held.waits and parked and not sealed and held.call.state == ToolCallState.WAITING
+
+
+def _tool(held: Held) -> Tool | None:
+    """Return the tool, if it is still offered to the agent."""
+    call = held.call
+    granted = Grant.objects.filter(
+        agent=held.step.agent,
+        tool__server__slug=call.server,
+        tool__name=grants.name_at(call.server, call.tool),
+        tool__enabled=True,
+        tool__server__enabled=True,
+        tool__server__transport=Transport.HTTP,
+    )
+    grant = granted.select_related("tool__server").first()
+    return grant.tool if grant else None
+
+
+def _written(call: ToolCall) -> str | None:
+    try:
+        text = arguments.written(call.arguments)
+    except ValueError:
+        return None
+    return text if len(text) <= arguments.MAX_CHARACTERS else None
+
+
+def _write(held: Held, tool: Tool, text: str) -> None:
+    free = not tool.needs_permission
+    snapshot = _snapshot(held, tool, text, free=free)
+    decided = {"state": CallState.ALLOWED, "decided_at": Now()} if free else {}
+    row = CallApproval.objects.create(
+        project=held.task.project,
+        task=held.task,
+        step=held.step,
+        call=held.call,
+        requester=held.task.requester,
+        single_person=snapshot["single_person"],
+        free=free,
+        snapshot=snapshot,
+        digest=digest_of(snapshot),
+        nonce=snapshot["nonce"],
+        expires_at=datetime.fromisoformat(snapshot["expires_at"]),
+        **decided,
+    )
+    if free:
+        return
+    permitting.ask(held, facts_of(row))
+    audit.record(
+        "call.requested",
+        subject=row,
+        actor=None,
+        project=held.task.project,
+        digest=row.digest,
+        task=held.task.label,
+        tool=str(tool),
+    )
+
+
+def facts_of(row: CallApproval) -> dict[str, Any]:
+    """Return what events say of a call: never its arguments, which its own events hold."""
+    call = row.snapshot["call"]
+    facts = {"approval": str(row.pk), "call": str(row.call_id), "state": str(row.state)}
+    return facts | {"server": call["server"], "tool": call["tool"]}
+
+
+def _snapshot(held: Held, tool: Tool, text: str, *, free: bool) -> dict[str, Any]:
+    task, step, call = held.task, held.step, held.call
+    policy, now = active_policy(task.project), database_now()
+    sealed = calling.sealed_call(tool, {})
+    del sealed["arguments"]
+    return {
+        "says": "countersign.call.1",
+        "call": sealed,
+        "arguments": text,
+        "free": free,
+        "tool": {
+            "offered": call.tool,
+            "server": tool.server.name,
+            "description": tool.description,
+            "schema": arguments.written(tool.input_schema),
+            "read_only": tool.read_only,
+        },
+        "task": {"id": str(task.pk), "label": task.label, "title": task.title},
+        "step": {"id": str(step.pk), "key": step.key, "title": step.title},
+        "agent": {"slug": step.agent.slug, "name": step.agent.name, "version": step.version.number},
+        "ledger": {"id": str(call.pk), "call_id": call.call_id, "response": call.response},
+        "said": _said(held),
+        "project": {"id": str(task.project_id), "name": task.project.name},
+        "policy": {"id": str(policy.pk), "version": policy.version},
+        "requester": {"id": str(task.requester_id), "name": task.requester.display_name},
+        "single_person": task.project.single_person,
+        "nonce": secrets.token_urlsafe(24),
+        "expires_at": (now + timedelta(hours=policy.expires_hours)).isoformat(),
+    }
+
+
+def _said(held: Held) -> str:
+    """Return what the model said in the turn that made the call."""
+    turn = {"from": "agent", "turn": held.call.response + 1}
+    said = Event.objects.filter(
+        task=held.task, step=held.step, kind=Kind.MESSAGE, data__contains=turn
+    )
+    text = said.order_by("-seq").values_list("data__text", flat=True).first() or ""
+    return text if len(text) <= _WORDS else f"{text[:_WORDS]}…"

@@ -1,0 +1,123 @@
+"""Proves that a call about to be made is the one that was allowed, by a person who still may."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+
+from agents import grants
+from agents.models import Tool
+from approvals import signing
+from approvals.calls import arguments
+from approvals.calls.sealing import executed
+from approvals.exceptions import NotCarriedOut, Refused
+from approvals.lifecycle import CallState, CallVerdict
+from approvals.models import CallSignature
+from approvals.rights import why_not
+from approvals.sealing import digest_of
+from projects.models import AuditEntry
+
+if TYPE_CHECKING:
+    from approvals.models import CallApproval
+
+_OVER = (
+    "call.done",
+    "call.failed",
+    "call.unknown",
+    "call.refuse",
+    "call.expired",
+    "call.withdrawn",
+)
+_MAKING = (CallState.ALLOWED, CallState.CALLING)
+
+
+def require_allowed(approval: CallApproval) -> None:
+    """Raise Refused, naming the field, unless the rows still say what was sealed and allowed."""
+    if approval.state not in _MAKING:
+        raise Refused(f"The call is {approval.state}. Nothing was called.")
+    _require_sealed(approval)
+    _require_same_row(approval)
+    _require_open(approval)
+    if approval.free:
+        _require_free(approval)
+    else:
+        _require_signature(approval)
+
+
+def _require_sealed(approval: CallApproval) -> None:
+    snapshot = approval.snapshot
+    if not hmac.compare_digest(digest_of(snapshot), approval.digest):
+        raise _drift("the sealed snapshot and its digest")
+    facts = {
+        "nonce": (snapshot["nonce"], approval.nonce),
+        "expiry": (snapshot["expires_at"], approval.expires_at.isoformat()),
+        "single_person": (snapshot["single_person"], approval.single_person),
+        "free": (snapshot["free"], approval.free),
+        "task": (snapshot["task"]["id"], str(approval.task_id)),
+        "step": (snapshot["step"]["id"], str(approval.step_id)),
+        "project": (snapshot["project"]["id"], str(approval.project_id)),
+        "requester": (snapshot["requester"]["id"], str(approval.requester_id)),
+        "call": (snapshot["ledger"]["id"], str(approval.call_id)),
+    }
+    for name, (sealed, actual) in facts.items():
+        if sealed != actual:
+            raise _drift(name)
+
+
+def _require_same_row(approval: CallApproval) -> None:
+    """Raise Refused unless the agent's own row still asks for what was sealed."""
+    snapshot, call = approval.snapshot, approval.call
+    facts = {
+        "server": (snapshot["call"]["server"], call.server),
+        "tool": (snapshot["call"]["tool"], grants.name_at(call.server, call.tool)),
+        "arguments": (snapshot["arguments"], arguments.written(call.arguments)),
+        "call id": (snapshot["ledger"]["call_id"], call.call_id),
+        "response": (snapshot["ledger"]["response"], call.response),
+        "step": (snapshot["step"]["id"], str(call.attempt.step_id)),
+    }
+    for name, (sealed, actual) in facts.items():
+        if sealed != actual:
+            raise _drift(f"the agent's {name}")
+
+
+def _require_open(approval: CallApproval) -> None:
+    """Raise NotCarriedOut when the audit log says that it was made or is over: rows can be set back."""
+    ends = AuditEntry.objects.filter(object_id=str(approval.pk), action__in=_OVER)
+    if end := ends.order_by("id").first():
+        raise NotCarriedOut(
+            f"The audit log says {end.action} of this call, and yet it was to be made. Nothing was "
+            "called now; compare the rows with the audit log."
+        )
+
+
+def _require_free(approval: CallApproval) -> None:
+    sealed = approval.snapshot["call"]
+    tools = Tool.objects.select_related("server").filter(server__slug=sealed["server"])
+    tool = tools.filter(name=sealed["tool"]).first()
+    if tool is None or tool.needs_permission:
+        raise Refused("This tool needs a person's permission by now. Nothing was called.")
+
+
+def _require_signature(approval: CallApproval) -> None:
+    found = CallSignature.objects.filter(approval=approval).select_related("signer").first()
+    if found is None or found.verdict != CallVerdict.ALLOW:
+        raise Refused("Nobody has allowed this call. Nothing was called.")
+    covered = digest_of(executed(approval.snapshot, approval.edited))
+    if not hmac.compare_digest(found.digest, covered) or found.nonce != approval.nonce:
+        raise _drift("the arguments and the signature")
+    if (found.signer_id, found.requester_id) != (approval.decided_by_id, approval.requester_id):
+        raise _drift("the signer")
+    name = found.signer.display_name
+    if why_not(approval, found.signer):
+        raise Refused(f"{name} allowed this but may no longer. Nothing was called.")
+    if found.mark and not signing.is_known(found):
+        raise NotCarriedOut(
+            f"This worker does not know the key {found.key!a} with which {name} allowed it. Nothing "
+            "was called; give it COUNTERSIGN_SIGNING_PUBLIC_KEYS and start it again."
+        )
+    if not signing.is_genuine(found):
+        raise Refused(f"The permission of {name} carries no mark of this console's key. ")
+
+
+def _drift(field: str) -> Refused:
+    return Refused(f"What would be called is not what was allowed: {field} differ.")

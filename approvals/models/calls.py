@@ -1,0 +1,155 @@
+"""The sealed request to make one call of a tool outside, and the decision on it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from agents.models import Step, Task, ToolCall
+from approvals.lifecycle import CALL_MOVES, CallState, CallVerdict
+from projects import transitions
+from projects.ids import uuid7
+from projects.models import Project
+from projects.scoping import ScopedQuerySet
+
+_PERSON = settings.AUTH_USER_MODEL
+_UNDECIDED = (CallState.PENDING, CallState.EXPIRED, CallState.WITHDRAWN)
+
+
+class CallApproval(models.Model):
+    """One call of a tool outside, sealed as its agent asked for it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    project = models.ForeignKey(Project, models.PROTECT, related_name="calls", db_index=False)
+    task = models.ForeignKey(Task, models.PROTECT, related_name="calls")
+    step = models.ForeignKey(Step, models.PROTECT, related_name="calls", db_index=False)
+    call = models.OneToOneField(
+        ToolCall, models.PROTECT, related_name="approval", help_text="Its row of the ledger."
+    )
+    requester = models.ForeignKey(_PERSON, models.PROTECT, related_name="+", db_index=False)
+    single_person = models.BooleanField(
+        default=False, help_text="Sealed from the project: the requester may sign."
+    )
+    free = models.BooleanField(default=False, help_text="Sealed: the tool needs no permission.")
+    state = models.CharField(max_length=9, choices=CallState, default=CallState.PENDING)
+    snapshot = models.JSONField(help_text="What the page shows and what is called; sealed.")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the snapshot's canonical JSON.")
+    nonce = models.CharField(max_length=64, unique=True)
+    edited = models.TextField(
+        blank=True, help_text="The arguments as a person changed them: these are called."
+    )
+    requested_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.ForeignKey(
+        _PERSON, models.PROTECT, null=True, related_name="+", db_index=False
+    )
+    reason = models.TextField(blank=True, help_text="The note, or why it ended undecided.")
+    worker = models.CharField(max_length=80, blank=True)
+    sent_at = models.DateTimeField(null=True, help_text="From then on it may have landed.")
+    finished_at = models.DateTimeField(null=True)
+
+    project_path = "project"
+    objects: ClassVar[ScopedQuerySet[CallApproval]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=CallState.values), name="call_state_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(state=CallState.PENDING, decided_at__isnull=True)
+                | (~Q(state=CallState.PENDING) & Q(decided_at__isnull=False)),
+                name="call_decided_at_iff_over",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=_UNDECIDED) | Q(free=True) | Q(decided_by__isnull=False),
+                name="call_decision_has_a_person",
+            ),
+            models.CheckConstraint(
+                condition=Q(decided_by__isnull=True)
+                | ~Q(decided_by=F("requester"))
+                | Q(single_person=True),
+                name="requester_never_allows",
+            ),
+        ]
+        indexes = [
+            # Read by lists, the newest of each project first: all, and by state.
+            models.Index(fields=["project", "-id"], name="call_of_project"),
+            models.Index(fields=["project", "state", "-id"], name="call_in_state"),
+            # Read by the inbox and its counter.
+            models.Index(
+                fields=["project", "expires_at", "id"],
+                name="call_pending",
+                condition=Q(state="pending"),
+            ),
+            # Read by the executor, twice a second.
+            models.Index(fields=["expires_at"], name="call_due", condition=Q(state="pending")),
+            models.Index(
+                fields=["id"], name="call_to_make", condition=Q(state__in=["allowed", "calling"])
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.snapshot['call']['tool']} of {self.snapshot['task']['label']}: {self.state}"
+
+    @property
+    def original(self) -> dict[str, Any]:
+        """The arguments the agent asked for."""
+        return dict(json.loads(self.snapshot["arguments"]))
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The call as it is sent: where to, to which definition, with which arguments."""
+        given = json.loads(self.edited) if self.edited else self.original
+        return {**self.snapshot["call"], "arguments": given}
+
+    def move(self, to: str, *, guard: dict[str, Any] | None = None, **facts: Any) -> None:
+        """Change the state by conditional UPDATE; raises TransitionRefused when too late."""
+        transitions.move(self, to, moves=CALL_MOVES, guard=guard, **facts)
+
+    def note_sent(self) -> None:
+        """Put on record that the outside world is about to be touched."""
+        self.sent_at = timezone.now()
+        CallApproval.objects.filter(pk=self.pk).update(sent_at=self.sent_at)
+
+
+class CallSignature(models.Model):
+    """One person's decision on one call; never changed (a trigger holds it)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    approval = models.OneToOneField(CallApproval, models.PROTECT, related_name="signature")
+    signer = models.ForeignKey(_PERSON, models.PROTECT, related_name="+")
+    requester = models.ForeignKey(_PERSON, models.PROTECT, related_name="+", db_index=False)
+    single_person = models.BooleanField(default=False)
+    verdict = models.CharField(max_length=6, choices=CallVerdict)
+    digest = models.CharField(max_length=64, help_text="Of what is called: edited, if it was.")
+    nonce = models.CharField(max_length=64)
+    note = models.TextField(blank=True)
+    address = models.GenericIPAddressField(null=True)
+    at = models.DateTimeField(db_default=Now())
+    key = models.CharField(max_length=16, default="", help_text="Whose mark it is.")
+    mark = models.CharField(max_length=88, default="", help_text="Ed25519.")
+
+    project_path = "approval__project"
+    objects: ClassVar[ScopedQuerySet[CallSignature]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(verdict__in=CallVerdict.values), name="call_verdict_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(signer=F("requester")) | Q(single_person=True),
+                name="requester_never_signs_a_call",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.signer}: {self.verdict}"

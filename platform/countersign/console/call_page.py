@@ -1,0 +1,101 @@
+"""Everything the page of a tool call shows: only what was sealed, and what became of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+
+from agents.workspace import characters
+from approvals import deadlines, rights
+from approvals.calls.arguments import MAX_CHARACTERS
+from approvals.decisions import MAX_NOTE
+from approvals.lifecycle import CallState
+from approvals.models import CallApproval
+from countersign.console.looks import Look
+from countersign.console.rendering import page
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from django.http import HttpResponse
+
+    from countersign.console.requests import PersonRequest
+
+_LOOKS = {
+    CallState.PENDING: Look(word="Waits for permission", icon="wrench", tone="warn"),
+    CallState.ALLOWED: Look(word="Allowed", icon="check", tone="ok"),
+    CallState.CALLING: Look(word="Calling", icon="wrench", tone="ink"),
+    CallState.DONE: Look(word="Called", icon="check", tone="ok"),
+    CallState.FAILED: Look(word="Failed", icon="x", tone="bad"),
+    CallState.UNKNOWN: Look(word="Not known whether it landed", icon="triangle-alert", tone="bad"),
+    CallState.REFUSED: Look(word="Refused", icon="x", tone="bad"),
+    CallState.EXPIRED: Look(word="Expired, not called", icon="timer-off", tone="warn"),
+    CallState.WITHDRAWN: Look(word="Withdrawn, not called", icon="x", tone="warn"),
+}
+
+
+def show(
+    request: PersonRequest,
+    call: CallApproval,
+    *,
+    error: Exception | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """Render the page; after a refused decision with what was typed and why."""
+    context = context_of(request, call)
+    context |= {"typed": request.POST, "error": error}
+    return page(request, "calls/call.html", context, status=status)
+
+
+def context_of(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
+    """Return the sealed facts, the state of the decision, and what this person may do."""
+    sealed, refusal = call.snapshot, rights.why_not(call, request.user)
+    left = _deadline(call) - timezone.now()
+    pending = call.state == CallState.PENDING
+    return {
+        "here": "inbox",
+        "call": call,
+        "sealed": sealed,
+        "task": call.task,
+        "agent": call.step.agent,
+        "look": _LOOKS[CallState(call.state)],
+        "badge": _badge(sealed),
+        "asked": pretty(call.snapshot["arguments"]),
+        "edited": pretty(call.edited) if call.edited else "",
+        "schema": pretty(sealed["tool"]["schema"]),
+        "hidden": _hidden(call),
+        "pending": pending,
+        "overdue": left <= timedelta(),
+        "left": max(left, timedelta()),
+        "refusal": refusal,
+        "may_decide": pending and not refusal and left > timedelta(),
+        "result": call.call.result if call.finished_at or not pending else "",
+        "most": {"arguments": MAX_CHARACTERS, "note": MAX_NOTE},
+    }
+
+
+def pretty(text: str) -> str:
+    """Return JSON for people: indented, as it was written otherwise."""
+    return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
+
+
+def _deadline(call: CallApproval) -> Any:
+    found = CallApproval.objects.filter(pk=call.pk).annotate(held_for=deadlines.held_for())
+    return call.expires_at + found.values_list("held_for", flat=True).get()
+
+
+def _badge(sealed: Mapping[str, Any]) -> Look:
+    if sealed["tool"]["read_only"]:
+        return Look(word="reads", icon="eye", tone="")
+    if sealed["call"]["idempotent"]:
+        return Look(word="writes", icon="pen-line", tone="warn")
+    return Look(word="writes, cannot be taken back", icon="triangle-alert", tone="bad")
+
+
+def _hidden(call: CallApproval) -> int:
+    """Count the characters of the arguments that cannot be seen, or pass for others."""
+    text = json.dumps(call.original, ensure_ascii=False)
+    return sum(characters.is_hidden(one) for one in text) + len(characters.scan_confusables(text))

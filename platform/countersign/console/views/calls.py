@@ -1,0 +1,98 @@
+"""The page of one tool call that needs permission, and the decision on it. GET never decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404
+from django.shortcuts import redirect
+from django.views.decorators.http import require_GET, require_POST
+
+from approvals.calls import deciding
+from approvals.calls.exceptions import CallMismatch, UnknownCall
+from approvals.exceptions import CannotSign, DecisionConflict, NotAllowed
+from approvals.lifecycle import CallVerdict
+from countersign.console import call_page
+from countersign.console.addresses import address_of
+from countersign.console.rendering import page
+from projects.exceptions import CountersignError
+
+if TYPE_CHECKING:
+    import uuid
+
+    from django.http import HttpResponse
+
+    from approvals.models import CallApproval
+    from countersign.console.requests import PersonRequest
+
+_SAID = {
+    CallVerdict.ALLOW: "Allowed once. The agent goes on with the answer of the tool.",
+    CallVerdict.REFUSE: "Refused. Nothing is called, and the agent is told your reason.",
+}
+
+
+@login_required
+@require_GET
+def call(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show exactly what would be called."""
+    return call_page.show(request, _found(request, pk))
+
+
+@login_required
+@require_GET
+def live(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Answer a doorbell: state and notices, never a form under the hand."""
+    found = _found(request, pk)
+    context = call_page.context_of(request, found)
+    changed = request.GET.get("shown", "") != found.state
+    return page(request, "calls/live.html", {**context, "changed": changed})
+
+
+@login_required
+@require_POST
+def decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Allow or refuse; what was typed survives a refusal."""
+    found = _found(request, pk)
+    verdict = request.POST.get("verdict", "")
+    edits = verdict == "edit"
+    try:
+        deciding.decide(
+            found.pk,
+            by=request.user,
+            verdict=CallVerdict.ALLOW if edits else verdict,
+            digest=request.POST.get("digest", ""),
+            nonce=request.POST.get("nonce", ""),
+            note=_text(request, "note"),
+            edited=_text(request, "arguments") or "{}" if edits else "",
+            address=address_of(request),
+        )
+    except CountersignError as error:
+        return call_page.show(request, _found(request, pk), error=error, status=_status_of(error))
+    messages.success(request, _SAID[CallVerdict.ALLOW if edits else CallVerdict(verdict)])
+    return redirect("console:call", pk)
+
+
+def _found(request: PersonRequest, pk: uuid.UUID) -> CallApproval:
+    try:
+        return deciding.find(pk, request.user)
+    except UnknownCall as error:
+        raise Http404 from error
+
+
+def _status_of(error: CountersignError) -> int:
+    match error:
+        case NotAllowed():
+            return 403
+        case DecisionConflict():
+            return 409
+        case CallMismatch():
+            return 422
+        case CannotSign():
+            return 503
+    return 400
+
+
+def _text(request: PersonRequest, field: str) -> str:
+    return request.POST.get(field, "").replace("\r\n", "\n").strip()
