@@ -121,6 +121,13 @@ class Stack:
         """Where the console and the API are."""
         return f"http://127.0.0.1:{self.reach['COUNTERSIGN_PORT']}"
 
+    def git(self, *arguments: str) -> str:
+        """Ask the demo repository, as git of this machine does."""
+        repository = self.data_dir / "repositories" / "billing-demo.git"
+        command = ["git", "-c", "safe.directory=*", "--git-dir", str(repository), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
     def log(self, name: str) -> str:
         """Return the log of one process."""
         return (self.data_dir / "logs" / f"{name}.log").read_text(errors="replace")

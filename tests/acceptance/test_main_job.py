@@ -7,7 +7,6 @@ changed in round 2 and approves; the merge is on main; the lesson is recalled by
 from __future__ import annotations
 
 import re
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,23 +37,12 @@ def people(stack: Stack) -> Iterator[tuple[Person, Person]]:
         yield Person(browser, stack, "requester"), Person(browser, stack, "lead")
 
 
-def git(stack: Stack, *arguments: str) -> str:
-    repository = stack.data_dir / "repositories" / "billing-demo.git"
-    done = subprocess.run(
-        ["git", "-c", "safe.directory=*", "--git-dir", str(repository), *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
-
-
 def test_from_a_sentence_to_a_signed_off_merge(stack, people):
     requester, lead = people
-    before = git(stack, "rev-parse", "main")
+    before = stack.git("rev-parse", "main")
     number = submit_and_watch(requester)
     review_round_1(lead, number)
-    assert git(stack, "rev-parse", "main") == before, "merged without a signature"
+    assert stack.git("rev-parse", "main") == before, "merged without a signature"
     review_round_2(lead, number)
     watch_the_merge(requester, number)
     look_at_the_commit(stack, number, before)
@@ -142,12 +130,12 @@ def watch_the_merge(requester: Person, number: int) -> None:
 
 def look_at_the_commit(stack: Stack, number: int, before: str) -> None:
     """One merge commit on main, with its trailers, holding the work of three agents."""
-    assert git(stack, "rev-parse", "main^1") == before
-    assert git(stack, "rev-list", "--count", "--first-parent", f"{before}..main") == "1"
-    trailers = git(stack, "log", "-1", "--format=%(trailers)", "main")
+    assert stack.git("rev-parse", "main^1") == before
+    assert stack.git("rev-list", "--count", "--first-parent", f"{before}..main") == "1"
+    trailers = stack.git("log", "-1", "--format=%(trailers)", "main")
     assert f"Countersign-Task: T-{number}" in trailers
     assert "Countersign-Approval: " in trailers
     assert "Approved-by: Dana Kim" in trailers
-    changed = git(stack, "diff", "--name-only", before, "main").splitlines()
+    changed = stack.git("diff", "--name-only", before, "main").splitlines()
     assert {"billing/invoice.py", "docs/rounding.md", "tests/test_invoice.py"} <= set(changed)
-    assert "\u200b" not in git(stack, "show", "main:docs/rounding.md")
+    assert "\u200b" not in stack.git("show", "main:docs/rounding.md")

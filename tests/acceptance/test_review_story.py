@@ -1,0 +1,151 @@
+"""A review from the first look to the merge, by people at real browsers, mostly by the keyboard.
+
+One hunk is refused with a note; the second round shows only what changed; two people sign, one takes it
+back in time, both sign again; the bytes on main are the bytes that were sealed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.acceptance.axe import violations
+from tests.acceptance.browsing import SLOW, Person, chromium
+from tests.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.needs_chromium
+
+REQUEST = "Fix the billing bug & update docs"
+REFUSAL = "Line 12 still says half up: a hidden character kept it from the search."
+# Long enough for somebody to press a key on a busy machine.
+TWO_SIGN = """
+from approvals import policies
+from projects.models import Project, User
+project = Project.objects.get(slug="billing-demo")
+policies.change(project, by=User.objects.get(username="admin"), signatures_needed=2, undo_seconds=45)
+"""
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with Stack(env={"COUNTERSIGN_REHEARSAL_PACE_MS": "5"}) as stack:
+        stack.manage("shell", "-c", TWO_SIGN.replace('"admin"', repr(_admin(stack))))
+        yield stack
+
+
+def _admin(stack: Stack) -> str:
+    return stack.accounts["admin"]["username"]
+
+
+@pytest.fixture(scope="module")
+def people(stack: Stack) -> Iterator[dict[str, Person]]:
+    with chromium() as browser:
+        names = ("requester", "lead", "second_lead")
+        yield {name: Person(browser, stack, name) for name in names}
+
+
+def test_from_a_refused_hunk_to_the_sealed_bytes_on_main(stack, people):
+    requester, lead, second = (people[name] for name in ("requester", "lead", "second_lead"))
+    number = requester.hand_over(REQUEST)
+    waits(lead, number)
+    refused = refuse_one_hunk(lead, number)
+    waits(lead, number)
+    second_round_shows_the_delta(lead, number, refused)
+    sign_by_keys(lead, number, says="You have signed. It waits for another tech lead.")
+    sign_by_keys(second, number, says="carries out in")
+    take_back(lead, number)
+    sign_by_keys(lead, number, says="You have signed. It waits for another tech lead.")
+    sign_by_keys(second, number, says="carries out in")
+    expect(second.page.get_by_text("Merged as").first).to_be_visible(timeout=SLOW)
+    sealed = sealed_by(lead, number)
+    assert stack.git("rev-parse", "main^{tree}") == sealed["effects"][0]["tree"]
+    assert stack.git("rev-parse", "main^1") == sealed["effects"][0]["base"]
+    trailers = stack.git("log", "-1", "--format=%(trailers:key=Approved-by,valueonly)", "main")
+    assert [line.split(" <")[0] for line in trailers.splitlines()] == ["Dana Kim", "Ravi Singh"]
+    for person in people.values():
+        assert person.complaints == []
+
+
+def waits(lead: Person, number: int) -> None:
+    page = lead.open(f"/tasks/T-{number}")
+    expect(page.locator("#task-head")).to_contain_text("Waits for your signature", timeout=SLOW)
+
+
+def refuse_one_hunk(lead: Person, number: int) -> str:
+    """Refuse one of the four or more; return the text of an accepted one."""
+    page = lead.open(f"/review/T-{number}/r1")
+    hunks = page.locator("[data-hunk]")
+    assert hunks.count() >= 4
+    docs = hunks.filter(has=page.get_by_text("Tech writer")).first
+    docs.get_by_text("Refuse").click()
+    docs.locator("summary").click()
+    docs.get_by_role("textbox").fill(REFUSAL)
+    page.keyboard.press("Escape")
+    page.keyboard.press("r")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Sent back").first).to_be_visible()
+    return REFUSAL
+
+
+def second_round_shows_the_delta(lead: Person, number: int, refused: str) -> None:
+    """Only what the tech writer did anew is new, and the comment on it is addressed."""
+    page = lead.open(f"/review/T-{number}/r2")
+    new = page.locator(".hunk-new")
+    every = page.locator("[data-hunk]")
+    assert 0 < new.count() < every.count()
+    for at in range(new.count()):
+        expect(new.nth(at)).to_contain_text("Tech writer")
+    comment = page.locator("#rounds li.comment", has_text=refused)
+    expect(comment).to_contain_text("addressed")
+    assert both_sizes(page, "round 2") == []
+
+
+def sign_by_keys(person: Person, number: int, *, says: str) -> None:
+    """Open the review from the inbox and approve, without a pointer."""
+    page = person.open("/inbox")
+    expect(page.locator("[data-row]").first).to_be_visible(timeout=SLOW)
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(rf"/review/T-{number}/r2"))
+    left = page.locator("[data-viewed][aria-pressed=false]")
+    while left.count():
+        before = left.count()
+        page.keyboard.press("v")
+        expect(left).to_have_count(before - 1)
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")
+    expect(page.locator("#decision-part")).to_contain_text(says)
+    assert both_sizes(page, says) == []
+
+
+def take_back(lead: Person, number: int) -> None:
+    page = lead.open(f"/review/T-{number}/r2")
+    page.keyboard.press("z")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Undone. Nothing was merged").first).to_be_visible()
+
+
+def both_sizes(page: Page, name: str) -> list[str]:
+    """Return what axe holds against the page, wide and on a phone, in both themes."""
+    found = []
+    for width, height in ((390, 844), (1440, 900)):
+        page.set_viewport_size({"width": width, "height": height})
+        found += violations(page, f"{name}, {width}")
+    return found
+
+
+def sealed_by(lead: Person, number: int) -> dict[str, Any]:
+    """Return what was sealed for the approval that was given, as the API tells this person."""
+    ask, api = lead.page.request.get, f"{lead.stack.url}/api/v1/approvals"
+    listed = ask(f"{api}?state=approved").json()["results"]
+    (mine,) = [each for each in listed if each["task"]["number"] == number]
+    snapshot: dict[str, Any] = ask(f"{api}/{mine['id']}").json()["snapshot"]
+    return snapshot
