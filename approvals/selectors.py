@@ -42,6 +42,8 @@ WITH_AGENTS = (
 )
 BY_DUE = Order(moment="expires_at", newest_first=False)
 BY_DECISION = Order(moment="decided_at")
+SORTS = {"due": BY_DUE, "oldest": Order(newest_first=False), "newest": Order()}
+_ALL = Q()
 _AGAIN = Order()
 _RANK = {"high": 0, "medium": 1, "low": 2}
 
@@ -62,24 +64,31 @@ class Asked:
 
 
 def needs_you(
-    user: User, mine: Mine | None = None, *, place: Place | None = None, limit: int = ROWS
+    user: User,
+    mine: Mine | None = None,
+    *,
+    place: Place | None = None,
+    limit: int = ROWS,
+    where: Q = _ALL,
+    order: Order = BY_DUE,
 ) -> Asked:
     """Return questions, what must be asked again, and what waits: by due time, then by risk.
 
-    From the second page on only what waits.
+    From the second page on, and with a condition, only what waits.
     """
     mine = mine or Mine.of(user)
     page = _shown(
         keyset.page(
-            _waiting(user, mine),
+            _waiting(user, mine).filter(where),
             _loaded,
-            order=BY_DUE,
+            order=order,
             place=place,
             limit=limit,
         )
     )
-    page.rows.sort(key=lambda approval: (approval.expires_at, _RANK[approval.risk]))
-    if place is not None:
+    if order == BY_DUE:
+        page.rows.sort(key=lambda approval: (approval.expires_at, _RANK[approval.risk]))
+    if place is not None or where:
         return Asked(questions=[], again=[], page=page, calls=[])
     return Asked(
         questions=_asked(user, mine, FIRST),
@@ -90,15 +99,21 @@ def needs_you(
 
 
 def snoozed(
-    user: User, mine: Mine, *, place: Place | None = None, limit: int = ROWS
+    user: User,
+    mine: Mine,
+    *,
+    place: Place | None = None,
+    limit: int = ROWS,
+    where: Q = _ALL,
+    order: Order = BY_DUE,
 ) -> Page[Approval]:
     """Return what this person has put off, by due time; each says until when, `asleep_until`."""
     until = Subquery(_asleep(user).filter(approval=OuterRef("pk")).values("until"))
     return _shown(
         keyset.page(
-            Few(rows=_put_off(user, mine)),
+            Few(rows=_put_off(user, mine).filter(where)),
             lambda rows: _loaded(rows).annotate(asleep_until=until),
-            order=BY_DUE,
+            order=order,
             place=place,
             limit=limit,
         )
@@ -111,10 +126,15 @@ def snoozed_of(user: User, mine: Mine, cap: int) -> Statement:
 
 
 def decided(
-    user: User, mine: Mine | None = None, *, place: Place | None = None, limit: int = ROWS
+    user: User,
+    mine: Mine | None = None,
+    *,
+    place: Place | None = None,
+    limit: int = ROWS,
+    where: Q = _ALL,
 ) -> Page[Approval]:
     """Return what was decided, or ended undecided, newest first."""
-    over = Approval.objects.filter(decided_at__isnull=False)
+    over = Approval.objects.filter(where, decided_at__isnull=False)
     return _shown(
         keyset.page(
             Across(rows=over, projects=(mine or Mine.of(user)).projects),

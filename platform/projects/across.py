@@ -17,7 +17,7 @@ from django.db.models.expressions import RawSQL
 from projects.models import Membership, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
     from django.db.models import QuerySet
@@ -50,6 +50,15 @@ class Mine:
             led=tuple(row.project_id for row in rows if row.role == Role.LEAD),
             asking=tuple(row.project_id for row in rows if row.role != Role.LEAD),
             named=tuple(named),
+        )
+
+    def within(self, projects: Iterable[UUID]) -> Self:
+        """Return it with fewer projects; all of them keep their names."""
+        kept = set(projects)
+        return replace(
+            self,
+            led=tuple(key for key in self.led if key in kept),
+            asking=tuple(key for key in self.asking if key in kept),
         )
 
     @property

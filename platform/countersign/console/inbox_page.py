@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from agents.models import Escalation, Task
-    from projects.across import Mine
+    from countersign.console.narrowing import Narrowing
     from projects.keyset import Page, Place
     from projects.models import User
 
@@ -49,13 +49,16 @@ class Row:
     holder: User | None = None
 
 
+Group = tuple[str, str, list[Row]]  # icon, title, rows
+
+
 @dataclass(frozen=True, kw_only=True)
 class NeedsYou:
     """The first tab: questions of limits, what must be asked again, then groups by due time."""
 
     questions: list[Escalation]
     again: list[Row]
-    groups: list[tuple[str, str, list[Row]]]
+    groups: list[Group]
     page: Page[Approval]
     calls: list[CallApproval]
     first: int = selectors.FIRST  # of questions and of what must be asked again
@@ -66,17 +69,17 @@ class NeedsYou:
         return [*self.again, *(row for _, _, rows in self.groups for row in rows)]
 
 
-def needs_you(user: User, mine: Mine, place: Place | None) -> NeedsYou:
-    """Return what this person is asked, most urgent first."""
-    asked = selectors.needs_you(user, mine, place=place)
-    pending = _rows(asked.pending)
-    first = [row for row in pending if row.round == 1]
-    groups = (
-        ("timer", "Due within 1 hour", [row for row in first if row.urgency == "now"]),
-        ("clock", "Today", [row for row in first if row.urgency == "today"]),
-        ("inbox", "Later", [row for row in first if row.urgency == "later"]),
-        ("undo-2", "Sent back, new round ready", [row for row in pending if row.round > 1]),
+def needs_you(narrowing: Narrowing, place: Place | None) -> NeedsYou:
+    """Return what this person is asked, most urgent first unless they chose another order."""
+    asked = selectors.needs_you(
+        narrowing.user,
+        narrowing.mine,
+        place=place,
+        where=narrowing.of_approvals,
+        order=narrowing.order,
     )
+    pending = _rows(asked.pending)
+    groups = _by_due(pending) if narrowing.sort == "due" else [("inbox", narrowing.words, pending)]
     return NeedsYou(
         questions=asked.questions,
         again=[_row(approval) for approval in asked.again],
@@ -86,10 +89,22 @@ def needs_you(user: User, mine: Mine, place: Place | None) -> NeedsYou:
     )
 
 
-def with_agents(mine: Mine, place: Place | None) -> tuple[list[sentences.TaskRow], Page[Task]]:
+def _by_due(pending: list[Row]) -> list[Group]:
+    first = [row for row in pending if row.round == 1]
+    return [
+        ("timer", "Due within 1 hour", [row for row in first if row.urgency == "now"]),
+        ("clock", "Today", [row for row in first if row.urgency == "today"]),
+        ("inbox", "Later", [row for row in first if row.urgency == "later"]),
+        ("undo-2", "Sent back, new round ready", [row for row in pending if row.round > 1]),
+    ]
+
+
+def with_agents(
+    narrowing: Narrowing, place: Place | None
+) -> tuple[list[sentences.TaskRow], Page[Task]]:
     """Return the tasks agents are at, in the projects of this person."""
     page: Page[Task] = keyset.page(
-        selectors.with_agents(mine),
+        selectors.with_agents(narrowing.mine).filter(narrowing.of_tasks),
         lambda rows: rows.select_related("project", "requester").defer(*sentences.LONG),
         order=Order(),
         place=place,
@@ -98,15 +113,23 @@ def with_agents(mine: Mine, place: Place | None) -> tuple[list[sentences.TaskRow
     return sentences.task_rows(page.rows), page
 
 
-def snoozed(user: User, mine: Mine, place: Place | None) -> tuple[list[Row], Page[Approval]]:
-    """Return what this person has put off, by due time."""
-    page = selectors.snoozed(user, mine, place=place)
+def snoozed(narrowing: Narrowing, place: Place | None) -> tuple[list[Row], Page[Approval]]:
+    """Return what this person has put off, by due time unless they chose another order."""
+    page = selectors.snoozed(
+        narrowing.user,
+        narrowing.mine,
+        place=place,
+        where=narrowing.of_approvals,
+        order=narrowing.order,
+    )
     return _rows(page.rows), page
 
 
-def decided(user: User, mine: Mine, place: Place | None) -> tuple[list[Row], Page[Approval]]:
+def decided(narrowing: Narrowing, place: Place | None) -> tuple[list[Row], Page[Approval]]:
     """Return what was decided, or ended undecided, newest first."""
-    page = selectors.decided(user, mine, place=place)
+    page = selectors.decided(
+        narrowing.user, narrowing.mine, place=place, where=narrowing.of_approvals
+    )
     return [_row(approval) for approval in page.rows], page
 
 

@@ -10,14 +10,15 @@ from django.views.decorators.http import require_GET
 
 from approvals import selectors
 from countersign.console import inbox_page
+from countersign.console.narrowing import read as narrow
 from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
 from projects.keyset import Order, Place
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
 
+    from countersign.console.narrowing import Narrowing
     from countersign.console.requests import PersonRequest
-    from projects.across import Mine
 
 TABS = {
     "needs-you": "Needs you",
@@ -45,6 +46,7 @@ def _context(request: PersonRequest) -> dict[str, Any]:
     user, tab = request.user, request.GET.get("tab", "")
     tab = tab if tab in TABS else "needs-you"
     mine = mine_of(request)
+    narrowing = narrow(request, mine, tab)
     shell, counts = shell_of(
         user,
         mine,
@@ -54,7 +56,7 @@ def _context(request: PersonRequest) -> dict[str, Any]:
             "snoozed": selectors.snoozed_of(user, mine, COUNT_AT_MOST),
         },
     )
-    shown = _TABS[tab](request, mine)
+    shown = _TABS[tab](request, narrowing)
     keys = [row.approval.pk for row in shown["peeked"]]
     at = next((key for key in keys if str(key) == request.GET.get("at")), next(iter(keys), None))
     words = {
@@ -73,8 +75,10 @@ def _context(request: PersonRequest) -> dict[str, Any]:
         "decided_today": capped(counts["today"]) if counts["today"] else "",
         "at": at,
         "peek": inbox_page.closer_look(user, at) if at else None,
-        "address": urlencode({"tab": tab}),
-        "page_address": urlencode({"tab": tab, **_place(request)}),
+        "narrowing": narrowing,
+        "kept": urlencode(narrowing.kept),
+        "address": urlencode({"tab": tab, **narrowing.kept}),
+        "page_address": urlencode({"tab": tab, **narrowing.kept, **_place(request)}),
         **shown,
     }
 
@@ -83,26 +87,25 @@ def _place(request: PersonRequest) -> dict[str, str]:
     return {name: request.GET[name] for name in ("after", "before") if request.GET.get(name)}
 
 
-def _needs_you(request: PersonRequest, mine: Mine) -> dict[str, Any]:
-    asked = inbox_page.needs_you(request.user, mine, Place.of(selectors.BY_DUE, request.GET))
+def _needs_you(request: PersonRequest, narrowing: Narrowing) -> dict[str, Any]:
+    asked = inbox_page.needs_you(narrowing, Place.of(narrowing.order, request.GET))
     marks = ",".join(str(row.approval.pk)[-6:] for row in asked.rows)
     return {"asked": asked, "listed": asked.page, "peeked": asked.rows, "fingerprint": marks}
 
 
-def _with_agents(request: PersonRequest, mine: Mine) -> dict[str, Any]:
-    rows, listed = inbox_page.with_agents(mine, Place.of(Order(), request.GET))
+def _with_agents(request: PersonRequest, narrowing: Narrowing) -> dict[str, Any]:
+    rows, listed = inbox_page.with_agents(narrowing, Place.of(Order(), request.GET))
     return {"with_agents": rows, "listed": listed, "peeked": []}
 
 
-def _snoozed(request: PersonRequest, mine: Mine) -> dict[str, Any]:
-    place = Place.of(selectors.BY_DUE, request.GET)
-    rows, listed = inbox_page.snoozed(request.user, mine, place)
+def _snoozed(request: PersonRequest, narrowing: Narrowing) -> dict[str, Any]:
+    rows, listed = inbox_page.snoozed(narrowing, Place.of(narrowing.order, request.GET))
     return {"snoozed": rows, "listed": listed, "peeked": rows}
 
 
-def _decided(request: PersonRequest, mine: Mine) -> dict[str, Any]:
+def _decided(request: PersonRequest, narrowing: Narrowing) -> dict[str, Any]:
     place = Place.of(selectors.BY_DECISION, request.GET)
-    rows, listed = inbox_page.decided(request.user, mine, place)
+    rows, listed = inbox_page.decided(narrowing, place)
     return {"decided": rows, "listed": listed, "peeked": rows}
 
 

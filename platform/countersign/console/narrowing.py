@@ -1,0 +1,104 @@
+"""What an address leaves of the inbox: a filter, an order, or a saved view that names both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from approvals import filters, selectors
+
+if TYPE_CHECKING:
+    from django.db.models import Q
+
+    from approvals.filters import Filter
+    from countersign.console.requests import PersonRequest
+    from projects.across import Mine
+    from projects.keyset import Order
+    from projects.models import User
+
+SORTS = {"due": "Due first", "oldest": "Oldest first", "newest": "Newest first"}
+_UNUSED = {"with-agents": ("risk", "agent", "due"), "decided": ("due",)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chip:
+    """One term, and the address without it."""
+
+    text: str
+    address: str
+    unused: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Narrowing:
+    """A filter that was read, in which projects it looks, and in which order."""
+
+    user: User
+    tab: str
+    filter: Filter
+    sort: str
+    mine: Mine
+    problems: list[str]
+
+    @property
+    def order(self) -> Order:
+        """The order of what waits."""
+        return selectors.SORTS[self.sort]
+
+    @property
+    def words(self) -> str:
+        """The order in words."""
+        return SORTS[self.sort]
+
+    @property
+    def of_approvals(self) -> Q:
+        """The conditions on approvals of this tab."""
+        return filters.of_approvals(self.filter, self.user, pending=self.tab != "decided")
+
+    @property
+    def of_tasks(self) -> Q:
+        """The conditions on tasks that have no proposal yet."""
+        return filters.of_tasks(self.filter, self.user)
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """What every address of the inbox keeps of it."""
+        sort = "" if self.sort == "due" else self.sort
+        return {name: at for name, at in (("q", self.filter.typed), ("sort", sort)) if at}
+
+    @property
+    def chips(self) -> list[Chip]:
+        """The terms, each with the address that drops it."""
+        unused = _UNUSED.get(self.tab, ())
+        return [
+            Chip(
+                text=str(term),
+                address=urlencode({**self.kept, "tab": self.tab, "q": self.filter.without(term)}),
+                unused=term.word in unused,
+            )
+            for term in self.filter.terms
+        ]
+
+    @property
+    def sorts(self) -> list[tuple[str, str, bool]]:
+        """The orders to choose from: word, address, and whether it is this one."""
+        kept = {"tab": self.tab, **({"q": self.filter.typed} if self.filter.typed else {})}
+        return [
+            (word, urlencode({**kept, "sort": key}), key == self.sort)
+            for key, word in SORTS.items()
+        ]
+
+
+def read(request: PersonRequest, mine: Mine, tab: str) -> Narrowing:
+    """Read it; what is not understood is a problem, and leaves nothing to be taken for an answer."""
+    given, sort = filters.parse(request.GET.get("q", "")), request.GET.get("sort", "")
+    problems = [*given.problems, *filters.unknown_repos(given, mine)]
+    return Narrowing(
+        user=request.user,
+        tab=tab,
+        filter=given,
+        sort=sort if sort in SORTS else "due",
+        mine=mine.within(()) if problems else filters.narrowed(given, mine),
+        problems=problems,
+    )
