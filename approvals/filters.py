@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from agents.models import Agent
 from approvals import deadlines
 from approvals.models import Risk
 from projects.models import User
@@ -84,10 +85,18 @@ def narrowed(given: Filter, mine: Mine) -> Mine:
     return mine.within(row.pk for row in mine.named if {row.slug, row.name.lower()} & named)
 
 
-def unknown_repos(given: Filter, mine: Mine) -> list[str]:
-    """Say which `repo` is none of a person's projects; those of others are as unknown."""
-    known = {name.lower() for row in mine.named for name in (row.slug, row.name)}
-    return [f"“{name}” is none of your projects." for name in given.of("repo") if name not in known]
+def unknown(given: Filter, mine: Mine) -> list[str]:
+    """Say which names are no agent's, or no project's of this person; those of others are as unknown."""
+    mine_too = {name.lower() for row in mine.named for name in (row.slug, row.name)}
+    repos = [name for name in given.of("repo") if name not in mine_too]
+    agents = given.of("agent")
+    if agents:
+        there = set(Agent.objects.filter(slug__in=agents).values_list("slug", flat=True))
+        agents = [slug for slug in agents if slug not in there]
+    return [
+        *(f"“{name}” is none of your projects." for name in repos),
+        *(f"“{slug}” is no agent." for slug in agents),
+    ]
 
 
 def of_approvals(given: Filter, user: User, *, pending: bool = True) -> Q:
@@ -121,11 +130,11 @@ def _any(conditions: Iterable[Q]) -> Q:
 def _due(value: str) -> Q:
     way, number, unit = _DUE.fullmatch(value).groups()  # type: ignore[union-attr]  # it was parsed
     span = int(number) * _SPANS[unit]
+    if way == ">":  # by the deadline that was sealed: an index has it, and a hold only adds to it
+        return Q(expires_at__gt=Now() + span)
     # The first condition is what an index can use; held time is added up for few.
-    if way == "<":
-        held = Q(expires_at__lt=deadlines.deciding_now() + span)
-        return Q(expires_at__lt=Now() + span) & held
-    return Q(expires_at__gt=Now() + span) | Q(expires_at__gt=deadlines.deciding_now() + span)
+    held = Q(expires_at__lt=deadlines.deciding_now() + span)
+    return Q(expires_at__lt=Now() + span) & held
 
 
 def _problem(part: str, term: Term, colon: str) -> str:

@@ -133,12 +133,13 @@ class Approval(models.Model):
             models.Index(
                 fields=["project", "expires_at", "id"],
                 # Who may sign is told without a look at the rows: a thousand are counted.
-                include=["task", "policy", "requester", "single_person", "requested_at"],
+                include=["task", "policy", "requester", "single_person", "requested_at", "risk"],
                 name="approval_pending",
                 condition=Q(state="pending"),
             ),
             models.Index(
                 fields=["project", "-decided_at", "-id"],
+                include=["requester", "risk"],  # what it is narrowed by
                 name="approval_over",
                 condition=Q(decided_at__isnull=False),
             ),

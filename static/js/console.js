@@ -1,3 +1,4 @@
+import { startBulk } from "./bulk.js";
 import { startChoices } from "./choices.js";
 import { startClocks } from "./clocks.js";
 import { startDrafts } from "./drafts.js";
@@ -26,6 +27,7 @@ const keys = {
 startForms();
 startPalette();
 startKeys();
+startBulk();
 startLists();
 startClocks();
 startLines();

@@ -62,7 +62,7 @@ def shown(client, lead, waiting):
         ("risk:low", {"report", "ravi", "web"}),
         ("risk:low risk:medium risk:high", {"change", "report", "ravi", "web"}),
         ("agent:tester", {"change"}),
-        ("agent:nobody", set()),
+        ("agent:router", set()),
         ("repo:web", {"web"}),
         ("repo:acme/web", {"web"}),
         ("repo:web repo:acme-billing requester:ravi", {"ravi"}),
@@ -81,6 +81,7 @@ def test_a_filter_that_is_not_understood_shows_nothing_and_says_why(client, lead
     for typed, said in (
         ("risk:low cost:>1", "“cost” is not known here."),
         ("repo:secret", "“secret” is none of your projects."),
+        ("agent:nobody", "“nobody” is no agent."),
     ):
         assert shown(q=typed) == set()
         page = unescape(client.get("/inbox", {"q": typed}).content.decode())

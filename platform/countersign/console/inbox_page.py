@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from approvals import collisions, routing, selectors, snoozing
@@ -13,16 +14,17 @@ from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, CallApproval
 from countersign.console import looks, sentences, signers
 from countersign.console.checks import Checks, checks_of
-from countersign.console.meters import price_unknown
-from projects import access, keyset
+from countersign.console.meters import unpriced
+from projects import keyset
 from projects.keyset import Order
 
 if TYPE_CHECKING:
-    import uuid
     from datetime import datetime
 
     from agents.models import Escalation, Task
+    from approvals.models import Assignment
     from countersign.console.narrowing import Narrowing
+    from projects.across import Mine
     from projects.keyset import Page, Place
     from projects.models import User
 
@@ -46,7 +48,7 @@ class Row:
     whole: timedelta
     collides_with: list[int]  # numbers of tasks that wait as well
     asleep_until: datetime | None = None
-    holder: User | None = None
+    held: Assignment | None = None
 
 
 Group = tuple[str, str, list[Row]]  # icon, title, rows
@@ -133,35 +135,35 @@ def decided(narrowing: Narrowing, place: Place | None) -> tuple[list[Row], Page[
     return [_row(approval) for approval in page.rows], page
 
 
-def closer_look(user: User, key: uuid.UUID) -> dict[str, Any]:
+def closer_look(user: User, mine: Mine, row: Row) -> dict[str, Any]:
     """Return one approval with its whole seal, for the pane beside the list."""
     approval = (
         Approval.objects.visible_to(user)
         .select_related("task", "proposal", "requester", "project")
+        .annotate(price_unknown=Exists(unpriced(OuterRef("task"))))
         .defer("task__request", "task__context", "proposal__report", "proposal__summary")
-        .get(pk=key)
+        .get(pk=row.approval.pk)
     )
     sealed = approval.snapshot
     return {
         "approval": approval,
         "sealed": sealed,
         "effect": sealed["effects"][0] if sealed["effects"] else {},
-        "price_unknown": price_unknown(approval.task),
+        "price_unknown": approval.price_unknown,
         "checks": checks_of(sealed["checks"]) if sealed["checks"] else None,
         "hidden": sum(one.get("kind") == "hidden_character" for one in sealed["warnings"]),
         "offers": snoozing.offers(approval, timezone.now()),
-        "clashes": collisions.of(approval),
-        **(_assigned(approval, user) if approval.state == ApprovalState.PENDING else {}),
+        "clashes": collisions.of(approval) if row.collides_with else [],
+        **(_assigned(approval, user, mine, row) if approval.state == ApprovalState.PENDING else {}),
     }
 
 
-def _assigned(approval: Approval, user: User) -> dict[str, Any]:
-    holder = routing.holder_of(approval)
+def _assigned(approval: Approval, user: User, mine: Mine, row: Row) -> dict[str, Any]:
     candidates = list(signers.shown(routing.candidates(approval)))
     return {
-        "holder": holder,
-        "others": routing.others(candidates, user, holder),
-        "may_assign": access.is_lead(user, approval.project),
+        "holder": row.held,
+        "others": routing.others(candidates, user, row.held),
+        "may_assign": approval.project_id in mine.led,
         "may_take": any(person.pk == user.pk for person in candidates),
     }
 
@@ -169,12 +171,11 @@ def _assigned(approval: Approval, user: User) -> dict[str, Any]:
 def _rows(approvals: list[Any]) -> list[Row]:
     """Return rows of what waits, with who sees to each."""
     held = routing.holders_of(approval.pk for approval in approvals)
-    holders = {key: each.holder for key, each in held.items()}
-    return [_row(approval, holders.get(approval.pk)) for approval in approvals]
+    return [_row(approval, held.get(approval.pk)) for approval in approvals]
 
 
 def _row(
-    approval: Any, holder: User | None = None
+    approval: Any, held: Assignment | None = None
 ) -> Row:  # with the sealed facts selectors load beside it
     checks, effects = approval.sealed_checks, approval.sealed_effects
     verdicts = [claim["verdict"] for claim in approval.sealed_claims]
@@ -195,7 +196,7 @@ def _row(
         whole=approval.expires_at - approval.requested_at,
         collides_with=approval.collides_with if approval.state == ApprovalState.PENDING else [],
         asleep_until=getattr(approval, "asleep_until", None),
-        holder=holder,
+        held=held,
     )
 
 

@@ -18,6 +18,8 @@ from countersign.templatetags.console import amount, clock, count_of, usd
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from django.db.models import OuterRef, QuerySet
+
     from agents.models import Attempt, Step, Task
 
 _MOST_SEGMENTS = 12
@@ -147,7 +149,12 @@ def _cost(task: Task, limits: Limits, *, unpriced: bool) -> Meter:
 
 def price_unknown(task: Task) -> bool:
     """Tell whether a model without a known price answered, so that its cost counts as 0."""
-    return Event.objects.filter(UNPRICED, task=task).exists()
+    return unpriced(task).exists()
+
+
+def unpriced(task: Task | OuterRef) -> QuerySet[Event]:
+    """Return what the budget said of calls without a price."""
+    return Event.objects.filter(UNPRICED, task=task)
 
 
 def _tokens(task: Task, limits: Limits) -> Meter:

@@ -93,7 +93,7 @@ class Narrowing:
 def read(request: PersonRequest, mine: Mine, tab: str) -> Narrowing:
     """Read it; what is not understood is a problem, and leaves nothing to be taken for an answer."""
     given, sort = filters.parse(request.GET.get("q", "")), request.GET.get("sort", "")
-    problems = [*given.problems, *filters.unknown_repos(given, mine)]
+    problems = [*given.problems, *filters.unknown(given, mine)]
     return Narrowing(
         user=request.user,
         tab=tab,

@@ -57,8 +57,8 @@ def _context(request: PersonRequest) -> dict[str, Any]:
         },
     )
     shown = _TABS[tab](request, narrowing)
-    keys = [row.approval.pk for row in shown["peeked"]]
-    at = next((key for key in keys if str(key) == request.GET.get("at")), next(iter(keys), None))
+    peeked = {str(row.approval.pk): row for row in shown["peeked"]}
+    row = peeked.get(request.GET.get("at", "")) or next(iter(peeked.values()), None)
     words = {
         "needs-you": capped(shell["inbox"]),
         "with-agents": capped(counts["agents"]),
@@ -73,8 +73,8 @@ def _context(request: PersonRequest) -> dict[str, Any]:
         "with_agents_count": counts["agents"],
         "with_agents_word": words["with-agents"],
         "decided_today": capped(counts["today"]) if counts["today"] else "",
-        "at": at,
-        "peek": inbox_page.closer_look(user, at) if at else None,
+        "at": row.approval.pk if row else None,
+        "peek": inbox_page.closer_look(user, mine, row) if row else None,
         "narrowing": narrowing,
         "kept": urlencode(narrowing.kept),
         "address": urlencode({"tab": tab, **narrowing.kept}),

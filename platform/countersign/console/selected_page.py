@@ -1,0 +1,135 @@
+"""Several approvals that were picked in the inbox, before they are signed and after."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from django.http import Http404
+from django.utils import timezone
+
+from approvals import bulk, deadlines, snoozing
+from approvals.exceptions import UnknownApproval
+from approvals.models import SEAL, Approval, Effect, EffectKind
+from countersign.console.checks import Checks, checks_of
+from countersign.console.rendering import mine_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from approvals.bulk import Result, Selection
+    from approvals.snoozing import Offer
+    from countersign.console.requests import PersonRequest
+
+_KEPT = "decided_together"  # in the session: what became of the last ones
+_MOST = 2 * bulk.MOST  # picked; more are refused in words, far more are no selection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One of them, from its seal."""
+
+    approval: Approval
+    title: str
+    effect: dict[str, Any]
+    checks: Checks | None
+    why: str  # it cannot be approved with the others
+    without: str  # the address of the others
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one, and whether it can still be taken back."""
+
+    approval: Approval
+    outcome: str
+    said: str
+    undo_until: Any = None
+
+
+def picked(values: Iterable[str]) -> list[uuid.UUID]:
+    """Return the keys in an address or a form; raises Http404 for what is no key, or too many."""
+    try:
+        keys = list(dict.fromkeys(uuid.UUID(value) for value in values))
+    except ValueError:
+        raise Http404 from None
+    if not keys or len(keys) > _MOST:
+        raise Http404
+    return keys
+
+
+def look(request: PersonRequest, keys: Sequence[uuid.UUID]) -> Selection:
+    """Return the selection as it is now; foreign and unknown ones are a 404."""
+    try:
+        return bulk.look(request.user, keys, mine_of(request))
+    except UnknownApproval:
+        raise Http404 from None
+
+
+def shown(selection: Selection) -> dict[str, Any]:
+    """Return what the bar and the page say of a selection."""
+    waiting = selection.waiting
+    rows = [_row(each, selection) for each in waiting]
+    merges = bool(rows) and rows[0].effect.get("kind") == EffectKind.GIT_MERGE
+    return {
+        "selection": selection,
+        "rows": rows,
+        "effect": rows[0].effect if rows else {},
+        "moves_main": merges and len(rows) > 1,
+        "undo_seconds": min((e.snapshot["policy"]["undo_seconds"] for e in waiting), default=0),
+        "offers": _offers(waiting),
+        "address": _address(each.pk for each in waiting),
+    }
+
+
+def _row(approval: Approval, selection: Selection) -> Row:
+    sealed = approval.snapshot
+    others = (each.pk for each in selection.waiting if each != approval)
+    return Row(
+        approval=approval,
+        title=sealed["proposal"]["title"],
+        effect=sealed["effects"][0] if sealed["effects"] else {},
+        checks=checks_of(sealed["checks"]) if sealed["checks"] else None,
+        why=selection.blocked.get(approval.pk, ""),
+        without=_address(others),
+    )
+
+
+def _address(keys: Iterable[uuid.UUID]) -> str:
+    return urlencode([("pick", key) for key in keys])
+
+
+def _offers(waiting: Sequence[Approval]) -> list[Offer]:
+    """Return the spans each of them may be put off for."""
+    offered = [snoozing.offers(each, timezone.now()) for each in waiting]
+    first, *others = offered or [[]]
+    return [offer for offer in first if all(offer in each for each in others)]
+
+
+def keep(request: PersonRequest, results: Sequence[Result]) -> None:
+    """Remember what became of them until the next time."""
+    request.session[_KEPT] = [[str(e.approval.pk), e.outcome, e.said] for e in results]
+
+
+def outcomes(request: PersonRequest) -> list[Outcome]:
+    """Return what became of the last ones, those that can be taken back as things are now."""
+    kept: list[list[str]] = request.session.get(_KEPT, [])
+    keys = [key for key, _, _ in kept]
+    rows = Approval.objects.visible_to(request.user).select_related("task", "proposal")
+    found = {str(each.pk): each for each in rows.defer(*SEAL).filter(pk__in=keys)}
+    ends = _undo_until(each.pk for each in found.values())
+    return [
+        Outcome(approval=found[key], outcome=outcome, said=said, undo_until=ends.get(key))
+        for key, outcome, said in kept
+        if key in found
+    ]
+
+
+def _undo_until(keys: Iterable[uuid.UUID]) -> dict[str, Any]:
+    effects = deadlines.with_window(Effect.objects.filter(approval__in=keys))
+    ends: dict[str, Any] = {}
+    for effect in effects.filter(may_be_undone=True):
+        ends[str(effect.approval_id)] = effect.undo_until
+    return ends

@@ -1,0 +1,131 @@
+"""What a person does with several approvals of the inbox at once. GET never decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from approvals import bulk, snoozing, undoing
+from approvals.bulk import Seen
+from approvals.exceptions import UnknownApproval
+from approvals.models import SEAL, Approval
+from countersign.console import selected_page
+from countersign.console.addresses import address_of
+from countersign.console.rendering import page
+from projects.exceptions import CountersignError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from uuid import UUID
+
+    from django.http import HttpResponse
+
+    from countersign.console.requests import PersonRequest
+
+
+@login_required
+@require_GET
+def selected(request: PersonRequest) -> HttpResponse:
+    """Say what a selection has in common, and what approving it does; htmx gets the bar alone."""
+    selection = selected_page.look(request, selected_page.picked(request.GET.getlist("pick")))
+    template = "inbox/_bulk.html" if request.htmx else "inbox/selected.html"
+    return page(request, template, {"here": "inbox", **selected_page.shown(selection)})
+
+
+@login_required
+@require_POST
+def approve(request: PersonRequest) -> HttpResponse:
+    """Sign each of them as the page showed it, or none when they do not go together."""
+    seen = [_seen(item) for item in request.POST.getlist("item")]
+    note = request.POST.get("note", "").replace("\r\n", "\n").strip()
+    try:
+        results = bulk.approve(seen, by=request.user, note=note, address=address_of(request))
+    except UnknownApproval:
+        raise Http404 from None
+    except CountersignError as error:
+        messages.error(request, str(error))
+        picks = "&".join(f"pick={each.id}" for each in seen)
+        return redirect(f"{reverse('console:selected')}?{picks}" if seen else "console:inbox")
+    selected_page.keep(request, results)
+    return redirect("console:selected_done")
+
+
+@login_required
+@require_GET
+def done(request: PersonRequest) -> HttpResponse:
+    """Say what became of each, with a way back for those that are approved."""
+    outcomes = selected_page.outcomes(request)
+    if not outcomes:
+        return redirect("console:inbox")
+    approved = [each for each in outcomes if each.outcome == "approved"]
+    context = {
+        "here": "inbox",
+        "outcomes": outcomes,
+        "approved": approved,
+        "undoable": [each for each in approved if each.undo_until],
+    }
+    return page(request, "inbox/done.html", context)
+
+
+@login_required
+@require_POST
+def undo(request: PersonRequest) -> HttpResponse:
+    """Take several approvals back, each inside its own window."""
+
+    def one(approval: Approval) -> None:
+        undoing.undo(approval, by=request.user, address=address_of(request))
+
+    undone = _each(request, one)
+    if undone:
+        waits = "it waits" if undone == 1 else "they wait"
+        messages.success(request, f"{undone} undone. Nothing was merged; {waits} again.")
+    return redirect("console:inbox")
+
+
+@login_required
+@require_POST
+def snooze(request: PersonRequest) -> HttpResponse:
+    """Put several off for the same span, each to its own deadline at the latest."""
+    span = request.POST.get("for", "")
+
+    def one(approval: Approval) -> None:
+        until = snoozing.after(approval, span)
+        snoozing.snooze(approval, by=request.user, until=until, address=address_of(request))
+
+    put_off = _each(request, one)
+    if put_off:
+        what = "1 review is" if put_off == 1 else f"{put_off} reviews are"
+        messages.success(request, f"{what} put off, under Snoozed.")
+    return redirect("console:inbox")
+
+
+def _each(request: PersonRequest, act: Callable[[Approval], None]) -> int:
+    """Do something to each that was picked; say why of those that refused, count the others."""
+    done = 0
+    for approval in _approvals(request, selected_page.picked(request.POST.getlist("pick"))):
+        try:
+            act(approval)
+            done += 1
+        except CountersignError as error:
+            messages.error(request, f"{approval.task.label}: {error}")
+    return done
+
+
+def _approvals(request: PersonRequest, keys: Sequence[UUID]) -> list[Approval]:
+    rows = Approval.objects.visible_to(request.user).select_related("project", "task")
+    found = list(rows.defer(*SEAL).filter(pk__in=keys).order_by("expires_at", "pk"))
+    if len(found) != len(keys):
+        raise Http404
+    return found
+
+
+def _seen(item: str) -> Seen:
+    key, _, rest = item.partition(" ")
+    digest, _, nonce = rest.partition(" ")
+    return Seen(id=selected_page.picked([key])[0], digest=digest, nonce=nonce)
