@@ -47,6 +47,11 @@ hold           POST       -                   sign-in  sign-in  403       done  
 lift           POST       hold                sign-in  sign-in  done      done  done   404      404
 inbox          GET        -                   sign-in  sign-in  page      page  page   page     page
 inbox_live     GET        -                   sign-in  sign-in  page      page  page   page     page
+selected       GET        -                   sign-in  sign-in  404       404   404    404      404
+selected_done  GET        -                   sign-in  sign-in  on        on    on     on       on
+approve_selected POST     -                   sign-in  sign-in  on        done  done   404      404
+snooze_selected POST      -                   sign-in  sign-in  on        done  done   404      404
+undo_selected  POST       -                   sign-in  sign-in  on        done  done   404      404
 snooze         POST       reviewed_id         sign-in  sign-in  on        done  done   404      404
 assign         POST       reviewed_id         sign-in  sign-in  on        done  done   404      404
 release        POST       held_id             sign-in  sign-in  on        done  on     404      404
@@ -188,6 +193,9 @@ FORMS = {
     "console:escalation": {"choice": "stop"},
     "console:step_again": {"note": "Round half to even."},
     "console:hold": {"aim": "project:acme"},
+    "console:approve_selected": {"item": "{easy_id} {easy_digest} {easy_nonce}"},
+    "console:snooze_selected": {"pick": "{reviewed_id}", "for": "hour"},
+    "console:undo_selected": {"pick": "{approved_id}"},
     "console:snooze": {"for": "hour"},
     "console:viewed": {"path": "{file}", "viewed": "on"},
     "console:decide": {**_SEAL, "verdict": "reject", "note": "Not like this."},
