@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('agents', '0015_tell_of_routing'),
-        ('approvals', '0018_comments_on_lines'),
+        ('approvals', '0020_seal_calls'),
         ('projects', '0005_index_audit_by_object'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
