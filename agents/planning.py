@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ROUTE = "route"
 ASSEMBLE = "assemble"
+EDITED = f"{ASSEMBLE}-edit"  # and a number: it puts up what a person edited
 ASKED = "asked-"  # and a number: an answer to another agent
 _OURS = (ASSEMBLE, "reconcile", ASKED)  # keys of steps that no plan makes
 

@@ -1,4 +1,4 @@
-"""What was said of a change before main moved still holds when merging it again changed nothing of it."""
+"""What was said of a change still holds when merging it again changed nothing, or a person edited it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ if TYPE_CHECKING:
 def earlier_draft(assembly: Assembly) -> ProposalDraft | None:
     """Return the draft of the proposal before in this round, if the change has the same hunks.
 
-    Then no model is asked again; what it claimed is verified anew. None for a step that comes after
-    other work, or that a person gave a note.
+    Then no model is asked again; what it claimed is verified anew. Nor is one when a person edited
+    the change: they read it. None for a step that comes after other work, or has a person's note.
     """
     step = assembly.material.step
     if step.key == planning.ASSEMBLE or step.feedback or not assembly.changes:
         return None
-    if StepDependency.objects.filter(step=step).exists():
+    edited = step.key.startswith(planning.EDITED)
+    if not edited and StepDependency.objects.filter(step=step).exists():
         return None
     same_round = {"task": step.task_id, "round": step.task.round}
     proposal = Proposal.objects.filter(**same_round).order_by("-version").first()
-    if proposal is None or not _says_the_same(proposal, assembly) or _noted_since(proposal):
+    if proposal is None or _noted_since(proposal):
+        return None
+    if not edited and not _says_the_same(proposal, assembly):
         return None
     drafted = Step.objects.filter(**same_round, kind=StepKind.ASSEMBLE, state=StepState.DONE)
     last = drafted.order_by("-pk").first()

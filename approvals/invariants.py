@@ -66,6 +66,13 @@ WHERE effect.state IN ('doing', 'done', 'unknown') AND (
               AND (signature.signer_id <> approval.requester_id OR approval.single_person)
               AND signature.at <= coalesce(effect.started_at, statement_timestamp())
               AND rule -> 'anyone_of' @> jsonb_build_array(jsonb_build_object('id', signature.signer_id))))
+    OR jsonb_array_length(coalesce(approval.snapshot -> 'policy' -> 'not_alone', '[]')) > 0 AND NOT EXISTS (
+        SELECT FROM approvals_signature signature
+        WHERE signature.approval_id = approval.id AND signature.verdict = 'approve'
+          AND signature.digest = approval.digest AND signature.nonce = approval.nonce
+          AND signature.at <= coalesce(effect.started_at, statement_timestamp())
+          AND NOT approval.snapshot -> 'policy' -> 'not_alone'
+              @> jsonb_build_array(jsonb_build_object('id', signature.signer_id)))
     OR approval.snapshot -> 'policy' -> 'every_file_viewed' = 'true' AND EXISTS (
         SELECT FROM approvals_signature signature WHERE signature.approval_id = approval.id
           AND signature.verdict = 'approve' AND NOT signature.every_file_viewed)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agents.workspace.paths import matches
+from approvals.models import Risk
 
 if TYPE_CHECKING:
     import uuid
@@ -40,6 +41,7 @@ class Required:
     bulk: bool = False  # may be approved together with others
     rules: tuple[str, ...] = ()  # by name, those that apply
     named: tuple[Named, ...] = ()
+    not_alone: dict[str, str] = field(default_factory=dict)  # who edited it; names by id
 
     @classmethod
     def sealed(cls, snapshot: dict[str, Any]) -> Required:
@@ -57,11 +59,13 @@ class Required:
             bulk=policy.get("bulk_allowed", False),
             rules=tuple(policy.get("rules", ())),
             named=tuple(named),
+            not_alone={one["id"]: one["name"] for one in policy.get("not_alone", ())},
         )
 
     def seal(self) -> dict[str, Any]:
         """Return it as it stands in a snapshot."""
-        return {
+        not_alone = [{"id": pk, "name": name} for pk, name in self.not_alone.items()]
+        return ({"not_alone": not_alone} if not_alone else {}) | {
             "signatures_needed": self.signatures,
             "undo_seconds": self.undo_seconds,
             "expires_hours": self.expires_hours,
@@ -79,7 +83,13 @@ class Required:
 
     def missing(self, signed: Collection[uuid.UUID]) -> list[str]:
         """Return what is still asked for when these people have signed, as the ends of a sentence."""
-        return [*self._more(len(signed)), *(each.sentence for each in self.unnamed(signed))]
+        named = (each.sentence for each in self.unnamed(signed))
+        alone = ["one by somebody who did not edit it"] if self.only_editors(signed) else []
+        return [*self._more(len(signed)), *named, *alone]
+
+    def only_editors(self, signed: Collection[uuid.UUID]) -> bool:
+        """Tell whether nobody has signed but those who edited it and must not be the only ones."""
+        return bool(self.not_alone) and {str(pk) for pk in signed} <= self.not_alone.keys()
 
     def unnamed(self, signed: Collection[uuid.UUID]) -> list[Named]:
         """Return the rules none of whose people has signed."""
@@ -106,7 +116,15 @@ def of(policy: Policy, rules: Sequence[PolicyRule], snapshot: dict[str, Any]) ->
         bulk=policy.bulk_allowed and not any(rule.bulk_forbidden for rule in applied),
         rules=tuple(rule.name for rule in applied),
         named=tuple(_named(rule, barred) for rule in applied if rule.signers.all()),
+        not_alone=_not_alone(snapshot),
     )
+
+
+def _not_alone(snapshot: dict[str, Any]) -> dict[str, str]:
+    """Return who edited the change: at low risk their own look is enough, else another's is needed."""
+    if snapshot["single_person"] or snapshot["risk"]["level"] == Risk.LOW:
+        return {}
+    return {one["id"]: one["name"] for one in snapshot.get("edited_by", ())}
 
 
 def _applies(rule: PolicyRule, snapshot: dict[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from agents.models.proposals import ProposalKind
 from agents.workspace.addresses import without_secrets
 from approvals import requirements, risk
 from approvals.exceptions import TooLarge
+from approvals.models import SEAL_OF_APPROVAL, Edit
 from memory.models import MemoryUse
 from projects.prepared import Given, Prepared
 
@@ -39,6 +40,7 @@ class Facts:
     agents: dict[uuid.UUID, list[dict[str, Any]]]  # by proposal
     memories: dict[uuid.UUID, list[dict[str, Any]]]  # by task
     used: dict[uuid.UUID, meters.Used]  # by task
+    editors: dict[uuid.UUID, list[dict[str, Any]]]  # by task
 
     @classmethod
     def read(cls, proposals: Sequence[Proposal]) -> Facts:
@@ -49,6 +51,7 @@ class Facts:
             agents=_agents(proposals),
             memories=_memories(tasks),
             used=meters.used_by([proposal.task for proposal in proposals]),
+            editors=_editors(tasks),
         )
 
 
@@ -80,6 +83,8 @@ def build(
         "single_person": project.single_person,
         "nonce": nonce,
     }
+    if editors := facts.editors.get(task.pk):
+        snapshot["edited_by"] = editors
     snapshot["effects"] = [_effect(proposal, files=len(snapshot["files"]))]
     level, reasons = risk.score(
         snapshot,
@@ -150,9 +155,11 @@ def _file(file: FileChange) -> dict[str, Any]:
 
 
 def _people(proposal: Proposal) -> dict[Any, str]:
-    """Return who took over steps of this change, by step."""
-    steps = Hunk.objects.filter(file__proposal=proposal).values_list("author_step", flat=True)
-    return {step: by.display_name for step, by in takeovers.people(set(steps)).items()}
+    """Return who took over or edited steps of this change, by step."""
+    steps = set(Hunk.objects.filter(file__proposal=proposal).values_list("author_step", flat=True))
+    edits = Edit.objects.filter(step__in=steps).select_related("person")
+    people = {**takeovers.people(steps), **{edit.step_id: edit.person for edit in edits}}
+    return {step: by.display_name for step, by in people.items()}
 
 
 def _hunk(hunk: Hunk, people: dict[Any, str]) -> dict[str, Any]:
@@ -292,6 +299,28 @@ _USES: Prepared[Any] = Prepared(
         MemoryUse.objects.filter(task__any=Given("tasks"))
         .order_by("id")
         .values_list("task", "memory_id")
+    )
+)
+
+
+def _editors(tasks: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[dict[str, Any]]]:
+    """List who edited what was proposed, each once, in the order in which they first did."""
+    found: dict[uuid.UUID, dict[str, str]] = {}
+    for edit in _EDITS(tasks=list(tasks)):
+        known = found.setdefault(edit.approval.task_id, {})
+        known.setdefault(str(edit.person_id), edit.person.display_name)
+    return {
+        task: [{"id": pk, "name": name} for pk, name in people.items()]
+        for task, people in found.items()
+    }
+
+
+_EDITS: Prepared[Any] = Prepared(
+    lambda: (
+        Edit.objects.filter(approval__task__any=Given("tasks"))
+        .select_related("person", "approval")
+        .defer(*SEAL_OF_APPROVAL)
+        .order_by("pk")
     )
 )
 

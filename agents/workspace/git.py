@@ -358,6 +358,10 @@ class Store:
         """Store files byte for byte, without filters."""
         return [write_object(self.git_dir, "blob", file.read_bytes()) for file in files]
 
+    def write_blob(self, content: bytes) -> str:
+        """Store bytes as they are."""
+        return write_object(self.git_dir, "blob", content)
+
     def write_tree(self, entries: Iterable[TreeEntry], *, like: str = "") -> str:
         """Store the tree of exactly these files; `like`: a tree or commit that has most of them."""
         files = list(entries)

@@ -1,4 +1,4 @@
-"""What people decide: policies with their rules, approvals, signatures, comments, effects."""
+"""What people decide: policies with their rules, approvals, signatures, comments, edits, effects."""
 
 from approvals.models.approvals import (
     MAX_QUOTE,
@@ -13,6 +13,7 @@ from approvals.models.approvals import (
 )
 from approvals.models.calls import CallApproval, CallSignature
 from approvals.models.collisions import Collision
+from approvals.models.editing import Edit
 from approvals.models.policies import EffectKind, Policy, PolicyRule, Risk
 from approvals.models.routing import Assignment
 from approvals.models.snoozing import Snooze
@@ -28,6 +29,7 @@ __all__ = [
     "CallSignature",
     "Collision",
     "Comment",
+    "Edit",
     "Effect",
     "EffectKind",
     "HunkVerdict",

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # What nobody but the web may write: a worker that could would sign what it made.
-_RULES = ("approvals_policyrule", "approvals_policyrule_signers", "approvals_viewed")
+_RULES = (
+    "approvals_policyrule",
+    "approvals_policyrule_signers",
+    "approvals_viewed",
+    "approvals_edit",
+)
 _DECIDING = {
     AGENTS: (
         "approvals_approval",

@@ -68,6 +68,7 @@ function key(pressed) {
   else if (pressed === "]" || pressed === "[") step("[data-file]", pressed === "]" ? 1 : -1);
   else if (pressed === "n" || pressed === "p") step("[data-change]", pressed === "n" ? 1 : -1);
   else if (pressed === "v") view();
+  else if (pressed === "e") return edit();
   else if ("12345".includes(pressed)) document.querySelectorAll("[data-spy] a")[pressed - 1]?.click();
   else return lineKey(pressed) || decide(pressed);
   return true;
@@ -75,12 +76,24 @@ function key(pressed) {
 
 let marked = null; // a file whose mark is on its way
 
-// Marks the file that has the focus, or is under the eyes, and goes on to the next.
-function view() {
+// Opens the file that has the focus, or is under the eyes, to be edited; else the first that can be.
+function edit() {
+  const link = current()?.querySelector("[data-edit]") || document.querySelector("[data-edit-here]");
+  link?.click();
+  return Boolean(link);
+}
+
+function current() {
   const top = Math.max(48, document.querySelector(".review-main").getBoundingClientRect().top);
   const files = [...document.querySelectorAll("[data-file]")];
-  const file = document.activeElement.closest("[data-file]")
+  return document.activeElement.closest("[data-file]")
     || files.find((node) => node.getBoundingClientRect().bottom > top + 8);
+}
+
+// Marks the file that has the focus, or is under the eyes, and goes on to the next.
+function view() {
+  const files = [...document.querySelectorAll("[data-file]")];
+  const file = current();
   const mark = file?.querySelector("[data-viewed]");
   if (!mark) return;
   if (mark.getAttribute("aria-pressed") !== "true") mark.form.requestSubmit();

@@ -36,6 +36,7 @@ ENDPOINTS = [
     ("POST", "bulk", "", None),
     ("POST", "signatures", "approval", None),
     ("POST", "viewed", "approval", None),
+    ("POST", "edits", "approval", None),
     ("POST", "snooze", "approval", None),
     ("DELETE", "snooze", "approval", None),
     ("POST", "assignment", "approval", None),

@@ -8,7 +8,7 @@ from psycopg.errors import InsufficientPrivilege
 
 from countersign.supervisor import logins
 
-APPROVAL_TABLES = ("policy", "approval", "signature", "comment", "effect")
+APPROVAL_TABLES = ("policy", "approval", "signature", "comment", "edit", "effect")
 
 
 @pytest.fixture

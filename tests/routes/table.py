@@ -60,6 +60,8 @@ review         GET        reviewed,1          sign-in  sign-in  page      page  
 review_live    GET        reviewed,1          sign-in  sign-in  page      page  page   404      404
 main_moved     GET        reviewed,1          sign-in  sign-in  page      page  page   404      404
 viewed         POST       reviewed,1          sign-in  sign-in  done      done  done   404      404
+edit           GET,HEAD   reviewed,1          sign-in  sign-in  403       400   400    404      404
+edit           POST       reviewed,1          sign-in  sign-in  403       400   400    404      404
 decide         POST       reviewed,1          sign-in  sign-in  403       done  done   404      404
 undo           POST       approved,1          sign-in  sign-in  on        done  done   404      404
 revert         POST       approved,1          sign-in  sign-in  on        on    on     404      404
@@ -86,6 +88,7 @@ approvals        GET,HEAD   -                      401    page  page      page p
 approval         GET,HEAD   reviewed_id            401    page  page      page page   404      404
 signatures       POST       reviewed_id            401    403   403       done done   404      404
 viewed           POST       reviewed_id            401    403   done      done done   404      404
+edits            POST       reviewed_id            401    403   403       409  409    404      404
 snooze           POST       reviewed_id            401    403   403       done done   404      404
 snooze           DELETE     snoozed_id             401    403   page      done page   404      404
 bulk             POST       -                      401    403   403       done done   404      404
@@ -198,6 +201,8 @@ FORMS = {
     "console:undo_selected": {"pick": "{approved_id}"},
     "console:snooze": {"for": "hour"},
     "console:viewed": {"path": "{file}", "viewed": "on"},
+    # Its commit is made up, so git has no file of it; `test_editing_pages` saves edits.
+    "console:edit": {"digest": "{reviewed_digest}", "path": "{file}", "text": "Round once."},
     "console:decide": {**_SEAL, "verdict": "reject", "note": "Not like this."},
     "api:tasks": {"project": "acme", "request": "Fix the billing bug"},
     "api:task_notes": {"text": "Mind the refunds."},
@@ -206,6 +211,7 @@ FORMS = {
     "api:signatures": {**_SEAL, "verdict": "reject", "note": "Not like this."},
     "api:bulk": {"items": [_EASY]},
     "api:viewed": {"path": "{file}", "viewed": True},
+    "api:edits": {"digest": "{reviewed_digest}", "path": "{file}", "text": "Round once."},
     "api:snooze": {"until": "{soon}"},
     "api:holds": {"scope": "project", "project": "acme"},
     "api:memory_search": {"query": "money"},

@@ -31,6 +31,7 @@ def test_scripts_stay_below_60_kb():
     [
         "task/task",
         "review/review",
+        "review/edit",
         "inbox/inbox",
         "memory/memory",
         "tasks/tasks",

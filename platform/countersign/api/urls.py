@@ -37,6 +37,7 @@ urlpatterns = [
     path("v1/approvals/<uuid:pk>", approvals.OneApproval.as_view(), name="approval"),
     path("v1/approvals/<uuid:pk>/signatures", approvals.Signatures.as_view(), name="signatures"),
     path("v1/approvals/<uuid:pk>/viewed", approvals.ViewedFiles.as_view(), name="viewed"),
+    path("v1/approvals/<uuid:pk>/edits", approvals.Edits.as_view(), name="edits"),
     path("v1/approvals/<uuid:pk>/snooze", approvals.Snoozes.as_view(), name="snooze"),
     path("v1/approvals/<uuid:pk>/assignment", approvals.Assignments.as_view(), name="assignment"),
     path("v1/approvals/<uuid:pk>/undo", approvals.Undo.as_view(), name="undo"),

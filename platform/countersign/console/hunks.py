@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from approvals.editing import why_not_editable
 from countersign.console import diff
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class FileView:
     authors: list[dict[str, Any]]
     folded: bool
     viewed: bool = False  # by the person who asks
+    editable: bool = False  # as far as the seal tells
     lines: set[int] = field(default_factory=set)  # of the new side, as shown
 
     @property
@@ -113,6 +115,7 @@ def _file(
         hunks=hunks,
         authors=list(authors.values()),
         folded=file["added"] + file["removed"] > _COLLAPSE_ABOVE,
+        editable=not why_not_editable(file),
         lines={
             row.new.number
             for hunk in hunks

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpResponse
 
-    from approvals.models import Approval, Effect, Signature
+    from approvals.models import Approval, Signature
     from countersign.console.requests import PersonRequest
     from countersign.console.review_rows import Record
     from projects.across import Mine
@@ -95,8 +95,11 @@ def context_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
         "lessons": [memory for memory in record.lessons if memory.content],  # else forgotten
         "earlier": earlier,
         "own": own,
+        "edit": record.edit,
+        "first_editable": next((file for file in files if file.editable), None),
         "new_count": sum(file.new_count for file in files),
-        "new_word": _new_word(approval),
+        "new_word": _new_word(approval, record),
+        "made_by": record.made_by,
         "again": record.again,
         **collision_rows.beside(approval),
         **_required(approval, record.signatures),
@@ -105,8 +108,10 @@ def context_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
     }
 
 
-def _new_word(approval: Approval) -> str:
+def _new_word(approval: Approval, record: Record) -> str:
     number = approval.proposal.round
+    if record.made_by and number == 1:
+        return f"edited by {record.made_by.person.display_name}"
     return f"new in round {number}" if number > 1 else "changed since main moved"
 
 
@@ -128,7 +133,7 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
     overdue = pending and left <= timedelta()
     may_decide = pending and not refusal and not signed and not overdue
     return {
-        "look": _look(approval, effects, may_sign=pending and not refusal and not signed),
+        "look": _look(approval, record, may_sign=pending and not refusal and not signed),
         "pending": pending,
         "refusal": _in_words(refusal, approval, user, record),
         "overdue": overdue,
@@ -165,6 +170,7 @@ def _required(approval: Approval, signatures: Sequence[Signature]) -> dict[str, 
         "required": required,
         "approvals_so_far": len(signed),
         "unnamed": required.unnamed(signed),
+        "editors": list(required.not_alone.values()) if required.only_editors(signed) else [],
     }
 
 
@@ -193,12 +199,15 @@ def _in_words(refusal: str, approval: Approval, user: User, record: Record) -> s
     return f"You asked for this work, so somebody else signs it: {signers.named(record.signers)}."
 
 
-def _look(approval: Approval, effects: list[Effect], *, may_sign: bool) -> looks.Look:
+def _look(approval: Approval, record: Record, *, may_sign: bool) -> looks.Look:
+    effects = record.effects
     done = effects and all(effect.state == EffectState.DONE for effect in effects)
     if done and approval.state == ApprovalState.APPROVED:
         commit = sentences.merged_as(effects[0])
         word = f"Merged as {commit[:7]}" if commit else "Delivered"
         return looks.Look(word=word, icon="check-check", tone="ok")
+    if record.edit:
+        return looks.Look(word="Edited, a new version follows", icon="pen-line", tone="ink")
     return looks.of_approval(approval, word="Waits for your signature" if may_sign else "")
 
 

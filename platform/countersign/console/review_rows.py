@@ -15,6 +15,7 @@ from approvals.models import (
     Approval,
     Assignment,
     Comment,
+    Edit,
     Effect,
     Policy,
     Signature,
@@ -51,6 +52,8 @@ class Record:
     earlier: list[Approval]  # newest first, with their comments
     said: list[Comment]  # of this one
     answers: dict[str, dict[str, Any]]  # of agents, by the comment they answer
+    edit: Edit | None  # by which a person ended this one
+    made_by: Edit | None  # by which this version came about
     digests: dict[str, str]  # of this proposal's hunks, by their ids
     new: set[str] | None  # ids of hunks the proposal before did not have; None for the first
     again: int | None  # hunks that are not as in the round's first version; None: this is it
@@ -90,6 +93,7 @@ def read(approval: Approval, user: User, mine: Mine, *, whole: bool = True) -> R
         earlier=[row for row in others if row.pk < approval.pk],
         said=[row for row in found.rows("comments") if row.approval_id == approval.pk],
         answers=answering_rows.answers_of(found.rows("answers")),
+        **_edits(approval, found, others),
         digests={str(hunk.pk): hunk.digest for hunk in found.rows("hunks")},
         new=_new(found, "hunks_before") if _has_before(approval.proposal) else None,
         again=_changed(found) if approval.proposal.version > 1 else None,
@@ -110,6 +114,7 @@ def _of_decision(approval: Approval, user: User) -> Lists:
     others = Approval.objects.filter(task=approval.task_id).exclude(pk=approval.pk)
     people = [approval.requester_id, approval.decided_by_id]
     holding = holds.over_task(approval.task)
+    edits = Edit.objects.filter(approval__task=approval.task_id)
     held = Assignment.objects.filter(approval=approval)
     return {
         "policies": Policy.objects.filter(pk=approval.policy_id),
@@ -130,6 +135,8 @@ def _of_decision(approval: Approval, user: User) -> Lists:
         "assigned_to": signers.people(held.values("holder")),
         "candidates": signers.shown(routing.candidates(approval)),
         "reverted_by": reverting.of(approval.task).defer(*LONG),
+        "edits": edits,
+        "edited_by": signers.people(edits.values("person")),
         "holds": holding,
         "held_by": signers.people(holding.order_by().values("placed_by")),
     }
@@ -185,6 +192,16 @@ def _complete(approval: Approval, found: Found) -> None:
     approval.requester = people[approval.requester_id]
     approval.decided_by = people.get(approval.decided_by_id)
     approval.task.requester = approval.requester
+
+
+def _edits(approval: Approval, found: Found, others: list[Approval]) -> dict[str, Edit | None]:
+    """Return the edit that ended an approval, and the one it was sealed after."""
+    people, edits = _by_key(found.rows("edited_by")), {}
+    for edit in found.rows("edits"):
+        edit.person = people[edit.person_id]
+        edits[edit.approval_id] = edit
+    before = next((row for row in others if row.pk < approval.pk), None)
+    return {"edit": edits.get(approval.pk), "made_by": edits.get(before.pk) if before else None}
 
 
 def _hold(approval: Approval, found: Found) -> Hold | None:

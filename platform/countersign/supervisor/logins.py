@@ -45,6 +45,7 @@ WEB = Login(
     rights=(
         *_FACTS,
         ("approvals_signature", ("SELECT", "INSERT")),
+        ("approvals_edit", ("SELECT", "INSERT")),
         ("approvals_collision", ("SELECT",)),
         ("approvals_callsignature", ("SELECT", "INSERT")),
         ("agents_event", ("SELECT", "INSERT")),
@@ -76,6 +77,7 @@ EFFECTS = Login(
         ("approvals_comment", ("SELECT",)),
         ("approvals_policyrule*", ("SELECT",)),
         ("approvals_viewed", ("SELECT",)),
+        ("approvals_edit", ("SELECT",)),
         ("approvals_*", ("SELECT", *WRITE)),
         ("agents_event", ("SELECT", "INSERT")),
         ("agents_*", ("SELECT", *WRITE)),

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from agents.editing import MAX_BYTES
 from agents.workspace.paths import MAX_PATH
 from approvals import bulk, collisions, reverting, routing
 from approvals.decisions import MAX_LESSON, MAX_NOTE
 from approvals.lifecycle import ApprovalState, SignatureVerdict
-from approvals.models import Approval, HunkVerdict, Side
+from approvals.models import Approval, Edit, HunkVerdict, Side
 from approvals.rights import why_not
 from countersign.api import links
 from countersign.api.fields import Chosen, Flag, Input, Text, Whole
@@ -120,6 +121,29 @@ class ViewedShape(serializers.Serializer[Any]):
 
     viewed = serializers.ListField(child=serializers.CharField())
     left = serializers.ListField(child=serializers.CharField())
+
+
+class EditInput(Input):
+    """A file of the change as you want it: the whole of its text."""
+
+    digest = Text(max_length=64)
+    path = Text(max_length=MAX_PATH)
+    text = Text(max_length=MAX_BYTES, allow_blank=True)
+
+
+class EditedShape(serializers.Serializer[Any]):
+    """An edit, while the new version is checked; the task's events say when it can be signed."""
+
+    id = serializers.UUIDField()
+    approval = serializers.UUIDField(source="approval_id")
+    path = serializers.CharField()
+    commit = serializers.CharField(source="result_commit")
+    links = serializers.SerializerMethodField()
+
+    @extend_schema_field(STRINGS)
+    def get_links(self, edit: Edit) -> dict[str, str]:
+        """Return where to look next."""
+        return links.of_approval(edit.approval, self.context["request"])
 
 
 class SnoozeInput(Input):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rest_framework.response import Response
 
-from approvals import bulk, reproposing, reverting, routing, snoozing, undoing, viewing
+from approvals import bulk, editing, reproposing, reverting, routing, snoozing, undoing, viewing
 from approvals.deciding import decide
 from approvals.decisions import HunkDecision, LineComment
 from approvals.models import SEAL, Approval
@@ -18,6 +18,8 @@ from countersign.api.approvals.serializers import (
     AssignmentShape,
     BulkInput,
     BulkShape,
+    EditedShape,
+    EditInput,
     EmptyInput,
     RevertInput,
     RevertShape,
@@ -150,6 +152,27 @@ class ViewedFiles(Endpoint):
         paths = [file["path"] for file in approval.snapshot["files"]]
         told = {"viewed": [path for path in paths if path not in left], "left": left}
         return Response(ViewedShape(told).data)
+
+
+class Edits(Endpoint):
+    """Edit, then approve."""
+
+    scopes = PERSON
+
+    @operation(
+        "Edit a file",
+        request=EditInput,
+        answer=EditedShape,
+        status=202,
+        problems=(404, 409, 422),
+        tag="approvals",
+    )
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        """Put your edit on top of what is sealed: this approval ends, a new one is sealed once checked."""
+        approval, body = _approval(self, pk), self.body(EditInput)
+        via = "token" if self.token else "session"
+        done = editing.edit(approval, by=self.person, address=self.address, via=via, **body)
+        return Response(EditedShape(done, context={"request": request}).data, status=202)
 
 
 class Snoozes(Endpoint):

@@ -1,0 +1,94 @@
+"""Edit, then approve: one file of what waits for a signature, in a plain field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from agents.workspace import characters
+from approvals import editing
+from approvals.exceptions import DecisionConflict, DigestMismatch, NotAllowed
+from countersign.console.addresses import address_of
+from countersign.console.lookup import approval_or_404, of_form
+from countersign.console.rendering import page
+from projects.exceptions import CountersignError
+
+if TYPE_CHECKING:
+    from django.http import HttpResponse
+
+    from approvals.models import Approval
+    from countersign.console.requests import PersonRequest
+
+_MOST_HIDDEN = 20  # named; a field cannot mark them where they are
+SAVED = "Saved as your commit. It is checked anew; then the new version waits for a signature here."
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
+    """Show a file to be edited; on POST put the edit on top and have the whole checked anew."""
+    newest = approval_or_404(request.user, number, round_number)
+    if request.method != "POST":
+        return _show(request, newest, request.GET.get("path", ""))
+    approval = of_form(request, newest)
+    path, text = request.POST.get("path", ""), request.POST.get("text", "")
+    try:
+        editing.edit(
+            approval,
+            by=request.user,
+            digest=request.POST.get("digest", ""),
+            path=path,
+            text=text,
+            address=address_of(request),
+        )
+    except CountersignError as error:
+        return _show(request, approval, path, typed=text, error=error)
+    messages.success(request, SAVED)
+    return redirect("console:review", number, round_number)
+
+
+def _show(
+    request: PersonRequest,
+    approval: Approval,
+    path: str,
+    *,
+    typed: str | None = None,
+    error: CountersignError | None = None,
+) -> HttpResponse:
+    """Render the field; what was typed is never lost, whatever became of the approval."""
+    words = ""
+    try:
+        words = editing.open_file(approval, path, by=request.user).words
+        editing.require_open(approval, approval.digest)
+    except CountersignError as refused:
+        error = error or refused
+    text = words if typed is None else typed
+    context = {
+        "here": "inbox",
+        "approval": approval,
+        "task": approval.task,
+        "path": path,
+        "text": text,
+        "may_edit": typed is not None or not error,
+        "error": error,
+        "too_late": isinstance(error, DecisionConflict),
+        "hidden": [*characters.scan(text), *characters.scan_confusables(text)][:_MOST_HIDDEN],
+    }
+    return page(request, "review/edit.html", context, status=_status_of(error))
+
+
+def _status_of(error: CountersignError | None) -> int:
+    match error:
+        case None:
+            return 200
+        case NotAllowed():
+            return 403
+        case DecisionConflict():
+            return 409
+        case DigestMismatch():
+            return 422
+    return 400

@@ -1,0 +1,87 @@
+"""Edit, then approve, as it comes in over the API and on a page."""
+
+from __future__ import annotations
+
+import pytest
+
+from approvals.models import Approval, Edit
+from tests.api_fixtures import by_session, by_token
+from tests.approval_fixtures import make_repository
+from tests.editing_fixtures import DOCS, TEXT, checked_anew, editable
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def change(project, requester, lead, second_lead, tmp_path, settings) -> Approval:
+    settings.DATA_DIR = tmp_path / "data"
+    make_repository(tmp_path, project)
+    return editable(project, requester, tmp_path)
+
+
+URL = "/api/v1/approvals"
+
+
+def test_the_api_takes_an_edit_in_person_only(change, lead, stranger):
+    body = {"digest": change.digest, "path": DOCS, "text": TEXT}
+    address = f"{URL}/{change.pk}/edits"
+    assert by_token(lead).post(address, body).status_code == 403
+    assert by_session(stranger).post(address, body).status_code == 404
+    for wrong, status in (
+        ({"digest": "0" * 64}, 422),
+        ({"path": "../x"}, 400),
+        ({"text": 5}, 400),
+        ({"text": "Tax is rounded half even, once.\n"}, 400),
+        ({"mode": "100755"}, 400),
+    ):
+        assert by_session(lead).post(address, body | wrong).status_code == status, wrong
+    assert Approval.objects.get(pk=change.pk).state == "pending"
+    assert not Edit.objects.exists()
+    answer = by_session(lead).post(address, body)
+    assert answer.status_code == 202
+    assert answer.json()["links"]["console"].endswith(f"/review/{change.task.label}/r1")
+    assert by_session(lead).post(address, body).status_code == 409
+
+
+def page_of(client, change, act: str = "", **query):
+    return client.get(f"/review/{change.task.label}/r1{act}", query)
+
+
+def test_a_file_is_edited_on_a_page_without_javascript(client, change, lead, second_lead):
+    client.force_login(lead)
+    review = page_of(client, change).content.decode()
+    assert f"/review/{change.task.label}/r1/edit?path=docs%2Frounding.md" in review
+    form = page_of(client, change, "/edit", path=DOCS).content.decode()
+    assert ">\nTax is rounded half even, once.\n</textarea>" in form
+    sent = {"approval": change.pk, "digest": change.digest, "path": DOCS, "text": TEXT}
+    address = f"/review/{change.task.label}/r1/edit"
+    assert client.post(address, sent).status_code == 302
+    waits = page_of(client, change).content.decode()
+    assert "The platform checks it now" in waits
+    assert 'id="decision"' not in waits
+    new = checked_anew(change)
+    shown = page_of(client, new).content.decode()
+    assert "of the version before" in shown
+    assert 'id="decision"' in shown
+    late = client.post(address, sent | {"text": "Too late, and kept.\n"})
+    assert late.status_code == 409
+    assert "Too late, and kept." in late.content.decode()
+    assert "open the newest version" in late.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("README.md", 400), ("../x", 400), ("", 400), (DOCS, 200)]
+)
+def test_the_page_says_why_a_file_is_not_edited(client, change, lead, path, status):
+    client.force_login(lead)
+    answer = page_of(client, change, "/edit", path=path)
+    assert answer.status_code == status
+    assert ("<textarea" in answer.content.decode()) is (status == 200)
+
+
+def test_others_do_not_edit_on_the_page(client, change, requester, stranger):
+    client.force_login(requester)
+    assert page_of(client, change, "/edit", path=DOCS).status_code == 403
+    assert "data-edit" not in page_of(client, change).content.decode()
+    client.force_login(stranger)
+    assert page_of(client, change, "/edit", path=DOCS).status_code == 404
