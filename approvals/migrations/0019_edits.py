@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('agents', '0016_take_changes_back'),
-        ('approvals', '0020_seal_calls'),
+        ('approvals', '0021_index_what_narrows'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

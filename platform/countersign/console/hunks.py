@@ -29,6 +29,7 @@ class HunkView:
     blocks: tuple[diff.Block, ...]
     kept_as: str = ""  # under which what is typed is kept: the same while its lines are the same
     is_new: bool = False
+    folded: bool = False  # it is as in the version that is compared with
     verdict: str = ""
     note: str = ""
     typed: list[dict[str, str]] = field(default_factory=list)  # on its lines
@@ -53,6 +54,8 @@ class FileView:
     viewed: bool = False  # by the person who asks
     editable: bool = False  # as far as the seal tells
     lines: set[int] = field(default_factory=set)  # of the new side, as shown
+
+    same: bool = False  # as in the version that is compared with; it is folded
 
     @property
     def new_count(self) -> int:
@@ -157,3 +160,11 @@ def _mode(file: dict[str, Any]) -> str:
     if old and new and old != new and "000000" not in {old, new}:
         return f"mode {old} to {new}"
     return "executable" if new == "100755" and file["status"] == "added" else ""
+
+
+def fold_known(files: list[FileView]) -> None:
+    """Fold what is as it was in the version that is compared with; not what was said something of."""
+    for file in files:
+        for hunk in file.hunks:
+            hunk.folded = not (hunk.is_new or hunk.said or hunk.typed)
+        file.same = bool(file.hunks) and all(hunk.folded for hunk in file.hunks)

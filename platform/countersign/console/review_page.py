@@ -26,7 +26,7 @@ from countersign.console import (
     signers,
 )
 from countersign.console.checks import checks_of
-from countersign.console.hunks import files_of
+from countersign.console.hunks import files_of, fold_known
 from countersign.console.line_forms import typed_on
 from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
 from countersign.console.task_page import price_url
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpResponse
 
+    from agents.models import Proposal
     from approvals.models import Approval, Signature
     from countersign.console.requests import PersonRequest
     from countersign.console.review_rows import Record
@@ -53,16 +54,19 @@ def show(
     status: int = 200,
 ) -> HttpResponse:
     """Render the page; after a refused decision with what was typed and why."""
-    context = context_of(approval, request.user, mine_of(request))
+    since = request.GET.get("since", "")
+    context = context_of(approval, request.user, mine_of(request), since=since)
     context |= {"typed": request.POST, "error": error}
     context["diff_mode"] = "unified" if request.GET.get("diff") == "unified" else "split"
     _fill(context["files"], request)
+    if context["base"]:
+        fold_known(context["files"])
     return page(request, "review/review.html", context, status=status)
 
 
-def context_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
+def context_of(approval: Approval, user: User, mine: Mine, *, since: str = "") -> dict[str, Any]:
     """Return the sealed facts, the state of the decision, and what this person may do."""
-    record = review_rows.read(approval, user, mine)
+    record = review_rows.read(approval, user, mine, since=since)
     sealed = approval.snapshot
     viewed = viewing.paths_of(approval, record.viewed)
     files = files_of(sealed, record.new, viewed, record.digests)
@@ -97,10 +101,12 @@ def context_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
         "own": own,
         "edit": record.edit,
         "first_editable": next((file for file in files if file.editable), None),
+        "first_new": next((h.id for file in files for h in file.hunks if h.is_new), ""),
         "new_count": sum(file.new_count for file in files),
         "new_word": _new_word(approval, record),
         "made_by": record.made_by,
         "again": record.again,
+        **_compared(approval, record, since),
         **collision_rows.beside(approval),
         **_required(approval, record.signatures),
         **files_left(approval, viewed),
@@ -108,8 +114,27 @@ def context_of(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
     }
 
 
+def _compared(approval: Approval, record: Record, since: str) -> dict[str, Any]:
+    """Return what the change is compared with, and what else it could be."""
+    base = record.base
+    return {
+        "base": base,
+        "base_word": _version_word(base) if base else "",
+        "gone_count": record.gone,
+        "since": since,
+        "versions": [(f"{row.round}.{row.version}", _version_word(row)) for row in record.versions],
+    }
+
+
+def _version_word(proposal: Proposal) -> str:
+    more = f", version {proposal.version}" if proposal.version > 1 else ""
+    return f"round {proposal.round}{more}"
+
+
 def _new_word(approval: Approval, record: Record) -> str:
     number = approval.proposal.round
+    if record.base and record.base.round != number - 1:
+        return f"new since {_version_word(record.base)}"
     if record.made_by and number == 1:
         return f"edited by {record.made_by.person.display_name}"
     return f"new in round {number}" if number > 1 else "changed since main moved"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Exists, OuterRef, Q
 from django.http import Http404
 
 from agents import holds, reverting, takeovers
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from projects.models import User
     from projects.together import Found
 
+_VERSION = re.compile(r"([1-9]\d{0,3})\.([1-9]\d{0,3})")  # 2.1: version 1 of round 2
 Lists = dict[str, "QuerySet[Any]"]
 
 
@@ -55,7 +58,12 @@ class Record:
     edit: Edit | None  # by which a person ended this one
     made_by: Edit | None  # by which this version came about
     digests: dict[str, str]  # of this proposal's hunks, by their ids
-    new: set[str] | None  # ids of hunks the proposal before did not have; None for the first
+    base: Proposal | None  # what is compared with: chosen, or the last this person decided on
+    new: (
+        set[str] | None
+    )  # ids of hunks the base or proposal before did not have; None for the first
+    gone: int  # hunks of the base that are not there any more
+    versions: list[Proposal]  # before this one, newest first
     again: int | None  # hunks that are not as in the round's first version; None: this is it
     lessons: list[Memory]
     signers: list[User]
@@ -68,13 +76,16 @@ class Record:
     reverted_by: Task | None
 
 
-def read(approval: Approval, user: User, mine: Mine, *, whole: bool = True) -> Record:
+def read(
+    approval: Approval, user: User, mine: Mine, *, whole: bool = True, since: str = ""
+) -> Record:
     """Read it, and give the approval its policy, project and people; `whole` with what was said.
 
+    `since` names the version to compare with, as `2.1`: version 1 of round 2.
     Raises Http404 when the project is not one of `mine`.
     """
     _of_mine(approval, mine)
-    lists = {**_of_decision(approval, user), **(_of_page(approval, user) if whole else {})}
+    lists = {**_of_decision(approval, user), **(_of_page(approval, user, since) if whole else {})}
     events = Event.objects.filter(UNPRICED, task=approval.task_id)
     numbers = {"unpriced": across.counted(events, 1)}
     found = together.read(lists, numbers)
@@ -95,7 +106,10 @@ def read(approval: Approval, user: User, mine: Mine, *, whole: bool = True) -> R
         answers=answering_rows.answers_of(found.rows("answers")),
         **_edits(approval, found, others),
         digests={str(hunk.pk): hunk.digest for hunk in found.rows("hunks")},
-        new=_new(found, "hunks_before") if _has_before(approval.proposal) else None,
+        base=found.first("base"),
+        new=_new(found, _before(approval.proposal, found)),
+        gone=len(_digests(found, "hunks_base") - _digests(found, "hunks")),
+        versions=_versions(approval.proposal, found),
         again=_changed(found) if approval.proposal.version > 1 else None,
         lessons=found.rows("lessons"),
         signers=found.rows("signers"),
@@ -142,7 +156,7 @@ def _of_decision(approval: Approval, user: User) -> Lists:
     }
 
 
-def _of_history(approval: Approval) -> Lists:
+def _of_history(approval: Approval, user: User, since: str) -> Lists:
     earlier = Approval.objects.filter(task=approval.task_id, pk__lt=approval.pk)
     so_far = Approval.objects.filter(task=approval.task_id, pk__lte=approval.pk).values("pk")
     comments = Comment.objects.filter(approval__in=so_far).order_by("created_at", "pk")
@@ -152,6 +166,7 @@ def _of_history(approval: Approval) -> Lists:
     proposals = Proposal.objects.filter(task=approval.task_id).order_by("-round", "-version")
     merged = proposals.filter(round=shown.round, version__lt=shown.version).order_by("version")
     before = proposals.filter(round__lt=shown.round) if shown.round > 1 else merged
+    base = _base(proposals, shown, user, since)
     last, merged_last = (rows.values("pk")[:1] for rows in (before, merged))
     mine = {"decided": earlier.values("decided_by"), "wrote": comments.order_by().values("author")}
     return {
@@ -163,6 +178,10 @@ def _of_history(approval: Approval) -> Lists:
         "goes_to": Agent.objects.filter(pk__in=comments.order_by().values("goes_to")),
         **{name: signers.people(keys) for name, keys in mine.items()},
         "hunks": Hunk.objects.filter(file__proposal=approval.proposal_id).only("digest").order_by(),
+        "base": base.only("task", "round", "version"),
+        "hunks_base": Hunk.objects.filter(file__proposal__in=base.values("pk")[:1])
+        .only("digest")
+        .order_by(),
         "hunks_before": Hunk.objects.filter(file__proposal__in=last).only("digest").order_by(),
         "hunks_merged": Hunk.objects.filter(file__proposal__in=merged_last)
         .only("digest")
@@ -173,8 +192,22 @@ def _of_history(approval: Approval) -> Lists:
     }
 
 
-def _of_page(approval: Approval, user: User) -> Lists:
-    return {"viewed": viewing.marks_of(user, approval), **_of_history(approval)}
+def _of_page(approval: Approval, user: User, since: str) -> Lists:
+    return {"viewed": viewing.marks_of(user, approval), **_of_history(approval, user, since)}
+
+
+def _base(
+    proposals: QuerySet[Proposal], shown: Proposal, user: User, since: str
+) -> QuerySet[Proposal]:
+    """Return the version that is compared with, if any: the one named, or the last one decided on."""
+    earlier = Q(round__lt=shown.round) | Q(round=shown.round, version__lt=shown.version)
+    found = proposals.filter(earlier)
+    if named := _VERSION.fullmatch(since):
+        return found.filter(round=int(named[1]), version=int(named[2]))[:1]
+    if since:
+        return found.none()
+    signed = Signature.objects.filter(approval__proposal=OuterRef("pk"), signer=user)
+    return found.filter(Exists(signed))[:1]
 
 
 def _of_mine(approval: Approval, mine: Mine) -> None:
@@ -250,15 +283,30 @@ def _comments(found: Found) -> list[Comment]:
 def _changed(found: Found) -> int:
     now = {hunk.digest for hunk in found.rows("hunks")}
     gone = {hunk.digest for hunk in found.rows("hunks_merged")} - now
-    return max(len(_new(found, "hunks_merged")), len(gone))
+    return max(len(_new(found, "hunks_merged") or ()), len(gone))
 
 
-def _has_before(proposal: Proposal) -> bool:
-    return proposal.round > 1 or proposal.version > 1
+def _before(proposal: Proposal, found: Found) -> str:
+    """Return which hunks count as known, or nothing for the first version."""
+    if found.first("base"):
+        return "hunks_base"
+    return "hunks_before" if proposal.round > 1 or proposal.version > 1 else ""
 
 
-def _new(found: Found, before: str) -> set[str]:
-    known = {hunk.digest for hunk in found.rows(before)}
+def _digests(found: Found, name: str) -> set[str]:
+    return {hunk.digest for hunk in found.rows(name)}
+
+
+def _versions(shown: Proposal, found: Found) -> list[Proposal]:
+    at = (shown.round, shown.version)
+    earlier = [row for row in found.rows("proposals") if (row.round, row.version) < at]
+    return sorted(earlier, key=lambda row: (row.round, row.version), reverse=True)
+
+
+def _new(found: Found, before: str) -> set[str] | None:
+    if not before:
+        return None
+    known = _digests(found, before)
     return {str(hunk.pk) for hunk in found.rows("hunks") if hunk.digest not in known}
 
 

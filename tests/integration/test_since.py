@@ -1,0 +1,108 @@
+"""A review opens on what is new since the reviewer's last decision; any two versions can be compared."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from agents.models import Hunk
+from approvals import deciding
+from approvals.decisions import LineComment
+from tests import console_fixtures as fixtures
+
+pytestmark = pytest.mark.django_db
+
+DOCS, INVOICE = "docs/rounding.md", "billing/invoice.py"
+
+
+@pytest.fixture
+def first(project, requester, lead, second_lead):
+    return fixtures.reviewed_task(project, requester)
+
+
+def send_back(made, by, **facts) -> None:
+    sealed = {"digest": made.approval.digest, "nonce": made.approval.nonce}
+    facts = {"note": "Not yet.", **sealed, **facts}
+    deciding.decide(made.approval.pk, by=by, verdict="request_changes", **facts)
+    made.task.steps.filter(round=2).delete()
+
+
+def page_of(client, made, **query) -> str:
+    answer = client.get(f"/review/{made.task.label}/r{made.proposal.round}", query)
+    assert answer.status_code == 200
+    return " ".join(answer.content.decode().split())
+
+
+def open_files(page: str) -> list[str]:
+    """Return the paths of the files that are not folded."""
+    found = re.findall(
+        r"<details (open)?>\s*<summary class=\"diff-head\">.*?<code>(.*?)</code>", page
+    )
+    return [path for is_open, path in found if is_open]
+
+
+def test_only_what_is_new_since_my_decision_is_open(client, first, lead):
+    send_back(first, lead)
+    second = fixtures.next_round(first)
+    client.force_login(lead)
+    page = page_of(client, second)
+    assert open_files(page) == [DOCS]
+    assert page.count("data-hunk") == 3  # folded, not left out
+    assert "1 hunk is new in round 2." in page
+    assert "1 hunk of round 1 is gone or rewritten." in page
+    assert page.count("as in round 1") == 2
+
+
+def test_all_of_it_is_one_key_away(client, first, lead):
+    send_back(first, lead)
+    second = fixtures.next_round(first)
+    client.force_login(lead)
+    assert 'href="?since=all" data-key="d"' in page_of(client, second)
+    page = page_of(client, second, since="all")
+    assert len(open_files(page)) == 3
+    assert 'href="?" data-key="d"' in page
+
+
+def test_who_decided_nothing_yet_sees_all_of_it(client, first, lead, second_lead):
+    send_back(first, lead)
+    second = fixtures.next_round(first)
+    client.force_login(second_lead)
+    page = page_of(client, second)
+    assert len(open_files(page)) == 3
+    assert "1 hunk is new in round 2." in page
+    assert open_files(page_of(client, second, since="1.1")) == [DOCS]
+
+
+def test_what_is_handed_in_unchanged_is_said_and_not_shown_again(client, first, lead):
+    send_back(first, lead)
+    second = fixtures.next_round(first)
+    same = Hunk.objects.get(file__proposal=first.proposal, file__path=DOCS).digest
+    Hunk.objects.filter(file__proposal=second.proposal, file__path=DOCS).update(digest=same)
+    client.force_login(lead)
+    page = page_of(client, second)
+    assert "Nothing is new since round 1." in page
+    assert open_files(page) == []
+
+
+def test_a_hunk_with_an_open_comment_is_never_folded(client, first, lead):
+    hunk = Hunk.objects.get(file__proposal=first.proposal, file__path=INVOICE)
+    comment = LineComment(hunk=str(hunk.pk), side="new", line=88, note="Cover this.")
+    send_back(first, lead, comments=[comment])
+    second = fixtures.next_round(first)
+    client.force_login(lead)
+    assert set(open_files(page_of(client, second))) == {DOCS, INVOICE}
+
+
+@pytest.mark.parametrize("since", ["1.9", "9.1", "2.1", "x", "1.1.1", "1", "99999999999.1"])
+def test_a_version_that_is_none_before_it_compares_with_nothing(client, first, lead, since):
+    send_back(first, lead)
+    second = fixtures.next_round(first)
+    client.force_login(lead)
+    assert len(open_files(page_of(client, second, since=since))) == 3
+
+
+def test_a_version_of_another_task_is_not_compared_with(client, first, lead, project, requester):
+    fixtures.reviewed_task(project, requester)
+    client.force_login(lead)
+    assert len(open_files(page_of(client, first, since="1.1"))) == 3
