@@ -1,28 +1,32 @@
-"""When the time to decide, and an undo window, are over: the time of a hold does not count.
+"""When the time to decide, and an undo window, are over: the time of a hold does not count, and the
+sealed policy may put the end off once.
 
 What was sealed stays as it is; the deadline that holds is computed, by the database's clock.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 from django.db.models import (
     BooleanField,
     Case,
+    DurationField,
     ExpressionWrapper,
     F,
     OuterRef,
     Q,
     Subquery,
+    Value,
     When,
 )
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from agents.clocks import Frozen
 from approvals.lifecycle import EffectState
-from approvals.models import Approval
+from approvals.models import Approval, Reminder
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,9 +42,21 @@ def held_for() -> Frozen:
     return Frozen(task=F("task_id"), project=F("project_id"), since=F("requested_at"))
 
 
+def extension() -> Combinable:
+    """Return, for approvals, by how much the sealed policy puts the end of the time to decide off."""
+    rows = Reminder.objects.filter(approval=OuterRef("pk"), extends__isnull=False)
+    return Coalesce(Subquery(rows.values("extends")), Value(timedelta(), DurationField()))
+
+
 def deciding_now() -> Combinable:
-    """Return what `expires_at` of approvals is compared with: now, less the held time."""
-    return Now() - held_for()
+    """Return what `expires_at` of approvals is compared with: now, less the time that was added."""
+    return Now() - held_for() - extension()
+
+
+def added() -> Combinable:
+    """Return, for approvals, the time added to `expires_at` so far: an extension once it is reached."""
+    reached = When(expires_at__lte=Now() - held_for(), then=held_for() + extension())
+    return Case(reached, default=held_for())
 
 
 def window_now() -> Combinable:
@@ -57,7 +73,7 @@ def window_now() -> Combinable:
 
 def with_deadline(rows: QuerySet[Approval]) -> QuerySet[Any]:
     """Return approvals with `until`, the moment until which each can be decided, as things are now."""
-    return rows.annotate(until=F("expires_at") + held_for())
+    return rows.annotate(until=F("expires_at") + added())
 
 
 def with_window(rows: QuerySet[Effect]) -> QuerySet[Any]:

@@ -110,8 +110,8 @@ def decide(
 def explain(approval: Approval, *, digest: str, nonce: str) -> TransitionRefused | DigestMismatch:
     """Return the error that says why this approval cannot be signed with digest and nonce."""
     overdue = Q(expires_at__lte=deadlines.deciding_now())
-    now = Approval.objects.annotate(over=overdue).select_related("decided_by")
-    fresh = now.get(pk=approval.pk)
+    now = deadlines.with_deadline(Approval.objects.annotate(over=overdue))
+    fresh = now.select_related("decided_by").get(pk=approval.pk)
     when = f"{fresh.decided_at:%Y-%m-%d %H:%M} UTC" if fresh.decided_at else ""
     who = fresh.decided_by.display_name if fresh.decided_by else ""
     said = {
@@ -126,7 +126,7 @@ def explain(approval: Approval, *, digest: str, nonce: str) -> TransitionRefused
         return StaleApproval(fresh.reason)
     if fresh.state == ApprovalState.EXPIRED or fresh.over:
         return ApprovalExpired(
-            f"The time to decide ended at {fresh.expires_at:%Y-%m-%d %H:%M} UTC. "
+            f"The time to decide ended at {fresh.until:%Y-%m-%d %H:%M} UTC. "
             "Nothing was merged; ask for the decision again."
         )
     if (fresh.digest, fresh.nonce) != (digest, nonce):

@@ -14,7 +14,7 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from approvals import comparing, effects, expiring, following, sealing
+from approvals import comparing, effects, expiring, following, reminding, sealing
 from approvals.aside import Aside
 from approvals.calls import carrying as making
 from approvals.calls import ending
@@ -140,6 +140,7 @@ class Executor:
             yield self._sealing
         if time.monotonic() - self._tidied_at >= TIDY_SECONDS:
             self._tidied_at = time.monotonic()
+            yield reminding.remind_due
             yield expiring.expire_due
             yield self._orphans.withdraw
             yield ending.expire_due

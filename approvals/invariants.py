@@ -143,6 +143,23 @@ FROM approvals_comment comment JOIN approvals_approval approval ON approval.id =
 JOIN agents_hunk hunk ON hunk.id = comment.hunk_id JOIN agents_filechange file ON file.id = hunk.file_id
 WHERE file.proposal_id <> approval.proposal_id
 """
+_REMINDED = """
+SELECT 'approvals.approval', told.approval, format('was reminded of %%s times at %%s %%%%', told.times, told.share)
+FROM (SELECT event.data ->> 'approval' AS approval, event.data ->> 'share' AS share, count(*) AS times
+      FROM agents_event event WHERE event.kind = 'approval.reminded' GROUP BY 1, 2) told
+WHERE told.times > 1
+UNION ALL
+SELECT 'approvals.reminder', reminder.id::text, 'extends the time to decide otherwise than was sealed'
+FROM approvals_reminder reminder JOIN approvals_approval approval ON approval.id = reminder.approval_id
+WHERE reminder.extends IS NOT NULL AND reminder.extends IS DISTINCT FROM
+    (approval.snapshot -> 'policy' -> 'reminders' ->> 'extend_hours')::int * interval '1 hour'
+UNION ALL
+SELECT 'approvals.approval', approval.id::text, 'expired before its time was over'
+FROM approvals_approval approval
+LEFT JOIN approvals_reminder reminder ON reminder.approval_id = approval.id AND reminder.extends IS NOT NULL
+WHERE approval.state = 'expired'
+  AND approval.decided_at < approval.expires_at + coalesce(reminder.extends, interval '0')
+"""
 _HELD = """
 SELECT 'approvals.effect', effect.id::text, format('was begun under a hold placed at %%s', hold.placed_at)
 FROM approvals_effect effect JOIN approvals_approval approval ON approval.id = effect.approval_id
@@ -311,6 +328,11 @@ CHECKS = (
         name="approval-belongs",
         sentence="An approval is about one task of one project, and its comments about its hunks.",
         find=lambda: sql(_BELONGS),
+    ),
+    Check(
+        name="reminded-once",
+        sentence="Nobody is reminded twice, and no time to decide ends earlier or later than was sealed.",
+        find=lambda: sql(_REMINDED),
     ),
     Check(
         name="effect-held",

@@ -33,6 +33,8 @@ TERMS = (
     "undo_seconds",
     "expires_hours",
     "bulk_allowed",
+    "remind_half",
+    "extend_hours",
     "money_paths",
     "protected_paths",
 )
@@ -97,7 +99,12 @@ _ACTIVE = Prepared(lambda: Policy.objects.filter(project__any=Given("projects"),
 
 
 def rules_of(policies: Iterable[Policy]) -> dict[uuid.UUID, list[PolicyRule]]:
-    """Return the rules of each policy with the people they name, in their order."""
+    """Return the rules of each policy with the people they name, in their order.
+
+    Reads for each policy the people it names, too.
+    """
+    policies = list(policies)
+    prefetch_related_objects([each for each in policies if each.names_people], "remind_people")
     found: dict[uuid.UUID, list[PolicyRule]] = {policy.pk: [] for policy in policies}
     rows = _RULES(policies=list(found))
     prefetch_related_objects(rows, "signers")
@@ -117,12 +124,14 @@ def change(
     by: User,
     address: str | None = None,
     rules: Sequence[Rule] | None = None,
+    people: Sequence[User] | None = None,
     over: Policy | None = None,
     **fields: Any,
 ) -> Policy:
     """Put a new version in force with these fields changed; the old version stays on record.
 
-    `rules` take the place of all there are; without them they stay as they are. Raises
+    `rules`, and `people` to remind, take the place of all there are; without them they stay as they
+    are. Raises
     TransitionRefused when `over`, which somebody looked at, is not in force any more. Locks the project, so two changes at once become two versions: waiting for the version itself,
     the second would find it no longer active and the newer one not yet there.
     """
@@ -142,7 +151,12 @@ def change(
         new.full_clean(validate_unique=False, validate_constraints=False)
         new.save(force_insert=True)
         _write_rules(new, _as_written(old) if rules is None else rules)
-        told = {} if rules is None else {"rules": [rule.told() for rule in rules]}
+        new.remind_people.set(old.remind_people.all() if people is None else people)
+        told: dict[str, Any] = {}
+        if rules is not None:
+            told["rules"] = [rule.told() for rule in rules]
+        if people is not None:
+            told["remind_people"] = [person.username for person in people]
         audit.record(
             "policy.changed",
             subject=new,

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agents.workspace.paths import matches
-from approvals.models import Risk
+from approvals.models import Remind, Risk
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from approvals.models import Policy, PolicyRule
+    from projects.models import User
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,30 @@ class Named:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reminders:
+    """Who is reminded while it waits, and whether the end of its time is put off, once."""
+
+    half: str = Remind.NOBODY
+    extend_hours: int = 0  # it expires
+    people: dict[str, str] = field(default_factory=dict)  # names by id
+
+    @classmethod
+    def sealed(cls, policy: dict[str, Any]) -> Reminders:
+        """Read it from a snapshot; of those sealed before nobody is reminded."""
+        found = policy.get("reminders", {})
+        return cls(
+            half=found.get("half", Remind.NOBODY),
+            extend_hours=found.get("extend_hours", 0),
+            people={one["id"]: one["name"] for one in found.get("people", ())},
+        )
+
+    def seal(self) -> dict[str, Any]:
+        """Return it as it stands in a snapshot."""
+        people = [{"id": pk, "name": name} for pk, name in self.people.items()]
+        return {"half": str(self.half), "extend_hours": self.extend_hours, "people": people}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Required:
     """What is asked of one proposal: of all that applies, the strictest."""
 
@@ -42,6 +67,7 @@ class Required:
     rules: tuple[str, ...] = ()  # by name, those that apply
     named: tuple[Named, ...] = ()
     not_alone: dict[str, str] = field(default_factory=dict)  # who edited it; names by id
+    reminders: Reminders = field(default_factory=Reminders)
 
     @classmethod
     def sealed(cls, snapshot: dict[str, Any]) -> Required:
@@ -60,6 +86,7 @@ class Required:
             rules=tuple(policy.get("rules", ())),
             named=tuple(named),
             not_alone={one["id"]: one["name"] for one in policy.get("not_alone", ())},
+            reminders=Reminders.sealed(policy),
         )
 
     def seal(self) -> dict[str, Any]:
@@ -72,6 +99,7 @@ class Required:
             "every_file_viewed": self.every_file,
             "bulk_allowed": self.bulk,
             "rules": list(self.rules),
+            "reminders": self.reminders.seal(),
             "signers": [
                 {
                     "rule": each.rule,
@@ -117,6 +145,15 @@ def of(policy: Policy, rules: Sequence[PolicyRule], snapshot: dict[str, Any]) ->
         rules=tuple(rule.name for rule in applied),
         named=tuple(_named(rule, barred) for rule in applied if rule.signers.all()),
         not_alone=_not_alone(snapshot),
+        reminders=_reminders(policy),
+    )
+
+
+def _reminders(policy: Policy) -> Reminders:
+    return Reminders(
+        half=policy.remind_half,
+        extend_hours=policy.extend_hours or 0,
+        people=_by_name(policy.remind_people.all()) if policy.names_people else {},
     )
 
 
@@ -146,9 +183,11 @@ def _set(rules: Sequence[PolicyRule], name: str) -> list[int]:
 
 
 def _named(rule: PolicyRule, barred: str) -> Named:
-    people = {
-        str(person.pk): person.display_name
-        for person in sorted(rule.signers.all(), key=lambda person: person.display_name)
-    }
+    people = _by_name(rule.signers.all())
     people.pop(barred, None)
     return Named(rule=rule.name, people=people)
+
+
+def _by_name(people: Iterable[User]) -> dict[str, str]:
+    by_name = sorted(people, key=lambda person: person.display_name)
+    return {str(person.pk): person.display_name for person in by_name}

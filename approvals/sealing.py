@@ -18,7 +18,7 @@ from agents.lifecycle import TaskState
 from agents.models import Event, Proposal, Task
 from agents.models.tasks import Choice, Rule
 from agents.recording import record_all
-from approvals import policies, routing, snapshots, snoozing
+from approvals import policies, reminding, routing, snapshots, snoozing
 from approvals.deadlines import database_now
 from approvals.exceptions import TooLarge
 from approvals.lifecycle import ApprovalState
@@ -87,6 +87,7 @@ def _write(proposals: Sequence[Proposal]) -> list[Approval]:
         sealed.append(_sealed(each, facts, policy, rules[policy.pk], now))
     _replace(proposals)
     insert_all(sealed)
+    reminding.plan(sealed, now)
     snoozing.carry_over(sealed)
     routing.carry_over(sealed, now)
     _announce(sealed)

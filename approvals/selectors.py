@@ -309,7 +309,7 @@ def _loaded(rows: QuerySet[Any]) -> QuerySet[Any]:
         rows.select_related("task", "decided_by")
         .defer("snapshot", "task__request", "task__context", "task__limits")
         .annotate(
-            held_for=deadlines.held_for(),
+            added=deadlines.added(),
             collides_before=collisions.numbers("other"),
             collides_after=collisions.numbers("one"),
         )

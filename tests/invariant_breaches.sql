@@ -325,6 +325,25 @@ WHERE task_id = :merged AND kind = 'approval.decided';
 UPDATE approvals_signature SET verdict = 'reject';
 -- row SELECT (SELECT id FROM approvals_approval WHERE task_id = :merged)
 
+-- breaks reminded-once
+INSERT INTO agents_event (task_id, seq, kind, data)
+SELECT task_id, 900 + number, 'approval.reminded', jsonb_build_object('approval', id, 'share', 50)
+FROM approvals_approval, generate_series(1, 2) AS number
+WHERE task_id = :merged;
+-- row SELECT (SELECT id FROM approvals_approval WHERE task_id = :merged)
+
+-- breaks reminded-once
+INSERT INTO approvals_reminder (id, approval_id, share, due_at, extends, "to")
+SELECT gen_random_uuid(), id, 100, expires_at, interval '90 days', '{}'
+FROM approvals_approval
+WHERE task_id = :merged;
+-- row SELECT id FROM approvals_reminder WHERE share = 100
+
+-- breaks reminded-once
+UPDATE approvals_approval SET state = 'expired', decided_at = now()
+WHERE task_id = :review AND state = 'pending';
+-- row SELECT id FROM approvals_approval WHERE task_id = :review AND state = 'expired'
+
 -- breaks shown-whole
 UPDATE approvals_approval
 SET snapshot = jsonb_set(snapshot, '{round}', '7')

@@ -11,7 +11,7 @@ from django.http import HttpResponseRedirect
 from django.urls import reverse
 
 from approvals import policies
-from approvals.models import EffectKind, Policy, PolicyRule, Risk
+from approvals.models import EffectKind, Policy, PolicyRule, Remind, Risk
 from approvals.policies import ASKED, OF_RULE, TERMS, Rule
 from projects.administration import (
     AuditedAdmin,
@@ -116,19 +116,26 @@ class RuleInline(RowsInline):
         return super().get_formset(request, obj, **kwargs)
 
     def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        """Offer the tech leads of the project, or of any while it is not chosen yet."""
+        """Offer the tech leads of the project."""
         policy: Policy | None = request.policy_of_rules
-        leads = _leads().filter(project=policy.project_id) if policy else _leads()
-        offered = Q(pk__in=leads.values("user"))
-        if policy:
-            # Who has lost the role since stays, to be taken out by somebody and not in silence.
-            named = PolicyRule.signers.through.objects.filter(policyrule__policy=policy)
-            offered |= Q(pk__in=named.values("user"))
-        kwargs["queryset"] = User.objects.filter(offered).order_by("username")
         kwargs["widget"] = forms.CheckboxSelectMultiple
         field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
-        field.label_from_instance = lambda person: person.display_name
-        return field
+        named = PolicyRule.signers.through.objects.filter(policyrule__policy=policy)
+        return _people(field, policy, named)
+
+
+def _people(field: Any, policy: Policy | None, named: QuerySet[Any]) -> Any:
+    """Offer the tech leads of the project, or of any while it is not chosen yet.
+
+    Who has lost the role since stays, to be taken out by somebody and not in silence.
+    """
+    leads = _leads().filter(project=policy.project_id) if policy else _leads()
+    offered = Q(pk__in=leads.values("user"))
+    if policy:
+        offered |= Q(pk__in=named.values("user"))
+    field.queryset = User.objects.filter(offered).order_by("username")
+    field.label_from_instance = lambda person: person.display_name
+    return field
 
 
 class PolicyForm(ModelForm):
@@ -147,6 +154,13 @@ class PolicyForm(ModelForm):
         initial=72,
         help_text="A pending approval ends then, undecided.",
     )
+    extend_hours = forms.IntegerField(
+        label="At the end, extend by hours",
+        min_value=1,
+        max_value=2_160,
+        required=False,
+        help_text=Policy._meta.get_field("extend_hours").help_text,
+    )
     money_paths = LinesField(
         rows=5, required=False, help_text="Changes here are at least medium risk. One glob a line."
     )
@@ -156,7 +170,18 @@ class PolicyForm(ModelForm):
 
     class Meta:
         model = Policy
-        fields: ClassVar = ["project", *TERMS]
+        fields: ClassVar = ["project", *TERMS, "remind_people"]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse to remind people when nobody is named."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if cleaned.get("remind_half") == Remind.PEOPLE and not cleaned.get("remind_people"):
+            self.add_error("remind_people", "Name at least one person to be reminded.")
+        return cleaned
+
+
+_PATHS = ("money_paths", "protected_paths")
+_IN_ORDER = (*(name for name in TERMS if name not in _PATHS), "remind_people", *_PATHS)
 
 
 @admin.register(Policy)
@@ -173,7 +198,25 @@ class PolicyAdmin(AuditedAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Show what version it is."""
-        return ["project", *(self.readonly_fields if obj else []), *TERMS]
+        return ["project", *(self.readonly_fields if obj else []), *_IN_ORDER]
+
+    def get_form(
+        self,
+        request: Any,
+        obj: Policy | None = None,
+        change: bool = False,  # noqa: FBT001, FBT002 - Django's signature
+        **kwargs: Any,
+    ) -> Any:
+        """Note whose people may be named."""
+        request.policy_of_rules = obj
+        return super().get_form(request, obj, change, **kwargs)
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Offer the tech leads of the project."""
+        policy: Policy | None = request.policy_of_rules
+        kwargs["widget"] = forms.CheckboxSelectMultiple
+        field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
+        return _people(field, policy, Policy.remind_people.through.objects.filter(policy=policy))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Policy]:
         """Load what every page names."""
@@ -205,13 +248,17 @@ class PolicyAdmin(AuditedAdmin):
         names = [name for name in form.changed_data if name in TERMS] if change else TERMS
         written = [_rules_in(each) for each in formsets if each.has_changed() or not change]
         rules = written[0] if written else None
-        if change and not names and rules is None:
+        people = None
+        if not change or "remind_people" in form.changed_data:
+            people = list(form.cleaned_data["remind_people"])
+        if change and not names and rules is None and people is None:
             return
         new = policies.change(
             policy.project,
             by=request.user,
             address=request.META.get("REMOTE_ADDR") or None,
             rules=rules,
+            people=people,
             over=policy if change else None,
             **{name: form.cleaned_data[name] for name in names},
         )

@@ -14,7 +14,8 @@ from approvals.models.approvals import (
 from approvals.models.calls import CallApproval, CallSignature
 from approvals.models.collisions import Collision
 from approvals.models.editing import Edit
-from approvals.models.policies import EffectKind, Policy, PolicyRule, Risk
+from approvals.models.policies import EffectKind, Policy, PolicyRule, Remind, Risk
+from approvals.models.reminders import Reminder, Share
 from approvals.models.routing import Assignment
 from approvals.models.snoozing import Snooze
 from approvals.models.viewing import Viewed
@@ -35,7 +36,10 @@ __all__ = [
     "HunkVerdict",
     "Policy",
     "PolicyRule",
+    "Remind",
+    "Reminder",
     "Risk",
+    "Share",
     "Side",
     "Signature",
     "Snooze",

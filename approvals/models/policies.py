@@ -23,6 +23,14 @@ class Risk(models.TextChoices):
     HIGH = "high", "High"
 
 
+class Remind(models.TextChoices):
+    """Who is reminded when half of the time to decide is over."""
+
+    NOBODY = "nobody", "Nobody"
+    LEADS = "leads", "All tech leads who may sign"
+    PEOPLE = "people", "The people named below"
+
+
 class Policy(models.Model):
     """How decisions are made in a project; a change makes a new version."""
 
@@ -41,6 +49,26 @@ class Policy(models.Model):
         default=True,
         db_default=True,
         help_text="Low risk, reversible and green: may be approved together with others like it.",
+    )
+    remind_half = models.CharField(
+        "at half of the time, remind",
+        max_length=6,
+        choices=Remind,
+        default=Remind.LEADS,
+        db_default=Remind.LEADS,
+    )
+    extend_hours = models.PositiveIntegerField(
+        "at the end, extend by hours",
+        null=True,
+        blank=True,
+        help_text="Once, and the people named below are told; all tech leads if there are none. "
+        "Empty: it expires. Time alone never approves.",
+    )
+    remind_people = models.ManyToManyField(
+        settings.AUTH_USER_MODEL,
+        verbose_name="people to remind",
+        blank=True,
+        related_name="+",
     )
     money_paths = ArrayField(
         models.CharField(max_length=300),
@@ -76,10 +104,22 @@ class Policy(models.Model):
             models.CheckConstraint(
                 condition=Q(signatures_needed__range=(1, 5)), name="1_to_5_signatures"
             ),
+            models.CheckConstraint(
+                condition=Q(remind_half__in=Remind.values), name="reminds_somebody_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(extend_hours__isnull=True) | Q(extend_hours__range=(1, 2_160)),
+                name="extends_by_1_h_to_90_days",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.project.slug} v{self.version}"
+
+    @property
+    def names_people(self) -> bool:
+        """Whether it matters who `remind_people` are."""
+        return self.remind_half == Remind.PEOPLE or bool(self.extend_hours)
 
 
 class EffectKind(models.TextChoices):

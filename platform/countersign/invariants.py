@@ -27,6 +27,7 @@ _RULES = (
     "approvals_policyrule_signers",
     "approvals_viewed",
     "approvals_edit",
+    "approvals_policy_remind_people",
 )
 _DECIDING = {
     AGENTS: (

@@ -38,6 +38,7 @@ def form(policy, **changes):
         "undo_seconds": policy.undo_seconds,
         "expires_hours": policy.expires_hours,
         "bulk_allowed": "on" if policy.bulk_allowed else "",
+        "remind_half": policy.remind_half,
         "money_paths": "\n".join(policy.money_paths),
         "protected_paths": "\n".join(policy.protected_paths),
         "rules-TOTAL_FORMS": 0,
@@ -223,3 +224,23 @@ def test_a_version_that_is_not_in_force_any_more_is_not_changed(policy, project,
     with pytest.raises(TransitionRefused, match="Version 2 is in force since you opened version 1"):
         policies.change(project, by=admin, over=policy, undo_seconds=30)
     assert Policy.objects.get(active=True).undo_seconds == 20
+
+
+def test_who_is_reminded_is_named_and_kept(policy, project, as_admin, lead, requester):
+    refused = as_admin.post(page(policy), form(policy, remind_half="people"))
+    assert "Name at least one person to be reminded." in refused.content.decode()
+    stranger = as_admin.post(
+        page(policy), form(policy, remind_half="people", remind_people=[str(requester.pk)])
+    )
+    assert "is not one of the available choices" in stranger.content.decode()
+    wanted = {"remind_half": "people", "remind_people": [str(lead.pk)], "extend_hours": 12}
+    as_admin.post(page(policy), form(policy, **wanted))
+    new = active_policy(project)
+    assert (new.version, new.remind_half, new.extend_hours) == (2, "people", 12)
+    assert list(new.remind_people.all()) == [lead]
+    as_admin.post(page(new), form(new, remind_half="leads", extend_hours=""))
+    newest = active_policy(project)
+    assert (newest.remind_half, newest.extend_hours) == ("leads", None)
+    assert not newest.remind_people.exists()
+    told = AuditEntry.objects.filter(action="policy.changed").order_by("pk")
+    assert [entry.detail["remind_people"] for entry in told] == [["dana"], []]

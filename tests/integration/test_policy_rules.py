@@ -73,6 +73,7 @@ def test_the_strictest_of_all_that_applies_is_sealed(project, requester, lead, b
         "undo_seconds": 120,
         "expires_hours": 24,
         "every_file_viewed": False,
+        "reminders": {"half": "leads", "extend_hours": 0, "people": []},
         "bulk_allowed": True,
         "rules": ["Invoices", "Any merge", "Long"],
         "signers": [],

@@ -179,7 +179,7 @@ def _row(
 ) -> Row:  # with the sealed facts selectors load beside it
     checks, effects = approval.sealed_checks, approval.sealed_effects
     verdicts = [claim["verdict"] for claim in approval.sealed_claims]
-    left = approval.expires_at + approval.held_for - timezone.now()
+    left = approval.expires_at + approval.added - timezone.now()
     return Row(
         approval=approval,
         title=approval.sealed_title,

@@ -170,6 +170,7 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
         "may_take": may_decide,
         "holder": record.holder if pending else None,
         "others": routing.others(record.candidates, user, record.holder),
+        "reminders": record.reminders,
         "signatures": signatures,
         "signed_by_me": signed,
         "effects": effects,

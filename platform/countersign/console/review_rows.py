@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, Func, JSONField, OuterRef, Q, UUIDField
 from django.http import Http404
 
 from agents import holds, reverting, takeovers
@@ -20,6 +20,7 @@ from approvals.models import (
     Edit,
     Effect,
     Policy,
+    Reminder,
     Signature,
     Viewed,
 )
@@ -74,6 +75,7 @@ class Record:
     holder: Assignment | None
     candidates: list[User]  # who may sign and has not
     reverted_by: Task | None
+    reminders: list[Any]  # that were told, each with its `people`
 
 
 def read(
@@ -120,6 +122,7 @@ def read(
         holder=_holder(found),
         candidates=found.rows("candidates"),
         reverted_by=found.first("reverted_by"),
+        reminders=_reminders(found),
     )
 
 
@@ -130,6 +133,9 @@ def _of_decision(approval: Approval, user: User) -> Lists:
     holding = holds.over_task(approval.task)
     edits = Edit.objects.filter(approval__task=approval.task_id)
     held = Assignment.objects.filter(approval=approval)
+    told = Reminder.objects.filter(approval=approval, told_at__isnull=False)
+    keys = Func("to", function="to_jsonb", output_field=JSONField())
+    to_whom = told.annotate(keys=keys).only("share", "approval").order_by("share")
     return {
         "policies": Policy.objects.filter(pk=approval.policy_id),
         "people": signers.people([key for key in people if key]),
@@ -145,6 +151,8 @@ def _of_decision(approval: Approval, user: User) -> Lists:
         ),
         "took_over": takeovers.of(user, approval.task_id)[:1],
         "signers": signers.of(approval.task),
+        "reminders": to_whom,
+        "reminded": signers.people(told.annotate(one=_Each("to")).values("one")),
         "assigned": held,
         "assigned_to": signers.people(held.values("holder")),
         "candidates": signers.shown(routing.candidates(approval)),
@@ -251,6 +259,21 @@ def _holder(found: Found) -> Assignment | None:
     if held is not None:
         held.holder = found.rows("assigned_to")[0]
     return held
+
+
+def _reminders(found: Found) -> list[Any]:
+    people = {str(key): person for key, person in _by_key(found.rows("reminded")).items()}
+    for row in found.rows("reminders"):
+        row.people = [people[key] for key in row.keys if key in people]
+    return found.rows("reminders")
+
+
+class _Each(Func):
+    """Each of an array, as a row."""
+
+    function = "unnest"
+    set_returning = True
+    output_field = UUIDField()
 
 
 def _others(approval: Approval, found: Found) -> list[Approval]:

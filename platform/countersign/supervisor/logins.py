@@ -76,6 +76,7 @@ EFFECTS = Login(
         ("approvals_callsignature", ("SELECT",)),
         ("approvals_comment", ("SELECT",)),
         ("approvals_policyrule*", ("SELECT",)),
+        ("approvals_policy_remind_people", ("SELECT",)),
         ("approvals_viewed", ("SELECT",)),
         ("approvals_edit", ("SELECT",)),
         ("approvals_*", ("SELECT", *WRITE)),

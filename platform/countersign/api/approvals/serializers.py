@@ -9,10 +9,10 @@ from rest_framework import serializers
 
 from agents.editing import MAX_BYTES
 from agents.workspace.paths import MAX_PATH
-from approvals import bulk, collisions, reverting, routing
+from approvals import bulk, collisions, deadlines, reverting, routing
 from approvals.decisions import MAX_LESSON, MAX_NOTE
 from approvals.lifecycle import ApprovalState, SignatureVerdict
-from approvals.models import Approval, Edit, HunkVerdict, Side
+from approvals.models import Approval, Edit, HunkVerdict, Remind, Side
 from approvals.rights import why_not
 from countersign.api import links
 from countersign.api.fields import Chosen, Flag, Input, Text, Whole
@@ -280,6 +280,14 @@ class SignersShape(serializers.Serializer[Any]):
     anyone_of = NamedShape(many=True)
 
 
+class RemindersShape(serializers.Serializer[Any]):
+    """Who is reminded at half of the time, and whether its end is put off once."""
+
+    half = serializers.ChoiceField(choices=Remind.choices)
+    extend_hours = serializers.IntegerField(help_text="0: it expires.")
+    people = NamedShape(many=True)
+
+
 class PolicyShape(serializers.Serializer[Any]):
     """What the policy and those of its rules that apply ask, as it was sealed."""
 
@@ -293,6 +301,7 @@ class PolicyShape(serializers.Serializer[Any]):
         child=serializers.CharField(), default=list, help_text="Those that apply, by name."
     )
     signers = SignersShape(many=True, default=list)
+    reminders = RemindersShape(required=False)
 
 
 class CollisionShape(serializers.Serializer[Any]):
@@ -319,6 +328,9 @@ class ApprovalDetailShape(ApprovalShape):
         help_text="Looked for while it waits, some seconds after it was sealed; due first."
     )
     assignment = serializers.SerializerMethodField(help_text="Who sees to it, if anybody.")
+    decide_by = serializers.SerializerMethodField(
+        help_text="Until when it can be decided as things are: later by holds and an extension."
+    )
     refusal = serializers.SerializerMethodField(
         help_text="Why you may not sign; empty when you may."
     )
@@ -339,6 +351,12 @@ class ApprovalDetailShape(ApprovalShape):
         """Return who sees to it."""
         held = routing.holder_of(approval)
         return AssignmentShape(held).data if held else None
+
+    @extend_schema_field(serializers.DateTimeField())
+    def get_decide_by(self, approval: Approval) -> Any:
+        """Return the deadline that holds now."""
+        rows = deadlines.with_deadline(Approval.objects.filter(pk=approval.pk).only("pk"))
+        return serializers.DateTimeField().to_representation(rows.get().until)
 
     @extend_schema_field(serializers.CharField())
     def get_refusal(self, approval: Approval) -> str:
