@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from agents.events import Kind
-from approvals import consequences, deadlines, freshness, signing, viewing
+from approvals import consequences, deadlines, freshness, signing, standing_in, viewing
 from approvals.decisions import Decision, HunkDecision, LineComment
 from approvals.exceptions import (
     AlreadyDecided,
@@ -170,10 +170,15 @@ def _mismatch(approval: Approval, digest: str) -> TransitionRefused | DigestMism
 
 def _sign(approval: Approval, decision: Decision, *, by: User, guard: dict[str, Any]) -> Signature:
     task = approval.task
-    settles = decision.verdict != SignatureVerdict.APPROVE or _completes(approval, by, guard)
+    stood: standing_in.Stood = []
+    settles = decision.verdict != SignatureVerdict.APPROVE
+    if not settles:
+        _hold(approval, guard)
+        stood = standing_in.for_whom(approval, by)
+        settles = _completes(approval, by, stood)
     if settles:
         _settle(approval, decision, by=by, guard=guard)
-    signature = _write(approval, decision, by=by)
+    signature = _write(approval, decision, by=by, stood=stood)
     facts = {"approval": str(approval.pk), "verdict": decision.verdict, "by": by.display_name}
     task.record(Kind.APPROVAL_SIGNED, {**facts, **_count(approval)})
     if settles:
@@ -190,12 +195,15 @@ def _sign(approval: Approval, decision: Decision, *, by: User, guard: dict[str, 
         signature=str(signature.pk),
         single_person=approval.single_person,
         settles=settles,
+        **({"on_behalf_of": stood} if stood else {}),
     )
     failpoint("decide.written")
     return signature
 
 
-def _write(approval: Approval, decision: Decision, *, by: User) -> Signature:
+def _write(
+    approval: Approval, decision: Decision, *, by: User, stood: standing_in.Stood
+) -> Signature:
     signature = Signature(
         approval=approval,
         signer=by,
@@ -207,6 +215,7 @@ def _write(approval: Approval, decision: Decision, *, by: User) -> Signature:
         note=decision.note,
         address=decision.address,
         every_file_viewed=not viewing.left_for(by, approval),
+        on_behalf_of=stood,
     )
     signing.mark(signature)
     try:
@@ -233,19 +242,22 @@ def _settle(approval: Approval, decision: Decision, *, by: User, guard: dict[str
     approval.refresh_from_db(fields=["decided_at"])
 
 
-def _completes(approval: Approval, by: User, guard: dict[str, Any]) -> bool:
-    """Tell whether this approving signature is the last one needed.
-
-    Holds the approval's row by the same conditional UPDATE, so that two last-but-one
-    signers at once do not both believe another one is missing.
-    """
+def _hold(approval: Approval, guard: dict[str, Any]) -> None:
+    """Hold the approval's row by the same conditional UPDATE, so that two last-but-one signers at
+    once do not both believe another one is missing."""
     held = Approval.objects.filter(pk=approval.pk, state=ApprovalState.PENDING, **guard)
     if not held.update(reason=F("reason")):
         raise explain(approval, digest=guard["digest"], nonce=guard["nonce"])
-    signed = set(approval.signatures.values_list("signer_id", flat=True))
+
+
+def _completes(approval: Approval, by: User, stood: standing_in.Stood) -> bool:
+    """Tell whether this approving signature, with those it stands in for, is the last one needed."""
+    rows = list(approval.signatures.values_list("signer_id", "on_behalf_of"))
+    signed = {signer for signer, _ in rows}
     if by.pk in signed:
         raise AlreadyDecided(SIGNED)
-    return not Required.sealed(approval.snapshot).missing({*signed, by.pk})
+    stood_for = standing_in.persons([*stood, *(each for _, told in rows for each in told)])
+    return not Required.sealed(approval.snapshot).missing({*signed, by.pk}, stood_for)
 
 
 def _count(approval: Approval) -> dict[str, int]:

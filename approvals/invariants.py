@@ -65,7 +65,11 @@ WHERE effect.state IN ('doing', 'done', 'unknown') AND (
               AND signature.digest = approval.digest AND signature.nonce = approval.nonce
               AND (signature.signer_id <> approval.requester_id OR approval.single_person)
               AND signature.at <= coalesce(effect.started_at, statement_timestamp())
-              AND rule -> 'anyone_of' @> jsonb_build_array(jsonb_build_object('id', signature.signer_id))))
+              AND (rule -> 'anyone_of' @> jsonb_build_array(jsonb_build_object('id', signature.signer_id))
+                   OR EXISTS (
+                       SELECT FROM jsonb_array_elements(signature.on_behalf_of) AS stood
+                       WHERE rule -> 'anyone_of' @> jsonb_build_array(
+                           jsonb_build_object('id', stood ->> 'person'))))))
     OR jsonb_array_length(coalesce(approval.snapshot -> 'policy' -> 'not_alone', '[]')) > 0 AND NOT EXISTS (
         SELECT FROM approvals_signature signature
         WHERE signature.approval_id = approval.id AND signature.verdict = 'approve'
@@ -142,6 +146,21 @@ SELECT 'approvals.comment', comment.id::text, 'is about a hunk of another propos
 FROM approvals_comment comment JOIN approvals_approval approval ON approval.id = comment.approval_id
 JOIN agents_hunk hunk ON hunk.id = comment.hunk_id JOIN agents_filechange file ON file.id = hunk.file_id
 WHERE file.proposal_id <> approval.proposal_id
+"""
+_STOOD_IN = """
+SELECT 'approvals.signature', signature.id::text, 'was given for somebody who had not asked for it then'
+FROM approvals_signature signature
+JOIN approvals_approval approval ON approval.id = signature.approval_id
+CROSS JOIN LATERAL jsonb_array_elements(signature.on_behalf_of) AS stood
+WHERE NOT EXISTS (
+    SELECT FROM approvals_delegation delegation
+    JOIN approvals_absence absence ON absence.id = delegation.absence_id
+    WHERE delegation.id::text = stood ->> 'delegation'
+      AND delegation.person_id::text = stood ->> 'person' AND absence.person_id = delegation.person_id
+      AND delegation.delegate_id = signature.signer_id AND delegation.project_id = approval.project_id
+      AND absence.at <= signature.at AND absence.begins_at <= signature.at
+      AND signature.at < least(absence.ends_at, coalesce(absence.ended_at, absence.ends_at)))
+ORDER BY signature.id
 """
 _REMINDED = """
 SELECT 'approvals.approval', told.approval, format('was reminded of %%s times at %%s %%%%', told.times, told.share)
@@ -328,6 +347,11 @@ CHECKS = (
         name="approval-belongs",
         sentence="An approval is about one task of one project, and its comments about its hunks.",
         find=lambda: sql(_BELONGS),
+    ),
+    Check(
+        name="stood-in",
+        sentence="Who signed for somebody else had been asked to, by them, for then and for that project.",
+        find=lambda: sql(_STOOD_IN),
     ),
     Check(
         name="reminded-once",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from agents.clocks import Frozen
 from agents.events import Kind
-from approvals import routing
+from approvals import presence, routing
 from approvals.lifecycle import ApprovalState
 from approvals.models import SEAL_OF_APPROVAL, Approval, Remind, Reminder, Share
 from approvals.requirements import Required
@@ -86,11 +86,16 @@ def _remind(row: Reminder) -> bool:
 
 
 def _whom(row: Reminder) -> list[User]:
-    """Return who is to be told: those the policy named, or all who may sign and have not."""
+    """Return who is to be told: those the policy named and who stands in for them, or all who may
+    sign and have not."""
     terms = Required.sealed(row.approval.snapshot).reminders
     if _names_people(row, terms):
+        project = row.approval.project_id
+        stand_ins = presence.in_force().filter(person__in=list(terms.people), project=project)
         members = User.objects.filter(
-            pk__in=list(terms.people), is_active=True, memberships__project=row.approval.project_id
+            Q(pk__in=list(terms.people)) | Q(pk__in=stand_ins.values("delegate")),
+            is_active=True,
+            memberships__project=project,
         )
         return list(members.order_by("username")[:MOST])
     return list(routing.candidates(row.approval)[:MOST])
@@ -106,7 +111,7 @@ def _tell(row: Reminder, whom: Sequence[User]) -> None:
     approval = row.approval
     facts = {"approval": str(approval.pk), "share": int(row.share)}
     approval.task.record(Kind.APPROVAL_REMINDED, {**facts, "to": [str(one.pk) for one in whom]})
-    detail: dict[str, object] = {"share": int(row.share), "to": [one.username for one in whom]}
+    detail: dict[str, Any] = {"share": int(row.share), "to": [one.username for one in whom]}
     if row.extends:
         detail["extended_hours"] = row.extends // timedelta(hours=1)
     audit.record(
@@ -115,6 +120,5 @@ def _tell(row: Reminder, whom: Sequence[User]) -> None:
         actor=None,
         project=approval.task.project,
         task=approval.task.label,
-        address=None,
         **detail,
     )

@@ -109,9 +109,14 @@ class Required:
             ],
         }
 
-    def missing(self, signed: Collection[uuid.UUID]) -> list[str]:
-        """Return what is still asked for when these people have signed, as the ends of a sentence."""
-        named = (each.sentence for each in self.unnamed(signed))
+    def missing(
+        self, signed: Collection[uuid.UUID], stood_for: Collection[uuid.UUID] = ()
+    ) -> list[str]:
+        """Return what is still asked for when these people have signed, as the ends of a sentence.
+
+        Those they `stood_for` count where a rule names them, and make no signature more.
+        """
+        named = (each.sentence for each in self.unnamed({*signed, *stood_for}))
         alone = ["one by somebody who did not edit it"] if self.only_editors(signed) else []
         return [*self._more(len(signed)), *named, *alone]
 

@@ -9,10 +9,10 @@ from django.db.models.functions import Now
 
 from agents import takeovers
 from agents.events import Kind
-from approvals import rights
+from approvals import presence, rights
 from approvals.exceptions import DecisionConflict
 from approvals.lifecycle import ApprovalState
-from approvals.models import SEAL_OF_APPROVAL, Approval, Assignment, Signature
+from approvals.models import SEAL_OF_APPROVAL, Absence, Approval, Assignment, Signature
 from approvals.requirements import Required
 from projects import access, audit
 from projects.exceptions import InvalidInput, NotAllowed
@@ -62,6 +62,7 @@ def assign(
     if not access.is_lead(by, approval.project):
         raise NotAllowed("Only a tech lead of this project can assign a review.")
     person = _lead(approval, to)
+    _require_here(approval, person)
     with transaction.atomic():
         _lock(approval)
         if _has_signed(approval, person):
@@ -93,9 +94,10 @@ def holders_of(approvals: Iterable[uuid.UUID]) -> dict[uuid.UUID, Assignment]:
 
 
 def others_hold(user: User, projects: Sequence[uuid.UUID]) -> QuerySet[Assignment]:
-    """Return what somebody else sees to, so that this person is not asked before half the time is over."""
+    """Return what somebody else, who is not away, sees to: this person is not asked before half of
+    its time is over."""
     theirs = Assignment.objects.filter(project__in=projects, alone_until__gt=Now())
-    return theirs.exclude(holder=user)
+    return theirs.exclude(holder=user).exclude(holder__in=Absence.objects.now().values("person"))
 
 
 def candidates(approval: Approval) -> QuerySet[User]:
@@ -183,6 +185,16 @@ def _lead(approval: Approval, key: uuid.UUID | str) -> User:
             "to", "Choose a tech lead of this project who may sign this and has not."
         )
     return found
+
+
+def _require_here(approval: Approval, person: User) -> None:
+    """Raise InvalidInput, which proposes their delegate, for somebody who is out of office."""
+    if (absence := presence.away(person)) is None:
+        return
+    until = f"{person.display_name} is out of office until {absence.ends_at:%Y-%m-%d %H:%M} UTC"
+    other = presence.stand_in(person, approval.project_id)
+    says = f"{other.display_name} stands in." if other else "Choose somebody else."
+    raise InvalidInput("to", f"{until}. {says}")
 
 
 def _has_signed(approval: Approval, person: User) -> bool:

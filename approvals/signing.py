@@ -17,7 +17,7 @@ from approvals.sealing import canonical
 from projects import audit, signing_keys
 
 if TYPE_CHECKING:
-    from approvals.models import CallSignature, Signature
+    from approvals.models import CallSignature, Delegation, Signature
 
     Marked = Signature | CallSignature
 
@@ -40,17 +40,31 @@ def mark(signature: Marked) -> None:
     signature.mark = signing_keys.sign(settings.SIGNING_KEY, statement(signature))
 
 
-def is_known(signature: Marked) -> bool:
+def mark_delegation(delegation: Delegation) -> None:
+    """Write the mark of what an unsaved delegation says into it; raises CannotSign."""
+    require_key()
+    delegation.key = signing_keys.name_of(signing_keys.public_half(settings.SIGNING_KEY))
+    delegation.mark = signing_keys.sign(settings.SIGNING_KEY, statement_of(delegation))
+
+
+def is_known(marked: Marked | Delegation) -> bool:
     """Tell whether the key it names is one of those this process knows."""
-    return signature.key in _known()
+    return marked.key in _known()
 
 
 def is_genuine(signature: Marked) -> bool:
     """Tell whether a stored signature says what was marked, with a key that is known here."""
-    public = _known().get(signature.key)
-    return public is not None and signing_keys.is_genuine(
-        public, signature.mark, statement(signature)
-    )
+    return _is_genuine(signature, statement(signature))
+
+
+def is_genuine_delegation(delegation: Delegation) -> bool:
+    """Tell whether a stored delegation says what was marked, with a key that is known here."""
+    return _is_genuine(delegation, statement_of(delegation))
+
+
+def _is_genuine(marked: Marked | Delegation, said: bytes) -> bool:
+    public = _known().get(marked.key)
+    return public is not None and signing_keys.is_genuine(public, marked.mark, said)
 
 
 def _known() -> dict[str, str]:
@@ -86,4 +100,24 @@ def _kind(signature: Marked) -> dict[str, Any]:
         return {"says": "countersign.call.1"}
     # Only where it is so: signatures from before there were such marks say nothing of it.
     viewed = {"every_file_viewed": True} if signature.every_file_viewed else {}
-    return {"says": "countersign.signature.1", **viewed}
+    stood = {"on_behalf_of": signature.on_behalf_of} if signature.on_behalf_of else {}
+    return {"says": "countersign.signature.1", **viewed, **stood}
+
+
+def statement_of(delegation: Delegation) -> bytes:
+    """Return what the mark of a delegation covers: who lets whom sign for them, where and when."""
+    absence = delegation.absence
+    return canonical(
+        {
+            "says": "countersign.delegation.1",
+            "key": delegation.key,
+            "delegation": str(delegation.pk),
+            "absence": str(absence.pk),
+            "project": str(delegation.project_id),
+            "person": str(delegation.person_id),
+            "delegate": str(delegation.delegate_id),
+            "begins_at": absence.begins_at.astimezone(UTC).isoformat(),
+            "ends_at": absence.ends_at.astimezone(UTC).isoformat(),
+            "at": absence.at.astimezone(UTC).isoformat(),
+        }
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Q
 
 from agents import cautions
-from approvals import signing, snapshots
+from approvals import signing, snapshots, standing_in
 from approvals.exceptions import NotCarriedOut, Refused
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.requirements import Required
@@ -17,6 +17,8 @@ from approvals.sealing import digest_of
 from projects.models import AuditEntry
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from agents.workspace.diffs import FileDiff, HunkDiff
     from agents.workspace.git import Store
     from approvals.models import Approval, Effect, Signature
@@ -99,7 +101,8 @@ def _require_signers(approval: Approval) -> None:
     """Raise Refused unless enough signatures cover this digest and their people may still sign."""
     rows = approval.signatures.filter(verdict=SignatureVerdict.APPROVE).select_related("signer")
     required = Required.sealed(approval.snapshot)
-    signers = set()
+    signers: set[UUID] = set()
+    stood_for: set[UUID] = set()
     for signature in rows:
         if (signature.digest, signature.nonce) != (approval.digest, approval.nonce):
             raise _drift(f"the signature of {signature.signer.display_name}")
@@ -116,7 +119,8 @@ def _require_signers(approval: Approval) -> None:
                 "policy asks. Nothing was carried out; propose it again for another signature."
             )
         signers.add(signature.signer_id)
-    if missing := required.missing(signers):
+        stood_for |= standing_in.proven(signature, approval)
+    if missing := required.missing(signers, stood_for):
         raise Refused(f"It still needs {' and '.join(missing)}. Nothing was done.")
 
 

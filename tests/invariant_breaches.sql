@@ -325,6 +325,15 @@ WHERE task_id = :merged AND kind = 'approval.decided';
 UPDATE approvals_signature SET verdict = 'reject';
 -- row SELECT (SELECT id FROM approvals_approval WHERE task_id = :merged)
 
+-- breaks stood-in
+UPDATE approvals_signature
+SET on_behalf_of = jsonb_build_array(
+    jsonb_build_object('delegation', gen_random_uuid(), 'person', signer_id, 'name', 'Ravi'))
+WHERE approval_id = (SELECT id
+FROM approvals_approval
+WHERE task_id = :merged);
+-- row SELECT id FROM approvals_signature WHERE approval_id = (SELECT id FROM approvals_approval WHERE task_id = :merged)
+
 -- breaks reminded-once
 INSERT INTO agents_event (task_id, seq, kind, data)
 SELECT task_id, 900 + number, 'approval.reminded', jsonb_build_object('approval', id, 'share', 50)

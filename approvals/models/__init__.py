@@ -1,5 +1,6 @@
 """What people decide: policies with their rules, approvals, signatures, comments, edits, effects."""
 
+from approvals.models.absences import Absence, Delegation
 from approvals.models.approvals import (
     MAX_QUOTE,
     SEAL,
@@ -24,12 +25,14 @@ __all__ = [
     "MAX_QUOTE",
     "SEAL",
     "SEAL_OF_APPROVAL",
+    "Absence",
     "Approval",
     "Assignment",
     "CallApproval",
     "CallSignature",
     "Collision",
     "Comment",
+    "Delegation",
     "Edit",
     "Effect",
     "EffectKind",

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Func, Q
+from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -181,6 +181,11 @@ class Signature(models.Model):
     address = models.GenericIPAddressField(null=True)
     every_file_viewed = models.BooleanField(
         default=False, db_default=False, help_text="The signer had marked every file as viewed."
+    )
+    on_behalf_of = models.JSONField(
+        default=list,
+        db_default=Value([], models.JSONField()),
+        help_text="Absent people it counts for, each with the delegation.",
     )
     at = models.DateTimeField(db_default=Now())
     key = models.CharField(max_length=16, default="", db_default="", help_text="Whose mark it is.")

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 _RULES = (
     "approvals_policyrule",
     "approvals_policyrule_signers",
+    "approvals_absence",
+    "approvals_delegation",
     "approvals_viewed",
     "approvals_edit",
     "approvals_policy_remind_people",

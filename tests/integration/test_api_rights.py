@@ -44,6 +44,9 @@ ENDPOINTS = [
     ("POST", "undo", "approval", None),
     ("POST", "revert", "approval", None),
     ("POST", "propose_again", "approval", None),
+    ("GET", "absence", "", "approvals:read"),
+    ("PUT", "absence", "", None),
+    ("DELETE", "absence", "", None),
     ("GET", "holds", "", "tasks:read"),
     ("POST", "holds", "", "tasks:write"),
     ("GET", "hold", "hold", "tasks:read"),
@@ -70,13 +73,15 @@ def rows(project, requester, lead):
     task = submitted(project, requester)
     paused = holds.place(by=lead, task=submitted(project, requester)).pk
     found = {"task": task.pk, "approval": approval.pk, "memory": memory.pk, "hold": paused}
-    return {**found, "": None}
+    return {**found, "project": project.slug, "": None}
 
 
 def path_of(name, pk):
     route = next(str(each.pattern) for each in urlpatterns if each.name == name)
     path = re.sub(
-        "<uuid:(escalation|step)_pk>", str(uuid.uuid4()), route.replace("<uuid:pk>", str(pk))
+        "<uuid:(escalation|step)_pk>",
+        str(uuid.uuid4()),
+        route.replace("<uuid:pk>", str(pk)).replace("<slug:slug>", str(pk)),
     )
     return f"/api/{path}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
+from countersign.api.absences import views as absences
 from countersign.api.approvals import views as approvals
 from countersign.api.docs import Docs, Schema
 from countersign.api.holds import views as holds
@@ -47,6 +48,7 @@ urlpatterns = [
         approvals.ProposeAgain.as_view(),
         name="propose_again",
     ),
+    path("v1/absence", absences.YourAbsence.as_view(), name="absence"),
     path("v1/holds", holds.Holds.as_view(), name="holds"),
     path("v1/holds/<uuid:pk>", holds.OneHold.as_view(), name="hold"),
     path("v1/memories", memories.Memories.as_view(), name="memories"),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from approvals import collisions, routing, selectors, snoozing
+from approvals import collisions, presence, routing, selectors, snoozing
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, CallApproval
+from approvals.requirements import Required
 from countersign.console import looks, sentences, signers
 from countersign.console.checks import Checks, checks_of
 from countersign.console.meters import unpriced
@@ -49,6 +50,7 @@ class Row:
     collides_with: list[int]  # numbers of tasks that wait as well
     asleep_until: datetime | None = None
     held: Assignment | None = None
+    stands_for: tuple[str, ...] = ()  # absent people a rule names, whose delegate this person is
 
 
 Group = tuple[str, str, list[Row]]  # icon, title, rows
@@ -80,7 +82,7 @@ def needs_you(narrowing: Narrowing, place: Place | None) -> NeedsYou:
         where=narrowing.of_approvals,
         order=narrowing.order,
     )
-    pending = _rows(asked.pending)
+    pending = _rows(asked.pending, narrowing.user)
     groups = _by_due(pending) if narrowing.sort == "due" else [("inbox", narrowing.words, pending)]
     return NeedsYou(
         questions=asked.questions,
@@ -124,7 +126,7 @@ def snoozed(narrowing: Narrowing, place: Place | None) -> tuple[list[Row], Page[
         where=narrowing.of_approvals,
         order=narrowing.order,
     )
-    return _rows(page.rows), page
+    return _rows(page.rows, narrowing.user), page
 
 
 def decided(narrowing: Narrowing, place: Place | None) -> tuple[list[Row], Page[Approval]]:
@@ -168,10 +170,17 @@ def _assigned(approval: Approval, user: User, mine: Mine, row: Row) -> dict[str,
     }
 
 
-def _rows(approvals: list[Any]) -> list[Row]:
-    """Return rows of what waits, with who sees to each."""
+def _rows(approvals: list[Any], user: User) -> list[Row]:
+    """Return rows of what waits, with who sees to each, and for whom this person may sign it."""
     held = routing.holders_of(approval.pk for approval in approvals)
-    return [_row(approval, held.get(approval.pk)) for approval in approvals]
+    absent = presence.stood_for(user) if approvals else {}
+    rows = [_row(approval, held.get(approval.pk)) for approval in approvals]
+    return [replace(row, stands_for=_stands_for(row.approval, absent)) for row in rows]
+
+
+def _stands_for(approval: Approval, absent: presence.Absent) -> tuple[str, ...]:
+    required = Required.sealed(approval.outline)
+    return presence.named(required, absent.get(approval.project_id, {}))
 
 
 def _row(

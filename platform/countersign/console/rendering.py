@@ -12,6 +12,7 @@ from django.utils.functional import SimpleLazyObject
 from agents.lifecycle import TASK_OPEN, TaskState
 from agents.models import Hold, HoldScope, Task
 from approvals import selectors
+from approvals.models import Absence
 from countersign.console import held
 from projects import across
 from projects.across import Across, Mine
@@ -58,7 +59,8 @@ def shell_of(
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """Return what the navigation shows this person, and what else was to be counted with it."""
     asked = selectors.asked_of(user, mine, COUNT_AT_MOST)
-    counts = across.counts({"asked": asked, "open": _open(mine), **(also or {})})
+    away = across.counted(Absence.objects.now().filter(person=user), 1)
+    counts = across.counts({"asked": asked, "open": _open(mine), "away": away, **(also or {})})
     inbox = counts["asked"]
     holds = held.banners(user, mine)
     shell = {
@@ -71,6 +73,7 @@ def shell_of(
         "is_lead": bool(mine.led),
         "has_project": bool(mine.projects),
         "holds": holds,
+        "away": bool(counts["away"]),
     }
     return shell, counts
 

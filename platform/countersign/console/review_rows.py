@@ -11,7 +11,7 @@ from django.http import Http404
 
 from agents import holds, reverting, takeovers
 from agents.models import Agent, Event, FileChange, HoldScope, Hunk, Proposal
-from approvals import deadlines, rights, routing, viewing
+from approvals import deadlines, presence, rights, routing, viewing
 from approvals.models import (
     SEAL,
     Approval,
@@ -76,6 +76,7 @@ class Record:
     candidates: list[User]  # who may sign and has not
     reverted_by: Task | None
     reminders: list[Any]  # that were told, each with its `people`
+    absent: dict[str, str]  # for whom this person stands in here: names by id
 
 
 def read(
@@ -123,6 +124,7 @@ def read(
         candidates=found.rows("candidates"),
         reverted_by=found.first("reverted_by"),
         reminders=_reminders(found),
+        absent={str(one.pk): one.display_name for one in found.rows("absent")},
     )
 
 
@@ -151,6 +153,9 @@ def _of_decision(approval: Approval, user: User) -> Lists:
         ),
         "took_over": takeovers.of(user, approval.task_id)[:1],
         "signers": signers.of(approval.task),
+        "absent": signers.people(
+            presence.in_force().filter(delegate=user, project=approval.project_id).values("person")
+        ),
         "reminders": to_whom,
         "reminded": signers.people(told.annotate(one=_Each("to")).values("one")),
         "assigned": held,

@@ -236,6 +236,14 @@ class ApprovalShape(serializers.Serializer[Any]):
         return links.of_approval(approval, self.context["request"])
 
 
+class StoodForShape(serializers.Serializer[Any]):
+    """Somebody who was away, and the delegation by which the signer stood in."""
+
+    person = serializers.UUIDField()
+    name = serializers.CharField()
+    delegation = serializers.UUIDField()
+
+
 class SignatureShape(serializers.Serializer[Any]):
     """One person's decision."""
 
@@ -245,6 +253,7 @@ class SignatureShape(serializers.Serializer[Any]):
     note = serializers.CharField()
     digest = serializers.CharField()
     at = serializers.DateTimeField()
+    on_behalf_of = StoodForShape(many=True, help_text="Absent people it counts for, too.")
 
 
 class SignedShape(SignatureShape):

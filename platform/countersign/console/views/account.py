@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -11,8 +12,9 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
+from approvals import absences
 from countersign.console.addresses import inside
-from countersign.console.rendering import page
+from countersign.console.rendering import mine_of, page
 from projects.models import Membership
 
 if TYPE_CHECKING:
@@ -25,7 +27,13 @@ _NEXT_THEME = {"light": "dark", "dark": "light"}
 @require_GET
 def settings_page(request: PersonRequest) -> HttpResponse:
     """Show a person's own settings and which model is in use."""
+    absence = absences.stated(request.user)
+    others = absences.colleagues(request.user)
+    led = [project for project in mine_of(request).named if others.get(project.pk)]
     context = {
+        "absence": absence,
+        "last_day": absence.ends_at - timedelta(days=1) if absence else None,
+        "colleagues": [(project, others[project.pk]) for project in led],
         "here": "settings",
         "model": settings.COUNTERSIGN_MODEL,
         "memberships": Membership.objects.filter(user=request.user).select_related("project"),
