@@ -10,15 +10,14 @@ from django.db.models import prefetch_related_objects
 
 from approvals.models import Policy, PolicyRule
 from projects import audit
-from projects.exceptions import TransitionRefused
-from projects.models import Project
+from projects.exceptions import NotAllowed, TransitionRefused
+from projects.models import Project, Role, User
 from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Iterable, Sequence
 
-    from projects.models import User
 
 MONEY_PATHS = ["**/billing/**", "**/payment*/**", "**/invoice*", "**/price*", "**/ledger*"]
 PROTECTED_PATHS = [
@@ -96,6 +95,20 @@ def active_policies(projects: Iterable[Project]) -> dict[uuid.UUID, Policy]:
 
 
 _ACTIVE = Prepared(lambda: Policy.objects.filter(project__any=Given("projects"), active=True))
+
+
+def leads_of(project: Project) -> list[User]:
+    """Return the people a policy of the project can name, by name."""
+    leads = User.objects.filter(
+        memberships__project=project, memberships__role=Role.LEAD, is_active=True
+    )
+    return list(leads.order_by("username"))
+
+
+def require_admin(person: User) -> None:
+    """Raise NotAllowed unless this person may change policies in the admin."""
+    if not (person.is_active and person.is_staff and person.has_perm("approvals.change_policy")):
+        raise NotAllowed("Only an admin can change a policy. Nothing was changed.")
 
 
 def rules_of(policies: Iterable[Policy]) -> dict[uuid.UUID, list[PolicyRule]]:

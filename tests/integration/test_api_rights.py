@@ -47,6 +47,8 @@ ENDPOINTS = [
     ("GET", "absence", "", "approvals:read"),
     ("PUT", "absence", "", None),
     ("DELETE", "absence", "", None),
+    ("GET", "policy", "project", "approvals:read"),
+    ("PUT", "policy", "project", None),
     ("GET", "holds", "", "tasks:read"),
     ("POST", "holds", "", "tasks:write"),
     ("GET", "hold", "hold", "tasks:read"),

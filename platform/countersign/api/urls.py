@@ -9,6 +9,7 @@ from countersign.api.approvals import views as approvals
 from countersign.api.docs import Docs, Schema
 from countersign.api.holds import views as holds
 from countersign.api.memories import views as memories
+from countersign.api.policies import views as policies
 from countersign.api.problems import unknown_address
 from countersign.api.tasks import views as tasks
 
@@ -51,6 +52,7 @@ urlpatterns = [
     path("v1/absence", absences.YourAbsence.as_view(), name="absence"),
     path("v1/holds", holds.Holds.as_view(), name="holds"),
     path("v1/holds/<uuid:pk>", holds.OneHold.as_view(), name="hold"),
+    path("v1/projects/<slug:slug>/policy", policies.PolicyOfProject.as_view(), name="policy"),
     path("v1/memories", memories.Memories.as_view(), name="memories"),
     path("v1/memories/search", memories.MemorySearch.as_view(), name="memory_search"),
     path("v1/memories/<uuid:pk>", memories.OneMemory.as_view(), name="memory"),

@@ -1,0 +1,107 @@
+"""What the API takes and gives about policies; no rules here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from approvals.models import EffectKind, Policy, PolicyRule, Remind, Risk
+from approvals.policies import ASKED
+from countersign.api.fields import Chosen, Flag, Input, Text, Whole
+from countersign.api.tasks.serializers import PersonShape
+
+MAX_RULES = 50
+_MAX_PATHS = 200
+_MAX_PEOPLE = 100
+_LONGEST = 2_160  # hours
+
+
+def _paths(**options: Any) -> serializers.ListField:
+    return serializers.ListField(child=Text(max_length=300), max_length=_MAX_PATHS, **options)
+
+
+def _people(**options: Any) -> serializers.ListField:
+    options.setdefault("help_text", "Tech leads of the project, by id.")
+    return serializers.ListField(child=serializers.UUIDField(), max_length=_MAX_PEOPLE, **options)
+
+
+def _chosen(choices: Any, **options: Any) -> serializers.ListField:
+    return serializers.ListField(child=Chosen(choices=choices), max_length=len(choices), **options)
+
+
+class RuleInput(Input):
+    """What is asked besides, of proposals it applies to; a list that is empty leaves nothing out."""
+
+    name = Text(max_length=80)
+    risks = _chosen(Risk.choices, default=list)
+    paths = _paths(default=list, help_text="Globs of which one is changed.")
+    kinds = _chosen(EffectKind.choices, default=list)
+    signatures_needed = Whole(min_value=1, max_value=5, allow_null=True, default=None)
+    signers = _people(default=list, help_text="One of these tech leads must be among who signs.")
+    every_file_viewed = Flag(default=False)
+    bulk_forbidden = Flag(default=False)
+    undo_seconds = Whole(min_value=0, max_value=300, allow_null=True, default=None)
+    expires_hours = Whole(min_value=1, max_value=_LONGEST, allow_null=True, default=None)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a rule that asks for nothing."""
+        if not any(attrs[name] for name in (*ASKED, "signers")):
+            raise serializers.ValidationError(
+                "This rule asks for nothing: set signatures, signers, files or times."
+            )
+        return attrs
+
+
+class PolicyInput(Input):
+    """The whole policy as it is to be; the rules take the place of all there are."""
+
+    version = Whole(min_value=1, help_text="The one in force that you looked at.")
+    signatures_needed = Whole(min_value=1, max_value=5)
+    undo_seconds = Whole(min_value=0, max_value=300)
+    expires_hours = Whole(min_value=1, max_value=_LONGEST)
+    bulk_allowed = Flag()
+    remind_half = Chosen(choices=Remind.choices)
+    extend_hours = Whole(
+        min_value=1, max_value=_LONGEST, allow_null=True, help_text="null: it expires."
+    )
+    remind_people = _people()
+    money_paths = _paths()
+    protected_paths = _paths()
+    rules = serializers.ListField(child=RuleInput(), max_length=MAX_RULES)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse to remind people when nobody is named."""
+        if attrs["remind_half"] == Remind.PEOPLE and not attrs["remind_people"]:
+            raise serializers.ValidationError({"remind_people": "Name at least one person."})
+        return attrs
+
+
+class RuleShape(serializers.ModelSerializer[PolicyRule]):
+    """A rule, as it is taken."""
+
+    signers: Any = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
+
+    class Meta:
+        model = PolicyRule
+        fields = tuple(RuleInput().fields)
+
+
+class PolicyOfProjectShape(serializers.ModelSerializer[Policy]):
+    """The policy in force, and who may be named in it."""
+
+    in_force_since = serializers.DateTimeField(source="created_at")
+    changed_by = PersonShape(source="created_by", allow_null=True)
+    remind_people: Any = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
+    rules = RuleShape(many=True)
+    leads = serializers.SerializerMethodField(help_text="The people who can be named, by id.")
+
+    class Meta:
+        model = Policy
+        fields = ("in_force_since", "changed_by", *PolicyInput().fields, "leads")
+
+    @extend_schema_field(PersonShape(many=True))
+    def get_leads(self, policy: Policy) -> Any:
+        """Return the tech leads of the project."""
+        return PersonShape(self.context["leads"], many=True).data

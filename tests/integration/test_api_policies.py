@@ -1,0 +1,140 @@
+"""A project's policy over the API: members read it, admins put a new version in force."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from django.contrib.auth.models import Permission
+
+from approvals import policies
+from approvals.models import Policy
+from projects.models import AuditEntry, Membership, Role
+from tests.api_fixtures import by_session, by_token
+
+pytestmark = pytest.mark.django_db
+ADDRESS = "/api/v1/projects/acme-billing/policy"
+KEPT = ("in_force_since", "changed_by", "leads")
+
+
+@pytest.fixture
+def boss(admin, project):
+    Membership.objects.create(user=admin, project=project, role=Role.LEAD)
+    return admin
+
+
+@pytest.fixture
+def body(boss):
+    """What was read, as it is sent back."""
+    read = by_session(boss).get(ADDRESS).json()
+    return {name: value for name, value in read.items() if name not in KEPT}
+
+
+def rule(**facts):
+    return {"name": "Money", "paths": ["billing/**"], "signatures_needed": 2, **facts}
+
+
+def test_members_read_what_is_in_force(project, requester, lead, second_lead):
+    policies.change(
+        project, by=lead, extend_hours=5, rules=[policies.Rule(name="Ravi", signers=[second_lead])]
+    )
+    for person in (requester, lead):
+        read = by_session(person).get(ADDRESS).json()
+        assert (read["version"], read["extend_hours"]) == (2, 5)
+        assert read["changed_by"]["name"] == "Dana Kim"
+        assert read["rules"][0]["signers"] == [str(second_lead.pk)]
+        assert {one["name"] for one in read["leads"]} == {"Dana Kim", "Ravi Singh"}
+    assert by_token(requester, "approvals:read").get(ADDRESS).json() == read
+
+
+def test_what_was_read_can_be_sent_back_changed(project, body, boss, second_lead):
+    body |= {
+        "undo_seconds": 60,
+        "remind_half": "people",
+        "remind_people": [str(second_lead.pk)],
+        "extend_hours": 12,
+        "rules": [rule(signers=[str(second_lead.pk)], risks=["high"])],
+    }
+    answer = by_session(boss)("PUT", ADDRESS, body)
+    assert answer.status_code == 200
+    assert answer.json() == by_session(boss).get(ADDRESS).json()
+    new = policies.active_policy(project)
+    assert (new.version, new.undo_seconds, new.extend_hours) == (2, 60, 12)
+    assert list(new.remind_people.all()) == [second_lead]
+    (written,) = new.rules.all()
+    assert (written.name, written.risks, written.signatures_needed) == ("Money", ["high"], 2)
+    entry = AuditEntry.objects.get(action="policy.changed")
+    assert (entry.actor, entry.detail["rules"][0]["signers"]) == (boss, ["ravi"])
+    again = {**answer.json(), "rules": []}
+    sent = {name: value for name, value in again.items() if name not in KEPT}
+    assert by_session(boss)("PUT", ADDRESS, sent).json()["rules"] == []
+
+
+def test_a_version_not_in_force_any_more_changes_nothing(project, body, boss, lead):
+    policies.change(project, by=lead, undo_seconds=30)
+    answer = by_session(boss)("PUT", ADDRESS, body)
+    assert answer.status_code == 409
+    assert "open the newest and change that" in answer.json()["detail"]
+    assert policies.active_policy(project).undo_seconds == 30
+
+
+def test_who_may_change_it(project, body, boss, lead, requester, stranger, admin):
+    staff = lead
+    for person in (lead, requester):
+        assert by_session(person)("PUT", ADDRESS, body).status_code == 403
+    staff.is_staff = True
+    staff.save()
+    assert by_session(staff)("PUT", ADDRESS, body).status_code == 403
+    staff.user_permissions.add(Permission.objects.get(codename="change_policy"))
+    assert by_session(staff)("PUT", ADDRESS, body).status_code == 200
+    assert by_token(boss)("PUT", ADDRESS, body).status_code == 403
+    assert by_session(stranger)("PUT", ADDRESS, body).status_code == 404
+    Membership.objects.filter(user=admin).delete()
+    assert by_session(admin)("PUT", ADDRESS, body).status_code == 404
+    assert Policy.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named"),
+    [
+        ("version", 99, "version"),
+        ("version", None, "version"),
+        ("signatures_needed", 0, "signatures_needed"),
+        ("signatures_needed", "2", "signatures_needed"),
+        ("undo_seconds", 301, "undo_seconds"),
+        ("expires_hours", 2_161, "expires_hours"),
+        ("extend_hours", 0, "extend_hours"),
+        ("remind_half", "all", "remind_half"),
+        ("remind_half", "people", "remind_people"),
+        ("remind_people", [str(uuid.uuid4())], "remind_people"),
+        ("remind_people", "x", "remind_people"),
+        ("money_paths", ["x" * 301], "money_paths.0"),
+        ("money_paths", ["\x00"], "money_paths.0"),
+        ("protected_paths", [7], "protected_paths.0"),
+        ("bulk_allowed", "yes", "bulk_allowed"),
+        ("rules", [{"name": "Nothing"}], "rules.0"),
+        ("rules", [rule(name="")], "rules.0.name"),
+        ("rules", [rule(risks=["none"])], "rules.0.risks.0"),
+        ("rules", [rule(signers=[str(uuid.uuid4())])], "rules.0.signers"),
+        ("rules", [rule(), rule(undo_seconds=999)], "rules.1.undo_seconds"),
+        ("rules", [rule(other=1)], "rules.0.other"),
+        ("rules", [rule()] * 51, "rules"),
+        ("rules", None, "rules"),
+        ("other", 1, "other"),
+    ],
+)
+def test_what_is_wrong_is_named_and_changes_nothing(project, body, boss, field, value, named):
+    answer = by_session(boss)("PUT", ADDRESS, {**body, field: value})
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, [named])
+    assert Policy.objects.count() == 1
+
+
+def test_nothing_may_be_left_out(body, boss):
+    answer = by_session(boss)("PUT", ADDRESS, {})
+    assert set(answer.json()["errors"]) == set(body)
+
+
+def test_the_requester_of_the_project_cannot_be_named(body, boss, requester):
+    body["rules"] = [rule(signers=[str(requester.pk)])]
+    answer = by_session(boss)("PUT", ADDRESS, body)
+    assert list(answer.json()["errors"]) == ["rules.0.signers"]
