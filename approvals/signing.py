@@ -100,7 +100,8 @@ def _kind(signature: Marked) -> dict[str, Any]:
         return {"says": "countersign.call.1"}
     # Only where it is so: signatures from before there were such marks say nothing of it.
     viewed = {"every_file_viewed": True} if signature.every_file_viewed else {}
-    stood = {"on_behalf_of": signature.on_behalf_of} if signature.on_behalf_of else {}
+    told = getattr(signature, "on_behalf_of", [])
+    stood = {"on_behalf_of": told} if told else {}
     return {"says": "countersign.signature.1", **viewed, **stood}
 
 

@@ -259,6 +259,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {
+        "RemindEnum": "approvals.models.Remind",
         "TaskState": "agents.lifecycle.TaskState",
         "ApprovalState": "approvals.lifecycle.ApprovalState",
         "MemoryState": "memory.lifecycle.MemoryState",

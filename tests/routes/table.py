@@ -27,6 +27,8 @@ jump           GET        -                   sign-in  sign-in  page      page  
 settings       GET        -                   sign-in  sign-in  page      page  page   page     page
 theme          POST       -                   sign-in  sign-in  done      done  done   done     done
 single_keys    POST       -                   sign-in  sign-in  done      done  done   done     done
+leave          POST       -                   sign-in  sign-in  done      done  done   done     done
+back           POST       -                   sign-in  sign-in  on        on    on     on       on
 new            GET,HEAD   -                   sign-in  sign-in  page      page  page   page     page
 new            POST       -                   sign-in  sign-in  done      done  done   400      400
 tasks          GET        -                   sign-in  sign-in  page      page  page   page     page
@@ -97,6 +99,11 @@ assignment       DELETE     held_id                401    403   page      done p
 undo             POST       approved_id            401    403   403       done done   404      404
 revert           POST       approved_id            401    403   409       409  409    404      404
 propose_again    POST       expired_id             401    403   done      done done   404      404
+absence          GET,HEAD   -                      401    page  page      page page   page     page
+absence          PUT        -                      401    403   done      done done   done     done
+absence          DELETE     -                      401    403   page      page page   page     page
+policy           GET,HEAD   acme                   401    page  page      page page   404      404
+policy           PUT        acme                   401    403   403       403  403    404      404
 holds            GET,HEAD   -                      401    page  page      page page   page     page
 holds            POST       -                      401    done  403       done done   404      done
 hold             GET,HEAD   hold                   401    page  page      page page   404      404
@@ -195,6 +202,7 @@ FORMS = {
     "console:task_priority": {"priority": "1"},
     "console:escalation": {"choice": "stop"},
     "console:step_again": {"note": "Round half to even."},
+    "console:leave": {"first": "{today}", "last": "{today}"},
     "console:hold": {"aim": "project:acme"},
     "console:approve_selected": {"item": "{easy_id} {easy_digest} {easy_nonce}"},
     "console:snooze_selected": {"pick": "{reviewed_id}", "for": "hour"},
@@ -213,6 +221,7 @@ FORMS = {
     "api:viewed": {"path": "{file}", "viewed": True},
     "api:edits": {"digest": "{reviewed_digest}", "path": "{file}", "text": "Round once."},
     "api:snooze": {"until": "{soon}"},
+    "api:absence": {"begins_at": "{soon}", "ends_at": "{later}"},
     "api:holds": {"scope": "project", "project": "acme"},
     "api:memory_search": {"query": "money"},
     "api:memory": {"content": "Round half up."},

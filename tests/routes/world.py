@@ -95,6 +95,8 @@ def _rows(project: Project, requester: User, lead: User) -> dict[str, Any]:
         "paused_id": paused.pk,
         "step": steps["writer"].pk,
         "soon": (timezone.now() + timedelta(hours=1)).isoformat(),
+        "later": (timezone.now() + timedelta(hours=2)).isoformat(),
+        "today": timezone.now().date().isoformat(),
         "file": "docs/rounding.md",
     }
     names |= _stopped(project, requester) | _approval("reviewed", reviewed.approval)

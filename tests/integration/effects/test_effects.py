@@ -352,6 +352,7 @@ def test_an_approval_that_was_undone_and_is_put_back_by_hand_merges_nothing(
     approval = sealing.seal(make_change(project, requester, tmp_path))
     effect = approve(approval, lead)
     undoing.undo(approval, by=lead)
+    past_triggers("DELETE FROM approvals_reminder")
     past_triggers("DELETE FROM approvals_approval WHERE state = 'pending'")
     past_triggers("UPDATE approvals_approval SET state = 'approved'")
     past_triggers("UPDATE approvals_effect SET state = 'planned', not_before = now()")

@@ -67,6 +67,7 @@ def test_a_mark_covers_all_a_signature_says(approval, lead):
         "at": timezone.now() - timedelta(days=1),
         "key": "0123456789abcdef",
         "every_file_viewed": True,
+        "on_behalf_of": [{"delegation": "", "person": "", "name": "Ravi"}],
     }
     assert {*changed, "mark"} == {field.attname for field in Signature._meta.concrete_fields}
     for name, value in changed.items():

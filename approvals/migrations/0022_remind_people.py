@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('approvals', '0020_seal_calls'),
+        ('approvals', '0019_edits'),
         ('projects', '0005_index_audit_by_object'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

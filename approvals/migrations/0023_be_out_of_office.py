@@ -25,7 +25,7 @@ CREATE TRIGGER stated BEFORE UPDATE ON approvals_absence FOR EACH ROW WHEN (
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('approvals', '0021_remind_people'),
+        ('approvals', '0022_remind_people'),
         ('projects', '0005_index_audit_by_object'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
