@@ -58,6 +58,9 @@ snooze         POST       reviewed_id         sign-in  sign-in  on        done  
 assign         POST       reviewed_id         sign-in  sign-in  on        done  done   404      404
 release        POST       held_id             sign-in  sign-in  on        done  on     404      404
 wake           POST       snoozed_id          sign-in  sign-in  on        done  on     404      404
+call           GET        call                sign-in  sign-in  page      page  page   404      404
+call_live      GET        call                sign-in  sign-in  page      page  page   404      404
+call_decide    POST       call                sign-in  sign-in  403       done  done   404      404
 review         GET        reviewed,1          sign-in  sign-in  page      page  page   404      404
 review_live    GET        reviewed,1          sign-in  sign-in  page      page  page   404      404
 main_moved     GET        reviewed,1          sign-in  sign-in  page      page  page   404      404
@@ -192,6 +195,7 @@ UNLISTED = {
 DESCRIBED = dict.fromkeys(COLUMNS, "page") | {"nobody": "401", "token": "403"}
 
 _SEAL = {"digest": "{reviewed_digest}", "nonce": "{reviewed_nonce}"}
+_CALL = {"digest": "{call_digest}", "nonce": "{call_nonce}"}
 _EASY = {"id": "{easy_id}", "digest": "{easy_digest}", "nonce": "{easy_nonce}"}
 FORMS = {
     "console:sign_in": {"username": "lead", "password": "wrong"},
@@ -212,6 +216,7 @@ FORMS = {
     # Its commit is made up, so git has no file of it; `test_editing_pages` saves edits.
     "console:edit": {"digest": "{reviewed_digest}", "path": "{file}", "text": "Round once."},
     "console:decide": {**_SEAL, "verdict": "reject", "note": "Not like this."},
+    "console:call_decide": {**_CALL, "verdict": "refuse", "note": "Not this one."},
     "api:tasks": {"project": "acme", "request": "Fix the billing bug"},
     "api:task_notes": {"text": "Mind the refunds."},
     "api:task_escalation": {"choice": "stop"},

@@ -19,7 +19,7 @@ from approvals.models import Effect
 from memory import lessons
 from projects import tokens
 from projects.models import ApiToken, Membership, Project, Role, User
-from tests import console_fixtures
+from tests import call_fixtures, console_fixtures
 from tests.approval_fixtures import GREEN, end_time, make_report
 
 if TYPE_CHECKING:
@@ -105,6 +105,9 @@ def _rows(project: Project, requester: User, lead: User) -> dict[str, Any]:
     names |= _approval("easy", _easy(project, requester))
     snoozed = sealing.seal(make_report(project, requester))
     snoozing.snooze(snoozed, by=lead, until=snoozing.after(snoozed, "hour"))
+    call_fixtures.make_tool()
+    call = call_fixtures.waiting_call(project, requester)
+    names |= {"call": call.pk, "call_digest": call.digest, "call_nonce": call.nonce}
     held = sealing.seal(make_report(project, requester))
     routing.claim(held, by=lead)
     return names | _approval("snoozed", snoozed) | _approval("held", held)

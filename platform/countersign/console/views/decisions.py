@@ -13,7 +13,6 @@ from django.views.decorators.http import require_POST
 from approvals import deciding, freshness, reproposing, reverting, undoing
 from approvals.decisions import HunkDecision
 from approvals.exceptions import (
-    DecisionConflict,
     DigestMismatch,
     NoSuchLine,
     NotAllowed,
@@ -25,7 +24,7 @@ from countersign.console.addresses import address_of
 from countersign.console.line_forms import said_of_lines
 from countersign.console.lookup import approval_or_404, of_form
 from countersign.console.review_page import show
-from projects.exceptions import CountersignError
+from projects.exceptions import CountersignError, TransitionRefused
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -147,7 +146,7 @@ def _status_of(error: CountersignError) -> int:
     match error:
         case NotAllowed():
             return 403
-        case DecisionConflict():
+        case TransitionRefused():
             return 409
         case DigestMismatch() | NoSuchLine():
             return 422
