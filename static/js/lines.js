@@ -17,6 +17,11 @@ export function startLines() {
   document.addEventListener("keydown", (event) => {
     const say = event.target.closest?.("[data-line-say]");
     if (say && event.key === "Escape") cellOf(say)?.focus();
+    // No key decides: it goes to the button, Enter confirms.
+    const sends = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+    if (!sends || event.target.form !== form() || !event.target.matches("textarea")) return;
+    event.preventDefault();
+    form().querySelector("[data-decide=r]").focus();
   });
 }
 

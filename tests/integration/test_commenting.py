@@ -179,6 +179,9 @@ def test_the_api_takes_comments_and_names_a_line_that_is_not_there(change, lead)
     assert not Signature.objects.exists()
     assert call.post(url, sealed | {"comments": [said | {"line": 3}]}).status_code == 201
     assert Comment.objects.get().line == 3
+    [told] = call.get(f"/api/v1/approvals/{change.pk}").json()["comments"]
+    place = {name: told[name] for name in ("hunk", "side", "line", "note", "goes_to")}
+    assert place == {**said, "line": 3, "side": "new", "goes_to": "coder"}
 
 
 def _form(made, **fields):

@@ -7,6 +7,7 @@ from threading import Barrier, Thread
 import pytest
 from django.db import connection
 
+from agents import holds
 from agents.lifecycle import TaskState
 from agents.models import FileChange, Step, Task
 from agents.workspace.git import Store
@@ -22,6 +23,7 @@ from approvals.exceptions import (
     StaleApproval,
 )
 from approvals.models import Approval, Edit, Effect, Signature
+from countersign import invariants
 from projects.exceptions import InvalidInput
 from projects.models import AuditEntry, Membership
 from tests.approval_fixtures import (
@@ -139,6 +141,21 @@ def test_what_is_merged_is_what_was_edited_and_sealed(change, lead, second_lead,
     assert effect.state == "done"
     assert merged(bare, DOCS) == TEXT
     assert git(bare, "rev-parse", "main^{tree}") == new.snapshot["effects"][0]["tree"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("held", [False, True])
+def test_every_invariant_holds_of_an_edit(change, lead, second_lead, held):
+    before = {one.check.name: one.found.count for one in invariants.verify()}
+    if held:
+        holds.place(by=lead, task=change.task, reason="The prices change today.")
+    put(change, lead)
+    if not held:
+        sign(checked_anew(change), second_lead)
+        Effect.objects.update(not_before="2020-01-01T00:00:00Z")
+        assert effects.carry_out(Effect.objects.get().pk, worker="test")
+    after = {one.check.name: one.found.count for one in invariants.verify()}
+    assert after == before
 
 
 def test_at_low_risk_who_edited_is_enough(project, change, lead):

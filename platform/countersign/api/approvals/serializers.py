@@ -256,6 +256,21 @@ class SignatureShape(serializers.Serializer[Any]):
     on_behalf_of = StoodForShape(many=True, help_text="Absent people it counts for, too.")
 
 
+class CommentShape(serializers.Serializer[Any]):
+    """What a reviewer said of the whole, of a hunk, or of a line of it."""
+
+    id = serializers.UUIDField()
+    author = PersonShape()
+    hunk = serializers.UUIDField(source="hunk_id", allow_null=True)
+    side = serializers.CharField(help_text="old, new, or empty when it is on no line.")
+    line = serializers.IntegerField(allow_null=True)
+    verdict = serializers.CharField()
+    note = serializers.CharField()
+    goes_to = serializers.CharField(
+        source="goes_to.slug", default="", help_text="The agent it was sent to, if any."
+    )
+
+
 class SignedShape(SignatureShape):
     """The receipt of a decision, with what became of the approval."""
 
@@ -332,6 +347,7 @@ class ApprovalDetailShape(ApprovalShape):
     policy = PolicyShape(source="snapshot.policy")
     snapshot = serializers.JSONField()
     signatures = serializers.SerializerMethodField()
+    comments = serializers.SerializerMethodField()
     carried_out = EffectShape(many=True, source="effects")
     collisions = serializers.SerializerMethodField(
         help_text="Looked for while it waits, some seconds after it was sealed; due first."
@@ -366,6 +382,12 @@ class ApprovalDetailShape(ApprovalShape):
         """Return the deadline that holds now."""
         rows = deadlines.with_deadline(Approval.objects.filter(pk=approval.pk).only("pk"))
         return serializers.DateTimeField().to_representation(rows.get().until)
+
+    @extend_schema_field(CommentShape(many=True))
+    def get_comments(self, approval: Approval) -> Any:
+        """Return what was said with the signatures, oldest first."""
+        said = approval.comments.select_related("author", "goes_to").order_by("created_at", "pk")
+        return CommentShape(said, many=True).data
 
     @extend_schema_field(serializers.CharField())
     def get_refusal(self, approval: Approval) -> str:
