@@ -17,6 +17,7 @@ from projects import tokens
 from projects.models import ApiToken, Membership, Project, Role
 from tests.api_fixtures import Caller, by_session, by_token, submitted
 from tests.approval_fixtures import make_report
+from tests.call_fixtures import make_tool, waiting_call
 
 # Every endpoint and method: the scope a token needs, None when no token may.
 ENDPOINTS = [
@@ -49,6 +50,9 @@ ENDPOINTS = [
     ("DELETE", "absence", "", None),
     ("GET", "policy", "project", "approvals:read"),
     ("PUT", "policy", "project", None),
+    ("GET", "calls", "", "approvals:read"),
+    ("GET", "call", "call", "approvals:read"),
+    ("POST", "call_decision", "call", None),
     ("GET", "holds", "", "tasks:read"),
     ("POST", "holds", "", "tasks:write"),
     ("GET", "hold", "hold", "tasks:read"),
@@ -75,6 +79,8 @@ def rows(project, requester, lead):
     task = submitted(project, requester)
     paused = holds.place(by=lead, task=submitted(project, requester)).pk
     found = {"task": task.pk, "approval": approval.pk, "memory": memory.pk, "hold": paused}
+    make_tool()
+    found["call"] = waiting_call(project, requester).pk
     return {**found, "project": project.slug, "": None}
 
 

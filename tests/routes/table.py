@@ -107,6 +107,9 @@ absence          PUT        -                      401    403   done      done d
 absence          DELETE     -                      401    403   page      page page   page     page
 policy           GET,HEAD   acme                   401    page  page      page page   404      404
 policy           PUT        acme                   401    403   403       403  403    404      404
+calls            GET,HEAD   -                      401    page  page      page page   page     page
+call             GET,HEAD   call                   401    page  page      page page   404      404
+call_decision    POST       call                   401    403   403       done done   404      404
 holds            GET,HEAD   -                      401    page  page      page page   page     page
 holds            POST       -                      401    done  403       done done   404      done
 hold             GET,HEAD   hold                   401    page  page      page page   404      404
@@ -222,6 +225,7 @@ FORMS = {
     "api:task_escalation": {"choice": "stop"},
     "api:step_retry": {"note": "Round half to even."},
     "api:signatures": {**_SEAL, "verdict": "reject", "note": "Not like this."},
+    "api:call_decision": {**_CALL, "verdict": "allow"},
     "api:bulk": {"items": [_EASY]},
     "api:viewed": {"path": "{file}", "viewed": True},
     "api:edits": {"digest": "{reviewed_digest}", "path": "{file}", "text": "Round once."},

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from agents.accepting import IdempotencyMismatch, NotStorable
 from agents.quotas import QuotaUsed
+from approvals.calls.exceptions import CallMismatch, UnknownCall
 from approvals.exceptions import CannotSign, DigestMismatch, NoSuchLine, UnknownApproval
 from projects.exceptions import CountersignError, InvalidInput, NotAllowed
 
@@ -26,8 +27,10 @@ STATUS_OF: dict[type[CountersignError], int] = {
     NotStorable: 400,
     NotAllowed: 403,
     UnknownApproval: 404,
+    UnknownCall: 404,
     IdempotencyMismatch: 422,
     DigestMismatch: 422,
+    CallMismatch: 422,
     NoSuchLine: 422,
     QuotaUsed: 429,
     CannotSign: 503,

@@ -6,6 +6,7 @@ from django.urls import path, re_path
 
 from countersign.api.absences import views as absences
 from countersign.api.approvals import views as approvals
+from countersign.api.calls import views as calls
 from countersign.api.docs import Docs, Schema
 from countersign.api.holds import views as holds
 from countersign.api.memories import views as memories
@@ -50,6 +51,9 @@ urlpatterns = [
         name="propose_again",
     ),
     path("v1/absence", absences.YourAbsence.as_view(), name="absence"),
+    path("v1/calls", calls.Calls.as_view(), name="calls"),
+    path("v1/calls/<uuid:pk>", calls.OneCall.as_view(), name="call"),
+    path("v1/calls/<uuid:pk>/decision", calls.CallDecision.as_view(), name="call_decision"),
     path("v1/holds", holds.Holds.as_view(), name="holds"),
     path("v1/holds/<uuid:pk>", holds.OneHold.as_view(), name="hold"),
     path("v1/projects/<slug:slug>/policy", policies.PolicyOfProject.as_view(), name="policy"),

@@ -1,0 +1,1 @@
+"""Calls of tools that need permission, over the API."""

@@ -1,0 +1,130 @@
+"""What the API takes and gives about calls of tools; no rules here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from approvals.decisions import MAX_NOTE
+from approvals.lifecycle import CallState, CallVerdict
+from approvals.models import CallApproval  # noqa: TC001 - the schema is made of annotations
+from approvals.rights import why_not
+from countersign.api.fields import Chosen, Input, Text
+from countersign.api.paging import PageQuery
+from countersign.api.tasks.serializers import STRINGS, PersonShape
+
+_OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": True}
+
+
+class CallQuery(PageQuery):
+    """Which calls."""
+
+    state = serializers.ChoiceField(choices=CallState.choices, required=False)
+    project = serializers.CharField(max_length=60, required=False)
+
+
+@extend_schema_field(_OBJECT)
+class ArgumentsField(serializers.JSONField):
+    """Arguments of a call: one object."""
+
+
+class CallDecisionInput(Input):
+    """A decision: on what you saw, by its digest and nonce."""
+
+    verdict = Chosen(choices=CallVerdict.choices)
+    digest = Text(max_length=64)
+    nonce = Text(max_length=64)
+    note = Text(
+        max_length=MAX_NOTE,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="Told to the agent; needed to refuse.",
+    )
+    arguments = ArgumentsField(
+        required=False,
+        help_text="Allow it with these in place of the agent's; they must fit the tool's schema.",
+    )
+
+
+class TaskOfCallShape(serializers.Serializer[Any]):
+    """The task it belongs to."""
+
+    id = serializers.UUIDField()
+    number = serializers.IntegerField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field, not the attribute
+    title = serializers.CharField()
+
+
+class CallShape(serializers.Serializer[Any]):
+    """A call in a list."""
+
+    id = serializers.UUIDField()
+    project = serializers.CharField(source="project.slug")
+    task = TaskOfCallShape()
+    server = serializers.CharField(source="snapshot.call.server")
+    tool = serializers.CharField(source="snapshot.call.tool")
+    agent = serializers.CharField(source="snapshot.agent.slug")
+    state = serializers.ChoiceField(choices=CallState.choices)
+    requested_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    decided_at = serializers.DateTimeField(allow_null=True)
+    decided_by = PersonShape(allow_null=True)
+    links = serializers.SerializerMethodField()
+
+    @extend_schema_field(STRINGS)
+    def get_links(self, call: CallApproval) -> dict[str, str]:
+        """Return where to look next."""
+        request = self.context["request"]
+        return {
+            "self": request.build_absolute_uri(reverse("api:call", args=[call.pk])),
+            "console": request.build_absolute_uri(reverse("console:call", args=[call.pk])),
+        }
+
+
+class CallDetailShape(CallShape):
+    """One call, whole: what is sealed, and what a decision names."""
+
+    digest = serializers.CharField()
+    nonce = serializers.CharField()
+    snapshot = serializers.JSONField()
+    arguments = serializers.SerializerMethodField(help_text="As the agent asked for them.")
+    edited = serializers.SerializerMethodField(help_text="As a person changed them, or null.")
+    reason = serializers.CharField()
+    result = serializers.CharField(source="call.result", help_text="What the agent was told.")
+    you_may_decide = serializers.SerializerMethodField()
+
+    @extend_schema_field(_OBJECT)
+    def get_arguments(self, call: CallApproval) -> dict[str, Any]:
+        """Return what the agent asked for."""
+        return call.original
+
+    @extend_schema_field({**_OBJECT, "nullable": True})
+    def get_edited(self, call: CallApproval) -> dict[str, Any] | None:
+        """Return what is called in its place."""
+        return json.loads(call.edited) if call.edited else None
+
+    def get_you_may_decide(self, call: CallApproval) -> bool:
+        """Tell whether the caller may decide on it, in person."""
+        request = self.context["request"]
+        via = "token" if request.auth else "session"
+        return call.state == CallState.PENDING and not why_not(call, request.user, via=via)
+
+
+class CallDecidedShape(serializers.Serializer[Any]):
+    """The receipt of a decision."""
+
+    id = serializers.UUIDField()
+    verdict = serializers.ChoiceField(choices=CallVerdict.choices)
+    signer = PersonShape()
+    note = serializers.CharField()
+    digest = serializers.CharField(
+        help_text="Of what is called: with your arguments, if you sent any."
+    )
+    at = serializers.DateTimeField()
+    call = serializers.UUIDField(source="approval_id")
+    state = serializers.ChoiceField(choices=CallState.choices, source="approval.state")

@@ -1,0 +1,105 @@
+"""The endpoints of calls of tools; the decision itself is approvals.calls.deciding."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from rest_framework.response import Response
+
+from approvals.calls.deciding import decide
+from approvals.models import CallApproval
+from countersign.api.authentication import NEVER
+from countersign.api.calls.serializers import (
+    CallDecidedShape,
+    CallDecisionInput,
+    CallDetailShape,
+    CallQuery,
+    CallShape,
+)
+from countersign.api.endpoint import Endpoint
+from countersign.api.paging import page_across
+from countersign.api.schema import listed, operation
+
+if TYPE_CHECKING:
+    import uuid
+
+    from django.db import models
+    from rest_framework.request import Request
+
+_READ = {"GET": "approvals:read"}
+
+
+class Calls(Endpoint):
+    """Calls that need, or needed, permission."""
+
+    scopes = _READ
+
+    @operation(
+        "List calls of tools",
+        answer=listed("CallPage", CallShape),
+        problems=(),
+        parameters=[CallQuery],
+        tag="calls",
+    )
+    def get(self, request: Request) -> Response:
+        """Return calls of your projects that needed permission, newest first."""
+        query = self.query(CallQuery)
+        states = [query["state"]] if "state" in query else ()
+        found, following = page_across(
+            self.listed(_asked(), project=query.get("project"), states=states),
+            lambda rows: rows.select_related("task", "project", "decided_by"),
+            limit=query["limit"],
+            cursor=query.get("cursor"),
+            request=request,
+        )
+        answer = CallShape(found, many=True, context={"request": request}).data
+        return Response({"results": answer, "next": following})
+
+
+class OneCall(Endpoint):
+    """One call."""
+
+    scopes = _READ
+
+    @operation("Read a call of a tool", answer=CallDetailShape, tag="calls")
+    def get(self, request: Request, pk: uuid.UUID) -> Response:
+        """Return exactly what would be called, and what became of it."""
+        return Response(CallDetailShape(_call(self, pk), context={"request": request}).data)
+
+
+class CallDecision(Endpoint):
+    """Decide on a call."""
+
+    scopes = {"POST": NEVER}
+
+    @operation(
+        "Allow or refuse a call",
+        request=CallDecisionInput,
+        answer=CallDecidedShape,
+        status=201,
+        problems=(404, 409, 422),
+        tag="calls",
+    )
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        """Allow it once, with other arguments if you send some, or refuse it; in person only."""
+        call, body = _call(self, pk), self.body(CallDecisionInput)
+        edited = json.dumps(body.pop("arguments")) if "arguments" in body else ""
+        signature = decide(
+            call.pk,
+            by=self.person,
+            edited=edited,
+            address=self.address,
+            via="token" if self.token else "session",
+            **body,
+        )
+        return Response(CallDecidedShape(signature).data, status=201)
+
+
+def _asked() -> models.QuerySet[CallApproval]:
+    return CallApproval.objects.filter(free=False)
+
+
+def _call(view: Endpoint, pk: uuid.UUID) -> CallApproval:
+    rows = _asked().select_related("project", "task", "requester", "decided_by", "call")
+    return view.find(rows, pk, what="call")
