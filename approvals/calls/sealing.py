@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
 
 from agents import grants, permitting
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
     from agents.permitting import Held
 
+logger = logging.getLogger(__name__)
+
 MOST = 50  # in one turn
 _WORDS = 4_000  # characters of what the agent said with the call
 _TOO_LONG = (
@@ -45,7 +49,23 @@ def seal_waiting(limit: int = MOST) -> int:
         attempt__step__state=StepState.WAITING_HUMAN,
     )
     found = list(rows.order_by("id").values_list("pk", flat=True)[:limit])
-    return sum(seal(call) for call in found)
+    return sum(_seal_or_answer(call) for call in found)
+
+
+def _seal_or_answer(call: uuid.UUID) -> bool:
+    """Seal one; what cannot be is answered so, and holds up no other."""
+    try:
+        return seal(call)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away, no call is wrong
+    except Exception as fault:
+        logger.exception("call %s cannot be sealed", call)
+        told = f"A fault in Countersign: {type(fault).__name__}. Nothing was called."
+    with permitting.held(call) as held:
+        if not _waits(held):
+            return False
+        permitting.answer(held, ToolCallState.FAILED, told, told)
+    return True
 
 
 def seal(call_id: uuid.UUID) -> bool:

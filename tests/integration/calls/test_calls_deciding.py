@@ -245,6 +245,27 @@ def test_arguments_too_long_to_read_are_refused_never_cut(tool, project, request
     assert not CallApproval.objects.exists()
 
 
+def test_a_call_that_cannot_be_sealed_is_answered_and_holds_up_no_other(
+    tool, project, requester, monkeypatch
+):
+    step = working_step(project, requester)
+    first, second = call(step, "A"), call(step, "B")
+    assert settle(step.attempts.get(), Waits())
+    original = sealing._snapshot
+
+    def break_on_first(held, *arguments, **facts):
+        if held.call.pk == first.pk:
+            raise KeyError("a fault of ours")
+        return original(held, *arguments, **facts)
+
+    monkeypatch.setattr(sealing, "_snapshot", break_on_first)
+    assert sealing.seal_waiting() == 2
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.state, second.state) == ("failed", "asked")
+    assert "Nothing was called" in first.result
+
+
 def test_the_database_repeats_the_law(waiting, requester, lead):
     row = decided(waiting, lead)
     for statement, by in [
