@@ -247,6 +247,11 @@ SELECT uuidv7(), now() + interval '1 day', now(), approval.id, member.user_id
 FROM (SELECT id, project_id FROM approvals_approval WHERE state = 'pending'
     AND hashtext(nonce) % 5000 = 0) approval
 JOIN projects_membership member USING (project_id) WHERE member.role = 'lead';
+INSERT INTO approvals_collision (id, one_id, other_id, paths)
+SELECT uuidv7(), least(id, next), greatest(id, next), '{billing/invoice.py}'
+FROM (SELECT id, lead(id) OVER (PARTITION BY project_id ORDER BY expires_at, id) AS next
+    FROM approvals_approval WHERE state = 'pending') waiting WHERE next IS NOT NULL
+AND hashtext(id::text) % 5 = 0;
 INSERT INTO approvals_signature (id, single_person, verdict, digest, nonce, note, at, approval_id,
     requester_id, signer_id)
 SELECT uuidv7(decided_at - now()), false, CASE state WHEN 'approved' THEN 'approve'
