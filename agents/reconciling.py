@@ -32,8 +32,8 @@ _WHAT = (
 def may_try(step: Step, rule: str) -> bool:
     """Tell whether an assemble step's conflict goes to an agent before a person is asked.
 
-    Not what an agent has brought together already: main may move faster than agents work. And not
-    in a rehearsal, whose script knows no conflict.
+    Once for each version: not what an agent has brought together just now, for main may move faster
+    than agents work. And not in a rehearsal, whose script knows no conflict.
     """
     if rule != Rule.CONFLICT or step.kind != StepKind.ASSEMBLE or step.task.rehearsal:
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import combinations, islice
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 DUE_FIRST, NEWEST = 100, 50
 PAIRS = 200  # merged at one look at a project
 PATHS = 20  # named of one collision
+TRIES = 3  # with a pair git cannot merge: an object may be missing, or only git be away
 
 Pair = tuple["_Change", "_Change"]
 
@@ -45,6 +47,7 @@ class Compared:
 
     waiting: tuple[_Change, ...] = ()
     pairs: set[Pair] = field(default_factory=set)
+    failed: Counter[Pair] = field(default_factory=Counter)
     complete: bool = False
 
 
@@ -78,9 +81,22 @@ def _compare(project: Project, known: Compared, stop: Callable[[], bool]) -> int
         if stop():
             known.complete = False
             break
-        found += _collision(store, pair)
-        known.pairs.add(pair)
+        try:
+            found += _collision(store, pair)
+        except GitFailed as error:
+            _note_failure(known, pair, error)
+        else:
+            known.pairs.add(pair)
     return len(Collision.objects.bulk_create(found, ignore_conflicts=True))
+
+
+def _note_failure(known: Compared, pair: Pair, error: GitFailed) -> None:
+    known.failed[pair] += 1
+    if known.failed[pair] < TRIES:
+        known.complete = False
+        return
+    known.pairs.add(pair)
+    logger.warning("%s and %s cannot be compared: %s", pair[0].approval, pair[1].approval, error)
 
 
 def _waiting(project: Project) -> tuple[_Change, ...]:
@@ -111,11 +127,7 @@ def _touching(waiting: tuple[_Change, ...]) -> Iterator[Pair]:
 
 def _collision(store: Store, pair: Pair) -> list[Collision]:
     one, other = pair
-    try:
-        conflicts = store.merge(one.head, other.head).conflicts
-    except GitFailed as error:
-        logger.info("%s and %s were not compared: %s", one.approval, other.approval, error)
-        return []
+    conflicts = store.merge(one.head, other.head).conflicts
     paths = [cautions.shown(path) for path in conflicts[:PATHS]]
     if not paths:
         return []

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from projects.models import User
 
-TOO_LATE = "The undo window is over and the effect has begun. Once it is merged, revert it on the same page."
+TOO_LATE = (
+    "The undo window is over and the effect has begun. "
+    "A merge can be taken back afterwards: press Revert on its review page."
+)
 
 
 def may_undo(approval: Approval, effects: Sequence[Any] | None = None) -> bool:

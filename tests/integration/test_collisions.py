@@ -131,6 +131,17 @@ def test_lost_object_of_one_change_hides_no_other_collision(put_up, bare):
     assert (labels(one), labels(lost)) == ([other.task.label], [])
 
 
+def test_what_git_could_not_merge_is_compared_again(put_up, project, tmp_path, settings):
+    put_up(line_3="first")
+    put_up(line_3="second")
+    known: comparing.Known = {}
+    stores = settings.DATA_DIR / "stores"
+    away = stores.rename(stores.with_name("away"))
+    assert comparing.compare(known) == 0
+    away.rename(stores)
+    assert comparing.compare(known) == 1
+
+
 def test_a_pair_is_kept_once_and_the_older_first(put_up):
     one, other = put_up(line_3="first"), put_up(line_3="second")
     comparing.compare({})

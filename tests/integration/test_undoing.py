@@ -82,7 +82,7 @@ def test_the_withdrawn_approval_cannot_be_signed_again(approved, lead, second_le
 def test_undoing_after_the_window_is_refused_with_what_to_do(approved, lead):
     _end_window()
     assert not may_undo(approved)
-    with pytest.raises(UndoRefused, match="revert"):
+    with pytest.raises(UndoRefused, match="Revert"):
         undo(approved, by=lead)
     approved.refresh_from_db()
     assert approved.state == "approved"
