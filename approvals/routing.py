@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from agents import takeovers
@@ -12,11 +13,18 @@ from agents.events import Kind
 from approvals import presence, rights
 from approvals.exceptions import DecisionConflict
 from approvals.lifecycle import ApprovalState
-from approvals.models import SEAL_OF_APPROVAL, Absence, Approval, Assignment, Signature
+from approvals.models import (
+    SEAL_OF_APPROVAL,
+    Absence,
+    Approval,
+    Assignment,
+    Signature,
+    Snooze,
+)
 from approvals.requirements import Required
 from projects import access, audit
 from projects.exceptions import InvalidInput, NotAllowed
-from projects.models import Role, User
+from projects.models import Membership, Role, User
 
 if TYPE_CHECKING:
     import uuid
@@ -94,10 +102,19 @@ def holders_of(approvals: Iterable[uuid.UUID]) -> dict[uuid.UUID, Assignment]:
 
 
 def others_hold(user: User, projects: Sequence[uuid.UUID]) -> QuerySet[Assignment]:
-    """Return what somebody else, who is not away, sees to: this person is not asked before half of
-    its time is over."""
+    """Return what somebody else sees to: this person is not asked before half of its time is over.
+
+    Nothing of who is away, has put it off or may not sign here any more: nobody would be asked.
+    """
+    leads = Membership.objects.filter(
+        project=OuterRef("project"), user=OuterRef("holder"), role=Role.LEAD, user__is_active=True
+    )
+    off = Snooze.objects.filter(
+        approval=OuterRef("approval"), person=OuterRef("holder"), until__gt=Now()
+    )
     theirs = Assignment.objects.filter(project__in=projects, alone_until__gt=Now())
-    return theirs.exclude(holder=user).exclude(holder__in=Absence.objects.now().values("person"))
+    there = theirs.filter(Exists(leads), ~Exists(off)).exclude(holder=user)
+    return there.exclude(holder__in=Absence.objects.now().values("person"))
 
 
 def candidates(approval: Approval) -> QuerySet[User]:
@@ -132,7 +149,7 @@ def carry_over(sealed: Sequence[Approval], now: datetime) -> None:
     for old in held.select_related("approval__proposal").defer(*SEAL_OF_APPROVAL):
         new, before = again[old.approval.task_id], old.approval.proposal
         if (before.round, before.version + 1) == (new.proposal.round, new.proposal.version):
-            rows.append(_row(new, old.holder_id, by=old.by_id, at=old.at, since=now))
+            rows.append(_row(new, old.holder_id, by=old.by_id, since=now, signed=(), at=old.at))
     Assignment.objects.bulk_create(rows, ignore_conflicts=True)
 
 
@@ -145,7 +162,8 @@ def _lock(approval: Approval) -> None:
 
 def _give(approval: Approval, to: User, *, by: User, address: str | None) -> Assignment:
     Assignment.objects.filter(approval=approval).delete()
-    row = _row(approval, to.pk, by=by.pk, since=approval.requested_at)
+    signed = approval.signatures.values_list("signer", flat=True)
+    row = _row(approval, to.pk, by=by.pk, since=approval.requested_at, signed=signed)
     row.save(force_insert=True)
     row.holder = to
     facts = {"approval": str(approval.pk), "to": str(to.pk), "by": by.display_name}
@@ -161,9 +179,9 @@ def _row(
     *,
     by: uuid.UUID,
     since: datetime,
+    signed: Iterable[uuid.UUID],
     at: datetime | None = None,
 ) -> Assignment:
-    signed = approval.signatures.values_list("signer", flat=True)
     last_one = not Required.sealed(approval.snapshot).missing({*signed, holder})
     half = since + (approval.expires_at - since) / 2
     row = Assignment(

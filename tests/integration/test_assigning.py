@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agents.events import Kind
-from approvals import policies, routing, selectors
+from approvals import policies, routing, selectors, snoozing
 from approvals.deciding import decide
 from approvals.exceptions import DecisionConflict
 from approvals.models import Approval, Assignment
@@ -58,6 +58,23 @@ def test_what_one_person_claims_the_others_are_not_asked(approval, lead, second_
     assert told(approval) == [
         {"approval": str(approval.pk), "to": str(lead.pk), "by": lead.display_name}
     ]
+
+
+@pytest.mark.parametrize("gone", ["disabled", "no_lead", "put_off"])
+def test_what_is_held_by_somebody_who_is_not_asked_is_asked_of_the_others(
+    approval, lead, second_lead, gone
+):
+    routing.claim(approval, by=lead)
+    assert asked(second_lead) == []
+    match gone:
+        case "disabled":
+            User.objects.filter(pk=lead.pk).update(is_active=False)
+        case "no_lead":
+            Membership.objects.filter(user=lead).update(role=Role.REQUESTER)
+        case "put_off":
+            snoozing.snooze(approval, by=lead, until=timezone.now() + timedelta(hours=1))
+    assert asked(second_lead) == [approval.pk]
+    assert selectors.count_needs_you(second_lead, cap=500) == 1
 
 
 def test_a_second_claim_says_who_has_it(approval, lead, second_lead):
