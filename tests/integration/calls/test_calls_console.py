@@ -7,9 +7,11 @@ import uuid
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
 
 from approvals.calls import carrying
 from approvals.models import CallApproval
+from countersign.console import call_page
 from tests.call_fixtures import decided, end_time, park, working_step
 
 pytestmark = pytest.mark.django_db
@@ -111,11 +113,27 @@ def test_a_lead_changes_the_arguments_on_its_page(client, waiting, server, lead)
     assert "I-7" in text
 
 
-def test_allow_once_ignores_what_was_typed_as_arguments(client, waiting, server, lead):
+@pytest.mark.parametrize("typed", ['{"invoice": "I-1", "cents": 1}', "", "{}"])
+def test_allow_once_calls_nothing_when_the_arguments_were_changed(
+    client, waiting, server, lead, typed
+):
     client.force_login(lead)
-    _send(client, waiting, verdict="allow", arguments='{"invoice": "I-7", "cents": 1}')
+    answer = _send(client, waiting, verdict="allow", arguments=typed, note="Mine")
+    assert answer.status_code == 400
+    text = answer.content.decode()
+    assert "You changed the arguments" in text
+    assert f">{escape(typed)}</textarea>" in text
+    assert _state(waiting) == "pending"
     carrying.make_due("effects")
-    assert list(server.paid.values()) == [900]
+    assert server.requests == 0
+
+
+def test_allow_once_takes_the_arguments_as_the_page_shows_them(client, waiting, lead):
+    client.force_login(lead)
+    shown = call_page.pretty(waiting.snapshot["arguments"]).replace("\n", "\r\n")
+    assert escape(shown.replace("\r\n", "\n")) in _text(client, f"/calls/{waiting.pk}")
+    assert _send(client, waiting, verdict="allow", arguments=shown).status_code == 302
+    assert _state(waiting) == "allowed"
 
 
 def test_what_was_typed_survives_a_refused_decision(client, waiting, lead):

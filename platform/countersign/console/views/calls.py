@@ -17,7 +17,7 @@ from approvals.lifecycle import CallVerdict
 from countersign.console import call_page
 from countersign.console.addresses import address_of
 from countersign.console.rendering import page
-from projects.exceptions import CountersignError
+from projects.exceptions import CountersignError, InvalidInput
 
 if TYPE_CHECKING:
     import uuid
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from approvals.models import CallApproval
     from countersign.console.requests import PersonRequest
 
+_ARGUMENTS = "arguments"
+_CHANGED = (
+    "You changed the arguments, and “Allow once” calls those the agent asked for. Nothing was decided. "
+    "Choose “Allow with these arguments”, or take your change back first."
+)
 _SAID = {
     CallVerdict.ALLOW: "Allowed once. The agent goes on with the answer of the tool.",
     CallVerdict.REFUSE: "Refused. Nothing is called, and the agent is told your reason.",
@@ -58,6 +63,8 @@ def decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     verdict = request.POST.get("verdict", "")
     edits = verdict == "edit"
     try:
+        if verdict == CallVerdict.ALLOW:
+            _require_as_shown(request, found)
         deciding.decide(
             found.pk,
             by=request.user,
@@ -65,13 +72,26 @@ def decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             digest=request.POST.get("digest", ""),
             nonce=request.POST.get("nonce", ""),
             note=_text(request, "note"),
-            edited=_text(request, "arguments") or "{}" if edits else "",
+            edited=_arguments(request) if edits else "",
             address=address_of(request),
         )
     except CountersignError as error:
         return call_page.show(request, _found(request, pk), error=error, status=_status_of(error))
     messages.success(request, _SAID[CallVerdict.ALLOW if edits else CallVerdict(verdict)])
     return redirect("console:call", pk)
+
+
+def _require_as_shown(request: PersonRequest, found: CallApproval) -> None:
+    """Refuse to call what the agent asked for when the person typed something else."""
+    shown = call_page.pretty(found.snapshot["arguments"])
+    if _ARGUMENTS in request.POST and _text(request, _ARGUMENTS) != shown:
+        raise InvalidInput(_ARGUMENTS, _CHANGED)
+
+
+def _arguments(request: PersonRequest) -> str:
+    if text := _text(request, _ARGUMENTS):
+        return text
+    raise InvalidInput(_ARGUMENTS, "Write the arguments as one JSON object; for none, write {}.")
 
 
 def _found(request: PersonRequest, pk: uuid.UUID) -> CallApproval:
