@@ -118,9 +118,14 @@ def holds_step(step: Step) -> bool:
     return Hold.objects.open().filter(wide | Q(task=step.task_id) | Q(agent=step.agent_id)).exists()
 
 
-def is_held(*, task: str, project: str) -> Exists:
-    """Return the condition "an open hold stops its task", by the paths to its task and project."""
+def is_held(*, task: str, project: str, agent: str = "") -> Exists:
+    """Return the condition "an open hold stops its task", by the paths to its task and project.
+
+    With the path to its agent: or its step.
+    """
     wide = Q(scope=HoldScope.EVERYTHING) | Q(task=OuterRef(task)) | Q(project=OuterRef(project))
+    if agent:
+        wide |= Q(agent=OuterRef(agent))
     return Exists(Hold.objects.filter(wide, lifted_at=None))
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from agents.models import Step, Task
 
-WITHDRAWN = "This call was withdrawn before it was made. Nothing was called."
+WITHDRAWN = "Its step was stopped before this call was answered."
 _WAITS = "Waits for the answers of tools outside."
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 RESULT_CHARACTERS = 20_000
 _SUMMARY = 300
+_OVER = frozenset({StepState.DONE, StepState.CANCELLED})
+_WITHDRAWN = ToolCallState.REFUSED  # what `parking` makes of a call whose step is stopped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,11 @@ class Held:
     def waits(self) -> bool:
         """Tell whether the step waits for this call: nobody stopped or answered it."""
         return self.call.state in CALL_OPEN and self.step.state == StepState.WAITING_HUMAN
+
+    @property
+    def stopped(self) -> bool:
+        """Tell whether nobody will ever wait for this call again."""
+        return self.call.state not in CALL_OPEN or self.step.state in _OVER
 
 
 @contextmanager
@@ -79,10 +86,17 @@ def decline(held: Held, facts: dict[str, Any], told: str) -> None:
     answer(held, ToolCallState.REFUSED, told, told)
 
 
+def withdraw(held: Held) -> None:
+    """Close a call whose step is over, should it be open; nothing waits for it any more."""
+    parking.forget([held.step])
+    leave_needs_human(held.task, held.task.state_before_human)
+
+
 def answer(held: Held, to: ToolCallState, text: str, summary: str, arguments: Any = None) -> None:
     """Write what the model is told of a call; its step goes on with the last of its answers.
 
-    `arguments` are those it was made with, when a person changed them.
+    `arguments` are those it was made with, when a person changed them. A call whose step was stopped
+    while it was made is put right in the ledger and told; nothing goes on with it.
     """
     call, text = held.call, storable.text(text)[:RESULT_CHARACTERS]
     facts: dict[str, Any] = {"call": str(call.pk), "tool": call.tool, "server": call.server}
@@ -90,7 +104,7 @@ def answer(held: Held, to: ToolCallState, text: str, summary: str, arguments: An
     _move(
         call,
         to,
-        *CALL_OPEN,
+        *CALL_OPEN if held.waits else (*CALL_OPEN, _WITHDRAWN),
         result=text,
         result_fingerprint=fingerprints.of_result(text),
         error=fingerprints.of_error(text) if to == ToolCallState.FAILED else "",

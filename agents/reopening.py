@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models.functions import Now
 
-from agents import attempts, delegating, dispatch, escalations, planning
+from agents import attempts, delegating, dispatch, escalations, parking, planning
 from agents.branches import branch, is_of, next_key
 from agents.escalations.resolving import check_note, check_right, leave_needs_human
 from agents.events import Kind
@@ -186,6 +186,7 @@ class _Branch:
             attempts.close(step, AttemptState.CANCELLED)
             self._answer(step, by)
         delegating.cancel(self.task, askers=dropped)
+        parking.forget(dropped)
 
     def _with_answers(self, olds: list[Step]) -> list[Step]:
         """Return steps with those that are answering them, and those that answer these in turn."""

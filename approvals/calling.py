@@ -18,7 +18,7 @@ from agents.models import Tool
 from agents.models.tools import Transport
 from agents.workspace.addresses import without_secrets
 from approvals import verifying
-from approvals.exceptions import NotCarriedOut, Refused, Uncertain
+from approvals.exceptions import NotCarriedOut, NotNow, Refused, Uncertain
 from approvals.models import EffectKind
 
 if TYPE_CHECKING:
@@ -58,15 +58,20 @@ def sealed_call(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
 class Sendable(Protocol):
     """A row whose call may be sent: `arguments` as `sealed_call` made them."""
 
-    pk: Any
-    sent_at: datetime | None
+    @property
+    def pk(self) -> Any:
+        """Its id, which is its idempotency key."""
+
+    @property
+    def sent_at(self) -> datetime | None:
+        """When it was first sent; from then on it may have landed."""
 
     @property
     def arguments(self) -> dict[str, Any]:
         """Where it goes, with what, and to which definition."""
 
-    def note_sent(self) -> None:
-        """Put on record that the outside world is about to be touched."""
+    def note_sent(self) -> bool:
+        """Put on record that the outside world is about to be touched; False: it must not be."""
 
 
 def call(effect: Effect) -> dict[str, Any]:
@@ -79,7 +84,8 @@ def deliver(row: Sendable) -> dict[str, Any]:
     """Send a call whose permission was verified, and return what the tool answered.
 
     Called again after a crash: an idempotent tool is sent the same key again. Raises Refused
-    (nothing was sent), NotCarriedOut (surely not done) or Uncertain (a person must look).
+    (nothing was sent), NotNow (nothing was sent this time), NotCarriedOut (surely not done) or
+    Uncertain (a person must look).
     """
     require_same_tool(row.arguments)
     again = bool(row.arguments["idempotent"])
@@ -119,22 +125,26 @@ def _send(row: Sendable) -> CallToolResult:
 
     sealed = row.arguments
     with start_blocking_portal() as portal:
-        sent = row.sent_at is not None
+        sent, may = row.sent_at is not None, True
         answer: CallToolResult | None = None
         try:
             with portal.wrap_async_context_manager(_connected(row)) as client:
-                row.note_sent()
-                sent = True
-                answer = portal.call(_call, client, row)
+                if may := row.note_sent():
+                    sent = True
+                    answer = portal.call(_call, client, row)
         except DatabaseError:
             raise  # what is on record is not known; the next turn looks
         except Exception as failure:
             if answer is not None:
                 return answer  # only the good-bye failed
+            if not may:
+                raise NotNow from failure
             said = f"{sealed['tool']} at {sealed['server']}: {_said(failure)}"
             if sent:
                 raise Uncertain(f"{said}.") from failure
             raise NotCarriedOut(f"{said}. Nothing was called.") from failure
+        if answer is None:
+            raise NotNow
         return answer
 
 

@@ -57,6 +57,10 @@ class NotCarriedOut(CountersignError):
     """It was tried and surely not done."""
 
 
+class NotNow(CountersignError):
+    """It was stopped or held before it was sent."""
+
+
 class Uncertain(CountersignError):
     """It was sent and nobody can tell whether it was done."""
 

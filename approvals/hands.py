@@ -1,4 +1,4 @@
-"""A few threads that work side by side, never two of them for one project."""
+"""A few threads that work side by side, never two of them at one thing."""
 
 from __future__ import annotations
 
@@ -29,19 +29,24 @@ class Hands:
         self._count = count
         self._done = done
         self._queue: queue.SimpleQueue[tuple[uuid.UUID, Work] | None] = queue.SimpleQueue()
-        self._busy: set[uuid.UUID] = set()
+        self._busy: dict[uuid.UUID, str] = {}  # with its group
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
 
-    def take(self, project: uuid.UUID, work: Work) -> bool:
-        """Begin a project's work, unless something of it is in hand or no hand is free."""
+    def take(self, key: uuid.UUID, work: Work, *, group: str = "") -> bool:
+        """Begin the work at one thing, unless it is in hand or no hand is free.
+
+        A named group never has more than half of the hands.
+        """
         with self._lock:
-            if project in self._busy or len(self._busy) >= self._count:
+            if key in self._busy or len(self._busy) >= self._count:
                 return False
-            self._busy.add(project)
+            if group and list(self._busy.values()).count(group) >= self._count // 2:
+                return False
+            self._busy[key] = group
             if len(self._threads) < len(self._busy):
                 self._start()
-        self._queue.put((project, work))
+        self._queue.put((key, work))
         return True
 
     def close(self) -> None:
@@ -59,13 +64,13 @@ class Hands:
 
     def _live(self) -> None:
         while (taken := self._queue.get()) is not None:
-            project, work = taken
+            key, work = taken
             try:
                 work()
             except Exception:  # rows say what is left to do; the next turn does it
-                logger.exception("work for project %s was cut off", project)
+                logger.exception("the work at %s was cut off", key)
                 connection.close()  # it may be the connection that is broken
             with self._lock:
-                self._busy.discard(project)
+                del self._busy[key]
             self._done()
         connection.close()

@@ -82,7 +82,8 @@ CALL_MOVES: dict[str, frozenset[str]] = {
     _C.PENDING: frozenset({_C.ALLOWED, _C.REFUSED, _C.EXPIRED, _C.WITHDRAWN}),
     # failed: what was signed does not hold any more
     _C.ALLOWED: frozenset({_C.CALLING, _C.FAILED, _C.WITHDRAWN}),
-    _C.CALLING: frozenset({_C.DONE, _C.FAILED, _C.UNKNOWN}),
+    # withdrawn: stopped before it was sent
+    _C.CALLING: frozenset({_C.DONE, _C.FAILED, _C.UNKNOWN, _C.WITHDRAWN}),
     _C.DONE: frozenset(),
     _C.FAILED: frozenset(),
     _C.UNKNOWN: frozenset(),

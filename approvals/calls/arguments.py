@@ -18,6 +18,7 @@ from projects.exceptions import InvalidInput
 
 MAX_CHARACTERS = 20_000  # more than a person reads: refused, never cut
 MAX_DEPTH = 32
+_SCHEMA_DEPTH = 200
 _FIELD = "arguments"
 _SAID = 300
 
@@ -29,8 +30,18 @@ def written(arguments: dict[str, Any]) -> str:
     """
     if _nests_deeper(arguments, MAX_DEPTH):
         raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
+    return plainly(arguments)
+
+
+def is_readable(schema: dict[str, Any]) -> bool:
+    """Tell whether a tool's schema can be shown: they nest deeper than what they describe."""
+    return not _nests_deeper(schema, _SCHEMA_DEPTH)
+
+
+def plainly(value: dict[str, Any]) -> str:
+    """Return the one text of what is known to be shallow; raises ValueError for no number."""
     return json.dumps(
-        arguments, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
 
 

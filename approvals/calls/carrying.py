@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, connection
-from django.db.models.functions import Now
+from django.db.models import F, Window
+from django.db.models.functions import Now, RowNumber
 
 from agents import holds, permitting
 from agents.lifecycle import ToolCallState
 from agents.runtime.redaction import clean
 from approvals import calling
 from approvals.calls import verifying
-from approvals.exceptions import NotCarriedOut, Refused, Uncertain
+from approvals.exceptions import NotCarriedOut, NotNow, Refused, Uncertain
 from approvals.lifecycle import CallState
 from approvals.models import CallApproval
 from projects import audit
@@ -24,12 +26,15 @@ from projects.exceptions import TransitionRefused
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Iterator
+    from datetime import datetime
 
+    from agents.permitting import Held
     from approvals.hands import Hands
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 50
+_EACH = 10  # of one server in one turn
 _MAKING = (CallState.ALLOWED, CallState.CALLING)
 
 
@@ -39,25 +44,30 @@ def make_due(worker: str, *, hands: Hands | None = None) -> int:
     Two processes may do this at once: a session lock of the database and the conditional move to
     `calling` let one of them have each call. With `hands` several side by side.
     """
-    due = CallApproval.objects.filter(state__in=_MAKING).exclude(
-        holds.is_held(task="task_id", project="project_id")
-    )
     taken = 0
-    for pk in list(due.order_by("id").values_list("pk", flat=True)[:_BATCH]):
+    for pk, server in _due():
         work = partial(make, pk, worker=worker)
-        taken += hands.take(pk, work) if hands else work()
+        taken += hands.take(pk, work, group=server) if hands else work()
     return taken
 
 
+def _due() -> list[tuple[uuid.UUID, str]]:
+    """Return what may be made, with its server; of each server a few, so that none keeps all waiting."""
+    rows = CallApproval.objects.filter(state__in=_MAKING).exclude(
+        holds.is_held(task="task_id", project="project_id", agent="step__agent_id")
+    )
+    place = Window(RowNumber(), partition_by=[F("call__server")], order_by="id")
+    found = rows.annotate(place=place).filter(place__lte=_EACH).order_by("place", "id")
+    return list(found.values_list("pk", "call__server")[:_BATCH])
+
+
 def make(pk: uuid.UUID, *, worker: str) -> bool:
-    """Make one call from `allowed`, or go on with one a crash left in `calling`."""
+    """Make one call from `allowed`, or go on with one a crash or a hold left in `calling`."""
     with _alone(pk) as mine:
         if not mine:
             return False
         approval = _loaded(pk)
-        if approval.state == CallState.ALLOWED and not _begin(approval, worker):
-            return False
-        if approval.state != CallState.CALLING:
+        if not _begins(approval, worker):
             return False
         _act(approval)
     return True
@@ -70,24 +80,57 @@ def _loaded(pk: uuid.UUID) -> CallApproval:
     return found
 
 
-def _begin(approval: CallApproval, worker: str) -> bool:
-    """Put the intent on record; False when it is not to be made now."""
+def _begins(approval: CallApproval, worker: str) -> bool:
+    """Put the intent on record, unless it is; False when the call is not to be made now."""
+    if approval.state == CallState.CALLING and approval.sent_at is not None:
+        return True  # what became of it is looked at, whoever stopped it
     try:
         with permitting.held(approval.call_id) as held:
-            waits = held.waits and held.call.state == ToolCallState.WAITING
-            if not waits or holds.holds_step(held.step):
+            if not _goes(held):
                 return False
-            approval.move(CallState.CALLING, worker=worker)
+            if approval.state == CallState.ALLOWED:
+                approval.move(CallState.CALLING, worker=worker)
     except TransitionRefused:
         return False
-    return True
+    return approval.state == CallState.CALLING
+
+
+def _goes(held: Held) -> bool:
+    """Tell whether a call may go out now: its step waits for it, and nobody holds that."""
+    waits = held.waits and held.call.state == ToolCallState.WAITING
+    return waits and not holds.holds_step(held.step)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """A call on its way. Whether it may go is asked once more, in the transaction that notes it."""
+
+    approval: CallApproval
+
+    @property
+    def pk(self) -> uuid.UUID:
+        return self.approval.pk
+
+    @property
+    def sent_at(self) -> datetime | None:
+        return self.approval.sent_at
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return self.approval.arguments
+
+    def note_sent(self) -> bool:
+        with permitting.held(self.approval.call_id) as held:
+            return _goes(held) and self.approval.note_sent()
 
 
 def _act(approval: CallApproval) -> None:
     sent = approval.sent_at is not None
     try:
         verifying.require_allowed(approval)
-        result = calling.deliver(approval)
+        result = calling.deliver(_Sending(approval))
+    except NotNow:
+        _leave(approval)
     except (Refused, NotCarriedOut) as surely:
         if sent:  # before a crash: it may have landed even so
             _end(approval, CallState.UNKNOWN, str(surely))
@@ -105,6 +148,15 @@ def _act(approval: CallApproval) -> None:
         _end(approval, CallState.DONE, result["text"])
 
 
+def _leave(approval: CallApproval) -> None:
+    """Keep a held call for later. One that was stopped is withdrawn (`ending`), unless it was sent."""
+    with permitting.held(approval.call_id) as held:
+        lost = held.stopped and approval.sent_at is not None
+    if lost:
+        _end(approval, CallState.UNKNOWN, _STOPPED)
+
+
+_STOPPED = "Its step was stopped while the tool was called; whether it took effect is not known."
 _TOLD = {
     CallState.DONE: ToolCallState.DONE,
     CallState.FAILED: ToolCallState.FAILED,
@@ -113,16 +165,18 @@ _TOLD = {
 
 
 def _end(approval: CallApproval, to: CallState, text: str) -> None:
-    """Write how it ended, and hand the answer to its step; what the model reads holds no secret."""
+    """Write how it ended, and hand the answer to its step; what the model reads holds no secret.
+
+    Also when the step was stopped meanwhile: the ledger and the timeline say what happened.
+    """
     said = clean(text)
     with permitting.held(approval.call_id) as held:
         reason: dict[str, Any] = {} if to == CallState.DONE else {"reason": said}
         approval.move(to, finished_at=Now(), **reason)
-        if held.waits:
-            made_with = approval.arguments["arguments"] if approval.edited else None
-            answer = _edited(approval) + said
-            summary = (said.strip().splitlines() or [""])[0]
-            permitting.answer(held, _TOLD[to], answer, summary, made_with)
+        made_with = approval.arguments["arguments"] if approval.edited else None
+        answer = _edited(approval) + said
+        summary = (said.strip().splitlines() or [""])[0]
+        permitting.answer(held, _TOLD[to], answer, summary, made_with)
         _audit(approval, to)
 
 

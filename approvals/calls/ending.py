@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from agents import permitting
-from agents.lifecycle import CALL_OPEN, ToolCallState
+from agents.lifecycle import CALL_OPEN, StepState, ToolCallState
 from approvals import deadlines
 from approvals.calls.sealing import facts_of
 from approvals.lifecycle import CallState
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 EXPIRED = "Nobody decided in time, so this was not called. Go on without it, or ask again."
+_OVER = (StepState.DONE, StepState.CANCELLED)
 _STOPPED = "Its step was stopped before it was called."
 
 
@@ -31,9 +33,10 @@ def expire_due(limit: int = 50) -> int:
 
 
 def withdraw_stopped(limit: int = 50) -> int:
-    """Withdraw calls whose row of the ledger was answered otherwise: stopped with its step."""
-    rows = CallApproval.objects.filter(state__in=[CallState.PENDING, CallState.ALLOWED])
-    gone = rows.exclude(call__state__in=CALL_OPEN)
+    """Withdraw calls that were not sent and whose step was stopped; return how many."""
+    begun = Q(state=CallState.CALLING, sent_at=None)
+    rows = CallApproval.objects.filter(Q(state__in=[CallState.PENDING, CallState.ALLOWED]) | begun)
+    gone = rows.filter(~Q(call__state__in=CALL_OPEN) | Q(step__state__in=_OVER))
     return sum(_withdraw(row) for row in _some(gone.order_by("id"), limit))
 
 
@@ -58,9 +61,10 @@ def _withdraw(row: CallApproval) -> bool:
     undecided: dict[str, Any] = {"decided_at": Now()} if row.state == CallState.PENDING else {}
     try:
         with permitting.held(row.call_id) as held:
-            if held.call.state in CALL_OPEN:
+            if not held.stopped:
                 return False
-            row.move(CallState.WITHDRAWN, reason=_STOPPED, **undecided)
+            row.move(CallState.WITHDRAWN, guard={"sent_at": None}, reason=_STOPPED, **undecided)
+            permitting.withdraw(held)
             _audit(row)
     except TransitionRefused:
         return False

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import InterfaceError, OperationalError
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from agents import grants, permitting
 from agents.events import Kind
 from agents.lifecycle import AttemptState, StepState, ToolCallState
-from agents.models import Event, Grant, Tool, ToolCall
+from agents.models import Attempt, Event, Grant, Tool, ToolCall
 from agents.models.tools import Transport
 from approvals import calling
 from approvals.calls import arguments
@@ -38,12 +39,25 @@ _TOO_LONG = (
     f"{arguments.MAX_DEPTH} levels, more than a person can be shown. Nothing was called; call it with "
     "less."
 )
+_NO_SCHEMA = (
+    "The definition of this tool is nested so deep that it cannot be shown to a person. Nothing was "
+    "called; go on without it."
+)
 _NOT_OFFERED = "This tool is not offered to you any more. Nothing was called."
 
 
 def seal_waiting(limit: int = MOST) -> int:
-    """Seal every call a parked step waits for; return how many. Two processes: each seals once."""
+    """Seal every call a parked step waits for; return how many. Two processes: each seals once.
+
+    One that cannot be sealed is answered with that, so that it keeps no other waiting.
+    """
+    asking = Attempt.objects.filter(
+        step=OuterRef("attempt__step"),
+        number=OuterRef("attempt__step__attempt"),
+        state=AttemptState.ASKING,
+    )
     rows = ToolCall.objects.filter(
+        Exists(asking),
         state=ToolCallState.WAITING,
         approval=None,
         attempt__step__state=StepState.WAITING_HUMAN,
@@ -75,8 +89,8 @@ def seal(call_id: uuid.UUID) -> bool:
             return False
         tool = _tool(held)
         text = _written(held.call)
-        if tool is None or text is None:
-            told = _NOT_OFFERED if tool is None else _TOO_LONG
+        if tool is None or text is None or not arguments.is_readable(tool.input_schema):
+            told = _NOT_OFFERED if tool is None else _TOO_LONG if text is None else _NO_SCHEMA
             permitting.answer(held, ToolCallState.REFUSED, told, told)
             return True
         _write(held, tool, text)
@@ -173,7 +187,7 @@ def _snapshot(held: Held, tool: Tool, text: str, *, free: bool) -> dict[str, Any
             "offered": call.tool,
             "server": tool.server.name,
             "description": tool.description,
-            "schema": arguments.written(tool.input_schema),
+            "schema": arguments.plainly(tool.input_schema),
             "read_only": tool.read_only,
         },
         "task": {"id": str(task.pk), "label": task.label, "title": task.title},

@@ -325,7 +325,8 @@ class Effect(models.Model):
         """Change the state by conditional UPDATE; raises TransitionRefused when too late."""
         transitions.move(self, to, moves=EFFECT_MOVES, guard=guard, **facts)
 
-    def note_sent(self) -> None:
-        """Put on record that the outside world is about to be touched."""
+    def note_sent(self) -> bool:
+        """Put on record that the outside world is about to be touched: what has begun may be."""
         self.sent_at = timezone.now()
         Effect.objects.filter(pk=self.pk).update(sent_at=self.sent_at)
+        return True

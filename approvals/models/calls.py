@@ -114,10 +114,11 @@ class CallApproval(models.Model):
         """Change the state by conditional UPDATE; raises TransitionRefused when too late."""
         transitions.move(self, to, moves=CALL_MOVES, guard=guard, **facts)
 
-    def note_sent(self) -> None:
-        """Put on record that the outside world is about to be touched."""
-        self.sent_at = timezone.now()
-        CallApproval.objects.filter(pk=self.pk).update(sent_at=self.sent_at)
+    def note_sent(self) -> bool:
+        """Put on record that the outside world is about to be touched; False when it is too late."""
+        self.sent_at = self.sent_at or timezone.now()
+        rows = CallApproval.objects.filter(pk=self.pk, state=CallState.CALLING)
+        return bool(rows.update(sent_at=self.sent_at))
 
 
 class CallSignature(models.Model):

@@ -50,7 +50,7 @@ def test_killed_between_the_permission_and_the_call_it_is_made_once(
     waiting, server, lead, monkeypatch
 ):
     decided(waiting, lead)
-    _make_and_die(monkeypatch, carrying, "_begin", after=True)
+    _make_and_die(monkeypatch, carrying, "_begins", after=True)
     assert _now(waiting).state == "calling"
     assert carrying.make_due("second") == 1
     assert _now(waiting).call.result == "Paid I-1."
