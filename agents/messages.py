@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 8
 MAX_EXTRA_STEPS = 3  # of one result
+MAX_ASKED = 500  # things that people ask of one step; `asking` refuses more
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 Line = Annotated[str, Field(min_length=1, max_length=200)]
@@ -147,7 +148,7 @@ class Evidence(Message):
 class FeedbackAnswer(Message):
     """What a specialist says to one of the numbered things people asked for in this round."""
 
-    number: int = Field(ge=1, le=999, description="The number it has in your instructions.")
+    number: int = Field(ge=1, le=MAX_ASKED, description="The number it has in your instructions.")
     verdict: Literal["done", "disagree"] = Field(
         description="disagree: you did not do it as asked, because it would be wrong."
     )
@@ -173,7 +174,7 @@ class StepResult(Message):
     evidence: list[Evidence] = Field(default_factory=list, max_length=20)
     answers: list[FeedbackAnswer] = Field(
         default_factory=list,
-        max_length=50,
+        max_length=MAX_ASKED,
         description="One for each numbered thing people asked for; empty when nobody asked.",
     )
     report: str = Field(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models.functions import Now
 
-from agents import branches, dispatch, planning, stopping, storable
+from agents import asking, branches, dispatch, planning, stopping
 from agents.events import Kind
 from agents.lifecycle import StepKind, StepState, TaskState
 from agents.limits import Limits
@@ -38,6 +38,7 @@ class Feedback:
     by: str = ""
     place: str = ""  # which line of the hunk it is about, in words
     line: str = ""  # what stands there
+    at: int | None = None  # its row in the hunk's text; none: it is about all of the hunk
     comment: str = ""  # the id of what the reviewer wrote, so that an answer finds it
 
 
@@ -121,11 +122,15 @@ def plan_again(task: Task, *, by: User) -> None:
 def _asked(task: Task, feedback: list[Feedback]) -> dict[uuid.UUID | None, list[dict[str, Any]]]:
     """Return the feedback by the step it goes to; None is the aggregator."""
     newest = branches.newest(planning.done_work(task))
-    asked: dict[uuid.UUID | None, list[dict[str, Any]]] = {}
+    asked: dict[uuid.UUID | None, list[Feedback]] = {}
     for one in feedback:
         for pk in _addressees(task, one, newest):
-            asked.setdefault(pk, []).append(_facts(task, one))
-    return asked
+            asked.setdefault(pk, []).append(one)
+    names: dict[uuid.UUID | None, str] = {step.pk: step.agent.name for step in newest.values()}
+    return {
+        pk: asking.kept(ones, of=names.get(pk, "the aggregator"), round_number=task.round)
+        for pk, ones in asked.items()
+    }
 
 
 def _addressees(task: Task, one: Feedback, newest: dict[str, Step]) -> list[uuid.UUID | None]:
@@ -142,19 +147,6 @@ def _addressees(task: Task, one: Feedback, newest: dict[str, Step]) -> list[uuid
     raise InvalidInput(
         "note", f"The agent {one.agent_slug!a} did no step of this task. Choose one that did."
     )
-
-
-def _facts(task: Task, one: Feedback) -> dict[str, Any]:
-    more = {"place": one.place, "line": storable.text(one.line)} if one.place else {}
-    if one.comment:
-        more["comment"] = one.comment
-    return more | {
-        "note": storable.text(one.note),
-        "path": storable.text(one.path or (one.hunk.file.path if one.hunk else "")),
-        "hunk": one.hunk.text if one.hunk else "",
-        "by": one.by,
-        "round": task.round,
-    }
 
 
 def _again(task: Task, old: Step, feedback: list[dict[str, Any]]) -> Step:

@@ -77,6 +77,7 @@ def feedback_of(
             by=by.display_name,
             place=one.place,
             line=comment.quote,
+            at=one.line.at,
             comment=str(comment.pk),
         )
 

@@ -19,6 +19,7 @@ class Line:
     side: str
     number: int
     text: str
+    at: int  # its row in the hunk's text
 
     @property
     def anchor(self) -> str:
@@ -29,15 +30,15 @@ class Line:
 def lines_of(hunk: dict[str, Any]) -> Iterator[Line]:
     """Go through the lines of a sealed hunk, the old side of each before the new."""
     old, new = hunk["old_start"], hunk["new_start"]
-    for line in hunk["text"].removesuffix("\n").split("\n"):
+    for at, line in enumerate(hunk["text"].removesuffix("\n").split("\n")):
         marker, text = line[:1], line[1:]
         if marker == "\\":
             continue  # git's word on the end of the file is no line
         if marker != "+":
-            yield Line(side=Side.OLD, number=old, text=text)
+            yield Line(side=Side.OLD, number=old, text=text, at=at)
             old += 1
         if marker != "-":
-            yield Line(side=Side.NEW, number=new, text=text)
+            yield Line(side=Side.NEW, number=new, text=text, at=at)
             new += 1
 
 

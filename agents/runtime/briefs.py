@@ -137,6 +137,7 @@ def _feedback(step: Step) -> list[FeedbackFacts]:
             "note": item.get("note", ""),
             "path": item.get("path", ""),
             "hunk": item.get("hunk", ""),
+            "hunk_of": item.get("hunk_of", 0),
             "by": item.get("by", ""),
             "round": item.get("round", step.round),
             "place": item.get("place", ""),

@@ -34,6 +34,7 @@ class FeedbackFacts(TypedDict):
     note: str
     path: str
     hunk: str  # the unified-diff lines it is about, or empty
+    hunk_of: int  # the number of the thing that carries the hunk instead, or 0
     by: str
     round: int
     place: str  # which line of the hunk it is about, or empty

@@ -18,6 +18,7 @@ BRIEF_CHARACTERS = 100_000
 _FIELD_CHARACTERS = 16_000
 _END = "\n</data>"
 _RESULTS_CHARACTERS = 36_000  # of what other agents handed in, shared by all of them
+_HUNKS_CHARACTERS = 40_000  # of what people spoke of, shared by all of it
 _LONGEST_LIST = 200
 
 _PREAMBLE = """\
@@ -136,10 +137,11 @@ def _work(brief: Mapping[str, Any]) -> str:
         ("What people asked for in this round", _feedback(brief)),
         ("Outcome", _OUTCOMES.get(brief.get("outcome", ""), "")),
         ("Project", _project(brief)),
+        ("The whole request, for orientation", data("request", brief["request"])),
+        ("Agents you can ask, or give an extra step", _colleagues(brief)),
         ("Results of the steps before yours", _needs(brief.get("needs", []))),
         ("Your result of the round before", _json(brief.get("earlier"))),
-        ("Agents you can ask, or give an extra step", _colleagues(brief)),
-        ("The whole request, for orientation", data("request", brief["request"])),
+        (_SPOKEN_OF, _hunks(brief.get("feedback", []))),
     )
 
 
@@ -176,6 +178,7 @@ def _assemble(brief: Mapping[str, Any]) -> str:
             _maybe("diff", changed),
         ),
         ("What the agents report", _needs(brief.get("steps", []))),
+        (_SPOKEN_OF, _hunks(brief.get("feedback", []))),
     )
 
 
@@ -186,6 +189,7 @@ _BRIEFS = (
     (lambda brief: "instructions" in brief, _work),
     (lambda brief: "steps" in brief, _assemble),
 )
+_SPOKEN_OF = "The hunks people spoke of, by the numbers above"
 _OUTCOMES = {
     "change": "Files of the repository change. Leave `report` empty.",
     "report": "The answer is a text in `report` (markdown). No files change.",
@@ -225,9 +229,22 @@ def _feedback(brief: Mapping[str, Any]) -> str:
         head = f"{number}. {_line(item.get('by') or 'A reviewer')}{where}:"
         # A line may be empty: with its place there is one.
         line = f"\n{data('line', item.get('line', ''))}" if item.get("place") else ""
-        hunk = f"\n{data('hunk', item['hunk'])}" if item.get("hunk") else ""
-        told.append(f"{head}\n{data('feedback', item.get('note', ''))}{line}{hunk}")
+        told.append(f"{head}\n{data('feedback', item.get('note', ''))}{line}")
     return "\n\n".join(told)
+
+
+def _hunks(feedback: Sequence[Mapping[str, Any]]) -> str:
+    """Return each hunk once, after everything that was said: where it is cut, no word is lost."""
+    about: dict[int, list[int]] = {}
+    for number, item in enumerate(feedback, 1):
+        about.setdefault(item.get("hunk_of") or number, []).append(number)
+    carried = [(number, item) for number, item in enumerate(feedback, 1) if item.get("hunk")]
+    each = min(_FIELD_CHARACTERS, _HUNKS_CHARACTERS // max(1, len(carried)))
+    return "\n\n".join(
+        f"On {_line(item.get('path', ''))} ({', '.join(map(str, about[number]))}):\n"
+        + data("hunk", capped(item["hunk"], each))
+        for number, item in carried
+    )
 
 
 def _needs(needs: Sequence[Mapping[str, Any]]) -> str:
