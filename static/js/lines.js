@@ -105,7 +105,11 @@ function draw(cell, { note = "", agent = "" }) {
 
 function goesTo(select, author, chosen) {
   if (author) select.querySelector("option[value='']")?.remove();
-  select.value = chosen || author;
+  // A draft of another version may name an agent who took no part in this one.
+  const there = (slug) => [...select.options].some((option) => option.value === slug);
+  if (there(chosen || author)) select.value = chosen || author;
+  else if (there(author)) select.value = author;
+  else select.selectedIndex = 0;
 }
 
 function cellOf(say) {

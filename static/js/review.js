@@ -154,7 +154,7 @@ function say() {
   }
   for (const on of document.querySelectorAll("[data-line-say]")) {
     if (!on.querySelector("textarea").value.trim()) continue;
-    const agent = on.querySelector("[name=say-to]").selectedOptions[0].textContent;
+    const agent = on.querySelector("[name=say-to]").selectedOptions[0]?.textContent || "its author";
     goes.set(agent, (goes.get(agent) || 0) + 1);
   }
   const parts = [...goes].map(([agent, count]) => `${agent} gets ${count}`);

@@ -37,6 +37,10 @@ def said_of_lines():
     return list(Comment.objects.exclude(side="").order_by("line", "side"))
 
 
+def notes_by_agent():
+    return {said.note: said.goes_to.slug for said in Comment.objects.select_related("goes_to")}
+
+
 def test_a_line_is_commented_on_by_the_keyboard_alone_and_sent_back(house, page):
     page.keyboard.press("n")
     page.keyboard.press("ArrowDown")
@@ -125,6 +129,27 @@ def test_a_click_on_a_number_opens_a_form_and_another_agent_is_chosen(house, pag
     expect(page.get_by_text("Sent back.")).to_be_visible()
     [comment] = house.write(said_of_lines)
     assert (comment.line, comment.note) == (88, "Cover this.")
+
+
+def test_a_draft_for_an_agent_who_took_no_part_goes_to_the_author_and_none_is_lost(house, page):
+    for line, agent in ((85, "tester"), (88, "tester")):
+        page.locator(f"#f1-n{line}").click()
+        page.keyboard.type(f"Of line {line}.")
+        page.locator(f"[data-line-say='new-{line}'] select").select_option(agent)
+    page.evaluate(
+        """() => {
+          const key = Object.keys(localStorage).find((name) => name.includes("draft"));
+          const typed = JSON.parse(localStorage.getItem(key));
+          const [first] = Object.keys(typed).filter((name) => name.startsWith("to|")).sort();
+          localStorage.setItem(key, JSON.stringify({ ...typed, [first]: "painter" }));
+        }"""
+    )
+    page.reload()
+    expect(page.locator("[data-line-say]")).to_have_count(2)
+    expect(page.locator("[data-goes-to]")).to_have_text(re.compile("Code agent gets 1"))
+    page.locator("[data-decide=r]").click()
+    expect(page.get_by_text("Sent back.")).to_be_visible()
+    assert house.write(notes_by_agent) == {"Of line 85.": "coder", "Of line 88.": "tester"}
 
 
 def test_a_refused_decision_puts_comments_back_on_their_lines(page):

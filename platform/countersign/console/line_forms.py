@@ -1,7 +1,8 @@
-"""Comments on lines as the decision's form carries them: four lists side by side, one entry each."""
+"""Comments on lines as the decision's form carries them: five lists side by side, one entry each."""
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from approvals.decisions import LineComment
@@ -20,8 +21,15 @@ _DIGITS = 9  # of a line's number; no hunk has more lines
 def said_of_lines(sent: QueryDict) -> list[LineComment]:
     """Return the comments that were written; a form left empty is none.
 
-    Raises InvalidInput for one that names no line.
+    Raises InvalidInput for one that names no line, and when a field of one is missing: which agent
+    gets which comment cannot be known then.
     """
+    if not _whole(sent):
+        raise InvalidInput(
+            "comments",
+            "A comment on a line came without all of its fields. Nothing changed; look at whom each "
+            "comment goes to, and send it again.",
+        )
     return [_comment(*fields) for fields in _written(sent)]
 
 
@@ -32,9 +40,16 @@ def typed_on(sent: QueryDict, hunk: str) -> list[dict[str, str]]:
 
 
 def _written(sent: QueryDict) -> Iterator[tuple[str, ...]]:
-    for fields in zip(*(sent.getlist(name) for name in _FIELDS), strict=False):
+    hunks, sides, numbers, notes, agents = (sent.getlist(name) for name in _FIELDS)
+    if not _whole(sent):
+        agents = []  # better to its author than to somebody else
+    for fields in zip_longest(hunks, sides, numbers, notes, agents, fillvalue=""):
         if fields[3].strip():
             yield fields
+
+
+def _whole(sent: QueryDict) -> bool:
+    return len({len(sent.getlist(name)) for name in _FIELDS}) == 1
 
 
 def _comment(hunk: str, side: str, line: str, note: str, agent: str) -> LineComment:
