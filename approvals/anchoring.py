@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from approvals.lines import Line
 
 _TELLING = 4  # characters that are not blank: what shorter lines say stands in many places
-_MOST_COMPARED = 4_000_000  # pairs of lines; the comparison takes as long as that, at worst
+_MOST_COMPARED = 1_000_000  # pairs of lines, for one page; it takes as long as that, at worst
+
+_Block = tuple[int, int, int]  # lines both have: where before, where now, how many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,25 +27,64 @@ class Spot:
     line: int
 
 
-def spot_of(hunk: dict[str, Any], side: str, number: int, file: dict[str, Any]) -> Spot | None:
-    """Return where a line of an earlier hunk stands in the sealed file, or None when it is gone.
+class Anchors:
+    """Finds lines again in one version of the change, for one page: nothing is compared twice."""
 
-    It is followed through the lines that both versions have; one that was moved elsewhere is found
-    by its text, the nearest first.
-    """
-    before = [line for line in lines_of(hunk) if line.side == side]
-    now = [(each["id"], line) for each in file["hunks"] for line in lines_of(each)]
-    now = [(key, line) for key, line in now if line.side == side]
-    at = next((place for place, line in enumerate(before) if line.number == number), None)
-    if at is None:
-        return None
-    place = _followed(before, [line for _, line in now], at)
-    if place is None:
-        place = _moved(before[at], [line for _, line in now])
-    if place is None:
-        return None
-    key, line = now[place]
-    return Spot(hunk=key, side=side, line=line.number)
+    def __init__(self) -> None:
+        self._before: dict[tuple[str, str], list[Line]] = {}
+        self._now: dict[tuple[str, str], list[tuple[str, Line]]] = {}
+        self._blocks: dict[tuple[str, str, str], list[_Block]] = {}
+        self._left = _MOST_COMPARED
+
+    def spot_of(
+        self, hunk: dict[str, Any], side: str, number: int, file: dict[str, Any]
+    ) -> Spot | None:
+        """Return where a line of an earlier hunk stands in the sealed file, or None when it is gone.
+
+        It is followed through the lines that both versions have; one that was moved elsewhere is
+        found by its text, the nearest first.
+        """
+        before, now = self._lines_of(hunk, side), self._lines_in(file, side)
+        at = next((place for place, line in enumerate(before) if line.number == number), None)
+        if at is None:
+            return None
+        place = _followed(before[at], at, self._shared(hunk, side, file))
+        if place is None:
+            place = _moved(before[at], [line for _, line in now])
+        if place is None:
+            return None
+        key, line = now[place]
+        return Spot(hunk=key, side=side, line=line.number)
+
+    def _lines_of(self, hunk: dict[str, Any], side: str) -> list[Line]:
+        key = (hunk["id"], side)
+        if key not in self._before:
+            self._before[key] = [line for line in lines_of(hunk) if line.side == side]
+        return self._before[key]
+
+    def _lines_in(self, file: dict[str, Any], side: str) -> list[tuple[str, Line]]:
+        key = (file["path"], side)
+        if key not in self._now:
+            lines = ((each["id"], line) for each in file["hunks"] for line in lines_of(each))
+            self._now[key] = [(of, line) for of, line in lines if line.side == side]
+        return self._now[key]
+
+    def _shared(self, hunk: dict[str, Any], side: str, file: dict[str, Any]) -> list[_Block]:
+        """Return the lines both have; past what one page may compare, those at both ends."""
+        key = (hunk["id"], side, file["path"])
+        if key not in self._blocks:
+            before = [line.text for line in self._lines_of(hunk, side)]
+            now = [line.text for _, line in self._lines_in(file, side)]
+            head, tail = _ends(before, now)
+            within = (before[head : len(before) - tail], now[head : len(now) - tail])
+            pairs = len(within[0]) * len(within[1])
+            blocks = [(0, 0, head), (len(before) - tail, len(now) - tail, tail)]
+            if pairs <= self._left:
+                self._left -= pairs
+                inside = SequenceMatcher(None, *within).get_matching_blocks()
+                blocks += [(head + block.a, head + block.b, block.size) for block in inside]
+            self._blocks[key] = blocks
+        return self._blocks[key]
 
 
 def nearest_hunk(side: str, number: int, file: dict[str, Any]) -> str:
@@ -58,14 +99,20 @@ def nearest_hunk(side: str, number: int, file: dict[str, Any]) -> str:
     return str(found["id"]) if found else ""
 
 
-def _followed(before: list[Line], now: list[Line], at: int) -> int | None:
-    if len(before) * len(now) > _MOST_COMPARED:
-        return None
-    texts = ([line.text for line in before], [line.text for line in now])
-    for block in SequenceMatcher(None, *texts).get_matching_blocks():
-        if block.a <= at < block.a + block.size:
-            by_chance = block.size == 1 and not _tells(before[at])
-            return None if by_chance else block.b + at - block.a
+def _ends(before: list[str], now: list[str]) -> tuple[int, int]:
+    """Return how many lines are the same at the beginning, and at the end."""
+    most = min(len(before), len(now))
+    head = next((place for place in range(most) if before[place] != now[place]), most)
+    most -= head
+    tail = next((place for place in range(most) if before[-1 - place] != now[-1 - place]), most)
+    return head, tail
+
+
+def _followed(line: Line, at: int, blocks: list[_Block]) -> int | None:
+    for start, there, size in blocks:
+        if start <= at < start + size:
+            by_chance = size == 1 and not _tells(line)
+            return None if by_chance else there + at - start
     return None
 
 

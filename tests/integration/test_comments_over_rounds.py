@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 
 import pytest
 
@@ -131,6 +132,34 @@ def test_a_refused_hunk_is_open_when_it_comes_back_as_it_was(client, first, lead
     assert "agent disagrees" in said["Neither."]
     assert "The ledger says so." in said["Neither."]
     assert page.count("hunk hunk-new") == 1
+
+
+def test_what_was_asked_of_everybody_is_addressed_or_open_too(client, first, lead):
+    refused = [HunkDecision(id=hunk_of(first, INVOICE), verdict="refuse", note="Not so.")]
+    lines = (DOCS, 3, "Not the hidden one."), (INVOICE, 88, "Cover this.")
+    send_back(first, lead, *lines, hunks=refused)
+    Comment.objects.update(goes_to=None)  # as of hunks that no agent wrote
+    client.force_login(lead)
+    said = comments_in(page_of(client, second_of(first)))
+    assert ">addressed" in said["Not the hidden one."]
+    assert ">open" in said["Cover this."]
+    assert ">open" in said["Not so."]
+
+
+def test_what_was_asked_of_nobody_is_neither_addressed_nor_open(client, first, lead, requester):
+    accepted = [HunkDecision(id=hunk_of(first, DOCS), verdict="accept", note="Well put.")]
+    send_back(first, lead, (INVOICE, 88, "Cover this."), hunks=accepted)
+    line = Comment.objects.get(note="Cover this.")
+    # Left by somebody else with an approval, before this one sent it back.
+    line.pk, line.goes_to = uuid.uuid4(), None
+    line.author, line.note = requester, "I like this."
+    line.save(force_insert=True)
+    client.force_login(lead)
+    said = comments_in(page_of(client, second_of(first)))
+    for note in ("Well put.", "I like this."):
+        assert ">open" not in said[note]
+        assert ">addressed" not in said[note]
+    assert ">open" in said["Cover this."]
 
 
 def test_comments_stay_on_their_lines_in_the_round_they_were_made_in(client, first, lead):

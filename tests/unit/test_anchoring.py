@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from approvals.anchoring import Spot, nearest_hunk, spot_of
+from approvals.anchoring import Anchors, Spot, nearest_hunk
 
 BEFORE = """\
  def tax(lines):
@@ -30,7 +32,7 @@ def hunk(text: str, *, key: str = "a", old: int = 10, new: int = 10) -> dict:
 
 
 def found(after: list[dict], line: int, side: str = "new") -> Spot | None:
-    return spot_of(hunk(BEFORE), side, line, {"hunks": after})
+    return Anchors().spot_of(hunk(BEFORE), side, line, {"path": "a.py", "hunks": after})
 
 
 @pytest.mark.parametrize("side", ["old", "new"])
@@ -92,6 +94,38 @@ def test_a_line_that_git_has_no_newline_behind_counts_nothing():
 
 
 def test_very_long_hunks_are_not_compared_line_by_line():
-    many = "".join(f"+line number {line}\n" for line in range(5_000))
-    before, after = hunk(many), {"hunks": [hunk(many, key="b", new=7)]}
-    assert spot_of(before, "new", 4_010, after) == Spot(hunk="b", side="new", line=4_007)
+    many = [f"+line number {line}\n" for line in range(5_000)]
+    turned = "".join([*many[2_500:], *many[:2_500]])
+    before, file = hunk("".join(many)), {"path": "a.py", "hunks": [hunk(turned, key="b", new=7)]}
+    assert Anchors().spot_of(before, "new", 4_010, file) == Spot(hunk="b", side="new", line=1_507)
+
+
+def test_a_long_file_with_few_edits_is_followed_line_by_line():
+    many = [
+        f"+{line % 7}\n" for line in range(5_000)
+    ]  # texts that say too little to be searched for
+    edited = [*many[:2_400], "+two\n", "+more\n", *many[2_400:2_500], "+three\n", *many[2_501:]]
+    file = {"path": "a.py", "hunks": [hunk("".join(edited), key="b")]}
+    anchors, before = Anchors(), hunk("".join(many))
+    found = [anchors.spot_of(before, "new", line, file) for line in (10, 2_450, 4_009)]
+    assert [spot and spot.line for spot in found] == [10, 2_452, 4_011]
+
+
+def test_two_hundred_comments_on_a_long_file_compare_it_once():
+    base = [f"+value_{line} = compute({line})\n" for line in range(2_000)]
+    now = "".join(text for line, text in enumerate(base) if line % 17)
+    file = {"path": "a.py", "hunks": [hunk(now, key="b")]}
+    anchors, before = Anchors(), hunk("".join(base))
+    began = time.process_time()
+    found = [anchors.spot_of(before, "new", 10 + 10 * number, file) for number in range(200)]
+    assert time.process_time() - began < 1.2  # what a page may take in all
+    gone = sum(10 * number % 17 == 0 for number in range(200))
+    assert sum(spot is None for spot in found) == gone
+
+
+def test_the_sides_and_files_of_a_page_are_told_apart():
+    anchors, before = Anchors(), hunk(BEFORE)
+    for path, side, line in (("a.py", "old", 12), ("a.py", "new", 13), ("b.py", "new", 63)):
+        after = hunk(BEFORE, key=path, new=60 if path == "b.py" else 10)
+        found = anchors.spot_of(before, side, line % 50, {"path": path, "hunks": [after]})
+        assert found == Spot(hunk=path, side=side, line=line)

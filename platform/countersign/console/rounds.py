@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agents.workspace.characters import says_nothing
 from approvals import anchoring
-from approvals.models import Side
+from approvals.anchoring import Anchors
+from approvals.lifecycle import ApprovalState
+from approvals.models import HunkVerdict, Side
 from countersign.console import looks
 
 if TYPE_CHECKING:
@@ -55,6 +58,7 @@ class Shown:
     files: list[FileView]
     digests: Mapping[str, str]  # of its hunks, by their ids
     answers: Mapping[str, dict[str, Any]]  # of agents, by the comment they answer
+    anchors: Anchors = field(default_factory=Anchors)
 
     def file(self, path: str) -> dict[str, Any] | None:
         """Return the sealed file that had this path, also under its new one."""
@@ -73,7 +77,7 @@ def earlier_of(approvals: Iterable[Approval], shown: Shown) -> list[Earlier]:
         Earlier(
             approval=row,
             look=looks.of_approval(row),
-            comments=[_said(comment, row.proposal.round, shown) for comment in row.comments.all()],
+            comments=[_said(comment, row, shown) for comment in row.comments.all()],
         )
         for row in approvals
     ]
@@ -103,19 +107,20 @@ def _own(comment: Comment, shown: Shown) -> Said:
     return Said(comment=comment, path=comment.hunk.file.path, where=f"h-{key}", spot=spot)
 
 
-def _said(comment: Comment, number: int, shown: Shown) -> Said:
+def _said(comment: Comment, row: Approval, shown: Shown) -> Said:
+    number = row.proposal.round
     answered = shown.answers.get(str(comment.pk), {})
     answer = answered.get("text", "")
     if comment.hunk is None:
         return Said(comment=comment, answer=answer, round=number)
     path, file = comment.hunk.file.path, shown.file(comment.hunk.file.path)
-    spot = _spot(comment, file)
+    spot = _spot(comment, file, shown)
     changed = spot is None if comment.line else comment.hunk.digest not in shown.digests.values()
     return Said(
         comment=comment,
         path=path,
         where=_where(comment, file, spot, shown),
-        standing=_standing(comment, answered, changed=changed),
+        standing=_standing(answered, changed=changed) if _asks(comment, row) else "",
         gone=bool(comment.line) and spot is None,
         answer=answer,
         spot=spot,
@@ -123,18 +128,26 @@ def _said(comment: Comment, number: int, shown: Shown) -> Said:
     )
 
 
-def _standing(comment: Comment, answered: dict[str, Any], *, changed: bool) -> str:
-    if comment.goes_to_id is None:
-        return ""
+def _asks(comment: Comment, row: Approval) -> bool:
+    """Tell whether it was sent to somebody; what goes to everybody who worked names no agent."""
+    if comment.goes_to_id is not None:
+        return True
+    sent = row.state == ApprovalState.CHANGES_REQUESTED and comment.author_id == row.decided_by_id
+    refused = comment.verdict == HunkVerdict.REFUSE
+    told = comment.verdict != HunkVerdict.ACCEPT and not says_nothing(comment.note)
+    return sent and (refused or told)
+
+
+def _standing(answered: dict[str, Any], *, changed: bool) -> str:
     if changed:
         return "addressed"
     return "disagreed" if answered.get("verdict") == "disagree" else "open"
 
 
-def _spot(comment: Comment, file: dict[str, Any] | None) -> Spot | None:
+def _spot(comment: Comment, file: dict[str, Any] | None, shown: Shown) -> Spot | None:
     if comment.line is None or comment.hunk is None or file is None:
         return None
-    return anchoring.spot_of(_as_sealed(comment.hunk), comment.side, comment.line, file)
+    return shown.anchors.spot_of(_as_sealed(comment.hunk), comment.side, comment.line, file)
 
 
 def _where(comment: Comment, file: dict[str, Any] | None, spot: Spot | None, shown: Shown) -> str:
@@ -149,4 +162,5 @@ def _where(comment: Comment, file: dict[str, Any] | None, spot: Spot | None, sho
 
 
 def _as_sealed(hunk: Hunk) -> dict[str, Any]:
-    return {"old_start": hunk.old_start, "new_start": hunk.new_start, "text": hunk.text}
+    place = {"old_start": hunk.old_start, "new_start": hunk.new_start}
+    return {"id": str(hunk.pk), **place, "text": hunk.text}
