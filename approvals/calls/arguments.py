@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
-from jsonschema.exceptions import (  # type: ignore[import-untyped]
-    SchemaError,
-    ValidationError,
-)
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-
 from agents import storable
+from agents.runtime.redaction import cleaned
+from approvals.calls import fitting
 from projects.exceptions import InvalidInput
 
 MAX_CHARACTERS = 20_000  # more than a person reads: refused, never cut
 MAX_DEPTH = 32
 _SCHEMA_DEPTH = 200
 _FIELD = "arguments"
-_SAID = 300
+_SECONDS = 5
 
 
 def written(arguments: dict[str, Any]) -> str:
@@ -66,24 +62,29 @@ def _inside(value: Any) -> list[Any]:
 def read(text: str, schema: dict[str, Any]) -> str:
     """Return what a person typed in its one form; raises InvalidInput saying what is wrong with it."""
     given = _parsed(text)
-    if (wrong := misfit(given, schema)) is not None:
+    if wrong := misfit(given, schema):
         raise InvalidInput(_FIELD, f"The tool does not take this: {wrong} Nothing was decided.")
     return written(given)
 
 
-def misfit(arguments: dict[str, Any], schema: dict[str, Any]) -> str | None:
-    """Return why arguments do not fit a tool's schema, or None; nothing is fetched for it."""
+def misfit(arguments: dict[str, Any], schema: dict[str, Any]) -> str:
+    """Return why arguments do not fit a tool's schema, or nothing.
+
+    Looked at in a process of its own, for so long (`fitting`): a schema of a server can take for ever.
+    """
+    asked = json.dumps({"arguments": arguments, "schema": schema}).encode()
     try:
-        kind = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
-        kind.check_schema(schema)
-        kind(schema, registry=Registry()).validate(arguments)
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.absolute_path)
-        said = error.message if len(error.message) <= _SAID else f"{error.message[:_SAID]}…"
-        return f"{where}: {said}." if where else f"{said}."
-    except (SchemaError, Unresolvable, RecursionError) as error:
-        return f"its schema cannot be used ({type(error).__name__})."
-    return None
+        said = subprocess.run(  # noqa: S603 - our own program, no shell
+            [sys.executable, "-I", fitting.__file__],
+            input=asked,
+            capture_output=True,
+            env={},
+            timeout=_SECONDS,
+            check=True,
+        ).stdout
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
+        return f"its schema cannot be used (it takes longer than {_SECONDS} seconds, or too much)."
+    return str(json.loads(said))
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -99,6 +100,8 @@ def _parsed(text: str) -> dict[str, Any]:
         raise InvalidInput(_FIELD, "Arguments are one JSON object, from { to }.")
     if storable.plain(given) != given:
         raise InvalidInput(_FIELD, "This holds characters that are not text. Remove them.")
+    if cleaned(given) != given:
+        raise InvalidInput(_FIELD, "This holds a key or password of Countersign. Remove it.")
     return given
 
 

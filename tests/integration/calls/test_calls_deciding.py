@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from agents import holds, stopping
 from agents.finishing import settle
 from agents.lifecycle import StepState, TaskState, ToolCallState
-from agents.models import Grant, ToolCall
+from agents.models import Event, Grant, Tool, ToolCall
 from agents.runtime.contract import Waits
 from approvals.calls import carrying, ending, sealing
 from approvals.calls.deciding import decide
@@ -123,6 +123,36 @@ def test_the_schema_of_a_tool_is_never_fetched(tool, project, requester, lead):
     (row,) = park(working_step(project, requester), "I-1")
     with pytest.raises(InvalidInput, match="schema cannot be used"):
         decided(row, lead, edited='{"invoice": "I-2"}')
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"invoice": {"pattern": "^(a+)+$"}}},
+        {
+            "$defs": {
+                "0": {"type": "object"},
+                **{str(n): {"allOf": [{"$ref": f"#/$defs/{n - 1}"}] * 2} for n in range(1, 40)},
+            },
+            "$ref": "#/$defs/39",
+        },
+    ],
+    ids=["expression", "references"],
+)
+def test_a_schema_that_takes_for_ever_is_given_up(tool, project, requester, lead, schema):
+    Tool.objects.update(input_schema=schema)
+    (row,) = park(working_step(project, requester), "I-1")
+    with pytest.raises(InvalidInput, match="longer than 5 seconds"):
+        decided(row, lead, edited=json.dumps({"invoice": "a" * 40 + "!"}))
+    assert _now(row).state == "pending"
+
+
+def test_changed_arguments_never_hold_a_secret_of_ours(waiting, lead, settings):
+    settings.OPENAI_API_KEY = 'sk-with-"quotes"-12345'
+    given = {"invoice": f"I {settings.OPENAI_API_KEY}", "cents": 1}
+    with pytest.raises(InvalidInput, match="key or password of Countersign"):
+        decided(waiting, lead, edited=json.dumps(given))
+    assert _now(waiting).state == "pending"
 
 
 @pytest.mark.parametrize("who", ["requester", "stranger", "member"])
@@ -242,6 +272,8 @@ def test_arguments_too_long_to_read_are_refused_never_cut(tool, project, request
     sealing.seal_waiting()
     for row in rows:
         assert "longer than 20,000" in ToolCall.objects.get(pk=row.pk).result
+    told = Event.objects.filter(kind="tool.finished").values_list("data__arguments__invoice")
+    assert all(len(text) <= 2_000 for (text,) in told)
     assert not CallApproval.objects.exists()
 
 
