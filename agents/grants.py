@@ -77,6 +77,20 @@ def pinned(granted: Iterable[Granted]) -> dict[str, Pinned]:
     return {name: found[name] for name in wanted if name in found}
 
 
+def outside(agent: uuid.UUID, server: str, tool: str) -> Tool | None:
+    """Return a tool of a server over HTTP, by its name there, if this agent may use it now."""
+    granted = Grant.objects.filter(
+        agent=agent,
+        tool__server__slug=server,
+        tool__name=tool,
+        tool__enabled=True,
+        tool__server__enabled=True,
+        tool__server__transport=Transport.HTTP,
+    )
+    grant = granted.select_related("tool__server").first()
+    return grant.tool if grant else None
+
+
 _OF = "__"
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # what providers take as a tool's name
 _DESCRIPTION = 4_000  # characters of it that a model is told

@@ -14,8 +14,7 @@ from django.db.models.functions import Now
 from agents import grants, permitting
 from agents.events import Kind
 from agents.lifecycle import AttemptState, StepState, ToolCallState
-from agents.models import Attempt, Event, Grant, Tool, ToolCall
-from agents.models.tools import Transport
+from agents.models import Attempt, Event, ToolCall
 from approvals import calling
 from approvals.calls import arguments
 from approvals.deadlines import database_now
@@ -28,6 +27,7 @@ from projects import audit
 if TYPE_CHECKING:
     import uuid
 
+    from agents.models import Tool
     from agents.permitting import Held
 
 logger = logging.getLogger(__name__)
@@ -114,16 +114,7 @@ def _waits(held: Held) -> bool:
 def _tool(held: Held) -> Tool | None:
     """Return the tool, if it is still offered to the agent."""
     call = held.call
-    granted = Grant.objects.filter(
-        agent=held.step.agent,
-        tool__server__slug=call.server,
-        tool__name=grants.name_at(call.server, call.tool),
-        tool__enabled=True,
-        tool__server__enabled=True,
-        tool__server__transport=Transport.HTTP,
-    )
-    grant = granted.select_related("tool__server").first()
-    return grant.tool if grant else None
+    return grants.outside(held.step.agent_id, call.server, grants.name_at(call.server, call.tool))
 
 
 def _written(call: ToolCall) -> str | None:

@@ -38,6 +38,7 @@ def require_allowed(approval: CallApproval) -> None:
     _require_sealed(approval)
     _require_same_row(approval)
     _require_open(approval)
+    _require_granted(approval)
     if approval.free:
         _require_free(approval)
     else:
@@ -87,6 +88,14 @@ def _require_open(approval: CallApproval) -> None:
         raise NotCarriedOut(
             f"The audit log says {end.action} of this call, and yet it was to be made. Nothing was "
             "called now; compare the rows with the audit log."
+        )
+
+
+def _require_granted(approval: CallApproval) -> None:
+    sealed, step = approval.snapshot["call"], approval.call.attempt.step
+    if grants.outside(step.agent_id, sealed["server"], sealed["tool"]) is None:
+        raise Refused(
+            f"The tool {sealed['tool']} is no longer offered to this agent. Nothing was called."
         )
 
 
