@@ -20,6 +20,7 @@ from agents.events import Kind
 from agents.lifecycle import CALL_OPEN, EscalationState, StepState, TaskState, ToolCallState
 from agents.models import Step, Task, ToolCall
 from agents.models.tasks import Choice, Rule
+from agents.runtime.redaction import excerpt
 from projects.exceptions import TransitionRefused
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ def answer(held: Held, to: ToolCallState, text: str, summary: str, arguments: An
     )
     call.refresh_from_db(fields=["started_at", "finished_at"])
     took = (call.finished_at - call.started_at).total_seconds() if call.finished_at else 0.0
-    facts |= {"arguments": arguments or call.arguments, "seconds": round(took, 2)}
+    given = call.arguments if arguments is None else arguments
+    facts |= {"arguments": excerpt(given), "seconds": round(took, 2)}
     held.task.record(Kind.TOOL_FINISHED, facts, step=held.step)
     _go_on(held.step)
     leave_needs_human(held.task, held.task.state_before_human)

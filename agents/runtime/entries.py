@@ -19,7 +19,7 @@ from agents.runtime import chains
 from agents.runtime.batching import Together
 from agents.runtime.halting import Halted, superseded
 from agents.runtime.ledger import Answer, cut_off, recorded, told, warn_once
-from agents.runtime.redaction import capped, cleaned
+from agents.runtime.redaction import cleaned, excerpt
 from agents.runtime.turns import lock_held
 from projects.inserting import insert_all
 from projects.prepared import Given, Prepared
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from agents.runtime.contract import Work
     from agents.runtime.ledger import Asked
 
-_ARGUMENT_CHARACTERS = 2_000
 _COUNT = """
 UPDATE agents_task task SET tool_calls = task.tool_calls + given.calls
 FROM (SELECT id, count(*) AS calls FROM unnest(%b::uuid[]) AS given(id) GROUP BY id) given
@@ -227,11 +226,8 @@ def _said(each: Ending) -> dict[str, Any]:
 
 
 def _facts(row: ToolCall) -> dict[str, Any]:
-    arguments = {
-        name: capped(value, _ARGUMENT_CHARACTERS) if isinstance(value, str) else value
-        for name, value in row.arguments.items()
-    }
-    return {"call": str(row.pk), "tool": row.tool, "server": row.server, "arguments": arguments}
+    facts = {"call": str(row.pk), "tool": row.tool, "server": row.server}
+    return {**facts, "arguments": excerpt(row.arguments)}
 
 
 def _event(work: Work, kind: Kind, data: dict[str, Any]) -> Event:

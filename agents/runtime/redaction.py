@@ -14,6 +14,8 @@ from django.conf import settings
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # escaped in JSON, whole pairs too
 _SECRET_HEADER = re.compile("auth|key|token|secret|password", re.IGNORECASE)
+_ARGUMENT_CHARACTERS = 2_000
+_ARGUMENTS_CHARACTERS = 40_000  # of all of them: more than those of a call a person may be shown
 _SHORTEST_SECRET = 8  # a placeholder key such as "x" must not blank out every x
 
 
@@ -51,6 +53,16 @@ def capped(text: str, limit: int) -> str:
         return text
     note = f"\n[… {len(text) - limit} characters left out …]"
     return text[: max(0, limit - len(note))] + note
+
+
+def excerpt(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return what an event says of the arguments of a call: long texts cut, what is huge left out."""
+    short = {
+        name: capped(value, _ARGUMENT_CHARACTERS) if isinstance(value, str) else value
+        for name, value in arguments.items()
+    }
+    size = len(json.dumps(short, ensure_ascii=False))
+    return short if size <= _ARGUMENTS_CHARACTERS else {"left out": f"{size} characters"}
 
 
 def known_secrets() -> list[tuple[str, str]]:

@@ -14,9 +14,9 @@ from django.db.models.functions import Now, RowNumber
 
 from agents import holds, permitting
 from agents.lifecycle import ToolCallState
-from agents.runtime.redaction import clean
+from agents.runtime.redaction import clean, cleaned
 from approvals import calling
-from approvals.calls import verifying
+from approvals.calls import arguments, verifying
 from approvals.exceptions import NotCarriedOut, NotNow, Refused, Uncertain
 from approvals.lifecycle import CallState
 from approvals.models import CallApproval
@@ -173,7 +173,7 @@ def _end(approval: CallApproval, to: CallState, text: str) -> None:
     with permitting.held(approval.call_id) as held:
         reason: dict[str, Any] = {} if to == CallState.DONE else {"reason": said}
         approval.move(to, finished_at=Now(), **reason)
-        made_with = approval.arguments["arguments"] if approval.edited else None
+        made_with = cleaned(approval.arguments["arguments"]) if approval.edited else None
         answer = _edited(approval) + said
         summary = (said.strip().splitlines() or [""])[0]
         permitting.answer(held, _TOLD[to], answer, summary, made_with)
@@ -184,7 +184,8 @@ def _edited(approval: CallApproval) -> str:
     """Tell the model that a person changed what it asked for."""
     if not approval.edited:
         return ""
-    return f"[A person changed the arguments; it was called with {approval.edited}]\n"
+    made_with = arguments.plainly(cleaned(approval.arguments["arguments"]))
+    return f"[A person changed the arguments; it was called with {made_with}]\n"
 
 
 def _audit(approval: CallApproval, to: CallState, **detail: Any) -> None:

@@ -16,10 +16,13 @@ from projects.across import Across
 from projects.keyset import Order
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
     from agents.models import Task
     from projects.across import Mine
     from projects.models import User
 
+SHOWN_OF_TASK = 3
 _BY_DUE = Order(moment="expires_at", newest_first=False)
 
 
@@ -45,6 +48,7 @@ def first(user: User, mine: Mine, limit: int) -> list[CallApproval]:
     return list(rows.order_by(*order))
 
 
-def of_task(task: Task) -> list[CallApproval]:
-    """Return the calls of a task that need permission, the oldest first."""
-    return list(CallApproval.objects.filter(task=task, state=CallState.PENDING).order_by("id"))
+def of_task(task: Task) -> QuerySet[CallApproval]:
+    """Return the first calls of a task that need permission, one more than its page shows."""
+    rows = CallApproval.objects.filter(task=task, state=CallState.PENDING)
+    return rows.order_by("id")[: SHOWN_OF_TASK + 1]

@@ -22,7 +22,7 @@ from agents.models import (
     StepDependency,
     ToolCall,
 )
-from approvals.lifecycle import CallState
+from approvals.calls import selectors as calls_asked
 from approvals.models import SEAL, Approval, CallApproval, Effect
 from countersign.console import queueing, signers, timeline
 from countersign.console.meters import UNPRICED
@@ -117,8 +117,7 @@ def _of_run(task: Task, *, calls: bool) -> Mapping[str, QuerySet[Any]]:
     if task.state == TaskState.NEEDS_HUMAN:
         asked = Escalation.objects.filter(task=task, state=EscalationState.OPEN)
         lists["questions"] = asked.order_by("raised_at")
-        pending = CallApproval.objects.filter(task=task, state=CallState.PENDING)
-        lists["asking"] = pending.order_by("id")
+        lists["asking"] = calls_asked.of_task(task)
     return lists
 
 

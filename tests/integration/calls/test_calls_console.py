@@ -11,7 +11,7 @@ from django.utils.html import escape
 
 from approvals.calls import carrying
 from approvals.models import CallApproval
-from countersign.console import call_page
+from countersign.console import call_page, task_rows
 from tests.call_fixtures import decided, end_time, park, working_step
 
 pytestmark = pytest.mark.django_db
@@ -90,6 +90,15 @@ def test_the_task_page_says_what_it_waits_for(client, waiting, requester):
     assert "Waits for permission to call pay." in text
     assert f"/calls/{waiting.pk}" in text
     assert "An agent asks to use pay." in _text(client, "/tasks")
+
+
+def test_the_task_page_shows_the_first_of_many_calls(client, tool, project, requester):
+    rows = park(working_step(project, requester), *(f"I-{number}" for number in range(12)))
+    client.force_login(requester)
+    text = _text(client, f"/tasks/{rows[0].task.label}")
+    assert [f"/calls/{row.pk}" in text for row in rows] == [True] * 3 + [False] * 9
+    assert "More wait in the" in text
+    assert len(task_rows.read(rows[0].task, calls=False).asking) == 4
 
 
 def test_a_lead_allows_a_call_on_its_page(client, waiting, server, lead):

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from agents.lifecycle import StepState, TaskState
-from agents.models import Escalation, Event, Tool, ToolCall, ToolServer
+from agents.models import Escalation, Event, Grant, Tool, ToolCall, ToolServer
 from approvals import calling
 from approvals.calls import carrying
 from approvals.models import CallApproval, CallSignature
@@ -116,6 +116,26 @@ def test_a_tool_that_says_no_is_told_to_the_agent(tool, server, project, request
     row = _now(row)
     assert (row.state, row.call.state, row.step.state) == ("failed", "failed", "ready")
     assert "less than nothing" in row.call.result
+
+
+def test_a_call_made_with_no_arguments_is_told_as_it_was_made(
+    tool, server, project, requester, lead
+):
+    Tool.objects.update(input_schema={"type": "object"})
+    (row,) = park(working_step(project, requester), "I-1")
+    decided(row, lead, edited="{}")
+    carrying.make_due("effects")
+    assert _now(row).state == "failed"
+    assert Event.objects.get(kind="tool.finished").data["arguments"] == {}
+
+
+def test_what_was_changed_is_told_without_secrets(waiting, server, lead, settings):
+    decided(waiting, lead, edited='{"invoice": "old-key-12345678", "cents": 1}')
+    settings.OPENAI_API_KEY = "old-key-12345678"
+    carrying.make_due("effects")
+    told = Event.objects.get(kind="tool.finished").data
+    assert told["arguments"]["invoice"] == "[OPENAI_API_KEY removed]"
+    assert "old-key-12345678" not in _now(waiting).call.result
 
 
 def test_a_server_that_is_away_is_told_to_the_agent(waiting, lead):
@@ -228,9 +248,14 @@ def _tool_off(row: CallApproval) -> None:
     Tool.objects.update(enabled=False)
 
 
+def _grant_taken_away(row: CallApproval) -> None:
+    Grant.objects.all().delete()
+
+
 @pytest.mark.parametrize(
     "attack",
     [
+        _grant_taken_away,
         _other_arguments,
         _other_tool,
         _other_call_id,
