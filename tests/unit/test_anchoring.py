@@ -111,6 +111,14 @@ def test_a_long_file_with_few_edits_is_followed_line_by_line():
     assert [spot and spot.line for spot in found] == [10, 2_452, 4_011]
 
 
+def test_a_short_line_between_edits_at_both_ends_of_a_long_file_is_not_gone():
+    many = [f"+value_{line} = compute({line})\n" for line in range(1_500)]
+    many[800] = "+}\n"
+    file = {"path": "a.py", "hunks": [hunk("".join(["+new\n", *many[1:-1], "+new\n"]), key="b")]}
+    spot = Anchors().spot_of(hunk("".join(many)), "new", 810, file)
+    assert spot == Spot(hunk="b", side="new", line=810)
+
+
 def test_two_hundred_comments_on_a_long_file_compare_it_once():
     base = [f"+value_{line} = compute({line})\n" for line in range(2_000)]
     now = "".join(text for line, text in enumerate(base) if line % 17)
