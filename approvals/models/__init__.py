@@ -20,9 +20,11 @@ from approvals.models.reminders import Reminder, Share
 from approvals.models.routing import Assignment
 from approvals.models.snoozing import Snooze
 from approvals.models.viewing import Viewed
+from approvals.models.views import MOST_VIEWS, SavedView, Sort
 
 __all__ = [
     "MAX_QUOTE",
+    "MOST_VIEWS",
     "SEAL",
     "SEAL_OF_APPROVAL",
     "Absence",
@@ -42,9 +44,11 @@ __all__ = [
     "Remind",
     "Reminder",
     "Risk",
+    "SavedView",
     "Share",
     "Side",
     "Signature",
     "Snooze",
+    "Sort",
     "Viewed",
 ]

@@ -187,8 +187,15 @@ def added(first: Statement, *others: Statement, cap: int) -> Statement:
 
 
 def counts(statements: Mapping[str, Statement]) -> dict[str, int]:
-    """Answer several counts in one statement; what is surely nothing is not asked."""
-    zero = {name: 0 for name, statement in statements.items() if statement == _NOTHING_COUNTED}
+    """Answer several counts in one statement, as `values` does."""
+    return values(statements)
+
+
+def values(statements: Mapping[str, Statement]) -> dict[str, Any]:
+    """Answer several counts, or other single values, in one statement; what is surely nothing is not asked."""
+    zero: dict[str, Any] = {
+        name: 0 for name, statement in statements.items() if statement == _NOTHING_COUNTED
+    }
     statements = {name: each for name, each in statements.items() if name not in zero}
     if not statements:
         return zero

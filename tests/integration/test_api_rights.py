@@ -53,6 +53,10 @@ ENDPOINTS = [
     ("GET", "calls", "", "approvals:read"),
     ("GET", "call", "call", "approvals:read"),
     ("POST", "call_decision", "call", None),
+    ("GET", "views", "", "approvals:read"),
+    ("POST", "views", "", None),
+    ("PATCH", "view", "view", None),
+    ("DELETE", "view", "view", None),
     ("GET", "holds", "", "tasks:read"),
     ("POST", "holds", "", "tasks:write"),
     ("GET", "hold", "hold", "tasks:read"),
@@ -70,17 +74,24 @@ OF_ONE_ROW = [row for row in ENDPOINTS if row[2]]
 @pytest.fixture
 def rows(project, requester, lead):
     """One row of each kind, in one project."""
-    from approvals import sealing
+    from approvals import saving, sealing
 
     approval = sealing.seal(make_report(project, requester))
     memory = lessons.propose(
         project, content="Money is rounded half even.", source="user_stated", by=lead
     )
     task = submitted(project, requester)
+    view = saving.save(name="High", query="risk:high", by=lead)
     paused = holds.place(by=lead, task=submitted(project, requester)).pk
-    found = {"task": task.pk, "approval": approval.pk, "memory": memory.pk, "hold": paused}
     make_tool()
-    found["call"] = waiting_call(project, requester).pk
+    found = {
+        "task": task.pk,
+        "approval": approval.pk,
+        "memory": memory.pk,
+        "hold": paused,
+        "view": view.pk,
+        "call": waiting_call(project, requester).pk,
+    }
     return {**found, "project": project.slug, "": None}
 
 

@@ -49,6 +49,9 @@ hold           POST       -                   sign-in  sign-in  403       done  
 lift           POST       hold                sign-in  sign-in  done      done  done   404      404
 inbox          GET        -                   sign-in  sign-in  page      page  page   page     page
 inbox_live     GET        -                   sign-in  sign-in  page      page  page   page     page
+save_view      POST       -                   sign-in  sign-in  done      done  done   done     done
+rename_view    POST       view                sign-in  sign-in  404       done  404    404      404
+delete_view    POST       view                sign-in  sign-in  404       done  404    404      404
 selected       GET        -                   sign-in  sign-in  404       404   404    404      404
 selected_done  GET        -                   sign-in  sign-in  on        on    on     on       on
 approve_selected POST     -                   sign-in  sign-in  on        done  done   404      404
@@ -110,6 +113,10 @@ policy           PUT        acme                   401    403   403       403  4
 calls            GET,HEAD   -                      401    page  page      page page   page     page
 call             GET,HEAD   call                   401    page  page      page page   404      404
 call_decision    POST       call                   401    403   403       done done   404      404
+views            GET,HEAD   -                      401    page  page      page page   page     page
+views            POST       -                      401    403   done      done done   done     done
+view             PATCH      view                   401    403   404       done 404    404      404
+view             DELETE     view                   401    403   404       done 404    404      404
 holds            GET,HEAD   -                      401    page  page      page page   page     page
 holds            POST       -                      401    done  403       done done   404      done
 hold             GET,HEAD   hold                   401    page  page      page page   404      404
@@ -214,6 +221,8 @@ FORMS = {
     "console:approve_selected": {"item": "{easy_id} {easy_digest} {easy_nonce}"},
     "console:snooze_selected": {"pick": "{reviewed_id}", "for": "hour"},
     "console:undo_selected": {"pick": "{approved_id}"},
+    "console:save_view": {"name": "Low", "q": "risk:low", "sort": "due"},
+    "console:rename_view": {"name": "Mine"},
     "console:snooze": {"for": "hour"},
     "console:viewed": {"path": "{file}", "viewed": "on"},
     # Its commit is made up, so git has no file of it; `test_editing_pages` saves edits.
@@ -227,6 +236,8 @@ FORMS = {
     "api:signatures": {**_SEAL, "verdict": "reject", "note": "Not like this."},
     "api:call_decision": {**_CALL, "verdict": "allow"},
     "api:bulk": {"items": [_EASY]},
+    "api:views": {"name": "Low", "query": "risk:low"},
+    "api:view": {"name": "Mine"},
     "api:viewed": {"path": "{file}", "viewed": True},
     "api:edits": {"digest": "{reviewed_digest}", "path": "{file}", "text": "Round once."},
     "api:snooze": {"until": "{soon}"},

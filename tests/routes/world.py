@@ -13,7 +13,7 @@ from django.utils import timezone
 from agents import holds
 from agents.lifecycle import StepState, TaskState
 from agents.models import Escalation, Step, Task
-from approvals import expiring, routing, sealing, snoozing
+from approvals import expiring, routing, saving, sealing, snoozing
 from approvals.deciding import decide
 from approvals.models import Effect
 from memory import lessons
@@ -89,6 +89,7 @@ def _rows(project: Project, requester: User, lead: User) -> dict[str, Any]:
             project, content="Round half to even.", source="user_stated", by=lead
         ).pk,
         "hold": hold.pk,
+        "view": saving.save(name="High", query="risk:high", by=lead).pk,
         "running": running.number,
         "running_id": running.pk,
         "paused": paused.number,

@@ -12,6 +12,7 @@ from countersign.api.holds import views as holds
 from countersign.api.memories import views as memories
 from countersign.api.policies import views as policies
 from countersign.api.problems import unknown_address
+from countersign.api.saved import views as saved
 from countersign.api.tasks import views as tasks
 
 app_name = "api"
@@ -60,6 +61,8 @@ urlpatterns = [
     path("v1/memories", memories.Memories.as_view(), name="memories"),
     path("v1/memories/search", memories.MemorySearch.as_view(), name="memory_search"),
     path("v1/memories/<uuid:pk>", memories.OneMemory.as_view(), name="memory"),
+    path("v1/views", saved.Views.as_view(), name="views"),
+    path("v1/views/<uuid:pk>", saved.OneView.as_view(), name="view"),
     path("v1/schema", Schema.as_view(), name="schema"),
     path("v1/docs", Docs.as_view(url_name="api:schema"), name="docs"),
     re_path(r"", unknown_address, name="unknown_address"),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from django.http import Http404
+
 from approvals import filters, selectors
+from approvals.models import Sort
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from django.db.models import Q
 
     from approvals.filters import Filter
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
     from projects.keyset import Order
     from projects.models import User
 
-SORTS = {"due": "Due first", "oldest": "Oldest first", "newest": "Newest first"}
+SORTS = dict(Sort.choices)
 _UNUSED = {"with-agents": ("risk", "agent", "due"), "decided": ("due",)}
 
 
@@ -40,6 +45,7 @@ class Narrowing:
     sort: str
     mine: Mine
     problems: list[str]
+    view: dict[str, Any] | None = None  # a saved one that is shown as it is
 
     @property
     def order(self) -> Order:
@@ -64,6 +70,12 @@ class Narrowing:
     @property
     def kept(self) -> dict[str, str]:
         """What every address of the inbox keeps of it."""
+        if self.view:
+            return {"view": self.view["id"]}
+        return self._typed
+
+    @property
+    def _typed(self) -> dict[str, str]:
         sort = "" if self.sort == "due" else self.sort
         return {name: at for name, at in (("q", self.filter.typed), ("sort", sort)) if at}
 
@@ -74,7 +86,7 @@ class Narrowing:
         return [
             Chip(
                 text=str(term),
-                address=urlencode({**self.kept, "tab": self.tab, "q": self.filter.without(term)}),
+                address=urlencode({**self._typed, "tab": self.tab, "q": self.filter.without(term)}),
                 unused=term.word in unused,
             )
             for term in self.filter.terms
@@ -90,9 +102,16 @@ class Narrowing:
         ]
 
 
-def read(request: PersonRequest, mine: Mine, tab: str) -> Narrowing:
-    """Read it; what is not understood is a problem, and leaves nothing to be taken for an answer."""
-    given, sort = filters.parse(request.GET.get("q", "")), request.GET.get("sort", "")
+def read(
+    request: PersonRequest, mine: Mine, tab: str, views: Sequence[dict[str, Any]]
+) -> Narrowing:
+    """Read it; what is not understood is a problem, and leaves nothing to be taken for an answer.
+
+    Raises Http404 for a view that is none of this person's `views`.
+    """
+    view = _view(request, views)
+    typed = {"q": view["query"], "sort": view["sort"]} if view else request.GET
+    given, sort = filters.parse(typed.get("q", "")), typed.get("sort", "")
     problems = [*given.problems, *filters.unknown(given, mine)]
     return Narrowing(
         user=request.user,
@@ -101,4 +120,14 @@ def read(request: PersonRequest, mine: Mine, tab: str) -> Narrowing:
         sort=sort if sort in SORTS else "due",
         mine=mine.within(()) if problems else filters.narrowed(given, mine),
         problems=problems,
+        view=view,
     )
+
+
+def _view(request: PersonRequest, views: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    if not (wanted := request.GET.get("view", "")):
+        return None
+    found = next((view for view in views if view["id"] == wanted), None)
+    if found is None:
+        raise Http404
+    return found

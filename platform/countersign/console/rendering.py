@@ -11,7 +11,7 @@ from django.utils.functional import SimpleLazyObject
 
 from agents.lifecycle import TASK_OPEN, TaskState
 from agents.models import Hold, HoldScope, Task
-from approvals import selectors
+from approvals import saving, selectors
 from approvals.models import Absence
 from countersign.console import held
 from projects import across
@@ -56,11 +56,12 @@ def capped(count: int) -> str:
 
 def shell_of(
     user: User, mine: Mine, also: Mapping[str, Statement] | None = None
-) -> tuple[dict[str, Any], dict[str, int]]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what the navigation shows this person, and what else was to be counted with it."""
     asked = selectors.asked_of(user, mine, COUNT_AT_MOST)
     away = across.counted(Absence.objects.now().filter(person=user), 1)
-    counts = across.counts({"asked": asked, "open": _open(mine), "away": away, **(also or {})})
+    told = {"asked": asked, "open": _open(mine), "away": away, "views": saving.of(user)}
+    counts = across.values({**told, **(also or {})})
     inbox = counts["asked"]
     holds = held.banners(user, mine)
     shell = {
@@ -71,6 +72,7 @@ def shell_of(
         "running": _running(mine, [row.hold for row in holds]),
         "rehearsal": settings.COUNTERSIGN_MODEL == "rehearsal",
         "is_lead": bool(mine.led),
+        "views": counts["views"],
         "has_project": bool(mine.projects),
         "holds": holds,
         "away": bool(counts["away"]),

@@ -83,6 +83,7 @@ EFFECTS = Login(
         ("approvals_policy_remind_people", ("SELECT",)),
         ("approvals_viewed", ("SELECT",)),
         ("approvals_edit", ("SELECT",)),
+        ("approvals_savedview", ("SELECT",)),
         ("approvals_*", ("SELECT", *WRITE)),
         ("agents_event", ("SELECT", "INSERT")),
         ("agents_*", ("SELECT", *WRITE)),

@@ -12,6 +12,7 @@ from approvals import selectors
 from countersign.console import inbox_page
 from countersign.console.narrowing import read as narrow
 from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
+from countersign.console.views.saved import DELETED
 from projects.keyset import Order, Place
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ TABS = {
 @require_GET
 def inbox(request: PersonRequest) -> HttpResponse:
     """Show one tab of the inbox, with a look into one row beside it."""
-    return page(request, "inbox/inbox.html", _context(request))
+    deleted = request.session.pop(DELETED, None)
+    return page(request, "inbox/inbox.html", {**_context(request), "view_deleted": deleted})
 
 
 @login_required
@@ -46,7 +48,6 @@ def _context(request: PersonRequest) -> dict[str, Any]:
     user, tab = request.user, request.GET.get("tab", "")
     tab = tab if tab in TABS else "needs-you"
     mine = mine_of(request)
-    narrowing = narrow(request, mine, tab)
     shell, counts = shell_of(
         user,
         mine,
@@ -56,6 +57,7 @@ def _context(request: PersonRequest) -> dict[str, Any]:
             "snoozed": selectors.snoozed_of(user, mine, COUNT_AT_MOST),
         },
     )
+    narrowing = narrow(request, mine, tab, shell["views"])
     shown = _TABS[tab](request, narrowing)
     peeked = {str(row.approval.pk): row for row in shown["peeked"]}
     row = peeked.get(request.GET.get("at", "")) or next(iter(peeked.values()), None)
