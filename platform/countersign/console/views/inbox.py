@@ -9,7 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.views.decorators.http import require_GET
 
 from approvals import selectors
-from countersign.console import inbox_page
+from countersign.console import arrivals, inbox_page
 from countersign.console.narrowing import read as narrow
 from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
 from countersign.console.views.saved import DELETED
@@ -41,10 +41,17 @@ def inbox(request: PersonRequest) -> HttpResponse:
 @require_GET
 def live(request: PersonRequest) -> HttpResponse:
     """Answer a doorbell: counters and a notice; the rows stay under the cursor."""
-    return page(request, "inbox/live.html", _context(request))
+    context = _context(request, peeks=False)
+    if context["tab"] == "needs-you":
+        asked = context["asked"]
+        context["over"] = arrivals.over(request.user, asked, request.GET)
+        # On a later page what is before it is not known.
+        sort = context["narrowing"].sort
+        context["news"] = 0 if _place(request) else arrivals.news(asked, request.GET, sort=sort)
+    return page(request, "inbox/live.html", context)
 
 
-def _context(request: PersonRequest) -> dict[str, Any]:
+def _context(request: PersonRequest, *, peeks: bool = True) -> dict[str, Any]:
     user, tab = request.user, request.GET.get("tab", "")
     tab = tab if tab in TABS else "needs-you"
     mine = mine_of(request)
@@ -76,7 +83,7 @@ def _context(request: PersonRequest) -> dict[str, Any]:
         "with_agents_word": words["with-agents"],
         "decided_today": capped(counts["today"]) if counts["today"] else "",
         "at": row.approval.pk if row else None,
-        "peek": inbox_page.closer_look(user, mine, row) if row else None,
+        "peek": inbox_page.closer_look(user, mine, row) if row and peeks else None,
         "narrowing": narrowing,
         "kept": urlencode(narrowing.kept),
         "address": urlencode({"tab": tab, **narrowing.kept}),
@@ -91,8 +98,8 @@ def _place(request: PersonRequest) -> dict[str, str]:
 
 def _needs_you(request: PersonRequest, narrowing: Narrowing) -> dict[str, Any]:
     asked = inbox_page.needs_you(narrowing, Place.of(narrowing.order, request.GET))
-    marks = ",".join(str(row.approval.pk)[-6:] for row in asked.rows)
-    return {"asked": asked, "listed": asked.page, "peeked": asked.rows, "fingerprint": marks}
+    marks = arrivals.marks_of(asked)
+    return {"asked": asked, "listed": asked.page, "peeked": asked.rows, "marks": marks}
 
 
 def _with_agents(request: PersonRequest, narrowing: Narrowing) -> dict[str, Any]:

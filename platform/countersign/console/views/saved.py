@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -37,7 +38,7 @@ def save(request: PersonRequest) -> HttpResponse:
         )
     except CountersignError as error:
         messages.error(request, str(error))
-        return redirect("console:inbox")
+        return redirect(f"{reverse('console:inbox')}?{urlencode({'q': query, 'sort': sort})}")
     messages.success(request, f"Saved as “{view.name}”. {view.position} opens it.")
     return _opened(view)
 

@@ -1,0 +1,89 @@
+"""What happened to an open page of the inbox: what is new, and what is over; no row moves."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from approvals import selectors
+from approvals.lifecycle import ApprovalState
+from approvals.models import SEAL, Approval, Sort
+from countersign.console import looks
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from countersign.console.inbox_page import NeedsYou, Row
+    from projects.models import User
+
+_MOST = 64  # of keys an open page names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Over:
+    """A row that waits no more, as it is marked in its place."""
+
+    approval: Approval
+    look: looks.Look
+
+
+def marks_of(asked: NeedsYou) -> str:
+    """Return the keys of what a page shows, as its address for news names them."""
+    keys = [*(row.approval.pk for row in asked.rows), *(each.pk for each in asked.questions)]
+    return ",".join(key.hex for key in keys)
+
+
+def news(asked: NeedsYou, query: Mapping[str, str], *, sort: str) -> int:
+    """Return how much is there now that an open page does not show.
+
+    What moved up because something before it is over is no news: it was there, on the next page.
+    """
+    shown = _keys(query)
+    fresh = sum(each.pk not in shown for each in asked.questions)
+    fresh += sum(row.approval.pk not in shown for row in asked.again)
+    rows = [row for _, _, group in asked.groups for row in group]
+    since = _moment(query.get("since", ""))
+    return fresh + _arrived(rows, shown, since, by_due=sort == Sort.DUE)
+
+
+def _arrived(
+    rows: Sequence[Row], shown: Collection[uuid.UUID], since: datetime, *, by_due: bool
+) -> int:
+    known = [row for row in rows if row.approval.pk in shown and by_due]
+    whole = len(shown) < selectors.ROWS
+    # Rows are in groups here; in the order of the list the last known one is the one due last.
+    last = max((row.approval.expires_at for row in known), default=since)
+    return sum(
+        row.approval.pk not in shown
+        and (whole or row.approval.expires_at < last or row.approval.requested_at >= since)
+        for row in rows
+    )
+
+
+def over(user: User, asked: NeedsYou, query: Mapping[str, str]) -> list[Over]:
+    """Return what an open page shows and somebody has decided, or the clock has, meanwhile."""
+    gone = _keys(query) - {row.approval.pk for row in asked.rows}
+    if not gone:
+        return []
+    rows = Approval.objects.visible_to(user).filter(pk__in=gone).select_related("decided_by")
+    ended = rows.exclude(state=ApprovalState.PENDING).defer(*SEAL)
+    return [Over(approval=each, look=looks.of_approval(each)) for each in ended]
+
+
+def _keys(query: Mapping[str, str]) -> set[uuid.UUID]:
+    found = set()
+    for text in query.get("shown", "").split(",")[:_MOST]:
+        try:
+            found.add(uuid.UUID(text))
+        except ValueError:
+            continue
+    return found
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromtimestamp(float(text), tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.now(tz=UTC)
