@@ -35,7 +35,7 @@ check: .venv/.dev ## Check format, lint, types, import contracts, migrations and
 	@$(BIN)/ruff check .
 	@$(BIN)/djlint --quiet --check templates
 	@$(BIN)/djlint --quiet --lint templates
-	@$(BIN)/mypy platform/countersign platform/projects agents approvals memory
+	@$(BIN)/mypy platform/countersign platform/notices platform/projects agents approvals memory
 	@$(BIN)/lint-imports
 	@$(BIN)/python -W error -m tests.house_rules
 

@@ -6,12 +6,13 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import models
+from django.db import models, transaction
 
 from memory import posting
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Sequence
 
     from agents.models import Event
 
@@ -93,6 +94,22 @@ def tell_of_new(tasks: list[tuple[uuid.UUID, str, int]]) -> None:
         posting.post_newest(project_channel(project), partial(_tell, [row]))
 
 
+def ring(moved: Sequence[Event]) -> None:
+    """Tell the members of projects again, once it is committed, that people were told of events."""
+    transaction.on_commit(lambda: posting.post(partial(_ring, moved)), robust=True)
+
+
+def _ring(moved: Sequence[Event], pipeline: Any) -> None:
+    for event in moved:
+        pipeline.publish(project_channel(event.task.project_id), _moved(event))
+
+
+def _moved(event: Event) -> str:
+    task = event.task
+    moved = {"task": str(task.pk), "number": task.number, "kind": event.kind, "seq": event.seq}
+    return json.dumps(moved)
+
+
 def _tell(tasks: list[tuple[uuid.UUID, str, int]], pipeline: Any) -> None:
     for project, task, number in tasks:
         moved = {"task": task, "number": number, "kind": Kind.TASK_SUBMITTED, "seq": 1}
@@ -101,8 +118,5 @@ def _tell(tasks: list[tuple[uuid.UUID, str, int]], pipeline: Any) -> None:
 
 def _publish(events: tuple[Event, ...], pipeline: Any) -> None:
     for event in events:
-        task = event.task
-        moved = {"task": str(task.pk), "number": task.number, "kind": event.kind}
-        pipeline.publish(channel(task.pk), json.dumps(frame(event)))
-        told = json.dumps({**moved, "seq": event.seq})
-        pipeline.publish(project_channel(task.project_id), told)
+        pipeline.publish(channel(event.task_id), json.dumps(frame(event)))
+        pipeline.publish(project_channel(event.task.project_id), _moved(event))

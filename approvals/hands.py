@@ -68,7 +68,7 @@ class Hands:
             try:
                 work()
             except Exception:  # rows say what is left to do; the next turn does it
-                logger.exception("the work at %s was cut off", key)
+                logger.exception("work for %s was cut off", key)
                 connection.close()  # it may be the connection that is broken
             with self._lock:
                 del self._busy[key]

@@ -30,10 +30,12 @@ from agents.models import (
 )
 from approvals.models import Approval, Effect, Policy, Signature
 from memory.recall import recall, record_uses
+from notices import requests
 from projects import audit
 from projects.models import Membership, Project, Role, User
 from projects.tokens import issue
 from tests.memory_fixtures import kept
+from tests.notice_fixtures import make_webhook
 
 
 def make_agent(slug: str = "house-coder", **facts: Any) -> Agent:
@@ -192,6 +194,8 @@ def make_one_of_everything(project: Project, requester: User, lead: User, name: 
     record_uses(recalled, task=task.pk, step=uuid.uuid4(), attempt=1, agent_slug="coder")
     issue(requester, name="ci")
     holds.place(by=lead, task=task, reason="Look first.")
+    hook = make_webhook(project, "https://hooks.example.org/x", name=f"ops{name}")
+    requests.send_test(hook, by=lead)
     audit.record("memory.looked_at", subject=memory, actor=lead, project=project)
 
 

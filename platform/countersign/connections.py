@@ -8,6 +8,7 @@ import os
 import secrets
 import stat
 import tempfile
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -68,6 +69,52 @@ def kafka_options(url: str) -> dict[str, str]:
         options["sasl.username"] = unquote(parts.username)
         options["sasl.password"] = unquote(parts.password or "")
     return {**options, "security.protocol": security, **dict(parse_qsl(parts.query))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Email:
+    """A mail server, and who its messages come from."""
+
+    host: str = ""
+    port: int = 0
+    user: str = ""
+    password: str = ""
+    starttls: bool = False
+    tls: bool = False
+    sender: str = "countersign@localhost"
+
+
+_EMAIL_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+
+
+def email_settings(url: str) -> Email:
+    """Return the server of an smtp://, smtp+starttls:// or smtps:// URL, none for an empty one.
+
+    Its query may name the sender: ?from=countersign@example.org.
+    """
+    if not url:
+        return Email()
+    parts = urlsplit(url)
+    try:
+        port = parts.port or _EMAIL_PORTS.get(parts.scheme, 0)
+    except ValueError:
+        port = 0
+    if not port or not parts.hostname:
+        raise ImproperlyConfigured(
+            "COUNTERSIGN_EMAIL_URL must look like smtp+starttls://user:password@host:587"
+            "?from=countersign@example.org, smtps:// or smtp://, but it does not. "
+            "Correct or unset it."
+        )
+    query = dict(parse_qsl(parts.query))
+    return Email(
+        host=parts.hostname,
+        port=port,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        starttls=parts.scheme == "smtp+starttls",
+        tls=parts.scheme == "smtps",
+        sender=query.get("from", f"countersign@{parts.hostname}"),
+    )
 
 
 def running_services(data_dir: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from agents.eventlog import behind
 from agents.lifecycle import EscalationState, StepState, TaskState
 from agents.models import Escalation, Step, Task
 from approvals.lifecycle import ApprovalState, EffectState
@@ -18,7 +19,6 @@ from approvals.models import Approval, Effect
 from countersign import tallies
 from countersign.health import workers_alive
 from countersign.models import SinkCursor
-from countersign.sink.eventlog import behind
 
 if TYPE_CHECKING:
     from django.db import models

@@ -10,6 +10,7 @@ from kombu import Queue
 from countersign import assets
 from countersign.connections import (
     database_settings,
+    email_settings,
     kafka_options,
     local_secret,
     running_services,
@@ -28,6 +29,9 @@ DATA_DIR = Path(env_text("COUNTERSIGN_DATA_DIR", ".countersign")).absolute()
 # Where a running `manage.py up` is reached by commands whose environment does not say.
 _RUNNING = running_services(DATA_DIR)
 PORT = env_int("COUNTERSIGN_PORT", int(_RUNNING.get("COUNTERSIGN_PORT", "8000")))
+
+# Where people reach the console, for links in messages that leave the house.
+PUBLIC_URL = env_text("COUNTERSIGN_PUBLIC_URL", f"http://localhost:{PORT}").rstrip("/")
 
 DEBUG = env_bool("COUNTERSIGN_DEBUG", default=False)
 # Where the end of the audit log is kept; best on another machine.
@@ -53,6 +57,16 @@ CELERY_BROKER_URL = env_text("CELERY_BROKER_URL") or (
 
 # Where the event log is also sent; empty: nowhere. librdkafka's options.
 KAFKA_OPTIONS = kafka_options(env_text("KAFKA_URL"))
+
+# The mail server that notifications leave by; empty: no e-mail is sent.
+_EMAIL = email_settings(env_text("COUNTERSIGN_EMAIL_URL"))
+EMAIL_HOST, EMAIL_PORT = _EMAIL.host, _EMAIL.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _EMAIL.user, _EMAIL.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _EMAIL.starttls, _EMAIL.tls
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = _EMAIL.sender
+# Where webhooks may lead, and then also inside the own network; empty: anywhere in the public one.
+WEBHOOK_HOSTS = env_list("COUNTERSIGN_WEBHOOK_HOSTS")
 
 # Which model does the thinking: "rehearsal", "openai:NAME", "anthropic:NAME" or "ollama:NAME".
 COUNTERSIGN_MODEL = env_text("COUNTERSIGN_MODEL", "rehearsal")
@@ -104,6 +118,7 @@ INSTALLED_APPS = [
     "memory",
     "agents",
     "approvals",
+    "notices",
     "countersign",
 ]
 
@@ -267,6 +282,7 @@ SPECTACULAR_SETTINGS = {
         "CallState": "approvals.lifecycle.CallState",
         "CallVerdict": "approvals.lifecycle.CallVerdict",
         "SignatureVerdict": "approvals.lifecycle.SignatureVerdict",
+        "NoticeKind": "notices.models.Kind",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

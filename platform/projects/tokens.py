@@ -17,7 +17,10 @@ from projects.models import ApiToken
 if TYPE_CHECKING:
     from projects.models import Project, User
 
-SCOPES = ("tasks:read", "tasks:write", "approvals:read", "memory:read", "memory:write")
+SCOPES = (
+    *("tasks:read", "tasks:write", "approvals:read", "memory:read", "memory:write"),
+    *("notifications:read", "notifications:write"),
+)
 
 
 def issue(

@@ -1,7 +1,7 @@
 // Single keys: never in a field, never with a modifier, off when the person says so (WCAG 2.1.4).
 // No key decides: it moves the focus to the button, Enter confirms.
 
-const places = { i: "/inbox", t: "/tasks", m: "/memory" };
+const places = { i: "/inbox", t: "/tasks", m: "/memory", b: "/notifications" };
 let waiting = 0;
 
 function typing(target) {

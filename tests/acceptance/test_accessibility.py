@@ -9,11 +9,13 @@ import pytest
 from agents import holds
 from agents.lifecycle import TaskState
 from approvals import deciding
+from notices import reading
 from tests import console_fixtures as fixtures
 from tests.acceptance import page_fixtures
 from tests.acceptance.axe import violations
 from tests.acceptance.live_house import signed_in
 from tests.delegation_fixtures import asking_task
+from tests.notice_fixtures import read_all
 
 if TYPE_CHECKING:
     from projects.models import Project, User
@@ -24,7 +26,8 @@ house = page_fixtures.house
 pytestmark = [pytest.mark.needs_chromium, pytest.mark.django_db(transaction=True)]
 
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
-PLAIN = ("new", "tasks", "inbox", "memory", "settings", "operations", "jump", "tasks/T-999")
+PLAIN = ("new", "tasks", "inbox", "memory", "settings", "operations", "jump")
+MORE = ("notifications", "notifications?tab=unread", "tasks/T-999")
 
 
 def stages(project: Project, requester: User, lead: User) -> dict[str, Any]:
@@ -42,10 +45,11 @@ def stages(project: Project, requester: User, lead: User) -> dict[str, Any]:
         task.move(state, reason="The provider did not answer.", kind="task.finished")
         return task
 
+    reading.begin()
     paused = fixtures.running_task(project, requester).task
     holds.place(by=lead, task=paused, reason="The price list changes today.")
     fixtures.make_lesson(project, lead)
-    return {
+    found = {
         "queued": fixtures.make_task(project, requester, state=TaskState.QUEUED),
         "running": fixtures.running_task(project, requester).task,
         "asking": asking_task(project, requester),
@@ -58,11 +62,13 @@ def stages(project: Project, requester: User, lead: User) -> dict[str, Any]:
         "failed": over(TaskState.FAILED),
         "cancelled": over(TaskState.CANCELLED),
     }
+    read_all()  # what the bell tells
+    return found
 
 
 def test_axe_finds_nothing_on_any_page(house, browser, project, requester, lead):
     tasks = house.write(stages, project, requester, lead)
-    paths = {name: f"/{name}" for name in PLAIN}
+    paths = {name: f"/{name}" for name in (*PLAIN, *MORE)}
     for name, task in tasks.items():
         paths[f"task {name}"] = f"/tasks/T-{task.number}"
         paths[f"task {name}, all events"] = f"/tasks/T-{task.number}?tab=events&view=list"

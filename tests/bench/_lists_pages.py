@@ -131,6 +131,8 @@ def _lists(at: _Places) -> Iterator[tuple[str, str]]:
     for state in ("", "proposed", "active", "retired"):
         yield f"memory {state}".strip(), f"/memory?state={state}"
     yield "memory of a project", f"/memory?project={_PROJECT}"
+    yield "notifications", "/notifications"
+    yield "notifications unread", "/notifications?tab=unread"
     yield "memory, deep", f"/memory?after={at.memory}"
     yield "settings", "/settings"
     for words in ("", "rounding", "gateway 4077", "T-77", "nothing is called so"):

@@ -21,13 +21,14 @@ from agents.models import (
 )
 from approvals.models import Approval, Effect, Signature
 from memory.models import Memory
+from notices.models import Delivery
 from projects.models import AuditEntry
 from tests.admin_fixtures import make_another_project, make_one_of_everything
 
 REGISTERED = sorted(django_admin.site._registry, key=lambda model: model._meta.label)
 FOR_LOOKING = [
     *[Task, Step, Attempt, ModelCall, ToolCall, Event, Escalation, Proposal, Hold],
-    *[Approval, Signature, Effect, AuditEntry, Memory],
+    *[Approval, Signature, Effect, AuditEntry, Memory, Delivery],
 ]
 MOST_QUERIES = 20
 

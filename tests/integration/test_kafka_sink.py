@@ -17,6 +17,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from django.db import connection, transaction
 
+from agents.eventlog import LogRestored
 from agents.events import Kind
 from agents.intake import submit
 from agents.models import Event
@@ -260,7 +261,7 @@ def test_a_log_restored_into_another_server_is_refused_until_it_is_numbered_anew
 ) -> None:
     cluster.publisher().once()
     SinkCursor.objects.update(xact=2**60)  # as if the server before had counted that far
-    with pytest.raises(eventlog.LogRestored, match="--renumber"):
+    with pytest.raises(LogRestored, match="--renumber"):
         cluster.publisher().once()
     assert publishing.renumber() == len(all_ids())
     assert cluster.publisher().once() == len(all_ids())

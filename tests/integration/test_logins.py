@@ -96,6 +96,14 @@ def test_sink_reads_events_and_nothing_else(cursor):
         assert not may(cursor, "sink", right, "agents_event")
 
 
+def test_agents_know_nothing_of_where_messages_go_and_effects_change_no_wish(cursor):
+    for table in ("webhook", "delivery", "notice", "choice"):
+        assert not may(cursor, "agents", "SELECT", f"notices_{table}")
+    assert may(cursor, "effects", "INSERT", "notices_delivery")
+    assert not may(cursor, "effects", "UPDATE", "notices_choice")
+    assert not may(cursor, "effects", "UPDATE", "notices_hours")
+
+
 def test_web_signs_but_never_unsigns(cursor):
     assert may(cursor, "web", "INSERT", "approvals_signature")
     assert not may(cursor, "web", "UPDATE", "approvals_signature")

@@ -29,6 +29,10 @@ theme          POST       -                   sign-in  sign-in  done      done  
 single_keys    POST       -                   sign-in  sign-in  done      done  done   done     done
 leave          POST       -                   sign-in  sign-in  done      done  done   done     done
 back           POST       -                   sign-in  sign-in  on        on    on     on       on
+settings_notifications POST -                 sign-in  sign-in  done      done  done   done     done
+notifications  GET        -                   sign-in  sign-in  page      page  page   page     page
+notifications_read POST   -                   sign-in  sign-in  on        done  on     on       on
+notification   POST       line                sign-in  sign-in  404       done  404    404      404
 new            GET,HEAD   -                   sign-in  sign-in  page      page  page   page     page
 new            POST       -                   sign-in  sign-in  done      done  done   400      400
 tasks          GET        -                   sign-in  sign-in  page      page  page   page     page
@@ -121,6 +125,10 @@ holds            GET,HEAD   -                      401    page  page      page p
 holds            POST       -                      401    done  403       done done   404      done
 hold             GET,HEAD   hold                   401    page  page      page page   404      404
 hold             DELETE     hold                   401    done  done      done done   404      404
+notifications    GET,HEAD   -                      401    page  page      page page   page     page
+notifications_read POST     -                      401    done  page      done page   page     page
+notification_preferences GET,HEAD -                401    page  page      page page   page     page
+notification_preferences PUT -                     401    done  done      done done   done     done
 memories         GET,HEAD   -                      401    page  page      page page   page     page
 memory_search    POST       -                      401    page  page      page page   page     page
 memory           GET,HEAD   lesson                 401    page  page      page page   404      404
@@ -152,6 +160,7 @@ apitoken       page  page    403   403
 approval       403   page    403   403
 attempt        403   page    403   403
 auditentry     403   page    403   403
+delivery       403   page    403   403
 effect         403   page    403   403
 escalation     403   page    403   403
 event          403   page    403   403
@@ -168,6 +177,7 @@ task           403   page    403   403
 toolcall       403   page    403   403
 toolserver     page  page    page  403
 user           page  page    page  403
+webhook        page  page    page  page
 """
 
 # The other pages of the admin, at these addresses.
@@ -212,6 +222,7 @@ FORMS = {
     "console:new": {"request": "Fix the billing bug", "project": "acme"},
     "console:theme": {"theme": "dark"},
     "console:single_keys": {"single_keys": "off"},
+    "console:settings_notifications": {"everywhere-asked": "bell"},
     "console:task_note": {"text": "Mind the refunds."},
     "console:task_priority": {"priority": "1"},
     "console:escalation": {"choice": "stop"},
@@ -243,6 +254,8 @@ FORMS = {
     "api:snooze": {"until": "{soon}"},
     "api:absence": {"begins_at": "{soon}", "ends_at": "{later}"},
     "api:holds": {"scope": "project", "project": "acme"},
+    "api:notifications_read": {"all": True},
+    "api:notification_preferences": {"quiet": None, "choices": []},
     "api:memory_search": {"query": "money"},
     "api:memory": {"content": "Round half up."},
 }

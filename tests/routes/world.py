@@ -17,6 +17,7 @@ from approvals import expiring, routing, saving, sealing, snoozing
 from approvals.deciding import decide
 from approvals.models import Effect
 from memory import lessons
+from notices.models import Notice, Notification
 from projects import tokens
 from projects.models import ApiToken, Membership, Project, Role, User
 from tests import call_fixtures, console_fixtures
@@ -95,6 +96,7 @@ def _rows(project: Project, requester: User, lead: User) -> dict[str, Any]:
         "paused": paused.number,
         "paused_id": paused.pk,
         "step": steps["writer"].pk,
+        "line": _line(running, lead).pk,
         "soon": (timezone.now() + timedelta(hours=1)).isoformat(),
         "later": (timezone.now() + timedelta(hours=2)).isoformat(),
         "today": timezone.now().date().isoformat(),
@@ -112,6 +114,13 @@ def _rows(project: Project, requester: User, lead: User) -> dict[str, Any]:
     held = sealing.seal(make_report(project, requester))
     routing.claim(held, by=lead)
     return names | _approval("snoozed", snoozed) | _approval("held", held)
+
+
+def _line(task: Task, lead: User) -> Notification:
+    """Return what the lead's bell tells of a task."""
+    facts = {"project": task.project, "task": task, "event": 1, "kind": "outcome"}
+    notice = Notice.objects.create(type="task.finished", at=timezone.now(), **facts)
+    return Notification.objects.create(notice=notice, person=lead, project=task.project)
 
 
 def _running(project: Project, requester: User) -> tuple[Task, dict[str, Step]]:

@@ -13,11 +13,14 @@ from django.core.exceptions import ImproperlyConfigured
 
 from countersign.connections import (
     database_settings,
+    email_settings,
     kafka_options,
     local_secret,
     running_services,
 )
 from countersign.env import env_bool, env_int, env_text
+from countersign.supervisor.choices import read_choices
+from countersign.supervisor.parts import Parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,3 +135,41 @@ def test_processes_that_start_together_agree_on_one_secret(tmp_path):
 
             assert len(set(pool.map(begin, range(8)))) == 1
             assert len(path.read_text()) > 40
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("", ("", 0, False, False)),
+        ("smtp://mail.example.org", ("mail.example.org", 25, False, False)),
+        ("smtp+starttls://u:p%40w@mail.example.org", ("mail.example.org", 587, True, False)),
+        ("smtps://u:p@mail.example.org:2465", ("mail.example.org", 2465, False, True)),
+    ],
+)
+def test_a_mail_server_is_named_by_a_url(url, wanted):
+    found = email_settings(url)
+    assert (found.host, found.port, found.starttls, found.tls) == wanted
+
+
+def test_a_mail_url_says_who_logs_in_and_who_writes():
+    found = email_settings("smtps://cs:p%40w@mail.example.org?from=cs@example.org")
+    assert (found.user, found.password, found.sender) == ("cs", "p@w", "cs@example.org")
+    assert email_settings("smtp://mail.example.org").sender == "countersign@mail.example.org"
+
+
+@pytest.mark.parametrize("url", ["mail.example.org", "http://x", "smtp://", "smtp://x:port"])
+def test_a_mail_url_that_cannot_work_is_refused_by_name(url):
+    with pytest.raises(ImproperlyConfigured, match="COUNTERSIGN_EMAIL_URL"):
+        email_settings(url)
+
+
+def test_only_who_sends_mail_knows_the_password_of_the_server(monkeypatch, tmp_path):
+    monkeypatch.setenv("COUNTERSIGN_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("COUNTERSIGN_EMAIL_URL", "smtps://u:p@mail.example.org")
+    parts = Parts(read_choices(), port=8000)
+    knows = [
+        login
+        for login in ("", "web", "agents", "effects", "sink")
+        if "COUNTERSIGN_EMAIL_URL" in parts.environment(login)
+    ]
+    assert knows == ["web", "effects"]

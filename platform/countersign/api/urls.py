@@ -10,6 +10,7 @@ from countersign.api.calls import views as calls
 from countersign.api.docs import Docs, Schema
 from countersign.api.holds import views as holds
 from countersign.api.memories import views as memories
+from countersign.api.notifications import views as notifications
 from countersign.api.policies import views as policies
 from countersign.api.problems import unknown_address
 from countersign.api.saved import views as saved
@@ -58,6 +59,17 @@ urlpatterns = [
     path("v1/holds", holds.Holds.as_view(), name="holds"),
     path("v1/holds/<uuid:pk>", holds.OneHold.as_view(), name="hold"),
     path("v1/projects/<slug:slug>/policy", policies.PolicyOfProject.as_view(), name="policy"),
+    path("v1/notifications", notifications.Notifications.as_view(), name="notifications"),
+    path(
+        "v1/notifications/read",
+        notifications.NotificationsRead.as_view(),
+        name="notifications_read",
+    ),
+    path(
+        "v1/notifications/preferences",
+        notifications.Preferences.as_view(),
+        name="notification_preferences",
+    ),
     path("v1/memories", memories.Memories.as_view(), name="memories"),
     path("v1/memories/search", memories.MemorySearch.as_view(), name="memory_search"),
     path("v1/memories/<uuid:pk>", memories.OneMemory.as_view(), name="memory"),

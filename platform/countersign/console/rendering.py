@@ -14,6 +14,7 @@ from agents.models import Hold, HoldScope, Task
 from approvals import saving, selectors
 from approvals.models import Absence
 from countersign.console import held
+from notices import bell
 from projects import across
 from projects.across import Across, Mine
 
@@ -60,7 +61,13 @@ def shell_of(
     """Return what the navigation shows this person, and what else was to be counted with it."""
     asked = selectors.asked_of(user, mine, COUNT_AT_MOST)
     away = across.counted(Absence.objects.now().filter(person=user), 1)
-    told = {"asked": asked, "open": _open(mine), "away": away, "views": saving.of(user)}
+    told = {
+        "asked": asked,
+        "open": _open(mine),
+        "away": away,
+        "unread": bell.unread(user, mine.projects, COUNT_AT_MOST),
+        "views": saving.of(user),
+    }
     counts = across.values({**told, **(also or {})})
     inbox = counts["asked"]
     holds = held.banners(user, mine)
@@ -69,6 +76,8 @@ def shell_of(
         "inbox_word": _pill(inbox),
         "tasks": counts["open"],
         "tasks_word": _pill(counts["open"]),
+        "unread": counts["unread"],
+        "unread_word": _pill(counts["unread"]),
         "running": _running(mine, [row.hold for row in holds]),
         "rehearsal": settings.COUNTERSIGN_MODEL == "rehearsal",
         "is_lead": bool(mine.led),

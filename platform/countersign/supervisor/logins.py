@@ -65,6 +65,7 @@ AGENTS = Login(
         ("agents_event", ("SELECT", "INSERT")),
         ("agents_*", ("SELECT", *WRITE)),
         ("memory_*", ("SELECT", *WRITE)),
+        ("notices_*", ()),  # where messages go is none of an agent's business
         ("*", ("SELECT",)),  # approvals too: an agent can look, never decide
     ),
 )
@@ -88,6 +89,8 @@ EFFECTS = Login(
         ("agents_event", ("SELECT", "INSERT")),
         ("agents_*", ("SELECT", *WRITE)),
         ("memory_*", ("SELECT", *WRITE)),
+        *((f"notices_{table}", ("SELECT",)) for table in ("choice", "hours")),
+        ("notices_*", ("SELECT", *WRITE)),  # it tells people what happened
         ("*", ("SELECT",)),
     ),
 )

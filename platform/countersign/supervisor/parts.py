@@ -43,6 +43,8 @@ _SINK = ("django", "publish_events")
 AGENTS_NICENESS = 3  # half as much of the processor as others get who want it too
 # The agents need not know where the log goes; the web tells whether it gets there.
 _KNOW_OF_KAFKA = ("web", "sink")
+# Nor the password of the mail server: the effects worker sends, the web says whether it can.
+_EMAIL, _KNOW_OF_EMAIL = "COUNTERSIGN_EMAIL_URL", ("web", "effects")
 
 
 class Parts:
@@ -129,6 +131,9 @@ class Parts:
         env.setdefault("MALLOC_ARENA_MAX", "2")
         if login == "web":
             env |= self.signing
+        if login not in _KNOW_OF_EMAIL:
+            env.pop(_EMAIL, None)
+            env.pop(f"{_EMAIL}_FILE", None)
         if login in _KNOW_OF_KAFKA and self.choices.kafka_url:
             env["KAFKA_URL"] = self.choices.kafka_url
         return env | self._database_for(login)

@@ -1,4 +1,4 @@
-"""What a person sets for themselves: theme, single keys."""
+"""What a person sets for themselves: theme, single keys, notifications."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from approvals import absences
-from countersign.console.addresses import inside
+from countersign.console import preferences
+from countersign.console.addresses import address_of, inside
 from countersign.console.rendering import mine_of, page
+from notices import choosing
+from projects.exceptions import InvalidInput
 from projects.models import Membership
 
 if TYPE_CHECKING:
@@ -37,8 +42,26 @@ def settings_page(request: PersonRequest) -> HttpResponse:
         "here": "settings",
         "model": settings.COUNTERSIGN_MODEL,
         "memberships": Membership.objects.filter(user=request.user).select_related("project"),
+        **preferences.shown(request.user, mine_of(request)),
     }
     return page(request, "settings/settings.html", context)
+
+
+@login_required
+@require_POST
+def notifications(request: PersonRequest) -> HttpResponse:
+    """Set what this person is told of, how, and when not."""
+    chosen = preferences.chosen(request.POST, mine_of(request))
+    try:
+        hours = preferences.hours(request.POST)
+        with transaction.atomic():
+            choosing.choose(request.user, chosen, address=address_of(request))
+            choosing.keep_quiet(request.user, hours, address=address_of(request))
+    except InvalidInput as error:
+        messages.error(request, f"Nothing was saved. {error}")
+    else:
+        messages.success(request, "Your notifications are saved.")
+    return redirect(f"{reverse('console:settings')}#notifications")
 
 
 @login_required

@@ -29,11 +29,12 @@ _PAGES = (
     ("New task", "plus", "new", "n"),
     ("Review inbox", "inbox", "inbox", "g i"),
     ("Tasks", "list-checks", "tasks", "g t"),
+    ("Notifications", "bell", "notifications", "g b"),
     ("Memory", "brain", "memory", "g m"),
     ("Operations", "octagon-pause", "operations", ""),
     ("Settings", "settings", "settings", ""),
 )
-PLACES = frozenset({"new", "inbox", "tasks", "memory", "operations", "settings"})
+PLACES = frozenset({"new", "inbox", "tasks", "notifications", "memory", "operations", "settings"})
 
 
 class Jump(TypedDict):

@@ -29,7 +29,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run; the exit code is 1 when Kafka or the log makes it impossible."""
         # Here: no other command and no web process needs the Kafka library.
-        from countersign.sink import eventlog, kafka, publishing
+        from agents.eventlog import LogRestored
+        from countersign.sink import kafka, publishing
 
         if options["renumber"]:
             self.stdout.write(f"{publishing.renumber()} events will be sent again.")
@@ -46,5 +47,5 @@ class Command(BaseCommand):
             publisher.run()
         except kafka.KafkaAway as error:
             raise CommandError(f"Kafka takes nothing ({error}); what was sent is kept.") from error
-        except eventlog.LogRestored as error:
+        except LogRestored as error:
             raise CommandError(str(error)) from error

@@ -1,0 +1,1 @@
+"""The bell in the API: list, mark as read, choose."""

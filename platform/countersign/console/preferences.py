@@ -1,0 +1,114 @@
+"""The choices of the card "Notifications" under Settings, and reading what was posted back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from notices import choosing
+from notices.choosing import Chosen, QuietHours, Wish, Wishes
+from notices.models import Hours, Kind
+from projects.exceptions import InvalidInput
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Mapping
+    from datetime import time
+
+    from projects.across import Mine
+    from projects.models import User
+
+WAYS = {
+    "both": ("Bell and e-mail", Wish(bell=True, email=True)),
+    "bell": ("Bell only", Wish(bell=True, email=False)),
+    "email": ("E-mail only", Wish(bell=False, email=True)),
+    "none": ("Not at all", Wish(bell=False, email=False)),
+}
+_AS_ALL = "all"
+EVERYWHERE = "everywhere"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One kind, and the ways to be told of it."""
+
+    name: str
+    word: str
+    options: list[tuple[str, str, bool]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The kinds for every project, or for one."""
+
+    title: str
+    rows: list[Row]
+    differs: bool = False
+
+
+def shown(person: User, mine: Mine) -> dict[str, Any]:
+    """Return what the card shows."""
+    wishes = Wishes.of([person.pk])
+    return {
+        "everywhere": _group(person, wishes, "", None),
+        "by_project": [
+            _group(person, wishes, project.name, project.pk)
+            for project in mine.named
+            if len(mine.named) > 1
+        ],
+        "email_is_on": choosing.email_is_on(),
+        "hours": Hours.objects.filter(person=person).first(),
+        "zones": choosing.zones(),
+    }
+
+
+def chosen(posted: Mapping[str, str], mine: Mine) -> list[Chosen]:
+    """Read the choices: fields that are missing or make no sense change nothing."""
+    found = []
+    for project in (None, *(project.pk for project in mine.named)):
+        for kind in Kind.values:
+            way = posted.get(_name(project, kind), "")
+            if way in WAYS:
+                found.append(Chosen(project=project, kind=kind, wish=WAYS[way][1]))
+            elif way == _AS_ALL and project is not None:
+                found.append(Chosen(project=project, kind=kind, wish=None))
+    return found
+
+
+def hours(posted: Mapping[str, str]) -> QuietHours | None:
+    """Read the quiet hours; raises InvalidInput for a time that is none."""
+    if posted.get("quiet") != "on":
+        return None
+    return QuietHours(
+        begins=_time(posted.get("begins", "")),
+        ends=_time(posted.get("ends", "")),
+        zone=posted.get("zone", "").strip(),
+        unless_due=posted.get("unless_due") == "on",
+    )
+
+
+def _group(person: User, wishes: Wishes, title: str, project: uuid.UUID | None) -> Group:
+    rows = [_row(person, wishes, project, kind) for kind in Kind]
+    own = any(wishes.own(person.pk, project, kind) for kind in Kind)
+    return Group(title=title, rows=rows, differs=project is not None and own)
+
+
+def _row(person: User, wishes: Wishes, project: uuid.UUID | None, kind: Kind) -> Row:
+    own = wishes.own(person.pk, project, kind)
+    now = wishes.wish(person.pk, None, kind) if project is None else own
+    options = [(key, word, wish == now) for key, (word, wish) in WAYS.items()]
+    if project is not None:
+        options.insert(0, (_AS_ALL, "As everywhere", own is None))
+    return Row(name=_name(project, kind), word=kind.label, options=options)
+
+
+def _name(project: uuid.UUID | None, kind: str) -> str:
+    return f"{project or EVERYWHERE}-{kind}"
+
+
+def _time(text: str) -> time:
+    try:
+        return datetime.strptime(text.strip()[:5], "%H:%M").time()  # noqa: DTZ007  # of the wall
+    except ValueError as error:
+        raise InvalidInput("quiet", "Give the quiet hours as times, e.g. 22:00.") from error

@@ -1,0 +1,46 @@
+"""Quiet hours: by the clock on a person's wall, also on the days it is changed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from datetime import time
+
+    from notices.models import Hours
+
+
+def end_of(hours: Hours | None, now: datetime) -> datetime | None:
+    """Return when the quiet hours end that `now` lies in, None outside them."""
+    if hours is None:
+        return None
+    zone = ZoneInfo(hours.zone)
+    local = now.astimezone(zone)
+    if not _within(hours.begins, hours.ends, local.time()):
+        return None
+    day = local.date()
+    if local.time() >= hours.ends:  # over midnight
+        day += timedelta(days=1)
+    end = datetime.combine(day, hours.ends, tzinfo=zone)
+    if end.timestamp() <= now.timestamp():
+        end = end.replace(fold=1)  # the hour that comes twice: its second pass
+    return end if end.timestamp() > now.timestamp() else None
+
+
+def first_try(hours: Hours | None, now: datetime, *, due: datetime | None = None) -> datetime:
+    """Return when an e-mail may leave: now, or when the person's quiet hours end.
+
+    Somebody who said so is written to at once about what is due before that.
+    """
+    end = end_of(hours, now)
+    if end is None or (hours and hours.unless_due and due is not None and due <= end):
+        return now
+    return end
+
+
+def _within(begins: time, ends: time, at: time) -> bool:
+    if begins < ends:
+        return begins <= at < ends
+    return at >= begins or at < ends

@@ -1,0 +1,55 @@
+"""Reads the event log from where it was read before; what it finds is told in the same transaction."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from agents import eventlog
+from notices import telling
+from notices.models import LogPlace
+
+logger = logging.getLogger(__name__)
+
+BATCH = 1_000
+_BEFORE_NOW = "SELECT (pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1)"
+_LAST = 2**63 - 1  # of a transaction
+
+
+@transaction.atomic
+def read_new(limit: int = BATCH) -> int:
+    """Read the next events and note how far; return how many were read.
+
+    Of two processes one reads and the other finds nothing to do: the place is locked.
+    """
+    place = _locked()
+    if place is None:
+        return 0
+    try:
+        found = eventlog.after(place, limit)
+    except eventlog.LogRestored:
+        logger.warning("the database was restored: people are told of what happens from now on")
+        begin()
+        return 0
+    if found:
+        telling.tell(found)
+        moved = {"xact": found[-1].xact, "event": found[-1].event, "moved_at": Now()}
+        LogPlace.objects.filter(pk=place.pk).update(**moved)
+    return len(found)
+
+
+def begin() -> None:
+    """Begin with what happens from now on: nobody wants to be told of all there ever was."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BEFORE_NOW)
+        (xact,) = cursor.fetchone()
+    LogPlace.objects.update_or_create(pk="events", defaults={"xact": xact, "event": _LAST})
+
+
+def _locked() -> LogPlace | None:
+    place = LogPlace.objects.select_for_update(skip_locked=True, no_key=True).first()
+    if place is None and not LogPlace.objects.exists():
+        begin()  # the migration has done so, too
+    return place

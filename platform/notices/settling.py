@@ -1,0 +1,42 @@
+"""Takes from people's bells what nobody is asked any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from notices import moments
+from notices.models import Kind, Notification
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agents.models import Event
+
+_QUESTIONS = (Kind.ASKED, Kind.DUE)
+
+
+def settle(happened: Sequence[Event]) -> set[int]:
+    """Mark as read what these events answer, for everybody; return those that answered something.
+
+    They come after what they answer, so a question and its answer of one batch are both seen.
+    """
+    return {event.pk for event in happened if _answers(event)}
+
+
+def _answers(event: Event) -> bool:
+    match event.kind:
+        case moments.DECIDED | moments.CALL_DECIDED:
+            key = moments.key_of(event.data.get("approval"))
+            of_it = Q(notice__approval=key) | Q(notice__call=key)
+            asked = of_it & Q(notice__kind__in=_QUESTIONS)
+        case moments.RESOLVED:
+            asked = Q(notice__kind=Kind.STUCK)
+        case moments.FINISHED:
+            asked = Q(notice__kind__in=[*_QUESTIONS, Kind.STUCK])
+        case _:
+            return False
+    earlier = Notification.objects.filter(notice__task=event.task_id, notice__event__lt=event.pk)
+    return bool(earlier.filter(asked, read_at=None).update(read_at=Now()))
