@@ -293,7 +293,8 @@ def _marked_since() -> datetime:
 _CALLS = """
 SELECT 'approvals.callapproval', call.id, format('is %%s, but nobody who may has allowed it', call.state)
 FROM approvals_callapproval call
-WHERE call.state IN ('allowed', 'calling', 'done', 'unknown') AND NOT call.free
+WHERE (call.state IN ('allowed', 'calling', 'done', 'unknown')
+       OR call.state = 'failed' AND call.sent_at IS NOT NULL) AND NOT call.free
   AND NOT EXISTS (SELECT FROM approvals_callsignature signature
                   WHERE signature.approval_id = call.id AND signature.verdict = 'allow'
                     AND signature.nonce = call.nonce AND signature.signer_id = call.decided_by_id

@@ -122,7 +122,8 @@ def _require_signature(approval: CallApproval) -> None:
     if found.mark and not signing.is_known(found):
         raise NotCarriedOut(
             f"This worker does not know the key {found.key!a} with which {name} allowed it. Nothing "
-            "was called; give it COUNTERSIGN_SIGNING_PUBLIC_KEYS and start it again."
+            "was called, and the agent is told so. Give the worker COUNTERSIGN_SIGNING_PUBLIC_KEYS and "
+            "start it again before the agent asks anew."
         )
     if not signing.is_genuine(found):
         raise Refused(f"The permission of {name} carries no mark of this console's key. ")

@@ -97,5 +97,6 @@ def _badge(sealed: Mapping[str, Any]) -> Look:
 
 def _hidden(call: CallApproval) -> int:
     """Count the characters of the arguments that cannot be seen, or pass for others."""
-    text = json.dumps(call.original, ensure_ascii=False)
+    texts = [call.snapshot["arguments"], call.edited or "{}"]
+    text = json.dumps([json.loads(each) for each in texts], ensure_ascii=False)
     return sum(characters.is_hidden(one) for one in text) + len(characters.scan_confusables(text))

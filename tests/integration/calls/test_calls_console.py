@@ -59,6 +59,15 @@ def test_what_agents_write_is_shown_as_text(client, tool, project, requester, le
     assert "Hidden or confusable characters" in page
 
 
+def test_hidden_characters_of_a_change_are_told_too(client, waiting, lead):
+    client.force_login(lead)
+    assert "Hidden or confusable" not in _text(client, f"/calls/{waiting.pk}")
+    decided(waiting, lead, edited='{"invoice": "I-\u202e9", "cents": 1}')
+    assert "Hidden or confusable characters in the arguments: 1." in _text(
+        client, f"/calls/{waiting.pk}"
+    )
+
+
 def test_the_inbox_lists_and_counts_what_waits_for_a_lead(client, waiting, lead, requester):
     client.force_login(lead)
     text = _text(client, "/inbox")

@@ -307,6 +307,7 @@ def test_the_database_repeats_the_law(waiting, requester, lead):
         ("UPDATE approvals_callapproval SET digest = 'x'", "append-only|refuse|change"),
         ("UPDATE approvals_callsignature SET verdict = 'allow'", "append-only|refuse|change"),
         ("DELETE FROM approvals_callsignature", "append-only|refuse|change"),
+        ("DELETE FROM approvals_callapproval", "append-only|refuse|change"),
     ]:
         given = [requester.pk] if "%s" in statement else []
         with (

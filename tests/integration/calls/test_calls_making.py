@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from agents.lifecycle import StepState, TaskState
 from agents.models import Escalation, Event, Grant, Tool, ToolCall, ToolServer
-from approvals import calling
+from approvals import calling, invariants
 from approvals.calls import carrying
 from approvals.models import CallApproval, CallSignature
 from approvals.sealing import digest_of
@@ -116,6 +116,16 @@ def test_a_tool_that_says_no_is_told_to_the_agent(tool, server, project, request
     row = _now(row)
     assert (row.state, row.call.state, row.step.state) == ("failed", "failed", "ready")
     assert "less than nothing" in row.call.result
+
+
+def test_a_call_that_was_sent_and_failed_needs_a_permission_as_well(waiting, server, lead):
+    decided(waiting, lead, edited='{"invoice": "I-1", "cents": -1}')
+    carrying.make_due("effects")
+    assert _now(waiting).state == "failed"
+    (check,) = [each for each in invariants.CHECKS if each.name == "call-allowed"]
+    assert check.find().count == 0
+    past_triggers("DELETE FROM approvals_callsignature")
+    assert str(waiting.pk) in str(check.find().shown)
 
 
 def test_a_call_made_with_no_arguments_is_told_as_it_was_made(
