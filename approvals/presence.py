@@ -34,15 +34,6 @@ def stand_in(person: User, project: uuid.UUID) -> User | None:
     return found.delegate if found else None
 
 
-def stood_for(user: User) -> Absent:
-    """Return, by project, the absent people this person stands in for: their names by id."""
-    found: Absent = {}
-    for row in in_force().filter(delegate=user).select_related("person"):
-        names = found.setdefault(row.project_id, {})
-        names[str(row.person_id)] = row.person.display_name
-    return found
-
-
 def named(required: Required, absent: Mapping[str, str]) -> tuple[str, ...]:
     """Return which of these absent people the rules name that apply."""
     keys = {key for each in required.named for key in each.people}

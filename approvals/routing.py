@@ -92,13 +92,7 @@ def release(approval: Approval, *, by: User, address: str | None = None) -> bool
 
 def holder_of(approval: Approval) -> Assignment | None:
     """Return who sees to it, if anybody does."""
-    return holders_of([approval.pk]).get(approval.pk)
-
-
-def holders_of(approvals: Iterable[uuid.UUID]) -> dict[uuid.UUID, Assignment]:
-    """Return who sees to each of these, with the person."""
-    rows = Assignment.objects.filter(approval__in=list(approvals)).select_related("holder")
-    return {row.approval_id: row for row in rows}
+    return Assignment.objects.filter(approval=approval).select_related("holder").first()
 
 
 def others_hold(user: User, projects: Sequence[uuid.UUID]) -> QuerySet[Assignment]:

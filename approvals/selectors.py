@@ -19,7 +19,7 @@ from agents.models.tasks import Choice
 from approvals import collisions, deadlines, routing
 from approvals.calls import selectors as calls
 from approvals.lifecycle import ApprovalState
-from approvals.models import Approval, CallApproval, Policy, Signature, Snooze
+from approvals.models import Approval, Policy, Signature, Snooze
 from projects import across, keyset
 from projects.across import Across, Few, Mine
 from projects.keyset import Order, Page, Place
@@ -55,7 +55,6 @@ class Asked:
     questions: list[Escalation]
     again: list[Approval]
     page: Page[Approval]
-    calls: list[CallApproval]
 
     @property
     def pending(self) -> list[Approval]:
@@ -89,12 +88,11 @@ def needs_you(
     if order == BY_DUE:
         page.rows.sort(key=lambda approval: (approval.expires_at, _RANK[approval.risk]))
     if place is not None or where:
-        return Asked(questions=[], again=[], page=page, calls=[])
+        return Asked(questions=[], again=[], page=page)
     return Asked(
         questions=_asked(user, mine, FIRST),
         again=_undecided(user, mine, FIRST),
         page=page,
-        calls=calls.first(user, mine, FIRST),
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Left, Now
 
 from agents.models import Escalation
 from agents.models.tasks import Choice
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from projects.models import User
 
 SHOWN_OF_TASK = 3
+GIVEN = 200  # characters of the arguments, in a list
 _BY_DUE = Order(moment="expires_at", newest_first=False)
 
 
@@ -40,12 +42,19 @@ def waiting(user: User, mine: Mine) -> Across:
     return Across(rows=rows, projects=mine.led)
 
 
-def first(user: User, mine: Mine, limit: int) -> list[CallApproval]:
-    """Return the first calls that wait for this person, by due time."""
+def first(user: User, mine: Mine, limit: int) -> QuerySet[CallApproval]:
+    """Return the first calls that wait for this person, by due time, as a list shows them.
+
+    Of what is sealed they carry only `tool_name`, `server` and the beginning of the arguments, `given`.
+    """
     order = _BY_DUE.fields()
     found = CallApproval.objects.filter(pk__in=waiting(user, mine).keys(order, limit))
-    rows = found.select_related("task", "step__agent").defer("task__request", "task__context")
-    return list(rows.order_by(*order))
+    rows = found.annotate(
+        tool_name=KeyTextTransform("tool", KeyTransform("call", "snapshot")),
+        server=KeyTextTransform("server", KeyTransform("tool", "snapshot")),
+        given=Left(KeyTextTransform("arguments", "snapshot"), GIVEN),
+    )
+    return rows.defer("snapshot", "edited", "reason").order_by(*order)
 
 
 def of_task(task: Task) -> QuerySet[CallApproval]:

@@ -40,7 +40,7 @@ def _count(person) -> int:
 
 
 def test_rows_carry_sealed_facts_and_do_not_load_the_hunks(report, lead, django_assert_num_queries):
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(4):
         (row,) = needs_you(lead).pending
     assert row.get_deferred_fields() == {"snapshot"}
     assert row.sealed_title == "Where rounding happens"

@@ -10,11 +10,13 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from approvals import collisions, presence, routing, selectors, snoozing
+from approvals.calls import selectors as call_selectors
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, CallApproval
 from approvals.requirements import Required
 from countersign.console import looks, sentences, signers
 from countersign.console.checks import Checks, checks_of
+from countersign.console.inbox_rows import Beside, beside
 from countersign.console.meters import unpriced
 from projects import keyset
 from projects.keyset import Order
@@ -82,14 +84,17 @@ def needs_you(narrowing: Narrowing, place: Place | None) -> NeedsYou:
         where=narrowing.of_approvals,
         order=narrowing.order,
     )
-    pending = _rows(asked.pending, narrowing.user)
+    first = place is None and not narrowing.of_approvals
+    calls = call_selectors.first(narrowing.user, narrowing.mine, selectors.FIRST)
+    more = beside(asked.pending, narrowing.user, calls if first else None)
+    pending = _rows(asked.pending, more)
     groups = _by_due(pending) if narrowing.sort == "due" else [("inbox", narrowing.words, pending)]
     return NeedsYou(
         questions=asked.questions,
         again=[_row(approval) for approval in asked.again],
         groups=[group for group in groups if group[2]],
         page=asked.page,
-        calls=asked.calls,
+        calls=more.calls,
     )
 
 
@@ -126,7 +131,7 @@ def snoozed(narrowing: Narrowing, place: Place | None) -> tuple[list[Row], Page[
         where=narrowing.of_approvals,
         order=narrowing.order,
     )
-    return _rows(page.rows, narrowing.user), page
+    return _rows(page.rows, beside(page.rows, narrowing.user)), page
 
 
 def decided(narrowing: Narrowing, place: Place | None) -> tuple[list[Row], Page[Approval]]:
@@ -170,12 +175,10 @@ def _assigned(approval: Approval, user: User, mine: Mine, row: Row) -> dict[str,
     }
 
 
-def _rows(approvals: list[Any], user: User) -> list[Row]:
+def _rows(approvals: list[Any], more: Beside) -> list[Row]:
     """Return rows of what waits, with who sees to each, and for whom this person may sign it."""
-    held = routing.holders_of(approval.pk for approval in approvals)
-    absent = presence.stood_for(user) if approvals else {}
-    rows = [_row(approval, held.get(approval.pk)) for approval in approvals]
-    return [replace(row, stands_for=_stands_for(row.approval, absent)) for row in rows]
+    rows = [_row(approval, more.held.get(approval.pk)) for approval in approvals]
+    return [replace(row, stands_for=_stands_for(row.approval, more.absent)) for row in rows]
 
 
 def _stands_for(approval: Approval, absent: presence.Absent) -> tuple[str, ...]:

@@ -1,0 +1,90 @@
+"""What is read beside the rows of the inbox, in one statement: who sees to each, for whom this person
+stands in, and the calls of tools that wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agents.models import Agent, Step, Task
+from approvals import presence
+from approvals.models import Assignment
+from countersign.console import signers
+from projects import together
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Iterable
+
+    from django.db.models import QuerySet
+
+    from approvals.models import CallApproval
+    from projects.models import User
+    from projects.together import Found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """It, by approval and by project."""
+
+    held: dict[uuid.UUID, Assignment]
+    absent: presence.Absent
+    calls: list[CallApproval]
+
+
+def beside(
+    approvals: Iterable[Any], user: User, calls: QuerySet[CallApproval] | None = None
+) -> Beside:
+    """Read it for these approvals."""
+    held = Assignment.objects.filter(approval__in=[approval.pk for approval in approvals])
+    stands_in = presence.in_force().filter(delegate=user)
+    lists: dict[str, QuerySet[Any]] = {
+        "held": held,
+        "holders": signers.people(held.values("holder")),
+        "stands_in": stands_in,
+        "absent": signers.people(stands_in.values("person")),
+        **(_of_calls(calls) if calls is not None else {}),
+    }
+    found = together.read(lists)
+    return Beside(held=_held(found), absent=_absent(found), calls=_calls(found))
+
+
+def _of_calls(calls: QuerySet[CallApproval]) -> dict[str, QuerySet[Any]]:
+    steps = Step.objects.filter(pk__in=calls.order_by().values("step"))
+    return {
+        "calls": calls,
+        "tasks": Task.objects.filter(pk__in=calls.order_by().values("task")).only(
+            "number", "title"
+        ),
+        "steps": steps.only("agent").order_by(),
+        "agents": Agent.objects.filter(pk__in=steps.order_by().values("agent")),
+    }
+
+
+def _held(found: Found) -> dict[uuid.UUID, Assignment]:
+    people = _by_key(found.rows("holders"))
+    for row in found.rows("held"):
+        row.holder = people[row.holder_id]
+    return {row.approval_id: row for row in found.rows("held")}
+
+
+def _absent(found: Found) -> presence.Absent:
+    people = _by_key(found.rows("absent"))
+    absent: presence.Absent = {}
+    for row in found.rows("stands_in"):
+        names = absent.setdefault(row.project_id, {})
+        names[str(row.person_id)] = people[row.person_id].display_name
+    return absent
+
+
+def _calls(found: Found) -> list[CallApproval]:
+    tasks, steps, agents = (_by_key(found.rows(name)) for name in ("tasks", "steps", "agents"))
+    for step in steps.values():
+        step.agent = agents[step.agent_id]
+    for call in found.rows("calls"):
+        call.task, call.step = tasks[call.task_id], steps[call.step_id]
+    return found.rows("calls")
+
+
+def _by_key(rows: Iterable[Any]) -> dict[Any, Any]:
+    return {row.pk: row for row in rows}
