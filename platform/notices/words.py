@@ -81,7 +81,7 @@ def _assigned(facts: dict[str, Any]) -> str:
 
 def _reminded(facts: dict[str, Any]) -> str:
     if facts.get("share") == _ALL:
-        return "The time to decide is over"
+        return "Is due now"
     return "Half of the time to decide is over"
 
 
