@@ -124,7 +124,8 @@ def test_a_later_round_is_still_compared_with_what_was_decided(client, first, le
     client.force_login(lead)
     page = page_of(client, again)
     assert "Every hunk is as it was" in page
-    assert "1 hunk is new in round 2. The others are as they were when round 1 was decided." in page
+    assert "1 hunk is new in round 2." in page
+    assert "The others are as they were when round 1 was decided" in page
 
 
 def test_what_was_put_off_stays_so_until_then(first, bare, lead, second_lead, tmp_path):

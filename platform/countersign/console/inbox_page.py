@@ -77,14 +77,15 @@ class NeedsYou:
 
 def needs_you(narrowing: Narrowing, place: Place | None) -> NeedsYou:
     """Return what this person is asked, most urgent first unless they chose another order."""
+    where = narrowing.of_approvals
     asked = selectors.needs_you(
         narrowing.user,
         narrowing.mine,
         place=place,
-        where=narrowing.of_approvals,
+        where=where,
         order=narrowing.order,
     )
-    first = place is None and not narrowing.of_approvals
+    first = place is None and not where
     calls = call_selectors.first(narrowing.user, narrowing.mine, selectors.FIRST)
     more = beside(asked.pending, narrowing.user, calls if first else None)
     pending = _rows(asked.pending, more)
