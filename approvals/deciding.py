@@ -257,7 +257,7 @@ def _completes(approval: Approval, by: User, stood: standing_in.Stood) -> bool:
     if by.pk in signed:
         raise AlreadyDecided(SIGNED)
     stood_for = standing_in.persons([*stood, *(each for _, told in rows for each in told)])
-    return not Required.sealed(approval.snapshot).missing({*signed, by.pk}, stood_for)
+    return not Required.now(approval).missing({*signed, by.pk}, stood_for)
 
 
 def _count(approval: Approval) -> dict[str, int]:

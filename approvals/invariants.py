@@ -70,7 +70,8 @@ WHERE effect.state IN ('doing', 'done', 'unknown') AND (
                        SELECT FROM jsonb_array_elements(signature.on_behalf_of) AS stood
                        WHERE rule -> 'anyone_of' @> jsonb_build_array(
                            jsonb_build_object('id', stood ->> 'person'))))))
-    OR jsonb_array_length(coalesce(approval.snapshot -> 'policy' -> 'not_alone', '[]')) > 0 AND NOT EXISTS (
+    OR jsonb_array_length(coalesce(approval.snapshot -> 'policy' -> 'not_alone', '[]')) > 0
+      AND NOT approval.single_person AND NOT EXISTS (
         SELECT FROM approvals_signature signature
         WHERE signature.approval_id = approval.id AND signature.verdict = 'approve'
           AND signature.digest = approval.digest AND signature.nonce = approval.nonce

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from agents.workspace.paths import matches
+from approvals import rights
 from approvals.models import Remind, Risk
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from approvals.models import Policy, PolicyRule
+    from approvals.models import Approval, Policy, PolicyRule
     from projects.models import User
 
 
@@ -89,6 +90,13 @@ class Required:
             reminders=Reminders.sealed(policy),
         )
 
+    @classmethod
+    def now(cls, approval: Approval) -> Required:
+        """Read what is asked of an approval now: while one person may do everything, who edited it
+        may be the only one to sign."""
+        sealed = cls.sealed(approval.snapshot)
+        return replace(sealed, not_alone={}) if rights.one_person(approval) else sealed
+
     def seal(self) -> dict[str, Any]:
         """Return it as it stands in a snapshot."""
         not_alone = [{"id": pk, "name": name} for pk, name in self.not_alone.items()]
@@ -163,8 +171,11 @@ def _reminders(policy: Policy) -> Reminders:
 
 
 def _not_alone(snapshot: dict[str, Any]) -> dict[str, str]:
-    """Return who edited the change: at low risk their own look is enough, else another's is needed."""
-    if snapshot["single_person"] or snapshot["risk"]["level"] == Risk.LOW:
+    """Return who edited the change: at low risk their own look is enough, else another's is needed.
+
+    Sealed where one person may do everything, too: that may end before they sign.
+    """
+    if snapshot["risk"]["level"] == Risk.LOW:
         return {}
     return {one["id"]: one["name"] for one in snapshot.get("edited_by", ())}
 

@@ -29,6 +29,12 @@ class Known:
         return cls(lead=lead, did=takeovers.taken_over_by(by, approval.task_id) if lead else "")
 
 
+def one_person(approval: Decidable) -> bool:
+    """Tell whether one person may do everything: sealed and still so, since switching the exception
+    off takes it from what waits, too."""
+    return approval.single_person and approval.project.single_person
+
+
 def why_not(
     approval: Decidable, by: User, *, via: str = "session", known: Known | None = None
 ) -> str:
@@ -40,8 +46,7 @@ def why_not(
     known = known or Known.of(by, approval)
     if not known.lead:
         return "Only a tech lead of this project can decide. Ask an admin for the role."
-    # Sealed and still so: switching the exception off takes it from what waits, too.
-    alone = approval.single_person and approval.project.single_person
+    alone = one_person(approval)
     if by.pk == approval.requester_id and not alone:
         return "You asked for this work, so somebody else signs it."
     if not alone and known.did:

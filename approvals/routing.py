@@ -118,7 +118,7 @@ def candidates(approval: Approval) -> QuerySet[User]:
     )
     signed = Signature.objects.filter(approval=approval)
     found = leads.exclude(pk__in=signed.values("signer"))
-    if not (approval.single_person and approval.project.single_person):
+    if not rights.one_person(approval):
         found = found.exclude(pk=approval.requester_id)
         found = found.exclude(pk__in=takeovers.by_whom(approval.task_id))
     return found.order_by("first_name", "last_name", "username")
@@ -176,7 +176,7 @@ def _row(
     signed: Iterable[uuid.UUID],
     at: datetime | None = None,
 ) -> Assignment:
-    last_one = not Required.sealed(approval.snapshot).missing({*signed, holder})
+    last_one = not Required.now(approval).missing({*signed, holder})
     half = since + (approval.expires_at - since) / 2
     row = Assignment(
         approval=approval,

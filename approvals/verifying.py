@@ -100,7 +100,7 @@ def _require_sealed(approval: Approval) -> None:
 def _require_signers(approval: Approval) -> None:
     """Raise Refused unless enough signatures cover this digest and their people may still sign."""
     rows = approval.signatures.filter(verdict=SignatureVerdict.APPROVE).select_related("signer")
-    required = Required.sealed(approval.snapshot)
+    required = Required.now(approval)
     signers: set[UUID] = set()
     stood_for: set[UUID] = set()
     for signature in rows:

@@ -205,10 +205,36 @@ def test_where_one_person_does_everything_the_editor_signs_alone(project, risky,
     project.save()
     put(risky, lead)
     new = checked_anew(risky)
-    assert "not_alone" not in new.snapshot["policy"]
+    before = {one.check.name: one.found.count for one in invariants.verify()}
     sign(new, lead)
     new.refresh_from_db()
     assert new.state == "approved"
+    Effect.objects.update(not_before="2020-01-01T00:00:00Z")
+    assert effects.carry_out(Effect.objects.get().pk, worker="test")
+    assert Effect.objects.get().state == "done"
+    assert {one.check.name: one.found.count for one in invariants.verify()} == before
+
+
+def test_an_editor_does_not_sign_alone_once_one_person_may_not(project, risky, lead):
+    project.single_person = True
+    project.save()
+    put(risky, lead)
+    new = checked_anew(risky)
+    type(project).objects.update(single_person=False)
+    sign(new, lead)
+    new.refresh_from_db()
+    assert new.state == "pending"
+
+
+def test_what_an_editor_signed_alone_is_not_merged_once_one_person_may_not(project, risky, lead):
+    project.single_person = True
+    project.save()
+    put(risky, lead)
+    sign(checked_anew(risky), lead)
+    type(project).objects.update(single_person=False)
+    Effect.objects.update(not_before="2020-01-01T00:00:00Z")
+    effects.carry_out(Effect.objects.get().pk, worker="test")
+    assert Effect.objects.get().state != "done"
 
 
 def test_two_editors_after_one_another_are_both_named(risky, lead, second_lead):

@@ -191,7 +191,7 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
 
 def _required(approval: Approval, signatures: Sequence[Signature]) -> dict[str, Any]:
     """Return what the policy asks for, and what of it is still missing."""
-    required = Required.sealed(approval.snapshot)
+    required = Required.now(approval)
     approving = [row for row in signatures if row.verdict == SignatureVerdict.APPROVE]
     signed = [row.signer_id for row in approving]
     stood_for = standing_in.persons(each for row in approving for each in row.on_behalf_of)
