@@ -34,7 +34,10 @@ _FILE_FIELDS = (
     "old_blob",
     "new_blob",
 )
-_TAKEN_BACK = ("approval.undone", "approval.withdrawn", "approval.stale", "approval.expired")
+_TAKEN_BACK = (
+    *("approval.undone", "approval.withdrawn", "approval.stale", "approval.expired"),
+    *("approval.edited", "approval.reject", "approval.request_changes"),
+)
 _OVER = ("effect.done", "effect.stale")
 _HUNK_FIELDS = ("old_start", "old_lines", "new_start", "new_lines", "section", "text")
 
