@@ -17,7 +17,7 @@ from projects.models import Membership, Role, User
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 LONGEST = timedelta(days=366)
@@ -43,13 +43,14 @@ def leave(
         now = database_now()
         begins_at = max(begins_at, now)
         _require_span(begins_at, ends_at, now)
-        _end(person, address)
+        ended = _end(person)
         absence = Absence(person=person, begins_at=begins_at, ends_at=ends_at, at=now)
         absence.save(force_insert=True)
         for project, delegate in chosen.items():
             row = Delegation(absence=absence, project_id=project, person=person, delegate=delegate)
             signing.mark_delegation(row)
             row.save(force_insert=True)
+        _record_ended(ended, person, address)
         _record("absence.stated", absence, person, address, _told(absence, chosen))
     return absence
 
@@ -58,7 +59,9 @@ def come_back(person: User, *, address: str | None = None) -> bool:
     """End what this person said of being away, at once; return whether there was anything."""
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).only("pk").get(pk=person.pk)
-        return _end(person, address)
+        ended = _end(person)
+        _record_ended(ended, person, address)
+    return bool(ended)
 
 
 def stated(person: User) -> Absence | None:
@@ -99,9 +102,9 @@ def _require_span(begins_at: datetime, ends_at: datetime, now: datetime) -> None
         raise InvalidInput("ends_at", "Name an end within a year.")
 
 
-def _end(person: User, address: str | None) -> bool:
+def _end(person: User) -> list[Absence]:
     """End every absence that is not over, by the clock and not by when the transaction began: who
-    signs for this person meanwhile holds the row."""
+    signs for this person meanwhile holds the row. Return them; the caller records it last."""
     still = Absence.objects.select_for_update(no_key=True).filter(
         Q(ends_at__gt=Func(function="clock_timestamp")), person=person, ended_at=None
     )
@@ -109,9 +112,13 @@ def _end(person: User, address: str | None) -> bool:
     for absence in ended:
         Absence.objects.filter(pk=absence.pk).update(ended_at=Func(function="clock_timestamp"))
         absence.refresh_from_db(fields=["ended_at"])
+    return ended
+
+
+def _record_ended(ended: Sequence[Absence], by: User, address: str | None) -> None:
+    for absence in ended:
         moment = absence.ended_at.isoformat() if absence.ended_at else ""
-        _record("absence.ended", absence, person, address, {"ended_at": moment})
-    return bool(ended)
+        _record("absence.ended", absence, by, address, {"ended_at": moment})
 
 
 def _told(absence: Absence, chosen: Mapping[uuid.UUID, User]) -> dict[str, Any]:

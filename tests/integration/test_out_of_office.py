@@ -6,6 +6,8 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from approvals import absences, policies, routing, sealing, selectors
@@ -74,6 +76,15 @@ def test_each_change_is_in_the_audit_log(project, lead, second_lead):
     assert [entry.action for entry in told] == ["absence.stated", "absence.ended"]
     assert told[0].detail["delegates"] == {str(project.pk): "dana"}
     assert {entry.actor for entry in told} == {second_lead}
+
+
+def test_the_audit_log_is_locked_last(project, lead, second_lead):
+    leave(second_lead, to=lead, project=project)
+    with CaptureQueriesContext(connection) as said:
+        leave(second_lead, to=lead, project=project, days=9)
+    done = [each["sql"] for each in said if "SAVEPOINT" not in each["sql"]]
+    locks = ["audit_append" in sql for sql in done]
+    assert locks == [*[False] * (len(done) - 2), True, True]
 
 
 def test_the_pages_say_for_whom_one_signs(client, project, requester, lead, second_lead):
