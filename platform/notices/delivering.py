@@ -54,15 +54,29 @@ def carry_out(key: uuid.UUID) -> None:
     """Send one delivery and note what came of it.
 
     Two at once: one of them sends. After a crash it is sent again, under the same id, when the lease
-    is over.
+    is over; after a fault of ours as after a failure.
     """
     delivery = _take(key)
     if delivery is None:
         return
     try:
-        _carry_out(delivery)
+        _survive(delivery)
     except TransitionRefused as error:
         logger.info("another try noted what came of it: %s", error)
+
+
+def _survive(delivery: Delivery) -> None:
+    try:
+        _carry_out(delivery)
+    except TransitionRefused:
+        raise
+    except Exception:
+        logger.exception("delivery %s could not be carried out", delivery.pk)
+        if delivery.state == DeliveryState.SENDING:  # else it is noted already what came of it
+            _fail(delivery, _OURS, status=None, away=False)
+
+
+_OURS = "Countersign could not carry this out; its log says why."
 
 
 def _take(key: uuid.UUID) -> Delivery | None:

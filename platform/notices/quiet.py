@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 if TYPE_CHECKING:
     from datetime import time
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 def end_of(hours: Hours | None, now: datetime) -> datetime | None:
     """Return when the quiet hours end that `now` lies in, None outside them."""
-    if hours is None:
+    zone = _zone_of(hours) if hours else None
+    if hours is None or zone is None:
         return None
-    zone = ZoneInfo(hours.zone)
     local = now.astimezone(zone)
     if not _within(hours.begins, hours.ends, local.time()):
         return None
@@ -38,6 +38,14 @@ def first_try(hours: Hours | None, now: datetime, *, due: datetime | None = None
     if end is None or (hours and hours.unless_due and due is not None and due <= end):
         return now
     return end
+
+
+def _zone_of(hours: Hours) -> ZoneInfo | None:
+    """Return the zone; one this machine does not know any more has no quiet hours."""
+    try:
+        return ZoneInfo(hours.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: it names a folder
+        return None
 
 
 def _within(begins: time, ends: time, at: time) -> bool:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
+from itertools import groupby
+from typing import TYPE_CHECKING
 
-from django.db import connection, transaction
+from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
 from agents import eventlog
 from notices import telling
 from notices.models import LogPlace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agents.eventlog import Place
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +41,7 @@ def read_new(limit: int = BATCH) -> int:
         begin()
         return 0
     if found:
-        telling.tell(found)
+        _tell(found)
         moved = {"xact": found[-1].xact, "event": found[-1].event, "moved_at": Now()}
         LogPlace.objects.filter(pk=place.pk).update(**moved)
     return len(found)
@@ -46,6 +53,40 @@ def begin() -> None:
         cursor.execute(_BEFORE_NOW)
         (xact,) = cursor.fetchone()
     LogPlace.objects.update_or_create(pk="events", defaults={"xact": xact, "event": _LAST})
+
+
+def _tell(found: list[Place]) -> None:
+    """Tell of all at once; where that fails, act by act, then one by one, and step over the rest.
+
+    One event that makes no sense must not keep everybody from being told of what comes after it.
+    """
+    if _told(found):
+        return
+    for act in _acts(found):
+        if not _told(act):
+            for place in act:
+                _told([place], last=True)
+
+
+def _acts(found: list[Place]) -> Iterator[list[Place]]:
+    """Return the events of each transaction: people are told of the outcomes of one act once."""
+    return (list(act) for _, act in groupby(found, key=lambda place: place.xact))
+
+
+def _told(places: list[Place], *, last: bool = False) -> bool:
+    try:
+        with transaction.atomic():
+            telling.tell(places)
+    except Exception as error:
+        if isinstance(error, DatabaseError) and not isinstance(error, _OF_THE_EVENT):
+            raise  # the database is away or busy: no fault of these events
+        if last:
+            logger.exception("nobody is told of event %s, which cannot be read", places[0].event)
+        return False
+    return True
+
+
+_OF_THE_EVENT = (DataError, IntegrityError)
 
 
 def _locked() -> LogPlace | None:

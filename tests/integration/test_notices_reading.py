@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from datetime import time
 
 import psycopg
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, OperationalError, connection
+from django.utils import timezone
 
 from agents.models import Event
 from approvals import routing
 from approvals.deciding import decide
 from notices import messages, reading, words
-from notices.models import LogPlace, Notice, Notification
+from notices.models import Delivery, Hours, LogPlace, Notice, Notification
 from projects.models import Membership, Project, Role, User
 from tests.call_fixtures import decided as call_decided
 from tests.call_fixtures import make_tool, waiting_call
@@ -268,3 +270,47 @@ def test_an_event_that_makes_no_sense_tells_nobody_and_stops_nothing(
     happens(task, "escalation.raised", rule="blocked")
     read_all()
     assert told(lead) == ["approval.requested", "escalation.raised"]
+
+
+def test_an_event_that_cannot_be_read_is_stepped_over_and_the_others_are_told_as_ever(
+    project, requester, lead, caplog
+):
+    task = sealed(project, requester).task
+    happens(task, "approval.decided", verdict=["approve"])
+    bad = Event.objects.latest("pk").pk
+    happens(task, "escalation.raised", rule="blocked")
+    decided(sealed(project, requester), lead, "reject", "Not this way, please do it otherwise.")
+    read_all()
+    assert told(lead) == ["approval.requested", "escalation.raised"]
+    assert told(requester) == ["escalation.raised", "approval.decided"]
+    assert f"nobody is told of event {bad}," in caplog.text
+    assert LogPlace.objects.get().event == Event.objects.latest("pk").pk
+
+
+def test_a_person_whose_zone_is_not_known_any_more_is_told_at_once(
+    project, requester, lead, settings
+):
+    settings.EMAIL_HOST = "mail.example.org"
+    User.objects.filter(pk=lead.pk).update(email="dana@example.org")
+    Hours.objects.create(person=lead, begins=time(0), ends=time(23, 59), zone="Mars/Olympus")
+    sealed(project, requester)
+    read_all()
+    assert told(lead) == ["approval.requested"]
+    assert Delivery.objects.get().next_at <= timezone.now()
+
+
+def test_events_wait_while_the_database_cannot_take_what_is_told(project, requester, lead):
+    sealed(project, requester)
+    place = LogPlace.objects.get()
+    url = os.environ["DATABASE_URL"].replace(
+        "/countersign?", f"/{connection.settings_dict['NAME']}?"
+    )
+    with psycopg.connect(url) as other, connection.cursor() as cursor:
+        other.execute("LOCK TABLE notices_notice IN ACCESS EXCLUSIVE MODE")
+        cursor.execute("SET lock_timeout = '200ms'")
+        with pytest.raises(OperationalError):
+            reading.read_new()
+        cursor.execute("RESET lock_timeout")
+    assert LogPlace.objects.get().event == place.event
+    read_all()
+    assert told(lead) == ["approval.requested"]

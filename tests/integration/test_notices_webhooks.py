@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from notices import delivering, reading, requests, webhooks
 from notices.lifecycle import DeliveryState
+from notices.lockbox import lock
 from notices.models import Delivery, Kind, Webhook, WebhookStyle
 from notices.notifier import Notifier
 from projects.exceptions import TransitionRefused
@@ -355,3 +356,21 @@ def test_an_admin_sends_a_test_and_one_message_again(project, requester, admin, 
     first, second = receiver.got
     assert json.loads(first.body)["type"] == "test"
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
+
+
+def test_a_fault_of_ours_is_a_failure_that_is_tried_again_and_then_given_up(
+    project, requester, lead, receiver, caplog
+):
+    make_webhook(project, receiver.url, secret=lock("whsec_a"))  # no key is spelt like this
+    sealed(project, requester)
+    read_all()
+    deliver_due()
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.attempts) == (DeliveryState.WAITING, 1)
+    assert delivery.error == "Countersign could not carry this out; its log says why."
+    assert f"delivery {delivery.pk} could not be carried out" in caplog.text
+    Delivery.objects.update(attempts=delivering.MOST - 1)
+    time_comes()
+    deliver_due()
+    assert Delivery.objects.get().state == DeliveryState.GIVEN_UP
+    assert receiver.got == []

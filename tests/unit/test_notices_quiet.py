@@ -84,3 +84,8 @@ def test_what_is_due_before_they_end_breaks_through_only_for_who_said_so():
     assert first_try(lenient, now, due=soon) == now
     assert first_try(lenient, now, due=late) == end
     assert first_try(lenient, now) == end
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "Europe", "../etc/passwd", "/etc/passwd", ""])
+def test_a_zone_this_machine_does_not_know_has_no_quiet_hours(zone):
+    assert end_of(hours("00:00", "23:59", zone), at("2026-01-10 12:00")) is None
