@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from django.utils import timezone
 
 from agents import events
 from agents.models import Event
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
     from agents.eventlog import Place
     from notices.moments import Moment
+
+NEWS = timedelta(days=3)  # a weekend that the notifier was away, and no longer
 
 
 @dataclass(kw_only=True)
@@ -41,7 +46,8 @@ class _Rows:
 def tell(places: Sequence[Place]) -> None:
     """Write the notices of these events, in the caller's transaction.
 
-    An event somebody has told already stays as it was told.
+    An event somebody has told already stays as it was told. One that is no news any more is told to
+    nobody: after a restore the place in the log may lie before all there ever was.
     """
     heard = [place.event for place in places if place.kind in moments.HEARD]
     if not heard:
@@ -49,7 +55,9 @@ def tell(places: Sequence[Place]) -> None:
     found = Event.objects.select_related("task__project").in_bulk(heard)
     happened = [found[key] for key in heard if key in found]  # one may be gone with its task
     told = set(Notice.objects.filter(event__in=heard).values_list("event", flat=True))
-    meant = [moments.moment_of(event) for event in happened if event.pk not in told]
+    since = timezone.now() - NEWS
+    news = [event for event in happened if event.at >= since and event.pk not in told]
+    meant = [moments.moment_of(event) for event in news]
     rows = _rows_of([moment for moment in meant if moment])
     Notice.objects.bulk_create(rows.notices)
     Notification.objects.bulk_create(rows.lines)

@@ -13,7 +13,8 @@ from django.utils import timezone
 from agents.models import Event
 from approvals import routing
 from approvals.deciding import decide
-from notices import messages, reading, words
+from countersign.sink import publishing
+from notices import messages, reading, telling, words
 from notices.models import Delivery, Hours, LogPlace, Notice, Notification
 from projects.models import Membership, Project, Role, User
 from tests.call_fixtures import decided as call_decided
@@ -314,3 +315,26 @@ def test_events_wait_while_the_database_cannot_take_what_is_told(project, reques
     assert LogPlace.objects.get().event == place.event
     read_all()
     assert told(lead) == ["approval.requested"]
+
+
+def test_people_are_told_of_nothing_again_when_the_log_is_numbered_anew(project, requester, lead):
+    decided(sealed(project, requester), lead)
+    reading.begin()
+    publishing.renumber()
+    sealed(project, requester)
+    read_all()
+    assert told(lead) == ["approval.requested"]
+    assert told(requester) == []
+
+
+def test_what_happened_days_ago_is_told_to_nobody(project, requester, lead):
+    """As after a restore whose place in the log lies before all there is."""
+    old = sealed(project, requester).task
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE agents_event DISABLE TRIGGER append_only")
+        Event.objects.filter(task=old).update(at=timezone.now() - telling.NEWS)
+        cursor.execute("ALTER TABLE agents_event ENABLE TRIGGER append_only")
+    sealed(project, requester)
+    read_all()
+    assert told(lead) == ["approval.requested"]
+    assert Notice.objects.get().task != old

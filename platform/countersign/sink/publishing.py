@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from countersign.models import SinkCursor
 from countersign.sink import eventlog
 from countersign.sink.kafka import Kafka, KafkaAway
+from notices import reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -185,7 +186,8 @@ def renumber() -> int:
     """Give every event this server's transaction number and begin anew; return how many there are.
 
     For a database restored into another server, whose transactions count from elsewhere; needs
-    the tables' owner. Consumers recognise by the key what they have.
+    the tables' owner. Consumers recognise by the key what they have; people are told of nothing
+    again.
     """
     with connection.cursor() as database:
         database.execute("ALTER TABLE agents_event DISABLE TRIGGER append_only")
@@ -193,4 +195,5 @@ def renumber() -> int:
         count: int = database.rowcount
         database.execute("ALTER TABLE agents_event ENABLE TRIGGER append_only")
     SinkCursor.objects.filter(name=NAME).update(xact=0, event=0, moved_at=Now())
+    reading.step_over_what_is_written()
     return count
