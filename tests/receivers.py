@@ -93,10 +93,13 @@ def a_receiver(**facts: Any) -> Iterator[Receiver]:
 
 @dataclass
 class Mailbox:
-    """What a mail server took, and what it answers to a recipient."""
+    """What a mail server took, and what it answers: at first, to a name, a sender, a recipient."""
 
     messages: list[EmailMessage] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
+    at_first: bytes = b"220 mail.test ready"
+    to_name: bytes = b"250 fine"
+    to_sender: bytes = b"250 fine"
     to_recipient: bytes = b"250 fine"
     port: int = 0
 
@@ -106,7 +109,7 @@ class _Smtp(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         """Speak enough of RFC 5321 for one client."""
-        self._say(b"220 mail.test ready")
+        self._say(self.box.at_first)
         while line := self.rfile.readline():
             verb = line[:4].upper()
             if verb == b"DATA":
@@ -117,8 +120,12 @@ class _Smtp(socketserver.StreamRequestHandler):
                 self.box.recipients.append(line.decode().partition("<")[2].partition(">")[0])
                 self._say(self.box.to_recipient)
             else:
-                self._say(b"250 fine")
+                self._say(self._answers().get(verb, b"250 fine"))
         return None
+
+    def _answers(self) -> dict[bytes, bytes]:
+        box = self.box
+        return {b"EHLO": box.to_name, b"HELO": box.to_name, b"MAIL": box.to_sender}
 
     def _take(self) -> None:
         self._say(b"354 go on")

@@ -37,6 +37,8 @@ def send(delivery: Delivery) -> None:
     except smtplib.SMTPRecipientsRefused as error:
         codes = [code for code, _ in error.recipients.values()]
         raise _refusal(max(codes, default=0)) from error
+    except _NOT_OF_THE_MESSAGE as error:
+        raise NotTaken(_ANSWERED.format(error.smtp_code)) from error
     except smtplib.SMTPResponseException as error:
         raise _refusal(error.smtp_code) from error
     except (OSError, smtplib.SMTPException) as error:
@@ -46,10 +48,17 @@ def send(delivery: Delivery) -> None:
 
 
 def _refusal(code: int) -> NotTaken:
-    said = f"The mail server answered {code}."
+    said = _ANSWERED.format(code)
     return NeverTaken(said) if code in _FOR_GOOD else NotTaken(said)
 
 
+_ANSWERED = "The mail server answered {}."
+# About us or the whole server, whatever the code: an admin mends that, and what waits is sent then.
+_NOT_OF_THE_MESSAGE = (
+    smtplib.SMTPConnectError,
+    smtplib.SMTPHeloError,
+    smtplib.SMTPSenderRefused,
+)
 # Not 530 or 535: those are about our login, which an admin mends.
 _FOR_GOOD = frozenset({550, 551, 552, 553, 554, 555})
 

@@ -190,6 +190,23 @@ def test_a_server_that_is_full_is_asked_again_and_an_unknown_address_is_not(
     assert delivery.attempts == 2
 
 
+@pytest.mark.parametrize("refused", ["at_first", "to_name", "to_sender"])
+def test_a_server_that_refuses_us_and_not_the_message_is_asked_again(
+    project, requester, lead, box, with_address, refused
+):
+    fine = getattr(box, refused)
+    setattr(box, refused, b"554 not from you")
+    sealed(project, requester)
+    read_all()
+    deliver_due()
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.error) == ("waiting", "The mail server answered 554.")
+    setattr(box, refused, fine)
+    time_comes()
+    deliver_due()
+    assert len(box.messages) == 1
+
+
 def test_a_server_that_is_away_is_a_failure_that_is_tried_again(
     project, requester, lead, box, with_address, settings
 ):
