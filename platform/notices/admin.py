@@ -85,6 +85,10 @@ class WebhookAdmin(AuditedAdmin):
     ]
     readonly_fields = ["host", "created_at"]
 
+    def get_readonly_fields(self, request: Any, obj: Webhook | None = None) -> list[str]:
+        """Keep a webhook in its project: what waits for it, and is sent again, tells of that one."""
+        return [*self.readonly_fields, *(["project"] if obj else [])]
+
     def save_model(self, request: Any, obj: Webhook, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
         """Lock away what is secret, and show a new secret this once."""
         if url := form.cleaned_data["url"]:

@@ -115,7 +115,7 @@ def _carry_out(delivery: Delivery) -> None:
 def _why_not(delivery: Delivery) -> str:
     """Return why it is no longer wanted: rights and choices count when it leaves."""
     if webhook := delivery.webhook:
-        return "" if webhook.enabled else "The webhook is switched off."
+        return _why_no_hook(delivery, webhook)
     person, notice = delivery.person, delivery.notice
     if person is None or access.role_of(person, notice.project) is None:
         return "The person is no longer a member of the project."
@@ -127,6 +127,12 @@ def _why_not(delivery: Delivery) -> str:
     if not wishes.wish(person.pk, notice.project_id, notice.kind).email:
         return "The person does not want this by e-mail any more."
     return _why_moot(delivery, person)
+
+
+def _why_no_hook(delivery: Delivery, webhook: Webhook) -> str:
+    if webhook.project_id != delivery.notice.project_id:
+        return "The webhook belongs to another project."
+    return "" if webhook.enabled else "The webhook is switched off."
 
 
 def _why_moot(delivery: Delivery, person: User) -> str:

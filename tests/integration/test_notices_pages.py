@@ -281,7 +281,6 @@ def test_an_admin_adds_a_webhook_whose_secret_is_shown_once(client, admin, proje
         "url": "https://127.0.0.1/x",
     }
     client.post(add, {**fields, "url": "http://hooks.example.org/x"})
-    assert not Webhook.objects.exists()
     page = client.post(
         add, {**fields, "url": "https://hooks.example.org/T0/B0"}, follow=True
     ).content.decode()
@@ -304,6 +303,18 @@ def test_an_admin_adds_a_webhook_whose_secret_is_shown_once(client, admin, proje
     client.post(change, {**fields, "url": "", "fresh_secret": "on"})
     webhook.refresh_from_db()
     assert unlock(webhook.secret) != secret
+
+
+def test_a_webhook_stays_in_its_project(client, admin, project):
+    webhook = make_webhook(project, "https://hooks.example.org/x")
+    other = Project.objects.create(slug="other", name="other", repository="/nowhere.git")
+    client.force_login(admin)
+    change = reverse("admin:notices_webhook_change", args=[webhook.pk])
+    assert 'name="project"' not in client.get(change).content.decode()
+    fields = {"project": other.pk, "name": "ops", "style": "standard", "kinds": ["stuck"]}
+    client.post(change, fields)
+    webhook.refresh_from_db()
+    assert (webhook.name, webhook.project) == ("ops", project)
 
 
 def test_an_admin_sends_a_test_and_again_from_the_log(client, admin, project):

@@ -374,3 +374,14 @@ def test_a_fault_of_ours_is_a_failure_that_is_tried_again_and_then_given_up(
     deliver_due()
     assert Delivery.objects.get().state == DeliveryState.GIVEN_UP
     assert receiver.got == []
+
+
+def test_what_waits_is_not_posted_to_another_project(project, requester, lead, receiver):
+    webhook = make_webhook(project, receiver.url)
+    sealed(project, requester)
+    read_all()
+    other = Project.objects.create(slug="other", name="other", repository="/nowhere.git")
+    Webhook.objects.filter(pk=webhook.pk).update(project=other)
+    deliver_due()
+    assert receiver.got == []
+    assert Delivery.objects.get().state == DeliveryState.WITHDRAWN
