@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 
+from agents import storable
 from approvals import filters
 from approvals.models import MOST_VIEWS, SavedView, Sort
 from projects import audit
@@ -81,6 +82,7 @@ def _write(view: SavedView, action: str, by: User, address: str | None) -> None:
 
 
 def _named(name: str) -> str:
+    _check_text("name", name)
     short = " ".join(name.split())
     if not short or len(short) > LONGEST:
         raise InvalidInput("name", f"A view has a name of 1 to {LONGEST} characters.")
@@ -88,10 +90,17 @@ def _named(name: str) -> str:
 
 
 def _understood(query: str) -> str:
+    _check_text("query", query)
     given = filters.parse(query)
     if given.problems:
         raise InvalidInput("query", given.problems[0])
     return given.typed
+
+
+def _check_text(field: str, value: str) -> None:
+    """Refuse what no row can hold; a page's form may bring it, the API has refused it already."""
+    if storable.text(value) != value:
+        raise InvalidInput(field, "This holds characters that are not text. Remove them.")
 
 
 def _known(sort: str) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from django.conf import settings
 
 LONGEST = 2_000
+LONGEST_HOST = 253  # characters of a name, as DNS has it
 _TRIED = 3  # addresses of one host
 _PORTS = {"https": 443, "http": 80}
 # What hides an address of another kind inside it, and what not every Python knows to be special.
@@ -76,6 +77,8 @@ def _split(address: str) -> SplitResult:
         raise Refused("An address begins with https:// and a host.")
     if parts.username is not None or parts.fragment:
         raise Refused("Leave out the user, the password and anything after #.")
+    if len(parts.hostname) > LONGEST_HOST:
+        raise Refused("No host has a name this long.")
     return parts
 
 

@@ -281,6 +281,8 @@ def test_an_admin_adds_a_webhook_whose_secret_is_shown_once(client, admin, proje
         "url": "https://127.0.0.1/x",
     }
     client.post(add, {**fields, "url": "http://hooks.example.org/x"})
+    client.post(add, {**fields, "url": f"https://{'h' * 256}/x"})
+    assert not Webhook.objects.exists()
     page = client.post(
         add, {**fields, "url": "https://hooks.example.org/T0/B0"}, follow=True
     ).content.decode()

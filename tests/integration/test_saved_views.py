@@ -94,6 +94,23 @@ def test_what_cannot_be_kept_is_refused_by_its_field(lead, high, facts, field):
     assert SavedView.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [{"name": "a\0b"}, {"q": "risk:high\0"}, {"q": "repo:\0"}, {"name": "\0", "sort": "\0"}],
+)
+def test_a_form_with_a_nul_is_refused_in_words(client, lead, high, facts):
+    client.force_login(lead)
+    page = client.post(
+        "/inbox/views", {"name": "New", "q": "", "sort": "due", **facts}, follow=True
+    )
+    assert page.status_code == 200
+    assert "not text" in page.content.decode()
+    page = client.post(f"/inbox/views/{high.pk}/rename", {"name": "a\0b"}, follow=True)
+    assert page.status_code == 200
+    assert "not text" in page.content.decode()
+    assert SavedView.objects.get().name == "High risk"
+
+
 def test_nine_are_enough_and_a_free_key_is_taken_again(lead, second_lead):
     views = [saving.save(name=f"View {n}", query="", by=lead) for n in range(9)]
     assert [view.position for view in views] == list(range(1, 10))

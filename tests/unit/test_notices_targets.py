@@ -58,6 +58,7 @@ NONSENSE = [
     "https://hooks.example.org/\x00",
     "https://[::1/",
     f"https://hooks.example.org/{'x' * 3000}",
+    f"https://{'x' * 60}.{'y' * 200}/",
 ]
 
 

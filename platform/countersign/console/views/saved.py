@@ -12,6 +12,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from agents import storable
 from approvals import saving
 from countersign.console.addresses import address_of
 from projects.exceptions import CountersignError
@@ -38,7 +39,8 @@ def save(request: PersonRequest) -> HttpResponse:
         )
     except CountersignError as error:
         messages.error(request, str(error))
-        return redirect(f"{reverse('console:inbox')}?{urlencode({'q': query, 'sort': sort})}")
+        given = urlencode({"q": storable.text(query), "sort": storable.text(sort)})
+        return redirect(f"{reverse('console:inbox')}?{given}")
     messages.success(request, f"Saved as “{view.name}”. {view.position} opens it.")
     return _opened(view)
 
