@@ -77,14 +77,17 @@ def active_policy(project: Project) -> Policy:
         return found
     try:
         with transaction.atomic():
-            return Policy.objects.create(
-                project=project,
-                version=_next_version(project),
-                money_paths=MONEY_PATHS,
-                protected_paths=PROTECTED_PATHS,
-            )
+            made = _defaults(project)
+            made.save(force_insert=True)
+            return made
     except IntegrityError:  # another process made it between our look and our insert
         return Policy.objects.get(project=project, active=True)
+
+
+def read_active(project: Project) -> Policy:
+    """Return the policy in force and change nothing: with none yet, the safe defaults, unsaved."""
+    found = Policy.objects.filter(project=project, active=True).first()
+    return found or _defaults(project, created_at=project.created_at)
 
 
 def active_policies(projects: Iterable[Project]) -> dict[uuid.UUID, Policy]:
@@ -198,6 +201,16 @@ def _write_rules(policy: Policy, rules: Sequence[Rule]) -> None:
         row.full_clean(validate_unique=False, validate_constraints=False)
         row.save(force_insert=True)
         row.signers.set(rule.signers)
+
+
+def _defaults(project: Project, **facts: Any) -> Policy:
+    return Policy(
+        project=project,
+        version=_next_version(project),
+        money_paths=MONEY_PATHS,
+        protected_paths=PROTECTED_PATHS,
+        **facts,
+    )
 
 
 def _next_version(project: Project) -> int:

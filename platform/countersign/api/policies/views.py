@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import prefetch_related_objects
 from rest_framework.response import Response
 
 from approvals import policies
@@ -37,7 +38,7 @@ class PolicyOfProject(Endpoint):
     def get(self, request: Request, slug: str) -> Response:
         """Return the version in force, for members."""
         project = self._project(slug)
-        return self._shown(policies.active_policy(project))
+        return _shown(project, policies.read_active(project))
 
     @operation(
         "Change a policy",
@@ -60,14 +61,14 @@ class PolicyOfProject(Endpoint):
             project,
             by=self.person,
             address=self.address,
-            over=_looked_at(project, body["version"]),
             people=_named("remind_people", body["remind_people"], people),
             rules=[
                 _rule(f"rules.{place}", facts, people) for place, facts in enumerate(body["rules"])
             ],
+            over=_looked_at(project, body["version"]),  # last: what is refused makes no version
             **{name: body[name] for name in TERMS},
         )
-        return self._shown(new)
+        return _shown(project, new)
 
     def _project(self, slug: str) -> Project:
         project = self.visible(Project.objects.all()).filter(slug=slug).first()
@@ -75,15 +76,16 @@ class PolicyOfProject(Endpoint):
             raise not_found("project")
         return project
 
-    def _shown(self, policy: Policy) -> Response:
-        loaded = Policy.objects.select_related("created_by", "project")
-        found = loaded.prefetch_related("remind_people", "rules__signers").get(pk=policy.pk)
-        leads = policies.leads_of(found.project)
-        return Response(PolicyOfProjectShape(found, context={"leads": leads}).data)
+
+def _shown(project: Project, policy: Policy) -> Response:
+    prefetch_related_objects([policy], "created_by", "remind_people", "rules__signers")
+    leads = policies.leads_of(project)
+    return Response(PolicyOfProjectShape(policy, context={"leads": leads}).data)
 
 
 def _looked_at(project: Project, version: int) -> Policy:
-    policies.active_policy(project)  # there is one from the first look on
+    if version == 1:  # the defaults, perhaps, which are not kept before somebody needs them
+        policies.active_policy(project)
     found = Policy.objects.filter(project=project, version=version).first()
     if found is None:
         raise InvalidInput("version", "There is no such version. Read the policy and name its own.")
