@@ -17,7 +17,8 @@ class DeliveryState(models.TextChoices):
 
 _D = DeliveryState
 DELIVERY_MOVES: dict[str, frozenset[str]] = {
-    _D.WAITING: frozenset({_D.SENDING}),
+    # given up: its receiver took nothing for days
+    _D.WAITING: frozenset({_D.SENDING, _D.GIVEN_UP}),
     # sending: the process that sent it died; waiting: it failed, or it is the middle of a night
     _D.SENDING: frozenset({_D.SENDING, _D.SENT, _D.WAITING, _D.GIVEN_UP, _D.WITHDRAWN}),
     # waiting: an admin sends it again

@@ -81,6 +81,7 @@ class Notifier:
     def _tidy(self) -> None:
         if time.monotonic() - self._tidied_at >= TIDY_SECONDS:
             self._tidied_at = time.monotonic()
+            tidying.give_up_late()
             tidying.forget_old()
 
     def _survive(self, part: Callable[[], object]) -> bool:

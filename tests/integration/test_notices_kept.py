@@ -71,3 +71,30 @@ def test_old_notices_are_forgotten_but_not_what_is_on_its_way(project, requester
     deliver_due()
     assert tidying.forget_old() == 1
     assert not Delivery.objects.exists()
+
+
+def test_all_that_is_old_is_forgotten_at_once_however_much_it_is(project, monkeypatch):
+    monkeypatch.setattr("notices.tidying._AT_ONCE", 3)
+    old = timezone.now() - tidying.KEPT - timedelta(days=1)
+    rows = [Notice(project=project, type="test", kind="outcome", at=old) for _ in range(8)]
+    Notice.objects.bulk_create(rows)
+    assert tidying.forget_old() == 8
+    assert not Notice.objects.exists()
+
+
+def test_what_waited_for_days_behind_a_receiver_that_is_away_is_given_up(
+    project, requester, lead, receiver
+):
+    receiver.answers = [503]
+    make_webhook(project, receiver.url)
+    for _ in range(3):
+        sealed(project, requester)
+    read_all()
+    deliver_due()
+    fresh, *_ = Delivery.objects.order_by("id")
+    late = Delivery.objects.exclude(pk=fresh.pk)
+    late.update(created_at=timezone.now() - tidying.LATEST - timedelta(minutes=1))
+    assert tidying.give_up_late() == 2
+    assert set(late.values_list("state", "error")) == {("given_up", "It waited for three days.")}
+    assert Delivery.objects.get(pk=fresh.pk).state == DeliveryState.WAITING
+    assert tidying.give_up_late() == 0
