@@ -41,10 +41,10 @@ def path(notice: Notice) -> str:
     """Return the page a notice leads to, which shows and never decides."""
     if notice.task is None:
         return reverse("console:notifications")
-    if notice.call_id and notice.asks:
+    if notice.call_id and notice.is_question:
         return reverse("console:call", args=[notice.call_id])
     number = notice.task.number
-    if notice.round and notice.asks:
+    if notice.round and notice.is_question:
         return reverse("console:review", args=[number, notice.round])
     return reverse("console:task", args=[number])
 

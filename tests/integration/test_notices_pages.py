@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from notices import reading
@@ -12,6 +14,7 @@ from notices.lockbox import unlock
 from notices.models import Choice, Delivery, Hours, Kind, Notice, Notification, Webhook
 from projects.models import AuditEntry, Membership, Project, Role
 from tests.api_fixtures import by_session, by_token
+from tests.call_fixtures import make_tool, waiting_call
 from tests.notice_fixtures import happens, make_webhook, read_all, sealed
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,6 +55,20 @@ def test_a_line_leads_to_its_page_and_is_read_then(client, lead, approval):
     assert AuditEntry.objects.filter(action="notifications.read", actor=lead).count() == 1
     client.post(f"{PAGE}/{line.pk}")
     assert AuditEntry.objects.filter(action="notifications.read").count() == 1
+
+
+def test_no_seal_is_loaded_to_say_where_lines_lead(client, project, requester, lead):
+    make_tool()
+    sealed(project, requester)
+    waiting_call(project, requester)
+    read_all()
+    call = by_token(lead)
+    with CaptureQueriesContext(connection) as queries:
+        rows = call.get(API).json()["results"]
+    assert [row["type"] for row in rows] == ["call.asked", "approval.requested"]
+    assert "/calls/" in rows[0]["url"]
+    assert rows[1]["url"].endswith("/r1")
+    assert not [query["sql"] for query in queries if "snapshot" in query["sql"]]
 
 
 @pytest.mark.parametrize("path", ["/read", "/{pk}"])

@@ -73,9 +73,15 @@ class Notice(models.Model):
         return f"{self.type} at {self.at:%Y-%m-%d %H:%M}"
 
     @property
+    def is_question(self) -> bool:
+        """Tell whether this asks for a decision or reminds of one; loads nothing."""
+        named = self.approval_id or self.call_id
+        return named is not None and self.kind in (Kind.ASKED, Kind.DUE)
+
+    @property
     def asks(self) -> Approval | CallApproval | None:
         """What waits for a decision, if this asks for one or reminds of it."""
-        return (self.approval or self.call) if self.kind in (Kind.ASKED, Kind.DUE) else None
+        return (self.approval or self.call) if self.is_question else None
 
 
 class Notification(models.Model):
