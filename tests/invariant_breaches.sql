@@ -342,6 +342,7 @@ WHERE task_id = :merged;
 -- row SELECT (SELECT id FROM approvals_approval WHERE task_id = :merged)
 
 -- breaks reminded-once
+ALTER TABLE approvals_reminder DISABLE TRIGGER as_sealed;
 INSERT INTO approvals_reminder (id, approval_id, share, due_at, extends, "to")
 SELECT gen_random_uuid(), id, 100, expires_at, interval '90 days', '{}'
 FROM approvals_approval

@@ -204,8 +204,25 @@ def test_the_database_keeps_one_for_each_share(sealed):
     ):
         with pytest.raises(IntegrityError, match=by), transaction.atomic():
             Reminder.objects.create(approval=approval, due_at=approval.expires_at, **facts)
-    with pytest.raises(IntegrityError, match="the_end_extends"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         Reminder.objects.update(extends=timedelta(hours=1))
+
+
+@pytest.mark.parametrize("sealed_hours", [None, 5])
+def test_the_database_puts_the_end_off_by_what_was_sealed_alone(sealed, sealed_hours):
+    approval = sealed(extend_hours=sealed_hours)
+    end, more = {"approval": approval, "due_at": approval.expires_at}, timedelta(days=900)
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+        Reminder.objects.filter(approval=approval).update(extends=more)
+    Reminder.objects.filter(approval=approval).delete()
+    for share in (50, 100):
+        with pytest.raises(IntegrityError, match="otherwise than"), transaction.atomic():
+            Reminder.objects.create(share=share, extends=more, **end)
+    as_sealed = timedelta(hours=5) if sealed_hours else None
+    if sealed_hours:
+        with pytest.raises(IntegrityError, match="the_end_extends"), transaction.atomic():
+            Reminder.objects.create(share=50, extends=as_sealed, **end)
+    Reminder.objects.create(share=100, extends=as_sealed, **end)
 
 
 @pytest.mark.django_db(transaction=True)
