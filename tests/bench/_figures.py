@@ -47,6 +47,12 @@ class Report:
 
     bench: str
     figures: list[Figure] = field(default_factory=list)
+    beside: str = ""  # what else ran on the machine meanwhile
+
+    @property
+    def where(self) -> str:
+        """Say on what this was measured, and beside what."""
+        return f"{machine()}; {self.beside}" if self.beside else machine()
 
     def add(
         self,
@@ -64,7 +70,7 @@ class Report:
 
     def finish(self, *, as_json: bool) -> None:
         """Print everything and exit: 1 when a goal is missed."""
-        table = Table(title=f"{self.bench} on {machine()}")
+        table = Table(title=f"{self.bench} on {self.where}")
         for heading in ("figure", "value", "limit in this run", "ratio", "goal", "met", ""):
             table.add_column(heading)
         for figure in self.figures:
@@ -79,7 +85,7 @@ class Report:
         return json.dumps(
             {
                 "bench": self.bench,
-                "machine": machine(),
+                "machine": self.where,
                 "figures": {figure.name: figure.value for figure in self.figures},
                 "goals": {
                     figure.name: {"op": figure.goal[0], "goal": figure.goal[1], "met": figure.met}
