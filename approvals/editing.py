@@ -20,7 +20,6 @@ from approvals.models import Approval, Edit
 from approvals.rights import why_not
 from projects import audit
 from projects.exceptions import CountersignError, InvalidInput, TransitionRefused
-from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     from projects.models import User
@@ -80,7 +79,6 @@ def edit(
     with transaction.atomic():
         done = _write(approval, digest, path, made, by)
         _record(done, by, address)
-    failpoint("edit.committed")
     return done
 
 
