@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Exists, OuterRef, QuerySet, Window
 from django.db.models.functions import Now, RowNumber
 
@@ -18,6 +18,7 @@ from agents.models import Escalation, Task
 from agents.models.tasks import Choice, Rule
 from agents.workspace.exceptions import MainMoved, PushRefused
 from approvals import calling, deadlines, merging, verifying
+from approvals.alone import alone
 from approvals.exceptions import NotCarriedOut, Refused, Uncertain
 from approvals.freshness import moved_sentence
 from approvals.lifecycle import ApprovalState, EffectState
@@ -28,7 +29,7 @@ from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from approvals.hands import Hands
 
@@ -81,7 +82,7 @@ def _by_project(found: list[tuple[uuid.UUID, uuid.UUID]]) -> dict[uuid.UUID, lis
 
 def carry_out(effect_id: uuid.UUID, *, worker: str) -> bool:
     """Carry out one effect from `planned`, or go on with one a crash left in `doing`."""
-    with _held(effect_id) as mine:
+    with alone(effect_id) as mine:
         if not mine:
             return False
         effect = _load(effect_id)
@@ -307,28 +308,6 @@ def _load(effect_id: uuid.UUID) -> Effect:
     effect = _loaded().get(pk=effect_id)
     effect.approval.task.project = effect.approval.project
     return effect
-
-
-@contextmanager
-def _held(effect_id: uuid.UUID) -> Iterator[bool]:
-    """Hold the effect by a session lock: it falls with the process, so a crash frees it at once."""
-    key = effect_id.int & (2**63 - 1)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
-        mine: bool = cursor.fetchone()[0]
-    try:
-        yield mine
-    finally:
-        if mine:
-            _release(key)
-
-
-def _release(key: int) -> None:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
-    except DatabaseError:
-        connection.close()  # the lock falls with the session
 
 
 def _facts(effect: Effect) -> dict[str, Any]:

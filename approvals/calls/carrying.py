@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.db.models import F, Window
 from django.db.models.functions import Now, RowNumber
 
@@ -16,6 +15,7 @@ from agents import holds, permitting
 from agents.lifecycle import ToolCallState
 from agents.runtime.redaction import clean, cleaned
 from approvals import calling
+from approvals.alone import alone
 from approvals.calls import arguments, verifying
 from approvals.exceptions import NotCarriedOut, NotNow, Refused, Uncertain
 from approvals.lifecycle import CallState
@@ -25,7 +25,6 @@ from projects.exceptions import TransitionRefused
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterator
     from datetime import datetime
 
     from agents.permitting import Held
@@ -63,7 +62,7 @@ def _due() -> list[tuple[uuid.UUID, str]]:
 
 def make(pk: uuid.UUID, *, worker: str) -> bool:
     """Make one call from `allowed`, or go on with one a crash or a hold left in `calling`."""
-    with _alone(pk) as mine:
+    with alone(pk) as mine:
         if not mine:
             return False
         approval = _loaded(pk)
@@ -199,25 +198,3 @@ def _audit(approval: CallApproval, to: CallState, **detail: Any) -> None:
         free=approval.free,
         **detail,
     )
-
-
-@contextmanager
-def _alone(pk: uuid.UUID) -> Iterator[bool]:
-    """Hold the call by a session lock: it falls with the process, so a crash frees it at once."""
-    key = pk.int & (2**63 - 1)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
-        mine: bool = cursor.fetchone()[0]
-    try:
-        yield mine
-    finally:
-        if mine:
-            _release(key)
-
-
-def _release(key: int) -> None:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
-    except DatabaseError:
-        connection.close()  # the lock falls with the session

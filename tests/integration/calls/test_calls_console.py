@@ -232,5 +232,7 @@ def test_a_call_that_needs_no_permission_has_no_page(client, tool, project, requ
     tool.read_only = True
     tool.save()
     (row,) = park(working_step(project, requester), "I-1")
+    assert row.free
     client.force_login(lead)
-    _text(client, f"/calls/{row.pk}", 404)
+    assert client.get(f"/calls/{row.pk}").status_code == 404
+    assert f"/calls/{row.pk}" not in _text(client, "/inbox")
