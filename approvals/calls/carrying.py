@@ -22,6 +22,7 @@ from approvals.lifecycle import CallState
 from approvals.models import CallApproval
 from projects import audit
 from projects.exceptions import TransitionRefused
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     import uuid
@@ -68,6 +69,7 @@ def make(pk: uuid.UUID, *, worker: str) -> bool:
         approval = _loaded(pk)
         if not _begins(approval, worker):
             return False
+        failpoint("call.calling")
         _act(approval)
     return True
 
@@ -120,7 +122,9 @@ class _Sending:
 
     def note_sent(self) -> bool:
         with permitting.held(self.approval.call_id) as held:
-            return _goes(held) and self.approval.note_sent()
+            may = _goes(held) and self.approval.note_sent()
+        failpoint("call.sent")
+        return may
 
 
 def _act(approval: CallApproval) -> None:
@@ -128,6 +132,7 @@ def _act(approval: CallApproval) -> None:
     try:
         verifying.require_allowed(approval)
         result = calling.deliver(_Sending(approval))
+        failpoint("call.answered")
     except NotNow:
         _leave(approval)
     except (Refused, NotCarriedOut) as surely:
@@ -177,6 +182,7 @@ def _end(approval: CallApproval, to: CallState, text: str) -> None:
         summary = (said.strip().splitlines() or [""])[0]
         permitting.answer(held, _TOLD[to], answer, summary, made_with)
         _audit(approval, to)
+        failpoint("call.ended")
 
 
 def _edited(approval: CallApproval) -> str:

@@ -21,6 +21,7 @@ from rich.console import Console
 
 from tests.chaos.house import LEASE_SECONDS, House, until
 from tests.chaos.model import Model
+from tests.tool_server import PayServer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ console = Console(highlight=False)
 _SMOKE_POINTS = (
     *("turn.answered", "turn.stored", "tool.acted", "work.handed_in", "settle.written"),
     *("plan.applied", "proposal.published", "decide.committed", "effect.begun", "effect.sent"),
-    *("effect.pushed", "effect.confirming"),
+    *("effect.pushed", "effect.confirming", "call.sent", "call.answered"),
 )
 _SMOKE_FAULTS = ("all workers killed", "Postgres restarted", "Redis restarted")
 
@@ -40,10 +41,10 @@ def main() -> int:
     """Run what is asked for; return the exit code."""
     options = _options()
     began = time.monotonic()
-    with Model() as model, House(model.base_url) as house:
+    with Model() as model, PayServer() as shop, House(model.base_url) as house:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countersign.settings")
         django.setup()
-        runs = _ready(house, model, options.seed)
+        runs = _ready(house, model, shop, options.seed)
         _say(began, f"the house stands; seed {options.seed}")
         try:
             _play(runs, options, began)
@@ -85,11 +86,11 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _ready(house: House, model: Model, seed: int) -> Runs:
+def _ready(house: House, model: Model, shop: PayServer, seed: int) -> Runs:
     from tests.chaos import world
     from tests.chaos.runs import Runs
 
-    made = world.make(house)
+    made = world.make(house, shop)
     house.start_workers()
 
     def stands() -> bool:

@@ -14,6 +14,7 @@ TOUR: dict[str, dict[str, object]] = {
     "ask": {"kind": "ask"},
     "extra": {"kind": "extra"},
     "block": {"kind": "block"},
+    "call": {"kind": "call"},
     "pause": {"kind": "change", "pause": True},
     "stop": {"kind": "change", "stop": True},
 }
@@ -25,6 +26,7 @@ CASES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(POINTS, _EVERY),
     **dict.fromkeys(("tool.started", "tool.acted", "tool.finished"), _OF_A_TOOL),
     **dict.fromkeys(("effect.sent", "effect.pushed"), ("change", "again")),
+    **dict.fromkeys([point for point in POINTS if point.startswith("call.")], ("call",)),
     "steps.added": ("extra",),
     "question.asked": ("ask",),
     "question.answered": ("ask",),

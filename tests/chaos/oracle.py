@@ -40,6 +40,7 @@ def judge(world: World, play: Play, asked: dict[str, dict[str, int]], *, rested:
         *play.people.faults,
         *_decisions(play),
         *_merges(world),
+        *_calls(world),
         *_turns(play, asked),
     ]
 
@@ -113,6 +114,31 @@ def _merges(world: World) -> Iterator[str]:
     for where in done.keys() | landed.keys():
         if (done[where], landed[where]) != (1, 1):
             yield f"merge {where}: done {done[where]} times, on main {landed[where]} times"
+
+
+# Calls of tools, with whether somebody was asked about one whose end is not known.
+_CALLS = """
+SELECT approval.id::text, approval.state, EXISTS (
+    SELECT FROM agents_escalation asked WHERE asked.step_id = approval.step_id
+    AND asked.rule = 'unknown_tool_call' AND asked.evidence->'calls' ? approval.call_id::text)
+FROM approvals_callapproval approval
+"""
+_LANDED = {"done": {1}, "unknown": {0, 1}, "calling": {0, 1}}  # how often, by state; others never
+
+
+def _calls(world: World) -> Iterator[str]:
+    """Compare what the tool server saw with what is said to be called."""
+    seen = Counter(key for _, key in world.shop.calls)
+    with connection.cursor() as cursor:
+        cursor.execute(_CALLS)
+        rows = {row[0]: row[1:] for row in cursor.fetchall()}
+    for key in seen.keys() - rows.keys():
+        yield f"call {key}: the tool was called, and there is no such call"
+    for key, (state, asked) in rows.items():
+        if seen[key] not in _LANDED.get(state, {0}):
+            yield f"call {key}: it is {state}, and the tool was called {seen[key]} times"
+        if state == "unknown" and not asked:
+            yield f"call {key}: whether it landed is not known, and nobody was asked"
 
 
 def _turns(play: Play, asked: dict[str, dict[str, int]]) -> Iterator[str]:

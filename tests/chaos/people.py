@@ -96,6 +96,12 @@ class People:
             self.signed[approval["id"]] += 1
         self._expect(answer, "sign", 201, 409)
 
+    def permit(self, call: dict[str, Any]) -> None:
+        """Allow a call of a tool as it was sealed."""
+        body = {"verdict": "allow", "digest": call["digest"], "nonce": call["nonce"]}
+        answer = self._post("dana", f"/api/v1/calls/{call['id']}/decision", body)
+        self._expect(answer, "permit", 201, 409)
+
     def propose_again(self, approval: str) -> None:
         """Ask for the same change on main as it is now."""
         answer = self._post("dana", f"/api/v1/approvals/{approval}/propose-again", {})

@@ -21,7 +21,9 @@ OVER = frozenset({"done", "rejected", "cancelled", "failed"})
 _ROWS = """
 SELECT task.id::text, task.state, task.round, approval.id::text, approval.state, approval.digest, approval.nonce,
        (SELECT json_agg(json_build_object('id', asked.id, 'options', asked.options))
-        FROM agents_escalation asked WHERE asked.task_id = task.id AND asked.state = 'open')
+        FROM agents_escalation asked WHERE asked.task_id = task.id AND asked.state = 'open'),
+       (SELECT json_agg(json_build_object('id', call.id, 'digest', call.digest, 'nonce', call.nonce))
+        FROM approvals_callapproval call WHERE call.task_id = task.id AND call.state = 'pending')
 FROM agents_task task
 LEFT JOIN LATERAL (SELECT * FROM approvals_approval sealed WHERE sealed.task_id = task.id
                    ORDER BY sealed.id DESC LIMIT 1) approval ON true
@@ -62,7 +64,17 @@ class Play:
         return Counter(self.states.get(story.id, "lost") for story in self.stories if story.id)
 
     def _rows(self) -> list[dict[str, Any]] | None:
-        names = ("id", "state", "round", "approval", "sealed", "digest", "nonce", "questions")
+        names = (
+            "id",
+            "state",
+            "round",
+            "approval",
+            "sealed",
+            "digest",
+            "nonce",
+            "questions",
+            "calls",
+        )
         try:
             with connection.cursor() as cursor:
                 cursor.execute(_ROWS, [[story.id for story in self.stories if story.id]])
@@ -78,14 +90,20 @@ class Play:
             return True
         if row["state"] != "queued" and self._interferes(story):
             return False
-        if row["questions"]:
-            if story.answered >= MOST_ANSWERS:
-                return True
+        if row["questions"] and story.answered >= MOST_ANSWERS and not row["calls"]:
+            return True
+        self._answer(story, row)
+        return False
+
+    def _answer(self, story: Story, row: dict[str, Any]) -> None:
+        if row["calls"]:
+            for call in row["calls"]:
+                self.people.permit(call)
+        elif row["questions"]:
             for question in row["questions"]:
                 self.people.answer(story, question)
         elif row["state"] == "review":
             self._review(story, row)
-        return False
 
     def _interferes(self, story: Story) -> bool:
         """Stop or pause a task that is to be stopped or paused; tell whether it was its moment."""

@@ -23,9 +23,11 @@ _HEAD = """# Crash matrix
 
 Written by `make chaos`; do not edit. Real PostgreSQL, Redis, web server, effects worker and two agent
 workers (leases of {lease} s) play whole stories against a model server over the wire; the outside
-world is real git repositories. After every case `verify_invariants` must find nothing, every request
-that was answered with 202 must have ended or wait for a person, every merge that is done must be on
-main exactly once by git's own log, and no finished turn may have been asked of the model again.
+world is real git repositories and a tool server. After every case `verify_invariants` must find
+nothing, every request that was answered with 202 must have ended or wait for a person, every merge
+that is done must be on main exactly once by git's own log, no tool may have been called twice for one
+permission, a call that may have landed must have been asked of a person, and no finished turn may have
+been asked of the model again.
 
 ## Every named point, three ways
 

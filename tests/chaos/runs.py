@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from tests.chaos.world import World
 
 LONGEST = 240.0  # seconds until all of a run has come to rest, on a machine that is busy
-_KINDS = (*["report"] * 10, *["change"] * 4, *["ask"] * 2, *["extra"] * 2, *["block"] * 2)
+_KINDS = (
+    *["report"] * 10,
+    *["change"] * 4,
+    *["ask"] * 2,
+    *["extra"] * 2,
+    *["block"] * 2,
+    *["call"] * 2,
+)
 
 
 @dataclass

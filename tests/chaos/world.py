@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from agents.models import ModelProfile
+from agents.models import Agent, Grant, ModelProfile, Tool, ToolServer
 from agents.seeding import seed_agents
 from approvals import policies
 from countersign.supervisor import logins
@@ -20,9 +20,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.chaos.house import House
+    from tests.tool_server import PayServer
 
 PASSWORD = "correct horse of chaos"
 PROJECTS = 8
+_PAYS = {
+    "type": "object",
+    "properties": {"invoice": {"type": "string"}, "cents": {"type": "integer"}},
+    "required": ["invoice", "cents"],
+}
 
 
 @dataclass
@@ -32,9 +38,10 @@ class World:
     token: str
     projects: list[Project]
     repositories: dict[str, Path]  # by slug
+    shop: PayServer
 
 
-def make(house: House) -> World:
+def make(house: House, shop: PayServer) -> World:
     """Make the tables and everything in them; each project has a repository of its own."""
     call_command("migrate", interactive=False, verbosity=0)
     with transaction.atomic(), connection.cursor() as cursor:
@@ -42,6 +49,7 @@ def make(house: House) -> World:
             logins.create(cursor, login, house.parts.passwords[login.name])
             logins.grant(cursor, login, logins.role_name(login))
     seed_agents()
+    _offer(shop)
     # A stalled stream is given up before the runs are over.
     ModelProfile.objects.update(timeout_seconds=10)
     requester, lead = _person("mira"), _person("dana")
@@ -63,7 +71,20 @@ def make(house: House) -> World:
         Membership.objects.create(user=lead, project=project, role=Role.LEAD)
         policies.change(project, by=lead, undo_seconds=0)
         projects.append(project)
-    return World(token=token, projects=projects, repositories=repositories)
+    return World(token=token, projects=projects, repositories=repositories, shop=shop)
+
+
+def _offer(shop: PayServer) -> None:
+    """Let the code agent ask for a tool outside that must not be called twice."""
+    server = ToolServer.objects.create(slug="pay", name="Pay", transport="http", target=shop.url)
+    tool = Tool.objects.create(
+        server=server,
+        name="pay",
+        description="Pay an invoice.",
+        input_schema=_PAYS,
+        definition_digest="d" * 64,
+    )
+    Grant.objects.create(agent=Agent.objects.get(slug="coder"), tool=tool)
 
 
 def _person(username: str, **facts: bool) -> User:
