@@ -62,6 +62,7 @@ def forget(steps: Collection[Step]) -> None:
 
 def _withdraw(calls: QuerySet[ToolCall]) -> None:
     calls.update(
+        withdrawn=True,
         state=ToolCallState.REFUSED,
         result=WITHDRAWN,
         result_fingerprint=fingerprints.of_result(WITHDRAWN),

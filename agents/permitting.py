@@ -93,6 +93,17 @@ def withdraw(held: Held) -> None:
     leave_needs_human(held.task, held.task.state_before_human)
 
 
+def withdrawn(limit: int) -> list[uuid.UUID]:
+    """Return the first calls whose step was stopped, of which nobody took notice yet."""
+    rows = ToolCall.objects.filter(withdrawn=True).order_by("id")
+    return list(rows.values_list("pk", flat=True)[:limit])
+
+
+def notice(call_id: uuid.UUID) -> None:
+    """Take notice that a call was withdrawn; twice: nothing more happens."""
+    ToolCall.objects.filter(pk=call_id).update(withdrawn=False)
+
+
 def answer(held: Held, to: ToolCallState, text: str, summary: str, arguments: Any = None) -> None:
     """Write what the model is told of a call; its step goes on with the last of its answers.
 

@@ -34,6 +34,7 @@ PAUSE_SECONDS = 2.0  # after a fault: a database that is away needs time, not qu
 HANDS = 4  # projects whose effects are carried out side by side; each may hold a connection
 CALLERS = 6  # agents' calls of tools outside made side by side; half of them at most at one server
 TIDY_SECONDS = 2.0
+WALK_SECONDS = 60.0
 ANCHOR_SECONDS = 60.0  # so much of the audit log may be cut off unseen
 BEAT_SECONDS = 5.0
 BEAT_TTL_SECONDS = 15
@@ -90,6 +91,8 @@ class Executor:
         # It walks all that is in review, and finds what is not new: put back there by hand, or left
         # by a worker that was away.
         self._sealing = Paced(lambda: self._seal(sealing.seal_ready), least=TIDY_SECONDS)
+        # The ledger marks what was stopped; this finds what it did not, and reads all that waits.
+        self._leaving = Paced(ending.withdraw_left, least=WALK_SECONDS)
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -138,6 +141,8 @@ class Executor:
             yield lambda: making.make_due(self.name, hands=self._callers)
         if self._sealing.due():
             yield self._sealing
+        if self._leaving.due():
+            yield self._leaving
         if time.monotonic() - self._tidied_at >= TIDY_SECONDS:
             self._tidied_at = time.monotonic()
             yield reminding.remind_due

@@ -288,6 +288,9 @@ class ToolCall(models.Model):
     )
     started_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)
+    withdrawn = models.BooleanField(
+        db_default=False, help_text="Its step was stopped; what asks for it is still to be closed."
+    )
 
     project_path = "attempt__step__task__project"
     objects: ClassVar[ScopedQuerySet[ToolCall]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
@@ -309,6 +312,8 @@ class ToolCall(models.Model):
                 name="tool_call_open",
                 condition=Q(state__in=["waiting", "asked"]),
             ),
+            # Read by the floor above every two seconds; nearly always empty.
+            models.Index(fields=["id"], name="tool_call_withdrawn", condition=Q(withdrawn=True)),
         ]
 
     def __str__(self) -> str:

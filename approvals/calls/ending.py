@@ -17,6 +17,8 @@ from projects import audit
 from projects.exceptions import TransitionRefused
 
 if TYPE_CHECKING:
+    import uuid
+
     from django.db.models import QuerySet
 
 EXPIRED = "Nobody decided in time, so this was not called. Go on without it, or ask again."
@@ -33,11 +35,22 @@ def expire_due(limit: int = 50) -> int:
 
 
 def withdraw_stopped(limit: int = 50) -> int:
-    """Withdraw calls that were not sent and whose step was stopped; return how many."""
-    begun = Q(state=CallState.CALLING, sent_at=None)
-    rows = CallApproval.objects.filter(Q(state__in=[CallState.PENDING, CallState.ALLOWED]) | begun)
-    gone = rows.filter(~Q(call__state__in=CALL_OPEN) | Q(step__state__in=_OVER))
+    """Withdraw calls that were not sent and whose step was stopped; return how many.
+
+    The ledger marks them, so it costs nothing while there are none.
+    """
+    return sum(_close(call) for call in permitting.withdrawn(limit))
+
+
+def withdraw_left(limit: int = 50) -> int:
+    """Withdraw calls whose step is over and that no mark tells of; walks all that wait."""
+    gone = _unsent().filter(~Q(call__state__in=CALL_OPEN) | Q(step__state__in=_OVER))
     return sum(_withdraw(row) for row in _some(gone.order_by("id"), limit))
+
+
+def _unsent() -> QuerySet[CallApproval]:
+    begun = Q(state=CallState.CALLING, sent_at=None)
+    return CallApproval.objects.filter(Q(state__in=[CallState.PENDING, CallState.ALLOWED]) | begun)
 
 
 def _some(rows: QuerySet[CallApproval], limit: int) -> list[CallApproval]:
@@ -55,6 +68,14 @@ def _expire(row: CallApproval) -> bool:
     except TransitionRefused:
         return False  # somebody decided in the last moment
     return True
+
+
+def _close(call: uuid.UUID) -> bool:
+    """Withdraw what asks for a call, if it was not sent: of one that was, its maker tells."""
+    found = _some(_unsent().filter(call=call), 1)
+    closed = bool(found) and _withdraw(found[0])
+    permitting.notice(call)
+    return closed
 
 
 def _withdraw(row: CallApproval) -> bool:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 
 from agents import holds, reopening, stopping
+from agents.finishing import settle
 from agents.lifecycle import StepState, TaskState
-from agents.models import Event, Step
+from agents.models import Event, Step, Task, ToolCall
+from agents.runtime.contract import Waits
 from approvals import calling
 from approvals.calls import carrying, ending, selectors
 from approvals.models import CallApproval
 from projects.across import Mine
 from projects.models import AuditEntry
-from tests.call_fixtures import decided, park, working_step
+from tests.call_fixtures import call, decided, park, working_step
 
 pytestmark = pytest.mark.django_db
 
@@ -174,7 +177,35 @@ def test_a_step_sent_again_takes_its_calls_with_it(tool, server, project, reques
 
 def test_a_call_left_open_by_a_step_that_is_over_is_withdrawn(waiting, lead):
     Step.objects.filter(pk=waiting.step_id).update(state=StepState.CANCELLED)
-    assert ending.withdraw_stopped() == 1
+    assert ending.withdraw_stopped() == 0
+    assert ending.withdraw_left() == 1
     row = _now(waiting)
     assert (row.state, row.call.state) == ("withdrawn", "refused")
     assert row.task.state == TaskState.WORKING
+
+
+def test_what_is_stopped_is_noticed_once_and_looked_for_no_more(waiting, lead):
+    _stop(waiting)
+    assert ToolCall.objects.get(pk=waiting.call_id).withdrawn
+    assert ending.withdraw_stopped() == 1
+    assert not ToolCall.objects.filter(withdrawn=True).exists()
+    assert ending.withdraw_stopped() == ending.withdraw_left() == 0
+    assert AuditEntry.objects.filter(action="call.withdrawn").count() == 1
+
+
+def test_a_call_stopped_before_it_was_sealed_leaves_no_mark(tool, project, requester):
+    step = working_step(project, requester)
+    call(step, "I-1")
+    assert settle(step.attempts.get(number=step.attempt), Waits())
+    stopping.stop(Task.objects.get(pk=step.task_id), by=requester)
+    assert ending.withdraw_stopped() == 0
+    assert not ToolCall.objects.filter(withdrawn=True).exists()
+
+
+def test_looking_for_what_was_stopped_reads_none_of_what_waits(waiting, django_assert_num_queries):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    plan = ToolCall.objects.filter(withdrawn=True).order_by("id").values("pk").explain()
+    assert "tool_call_withdrawn" in plan
+    with django_assert_num_queries(1):
+        assert ending.withdraw_stopped() == 0
