@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.db.models import Exists, OuterRef
 
 from approvals import signing
-from approvals.models import SEAL, SEAL_OF_APPROVAL, Approval, Comment, Effect, Signature
+from approvals.models import SEAL, SEAL_OF_APPROVAL, Approval, Comment, Edit, Effect, Signature
 from projects.administration import (
     ReadOnlyAdmin,
     ReadOnlyInline,
@@ -99,7 +100,14 @@ class ApprovalAdmin(Stateful, ReadOnlyAdmin):
         rows = super().get_queryset(request).select_related("task", "proposal")
         rows = rows.prefetch_related("project", "requester", "decided_by")
         long = ("proposal__summary", "proposal__report", "proposal__checks", "task__request")
-        return rows.defer(*SEAL, *long)
+        edited = Exists(Edit.objects.filter(approval=OuterRef("pk")))
+        shown: QuerySet[Any] = rows.defer(*SEAL, *long).annotate(edited=edited)
+        return shown
+
+    @admin.display(description="state", ordering="state")
+    def shown_state(self, approval: Any) -> SafeString:
+        """Word and tone; what a person edited is stale, too."""
+        return badge("Edited", "ink") if approval.edited else super().shown_state(approval)
 
     @admin.display(description="approval")
     def label(self, approval: Approval) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from approvals.editing import edit
 from approvals.models import Approval, Edit
 from tests.api_fixtures import by_session, by_token
 from tests.approval_fixtures import make_repository
@@ -85,3 +86,37 @@ def test_others_do_not_edit_on_the_page(client, change, requester, stranger):
     assert "data-edit" not in page_of(client, change).content.decode()
     client.force_login(stranger)
     assert page_of(client, change, "/edit", path=DOCS).status_code == 404
+
+
+def test_every_place_says_edited_by_whom_and_leads_to_what_came_after(
+    client, change, lead, second_lead
+):
+    edit(change, by=lead, digest=change.digest, path=DOCS, text=TEXT)
+    client.force_login(second_lead)
+    decided = client.get("/inbox", {"tab": "decided"}).content.decode()
+    assert "Stale" not in decided
+    assert "Edited" in decided
+    assert f"{lead.display_name}, " in decided
+    assert "A new version is checked" in decided
+    assert "edited" in client.get(f"/tasks/{change.task.label}").content.decode()
+    new = checked_anew(change)
+    decided = client.get("/inbox", {"tab": "decided"}).content.decode()
+    assert f'href="/review/{change.task.label}/r1">Show the newer version</a>' in decided
+    review = page_of(client, new).content.decode()
+    assert "Edited" in review
+    assert "Stale" not in review
+
+
+def test_what_somebody_edits_is_marked_in_an_open_inbox(client, change, lead, second_lead):
+    client.force_login(second_lead)
+    edit(change, by=lead, digest=change.digest, path=DOCS, text=TEXT)
+    live = client.get("/inbox/live", {"shown": change.pk.hex}).content.decode()
+    assert "<span>Edited</span>" in live
+    assert lead.display_name in live
+
+
+def test_the_admin_says_edited_too(admin_client, change, lead):
+    edit(change, by=lead, digest=change.digest, path=DOCS, text=TEXT)
+    for address in ("", f"{change.pk}/change/"):
+        shown = admin_client.get(f"/admin/approvals/approval/{address}").content.decode()
+        assert ">Edited<" in shown, address

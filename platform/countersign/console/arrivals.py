@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from approvals import selectors
+from approvals import edits, selectors
 from approvals.lifecycle import ApprovalState
-from approvals.models import SEAL, Approval, Sort
+from approvals.models import SEAL, Approval, Edit, Sort
 from countersign.console import looks
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Over:
 
     approval: Approval
     look: looks.Look
+    edit: Edit | None = None  # which ended it
 
 
 def marks_of(asked: NeedsYou) -> str:
@@ -68,8 +69,13 @@ def over(user: User, asked: NeedsYou, query: Mapping[str, str]) -> list[Over]:
     if not gone:
         return []
     rows = Approval.objects.visible_to(user).filter(pk__in=gone).select_related("decided_by")
-    ended = rows.exclude(state=ApprovalState.PENDING).defer(*SEAL)
-    return [Over(approval=each, look=looks.of_approval(each)) for each in ended]
+    ended = list(rows.exclude(state=ApprovalState.PENDING).defer(*SEAL))
+    edited = edits.ended(ended)
+    return [_over(each, edited.get(each.pk)) for each in ended]
+
+
+def _over(approval: Approval, edit: Edit | None) -> Over:
+    return Over(approval=approval, look=looks.of_approval(approval, edit=edit), edit=edit)
 
 
 def _keys(query: Mapping[str, str]) -> set[uuid.UUID]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from agents.models import Attempt, Step, Task
-    from approvals.models import Approval, Effect
+    from approvals.models import Approval, Edit, Effect
 
 _NARROW, _WIDE = 5, 6  # shares of the width; the CSS classes graph-narrow and graph-wide
 _INSET = 0.065  # of a column's width on each side; the CSS padding of a node's cell
@@ -83,6 +83,7 @@ def graph_of(
     *,
     seconds: dict[object, float],
     approval: Approval | None,
+    edit: Edit | None,
     effect: Effect | None,
     signers: str,
     kind: str,
@@ -100,7 +101,7 @@ def graph_of(
         for level in _levels(work, answers)
     ] or [("wide", [_unplanned()])]
     columns.append(("wide", [_node(step, attempts, seconds) for step in assemble] or [_assembly()]))
-    columns.append(("narrow", [_sign_off(task, approval, signers)]))
+    columns.append(("narrow", [_sign_off(task, approval, edit, signers)]))
     columns.append(("narrow", [_effect(task, effect, kind)]))
     graph = Graph(columns=[column for column in columns if column[1]])
     graph.rows = max(len(nodes) for _, nodes in graph.columns)
@@ -200,18 +201,20 @@ def _assembly() -> Node:
     return Node(key="assemble", name="Aggregator", title="", look=look, icon="blocks")
 
 
-def _sign_off(task: Task, approval: Approval | None, signers: str) -> Node:
+def _sign_off(task: Task, approval: Approval | None, edit: Edit | None, signers: str) -> Node:
     if approval is None:
         look = looks.Look(word=f"by {signers}", icon="pen-line", tone="ink")
         return Node(key="sign", name="Sign-off", title="", look=look, icon="pen-line")
-    look = looks.of_approval(approval, word=_SIGN_OFF[ApprovalState(approval.state)])
+    word = "edited" if edit else _SIGN_OFF[ApprovalState(approval.state)]
+    look = looks.of_approval(approval, word=word, edit=edit)
+    by = edit.person if edit else approval.decided_by
     return Node(
         key="sign",
         name="Sign-off",
-        title=f"by {approval.decided_by.display_name}" if approval.decided_by else "",
+        title=f"by {by.display_name}" if by else "",
         look=look,
         icon="pen-line",
-        person=approval.decided_by.display_name if approval.decided_by else "",
+        person=by.display_name if by else "",
         began=True,
         done=approval.state == ApprovalState.APPROVED,
         active=approval.state == ApprovalState.PENDING and task.state == TaskState.REVIEW,

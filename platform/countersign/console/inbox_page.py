@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from approvals import collisions, presence, routing, selectors, snoozing
+from approvals import collisions, edits, presence, routing, selectors, snoozing
 from approvals.calls import selectors as call_selectors
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, CallApproval
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from agents.models import Escalation, Task
-    from approvals.models import Assignment
+    from approvals.models import Assignment, Edit
     from countersign.console.narrowing import Narrowing
     from projects.across import Mine
     from projects.keyset import Page, Place
@@ -52,6 +52,7 @@ class Row:
     collides_with: list[int]  # numbers of tasks that wait as well
     asleep_until: datetime | None = None
     held: Assignment | None = None
+    edit: Edit | None = None  # which ended it
     stands_for: tuple[str, ...] = ()  # absent people a rule names, whose delegate this person is
 
 
@@ -140,7 +141,8 @@ def decided(narrowing: Narrowing, place: Place | None) -> tuple[list[Row], Page[
     page = selectors.decided(
         narrowing.user, narrowing.mine, place=place, where=narrowing.of_approvals
     )
-    return [_row(approval) for approval in page.rows], page
+    edited = edits.ended(page.rows)
+    return [_row(approval, edit=edited.get(approval.pk)) for approval in page.rows], page
 
 
 def closer_look(user: User, mine: Mine, row: Row) -> dict[str, Any]:
@@ -162,6 +164,8 @@ def closer_look(user: User, mine: Mine, row: Row) -> dict[str, Any]:
         "hidden": sum(one.get("kind") == "hidden_character" for one in sealed["warnings"]),
         "offers": snoozing.offers(approval, timezone.now()),
         "clashes": collisions.of(approval) if row.collides_with else [],
+        "edit": row.edit,
+        "newer": edits.newest_after(approval) if row.edit else None,
         **(_assigned(approval, user, mine, row) if approval.state == ApprovalState.PENDING else {}),
     }
 
@@ -188,7 +192,7 @@ def _stands_for(approval: Approval, absent: presence.Absent) -> tuple[str, ...]:
 
 
 def _row(
-    approval: Any, held: Assignment | None = None
+    approval: Any, held: Assignment | None = None, edit: Edit | None = None
 ) -> Row:  # with the sealed facts selectors load beside it
     checks, effects = approval.sealed_checks, approval.sealed_effects
     verdicts = [claim["verdict"] for claim in approval.sealed_claims]
@@ -203,13 +207,14 @@ def _row(
         claims=len(verdicts),
         contradicted=verdicts.count("contradicted"),
         agents=approval.sealed_agents,
-        look=looks.of_approval(approval),
+        look=looks.of_approval(approval, edit=edit),
         urgency=_urgency(left),
         left=max(left, timedelta()),
         whole=approval.expires_at - approval.requested_at,
         collides_with=approval.collides_with if approval.state == ApprovalState.PENDING else [],
         asleep_until=getattr(approval, "asleep_until", None),
         held=held,
+        edit=edit,
     )
 
 

@@ -10,7 +10,7 @@ from approvals.lifecycle import ApprovalState, EffectState
 
 if TYPE_CHECKING:
     from agents.models import Step, Task
-    from approvals.models import Approval
+    from approvals.models import Approval, Edit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,8 @@ _APPROVAL = {
     ApprovalState.EXPIRED: Look(word="Nobody decided in time", icon="timer-off", tone="muted"),
     ApprovalState.WITHDRAWN: Look(word="Withdrawn", icon="ban", tone="muted"),
 }
+# As a state it is stale, too: what was signed does not hold any more.
+_EDITED = Look(word="Edited", icon="pen-line", tone="ink")
 _EFFECT = {
     EffectState.PLANNED: Look(word="Planned", icon="rotate-ccw", tone="ink"),
     EffectState.DOING: Look(word="Carrying out", icon="loader", tone="run", spins=True),
@@ -99,8 +101,10 @@ def title_of(step: Step) -> str:
     return f"{step.title} (added by {who})"
 
 
-def of_approval(approval: Approval, *, word: str = "") -> Look:
-    """Return the look of an approval."""
+def of_approval(approval: Approval, *, word: str = "", edit: Edit | None = None) -> Look:
+    """Return the look of an approval; `edit` is the one that ended it, if one did."""
+    if edit is not None:
+        return _worded(_EDITED, word)
     if approval.state == ApprovalState.STALE and not approval.main_moved:
         word = word or "Stale: not as it was signed"
     return _worded(_APPROVAL[ApprovalState(approval.state)], word)

@@ -71,7 +71,7 @@ def context_of(approval: Approval, user: User, mine: Mine, *, since: str = "") -
     viewed = viewing.paths_of(approval, record.viewed)
     files = files_of(sealed, record.new, viewed, record.digests)
     shown = rounds.Shown(sealed=sealed, files=files, digests=record.digests, answers=record.answers)
-    earlier = rounds.earlier_of(record.earlier, shown)
+    earlier = rounds.earlier_of(record.earlier, record.edits, shown)
     own = rounds.own_of(record.said, shown)
     rounds.put_on_lines((*(said for past in earlier for said in past.comments), *own), files)
     return {
@@ -99,7 +99,7 @@ def context_of(approval: Approval, user: User, mine: Mine, *, since: str = "") -
         "lessons": [memory for memory in record.lessons if memory.content],  # else forgotten
         "earlier": earlier,
         "own": own,
-        "edit": record.edit,
+        "edit": record.edits.get(approval.pk),
         "first_editable": next((file for file in files if file.editable), None),
         "first_new": next((h.id for file in files for h in file.hunks if h.is_new), ""),
         "new_count": sum(file.new_count for file in files),
@@ -235,8 +235,9 @@ def _look(approval: Approval, record: Record, *, may_sign: bool) -> looks.Look:
         commit = sentences.merged_as(effects[0])
         word = f"Merged as {commit[:7]}" if commit else "Delivered"
         return looks.Look(word=word, icon="check-check", tone="ok")
-    if record.edit:
-        return looks.Look(word="Edited, a new version follows", icon="pen-line", tone="ink")
+    if edit := record.edits.get(approval.pk):
+        word = "" if record.newer else "Edited, a new version follows"
+        return looks.of_approval(approval, word=word, edit=edit)
     return looks.of_approval(approval, word="Waits for your signature" if may_sign else "")
 
 

@@ -33,6 +33,7 @@ from projects import across, together
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
+    from uuid import UUID
 
     from django.db.models import QuerySet
 
@@ -56,7 +57,7 @@ class Record:
     earlier: list[Approval]  # newest first, with their comments
     said: list[Comment]  # of this one
     answers: dict[str, dict[str, Any]]  # of agents, by the comment they answer
-    edit: Edit | None  # by which a person ended this one
+    edits: dict[UUID, Edit]  # by which people ended approvals of the task
     made_by: Edit | None  # by which this version came about
     digests: dict[str, str]  # of this proposal's hunks, by their ids
     base: Proposal | None  # what is compared with: chosen, or the last this person decided on
@@ -96,7 +97,7 @@ def read(
     people = _by_key(found.rows("signed_by"))
     for signature in found.rows("signatures"):
         signature.signer = people[signature.signer_id]
-    others = _others(approval, found)
+    others, edits = _others(approval, found), _edits(found)
     lead = approval.project_id in mine.led
     took_over = found.first("took_over")
     return Record(
@@ -107,7 +108,8 @@ def read(
         earlier=[row for row in others if row.pk < approval.pk],
         said=[row for row in found.rows("comments") if row.approval_id == approval.pk],
         answers=answering_rows.answers_of(found.rows("answers")),
-        **_edits(approval, found, others),
+        edits=edits,
+        made_by=_made_by(approval, edits, others),
         digests={str(hunk.pk): hunk.digest for hunk in found.rows("hunks")},
         base=found.first("base"),
         new=_new(found, _before(approval.proposal, found)),
@@ -240,14 +242,18 @@ def _complete(approval: Approval, found: Found) -> None:
     approval.task.requester = approval.requester
 
 
-def _edits(approval: Approval, found: Found, others: list[Approval]) -> dict[str, Edit | None]:
-    """Return the edit that ended an approval, and the one it was sealed after."""
+def _edits(found: Found) -> dict[UUID, Edit]:
     people, edits = _by_key(found.rows("edited_by")), {}
     for edit in found.rows("edits"):
         edit.person = people[edit.person_id]
         edits[edit.approval_id] = edit
+    return edits
+
+
+def _made_by(approval: Approval, edits: dict[UUID, Edit], others: list[Approval]) -> Edit | None:
+    """Return the edit an approval was sealed after: the one that ended the approval before it."""
     before = next((row for row in others if row.pk < approval.pk), None)
-    return {"edit": edits.get(approval.pk), "made_by": edits.get(before.pk) if before else None}
+    return edits.get(before.pk) if before else None
 
 
 def _hold(approval: Approval, found: Found) -> Hold | None:

@@ -14,10 +14,11 @@ from countersign.console import looks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from uuid import UUID
 
     from agents.models import Hunk
     from approvals.anchoring import Spot
-    from approvals.models import Approval, Comment
+    from approvals.models import Approval, Comment, Edit
     from countersign.console.hunks import FileView, HunkView
 
 
@@ -48,6 +49,7 @@ class Earlier:
     approval: Approval
     look: looks.Look
     comments: list[Said]
+    edit: Edit | None = None  # which ended it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,13 +73,16 @@ class Shown:
         return next((file.anchor for file in self.files if file.path == path), "")
 
 
-def earlier_of(approvals: Iterable[Approval], shown: Shown) -> list[Earlier]:
+def earlier_of(
+    approvals: Iterable[Approval], edits: Mapping[UUID, Edit], shown: Shown
+) -> list[Earlier]:
     """Return approvals of the task, newest first, with what became of each comment."""
     return [
         Earlier(
             approval=row,
-            look=looks.of_approval(row),
+            look=looks.of_approval(row, edit=edits.get(row.pk)),
             comments=[_said(comment, row, shown) for comment in row.comments.all()],
+            edit=edits.get(row.pk),
         )
         for row in approvals
     ]

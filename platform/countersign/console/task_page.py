@@ -105,6 +105,7 @@ def _outcome(rows: Rows) -> dict[str, Any]:
     proposal, effect = rows.proposal, rows.effect
     return {
         "approval": rows.approval,
+        "edit": rows.edit,
         "proposal": proposal,
         "effect": effect,
         "commit": sentences.merged_as(effect) if effect else "",
@@ -181,12 +182,14 @@ def _acts(
 
 def _graph(task: Task, shown: list[Step], rows: Rows, shown_round: int) -> graph.Graph:
     approval, proposal = rows.approval, rows.proposal
+    here = approval is not None and approval.proposal.round == shown_round
     return graph.graph_of(
         task,
         branches.still_shown(shown),
         {key: tries[-1] for key, tries in rows.tries.items()},
         seconds={key: worked(tries) for key, tries in rows.tries.items()},
-        approval=approval if approval and approval.proposal.round == shown_round else None,
+        approval=approval if here else None,
+        edit=rows.edit if here else None,
         effect=rows.effect if shown_round == task.round else None,
         signers=signers.one(rows.signers),
         kind=proposal.kind if proposal else ProposalKind.CHANGE,

@@ -23,7 +23,7 @@ from agents.models import (
     ToolCall,
 )
 from approvals.calls import selectors as calls_asked
-from approvals.models import SEAL, Approval, CallApproval, Effect
+from approvals.models import SEAL, Approval, CallApproval, Edit, Effect
 from countersign.console import queueing, signers, timeline
 from countersign.console.meters import UNPRICED
 from countersign.console.sentences import LONG
@@ -55,6 +55,7 @@ class Rows:
     questions: list[Escalation]
     asking: list[CallApproval]  # calls that need permission
     approval: Approval | None
+    edit: Edit | None  # which ended that approval
     proposal: Proposal | None
     effect: Effect | None
     uses: list[MemoryUse]
@@ -84,6 +85,7 @@ def read(task: Task, *, calls: bool) -> Rows:
         questions=_questions(task, found, steps),
         asking=found.rows("asking") if task.state == TaskState.NEEDS_HUMAN else [],
         approval=approval,
+        edit=_edit(found),
         proposal=proposal,
         effect=effect,
         uses=_uses(found),
@@ -125,11 +127,14 @@ def _of_outcome(task: Task) -> Mapping[str, QuerySet[Any]]:
     approval = Approval.objects.filter(task=task).order_by("-pk")[:1]
     proposal = Proposal.objects.filter(task=task).order_by("-round", "-version")[:1]
     effects = Effect.objects.filter(approval__task=task).order_by("-approval__id", "-position")
+    edits = Edit.objects.filter(approval__in=approval.values("pk"))
     uses = MemoryUse.objects.filter(task=task.pk, memory__project=task.project_id)
     kept = Memory.objects.filter(project=task.project_id, source_task=task.pk)
     return {
         "approvals": approval.defer(*SEAL).annotate(sealed_title=_TITLE),
         "people": signers.people(approval.values("decided_by")),
+        "edits": edits,
+        "edited_by": signers.people(edits.values("person")),
         "signed": Proposal.objects.filter(pk__in=approval.values("proposal")).defer("report"),
         "proposals": proposal,
         "claims": Claim.objects.filter(proposal__in=proposal.values("pk")).order_by("position"),
@@ -200,6 +205,13 @@ def _outcome(task: Task, found: Found) -> tuple[Approval | None, Proposal | None
         together.keep(proposal, "claims", found.rows("claims"))
         together.keep(proposal, "files", found.rows("files"))
     return approval, proposal, effect
+
+
+def _edit(found: Found) -> Edit | None:
+    edit: Edit | None = found.first("edits")
+    if edit is not None:
+        edit.person = found.rows("edited_by")[0]
+    return edit
 
 
 def _uses(found: Found) -> list[MemoryUse]:

@@ -221,7 +221,11 @@ class ApprovalShape(serializers.Serializer[Any]):
     project = serializers.CharField(source="project.slug")
     task = TaskOfApprovalShape()
     round = serializers.IntegerField(source="proposal.round")
-    state = serializers.ChoiceField(choices=ApprovalState.choices)
+    state = serializers.ChoiceField(
+        choices=ApprovalState.choices,
+        help_text="stale: main moved, what was signed does not hold, or a person edited it; each"
+        " waits again under a new seal.",
+    )
     risk = serializers.CharField()
     requester = PersonShape()
     requested_at = serializers.DateTimeField()
