@@ -6,9 +6,10 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from agents.workspace import characters, secrets
+from agents.workspace import secrets
 from agents.workspace.diffs import readable
 from agents.workspace.paths import matches
+from projects import characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -16,8 +16,8 @@ from agents.lifecycle import AttemptState, StepKind, StepState, TaskState
 from agents.messages import StepResult
 from agents.models import Attempt, Step, StepDependency
 from agents.takeovers import WORKER
-from agents.workspace import characters
 from agents.workspace.listings import TreeEntry
+from projects import characters
 from projects.exceptions import InvalidInput
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from django.db import transaction
 from agents import storable
 from agents.events import Kind
 from agents.models import Task
-from agents.workspace import characters
-from projects import audit
+from projects import audit, characters
 from projects.access import require_member
 from projects.exceptions import InvalidInput, TransitionRefused
 

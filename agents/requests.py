@@ -13,7 +13,7 @@ from django.conf import settings
 
 from agents.limits import Limits
 from agents.models import AgentRole, AgentVersion
-from agents.workspace import characters
+from projects import characters
 from projects.access import require_member
 from projects.exceptions import InvalidInput
 from projects.ids import uuid7_text

@@ -22,9 +22,9 @@ from agents.lifecycle import AttemptState, StepKind, StepState
 from agents.messages import Answer, StepResult
 from agents.models import Attempt, Escalation, Step
 from agents.models.tasks import Choice
-from agents.workspace import characters
 from agents.workspace.exceptions import GitFailed, NoSuchBranch
 from agents.workspace.git import Store
+from projects import characters
 from projects.exceptions import InvalidInput
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agents.workspace.characters import says_nothing
 from approvals.lifecycle import SignatureVerdict
 from approvals.models import HunkVerdict, Side
 from memory.texts import MAX_CHARACTERS
+from projects.characters import says_nothing
 from projects.exceptions import InvalidInput
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from agents.events import Kind
 from agents.lifecycle import ESCALATION_MOVES, EscalationState, StepState, TaskState
 from agents.models import Escalation, Step, Task
 from agents.models.tasks import Choice
-from agents.workspace import characters
-from projects import audit, transitions
+from projects import audit, characters, transitions
 from projects.access import is_lead, require_member
 from projects.exceptions import InvalidInput, NotAllowed, TransitionRefused
 from projects.failpoints import failpoint

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agents.lifecycle import Verdict
-from agents.workspace.characters import reveal, strip
 from agents.workspace.diffs import readable
 from agents.workspace.files import MAX_FILE_BYTES
 from agents.workspace.paths import matches
+from projects.characters import reveal, strip
 
 if TYPE_CHECKING:
     from agents.messages import Check, StatedClaim

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from agents.workspace.characters import reveal, scan, strip
+from projects.characters import reveal, scan, strip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

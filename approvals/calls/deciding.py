@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from django.db.models.functions import Now
 
 from agents import permitting
-from agents.workspace.characters import says_nothing
 from approvals import deadlines, signing
 from approvals.calls import arguments
 from approvals.calls.exceptions import CallMismatch, CallOver, UnknownCall
@@ -21,6 +20,7 @@ from approvals.models import CallApproval, CallSignature
 from approvals.rights import why_not
 from approvals.sealing import digest_of
 from projects import audit
+from projects.characters import says_nothing
 from projects.exceptions import InvalidInput, TransitionRefused
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from agents.workspace.characters import reveal
 from notices import words
+from projects.characters import plain
 
 if TYPE_CHECKING:
     from notices.models import Notice
@@ -98,5 +98,5 @@ _PUBLIC = frozenset({"by", "verdict", "state", "failed", "effect", "rule", "shar
 
 
 def _short(text: str) -> str:
-    line = reveal(" ".join(text.split()))
+    line = plain(" ".join(text.split()))
     return line if len(line) <= LONGEST_TITLE else f"{line[: LONGEST_TITLE - 1]}…"

@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from projects.characters import strip
 from projects.ids import uuid7
 from projects.scoping import ScopedQuerySet
 
@@ -40,7 +41,7 @@ class User(AbstractUser):
     @property
     def initials(self) -> str:
         """Two letters for the person badge."""
-        words = self.display_name.split()
+        words = strip(self.display_name).split() or ["?"]
         return (words[0][:1] + (words[-1][:1] if len(words) > 1 else words[0][1:2])).upper()
 
 

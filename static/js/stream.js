@@ -1,6 +1,7 @@
 // The live pane of one agent: what is being written is put here, finished messages come from the
 // server. What the other agents write is kept, so that changing to one of them shows it at once.
 
+import { plain } from "./characters.js";
 import { again, following, grown } from "./follow.js";
 
 const quiet = 4000; // the agent shown said nothing for so long, and another does: change to it
@@ -57,7 +58,7 @@ function characters(text) {
 
 function unfinished(kind) {
   const { text, start } = written[kind].get(shown) ?? nothing;
-  return start ? `… ${text}` : text;
+  return plain(start ? `… ${text}` : text);
 }
 
 function paint() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,8 +10,11 @@ import redis
 from playwright.sync_api import expect
 
 from agents.runtime.streaming import tail_key
+from projects import characters
 from tests import console_fixtures as fixtures
 from tests.acceptance import page_fixtures
+from tests.payloads.hidden import EVERY
+from tests.stack import ROOT
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -81,10 +85,35 @@ def test_pieces_with_emoji_lose_no_character(house, context, made):
         for kind in ("delta", "thinking"):
             house.stream(coder, len(said), piece, kind)
         said += piece
-    expect(page.locator("[data-delta]")).to_have_text(said)
-    expect(page.locator("[data-thinking] p")).to_have_text(said)
+    shown = said.replace("\u200d", "⟨U+200D⟩")
+    expect(page.locator("[data-delta]")).to_have_text(shown)
+    expect(page.locator("[data-thinking] p")).to_have_text(shown)
     length = f"Thinking, {len(said)} characters"
     expect(page.locator("[data-thinking] summary")).to_have_text(length)
+
+
+def test_what_cannot_be_seen_is_marked_while_it_is_written(house, context, made):
+    page, coder = watch(context, made), made.steps["coder"]
+    for kind in ("delta", "thinking"):
+        house.stream(coder, 0, EVERY, kind)
+    for place in ("[data-delta]", "[data-thinking] p"):
+        expect(page.locator(place)).to_contain_text("U+0430")
+        assert page.locator(place).evaluate("node => node.textContent") == characters.plain(EVERY)
+
+
+def test_scripts_mark_what_the_server_marks(browser):
+    module = (ROOT / "static/js/characters.js").read_text().replace("export function", "function")
+    known = "".join(
+        f"p{chr(number)}y "
+        for number in range(0x20000)
+        if unicodedata.category(chr(number))
+        not in {"Cn", "Cs"}  # what is assigned grows by the year
+    )
+    page = browser.new_page()
+    assert page.evaluate(f"(text) => {{ {module}; return plain(text); }}", known) == (
+        characters.plain(known)
+    )
+    page.close()
 
 
 def test_a_thought_is_not_folded_under_who_reads_it(house, context, made):

@@ -6,8 +6,10 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
+from tests.payloads.drawn import Drawn
+from tests.payloads.hidden import CLASSES, EVERY, code
 from tests.payloads.payloads import PAYLOADS
-from tests.payloads.places import Drawn, fill
+from tests.payloads.places import fill
 
 pytestmark = pytest.mark.django_db
 AT_ONCE = 4
@@ -22,6 +24,14 @@ def drawn(project, requester, lead, texts) -> dict[int, Drawn]:
         transaction.set_rollback(True)
     assert {answer.status_code for answer in answers} <= {200}, texts
     return {at: Drawn(answer.content.decode()) for at, answer in enumerate(answers)}
+
+
+def test_every_hidden_character_is_marked_on_every_page(project, requester, lead):
+    pages = drawn(project, requester, lead, [EVERY])
+    assert {at: page.unmarked for at, page in pages.items() if page.unmarked} == {}
+    # Titles and names are cut; what is cut off is not shown.
+    bare = {at for at, page in pages.items() if not page.codes & {*map(code, CLASSES.values())}}
+    assert bare == set()
 
 
 def test_a_page_is_made_of_the_same_whatever_a_text_says(project, requester, lead):

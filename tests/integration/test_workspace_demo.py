@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agents.messages import Check, StatedClaim
-from agents.workspace import characters
 from agents.workspace.checks import run_checks
 from agents.workspace.claims import verify
 from agents.workspace.demo import CHECKS_COMMAND, SCENARIO, create_demo_repository
 from agents.workspace.files import Workspace
 from agents.workspace.git import Store
+from projects import characters
 from tests.workspace_fixtures import git
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 from django.db.models import Value
@@ -19,18 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SHORT, _NAME, _NOTE = 180, 80, 4000
-_ADDRESSES = frozenset(
-    {"href", "src", "srcset", "action", "formaction", "data", "poster", "background", "xlink:href"}
-)
-_OURS = ("/", "#", "?")
-# What marks a hidden character, and what the allow-list of Markdown may make of a text.
-_MADE = {
-    *(("span", name) for name in ("", "class", "title")),
-    *((tag, "") for tag in ("p", "em", "strong", "code", "pre", "ul", "ol", "li", "br", "hr")),
-    *((tag, "") for tag in ("table", "thead", "tbody", "tr", "th", "td", "blockquote")),
-    *((f"h{level}", "") for level in range(1, 7)),
-    *(("code", "class"), ("pre", "class"), ("div", "class"), ("div", ""), ("ol", "start")),
-}
 
 
 def fill(project: Project, requester: User, lead: User, texts: Sequence[str]) -> list[str]:
@@ -95,38 +82,3 @@ def _claim(proposal, position, steps, text) -> None:
         verdict="contradicted",
         evidence=text[:300],
     )
-
-
-class Drawn(HTMLParser):
-    """What a page is made of: each element with each attribute, and where it leads."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.made: set[tuple[str, str]] = set()
-        self.leads: set[str] = set()
-        self.scripts: list[str] = []
-        self._in_script = False
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.made |= {(tag, name) for name, _ in attrs} | {(tag, "")}
-        for name, value in attrs:
-            if name in _ADDRESSES or name.startswith(("hx-", "data-hx-")):
-                self.leads.add(value or "")
-        self._in_script = tag == "script"
-
-    def handle_endtag(self, tag):
-        self._in_script = False
-
-    def handle_data(self, data):
-        if self._in_script and data.strip():
-            self.scripts.append(data)
-
-    def beyond(self, plain: Drawn) -> set[tuple[str, str]]:
-        """Return what a page of plain words has not."""
-        return self.made - plain.made - _MADE
-
-    def away(self, plain: Drawn) -> set[str]:
-        """Return the addresses that lead elsewhere, or run, and are none of a page of plain words."""
-        led = self.leads - plain.leads
-        return {each for each in led if not each.startswith(_OURS) or each.startswith("//")}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from agents.workspace import characters
 from approvals import deadlines, rights
 from approvals.calls.arguments import MAX_CHARACTERS
 from approvals.decisions import MAX_NOTE
@@ -16,6 +15,7 @@ from approvals.lifecycle import CallState
 from approvals.models import CallApproval
 from countersign.console.looks import Look
 from countersign.console.rendering import page
+from projects import characters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 
 import nh3
-from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from countersign.console import hidden
+from projects import characters
 
 _TAGS = {
     *("p", "br", "hr", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code"),
@@ -24,7 +23,7 @@ _parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(
 
 def render(text: str) -> SafeString:
     """Return the report as safe HTML; links and images appear as their text and address."""
-    tokens = _parser.parse(_passages_as_code(_revealed(text)))
+    tokens = _parser.parse(_passages_as_code(characters.plain(text)))
     for token in tokens:
         if token.type in {"heading_open", "heading_close"}:
             token.tag = f"h{min(int(token.tag[1]) + 2, 6)}"
@@ -54,12 +53,6 @@ def _passages_as_code(text: str) -> str:
     return "\n".join([*parts, fence] if within else parts)
 
 
-def _revealed(text: str) -> str:
-    return "".join(
-        f"⟨U+{ord(piece):04X}⟩" if is_hidden else piece for piece, is_hidden in hidden.pieces(text)
-    )
-
-
 def _inert(token: Token) -> Token:
     if token.type == "image":
         return _text(f"[image: {token.content} {token.attrs.get('src', '')}]")
@@ -72,8 +65,3 @@ def _inert(token: Token) -> Token:
 
 def _text(content: str) -> Token:
     return Token("text", "", 0, content=content)
-
-
-def plain(text: str) -> SafeString:
-    """Return a plain text with its line breaks kept by CSS, escaped and revealed."""
-    return hidden.reveal(escape(text) if isinstance(text, SafeString) else text)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agents.workspace.characters import says_nothing
 from approvals import anchoring
 from approvals.anchoring import Anchors
 from approvals.lifecycle import ApprovalState
 from approvals.models import HunkVerdict, Side
 from countersign.console import looks
+from projects.characters import says_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -17,11 +17,11 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from agents.workspace import characters
 from countersign.console import eventwords, hidden
 from countersign.console import report as reports
 from countersign.console.looks import VERDICTS, Look
 from countersign.live import tickets
+from projects import characters
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -76,7 +76,7 @@ def state(look: Look) -> SafeString:
         '<span class="state tone-{}">{}<span>{}</span></span>',
         look.tone,
         icon(look.icon, 14, "spin" if look.spins else ""),
-        look.word,
+        hidden.shown(look.word),
     )
 
 
@@ -116,7 +116,7 @@ def verdict(name: str, evidence: str = "") -> SafeString:
         word,
         look.word,
         ": " if evidence else "",
-        hidden.reveal(evidence),
+        hidden.shown(evidence),
     )
 
 
@@ -127,11 +127,11 @@ def agent_badge(agent: Any, *, named: bool = False) -> SafeString:
     square = format_html(
         '<span class="agent hue-{}" title="{}">{}{}</span>',
         colour or "agent-6",
-        name,
+        characters.plain(name),
         icon(_symbol_of(symbol), 12),
-        "" if named else format_html('<span class="sr-only">{}</span>', name),
+        "" if named else format_html('<span class="sr-only">{}</span>', characters.plain(name)),
     )
-    return format_html("{} {}", square, name) if named else square
+    return format_html("{} {}", square, hidden.shown(name)) if named else square
 
 
 @register.simple_tag
@@ -146,7 +146,7 @@ def initials(person: Any) -> str:
     """Return two letters for a person or a name."""
     if hasattr(person, "initials"):
         return str(person.initials)
-    words = str(person).split() or ["?"]
+    words = characters.strip(str(person)).split() or ["?"]
     return (words[0][:1] + (words[-1][:1] if len(words) > 1 else words[0][1:2])).upper()
 
 
@@ -162,13 +162,13 @@ def _of(thing: Any, key: str) -> str:
 @register.filter
 def reveal(text: Any) -> SafeString:
     """Escape a text nobody vouches for and make its hidden characters visible."""
-    return hidden.reveal(str(text if text is not None else ""))
+    return hidden.shown(str(text if text is not None else ""))
 
 
 @register.filter
 def plain(text: Any) -> str:
     """Make hidden characters visible where no element can stand: titles and attributes."""
-    return characters.reveal(str(text if text is not None else ""))
+    return characters.plain(str(text if text is not None else ""))
 
 
 @register.filter

@@ -9,12 +9,12 @@ from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from agents.workspace import characters
 from approvals import editing
 from approvals.exceptions import DecisionConflict, DigestMismatch, NotAllowed
 from countersign.console.addresses import address_of
 from countersign.console.lookup import approval_or_404, of_form
 from countersign.console.rendering import page
+from projects import characters
 from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from agents.workspace.characters import Hidden, reveal, scan, scan_confusables, strip
+from projects.characters import Hidden, reveal, scan, scan_confusables, strip
 
 TRICKS = {
     "zero width space": "\u200b",

@@ -6,6 +6,10 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Letters and marks that are drawn as nothing, although their category says otherwise.
 _BLANK = {
@@ -30,7 +34,12 @@ _LOOKALIKES = set(
     "\u03b9\u03ba\u03bd\u03bf\u03c1\u03c5\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d"
     "\u039f\u03a1\u03a4\u03a5\u03a7\u0561\u0570\u0578\u057d\u0585"
 )
+_LOOKALIKE = re.compile(f"[{''.join(sorted(_LOOKALIKES))}]")
 _WORD = re.compile(r"\w+")
+_ODD = re.compile("[^\t\n -~]")  # all that is not plain ASCII: only that need be looked at
+_RIGHT_TO_LEFT = re.compile(
+    "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
 _LONG_NAMES = {
     0x00: "NULL",
     0x07: "BELL",
@@ -78,14 +87,50 @@ def scan(text: str) -> list[Hidden]:
 def scan_confusables(text: str) -> list[Hidden]:
     """Return letters that look Latin but are not, inside words with Latin letters."""
     return [
-        Hidden(number, word.start() + offset + 1, code(character), name_of(character))
+        Hidden(number, at + 1, code(line[at]), name_of(line[at]))
         for number, line in enumerate(text.split("\n"), start=1)
-        if not line.isascii()
-        for word in _WORD.finditer(line)
-        if any(character.isascii() and character.isalpha() for character in word[0])
-        for offset, character in enumerate(word[0])
-        if character in _LOOKALIKES
+        if _LOOKALIKE.search(line)
+        for at in _alike(line)
     ]
+
+
+def marks(text: str) -> list[int]:
+    """Return where a character stands that is hidden, or passes for another; in order."""
+    found = [
+        odd.start()
+        for odd in _ODD.finditer(text)
+        if is_hidden(odd[0]) or (odd[0] == "\r" and text[odd.end() : odd.end() + 1] != "\n")
+    ]
+    alike = _alike(text) if _LOOKALIKE.search(text) else []
+    return sorted(found + alike) if alike else found
+
+
+def pieces(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield the text in order as runs of plain text and single characters to be marked."""
+    start = 0
+    for at in marks(text):
+        if at > start:
+            yield text[start:at], False
+        yield text[at], True
+        start = at + 1
+    if start < len(text):
+        yield text[start:], False
+
+
+def plain(text: str) -> str:
+    """Return the text as it is shown where no element can stand; a lookalike stays readable."""
+    found = (_named(piece) if marked else piece for piece, marked in pieces(text))
+    return "".join(found) if _ODD.search(text) else text
+
+
+def turns(text: str) -> bool:
+    """Tell whether the text has letters that are written from right to left."""
+    return _RIGHT_TO_LEFT.search(text) is not None
+
+
+def seen(character: str) -> str:
+    """Return what a person sees of a marked character: the letter that passes for another."""
+    return character if character.isalpha() and not is_hidden(character) else ""
 
 
 def reveal(text: str) -> str:
@@ -122,6 +167,20 @@ def name_of(character: str) -> str:
     known = _LONG_NAMES.get(ord(character)) or unicodedata.name(character, "")
     kinds = {"Cc": "CONTROL CHARACTER", "Co": "PRIVATE USE CHARACTER", "Cs": "LONE SURROGATE"}
     return known or kinds.get(unicodedata.category(character), "UNASSIGNED CHARACTER")
+
+
+def _alike(text: str) -> list[int]:
+    return [
+        word.start() + offset
+        for word in _WORD.finditer(text)
+        if any(character.isascii() and character.isalpha() for character in word[0])
+        for offset, character in enumerate(word[0])
+        if character in _LOOKALIKES
+    ]
+
+
+def _named(character: str) -> str:
+    return f"{seen(character)}⟨{code(character)}⟩"
 
 
 def _plain(character: str) -> str:

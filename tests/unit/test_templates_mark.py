@@ -1,0 +1,81 @@
+"""Every output of every template marks hidden characters, holds an editable text, or is declared ours."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.payloads import ours
+from tests.payloads.outputs import ATTRIBUTE, FIELD, NO_ELEMENT, TEXT, Output, outputs, outputs_of
+
+# Admin pages are marked as a whole when they are answered.
+OUTPUTS = [each for each in outputs() if not each.template.startswith("admin/")]
+MARKS = {
+    TEXT: {"reveal", "report", "plain"},
+    ATTRIBUTE: {"plain"},
+    NO_ELEMENT: {"plain"},
+    FIELD: set(),
+}
+
+
+def marked(output: Output) -> bool:
+    return output.filters[-1:] != [] and output.filters[-1] in MARKS[output.place]
+
+
+def declared(output: Output) -> bool:
+    whole, bare = output.expression, output.expression.split("|default:")[0]
+    name = bare.split("|")[0].split(".")[-1]
+    made = bool(output.filters) and output.filters[-1] in ours.MADE
+    return (
+        made
+        or whole in ours.WHOLE
+        or bare in ours.WHOLE
+        or (name in ours.NAMES and not re.search(r"(agent|project|server)\.name", whole))
+        or re.fullmatch(r"get_\w+_display", name) is not None
+        or re.search(r"\b(task|reverted_by)\.label$", bare) is not None  # T-12
+    )
+
+
+def test_every_output_is_marked_or_declared():
+    # A field holds what was written as it is, or saving it would change it; what is in a field of a
+    # page that decides is marked beside it.
+    bare = [each for each in OUTPUTS if each.place != FIELD]
+    missing = [each for each in bare if not marked(each) and not declared(each)]
+    assert missing == [], (
+        "mark it with `reveal` or `plain`, or declare it in tests/payloads/ours.py"
+    )
+
+
+def test_no_badge_is_put_where_no_element_can_stand():
+    assert [
+        each
+        for each in OUTPUTS
+        if each.place in {ATTRIBUTE, NO_ELEMENT, FIELD} and set(each.filters) & {"reveal", "report"}
+    ] == []
+
+
+def test_nothing_is_declared_that_no_template_shows():
+    shown = {each.expression for each in OUTPUTS}
+    shown |= {each.split("|default:")[0] for each in shown}
+    assert ours.WHOLE - shown == set()
+
+
+@pytest.mark.parametrize("filter_", ["safe", "safeseq", "escapejs", "linebreaks", "urlize"])
+def test_no_output_is_taken_for_safe(filter_):
+    assert [each for each in OUTPUTS if filter_ in each.filters] == []
+
+
+def test_the_walker_knows_where_an_output_stands():
+    page = (
+        '<title>{{ a }}</title>{% block title %}{{ b|plain }}{% endblock %}<p title="x {{ c }}">'
+        '{{ d|reveal }}</p><input value="{{ e }}"><textarea>{{ f }}</textarea><option>{{ g }}'
+        '</option>{% block seq %}{{ h }}{% endblock %}<a {% if x %}href="/?{{ i }}"{% endif %}>{{ j }}'
+    )
+    places = {each.expression[0]: each.place for each in outputs_of("x.html", page)}
+    assert places == {
+        **dict.fromkeys("abg", NO_ELEMENT),
+        **dict.fromkeys("chi", ATTRIBUTE),
+        **dict.fromkeys("dj", TEXT),
+        **dict.fromkeys("ef", FIELD),
+    }
