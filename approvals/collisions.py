@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef, Q
+from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, Collision
@@ -46,20 +47,20 @@ def of(approval: Approval) -> list[Clash]:
     """Return what else waits in its project and would conflict, due first."""
     if approval.state != ApprovalState.PENDING:
         return []
-    found = []
-    for mine, theirs in _OTHER.items():
-        rows = Collision.objects.filter(
-            **{mine: approval, f"{theirs}__state": ApprovalState.PENDING}
-        )
-        loaded = rows.select_related(f"{theirs}__task", f"{theirs}__proposal").only(
-            "paths",
-            *(f"{theirs}__{name}" for name in ("outline", "expires_at", "state")),
-            f"{theirs}__task__number",
-            f"{theirs}__proposal__round",
-        )
-        first = loaded.order_by(f"{theirs}__expires_at", theirs)[:SHOWN]
-        found += [Clash(approval=getattr(row, theirs), paths=row.paths) for row in first]
-    return sorted(found, key=lambda clash: _due(clash.approval))[:SHOWN]
+    before = Collision.objects.filter(other=approval)
+    after = Collision.objects.filter(one=approval)
+    paths = Coalesce(
+        Subquery(after.filter(other=OuterRef("pk")).values("paths")),
+        Subquery(before.filter(one=OuterRef("pk")).values("paths")),
+    )
+    others = after.values("other").union(before.values("one"), all=True)
+    rows = Approval.objects.filter(pk__in=others, state=ApprovalState.PENDING)
+    found = rows.select_related("task", "proposal").annotate(paths=paths)
+    loaded = found.only(*_OF_CLASH).order_by("expires_at", "pk")[:SHOWN]
+    return [Clash(approval=row, paths=row.paths) for row in loaded]
+
+
+_OF_CLASH = ("outline", "expires_at", "state", "task__number", "proposal__round")
 
 
 def order(approvals: Sequence[Approval]) -> list[Turn]:

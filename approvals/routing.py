@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from agents import takeovers
+from agents.clocks import Frozen
 from agents.events import Kind
 from approvals import presence, rights
 from approvals.exceptions import DecisionConflict
@@ -106,7 +107,12 @@ def others_hold(user: User, projects: Sequence[uuid.UUID]) -> QuerySet[Assignmen
     off = Snooze.objects.filter(
         approval=OuterRef("approval"), person=OuterRef("holder"), until__gt=Now()
     )
-    theirs = Assignment.objects.filter(project__in=projects, alone_until__gt=Now())
+    # As with reminders the time of a hold does not count; it is added up for few.
+    held = Frozen(
+        task=F("approval__task_id"), project=F("project_id"), since=F("approval__requested_at")
+    )
+    alone = Q(alone_until__gt=Now()) | Q(alone_until__gt=Now() - held)
+    theirs = Assignment.objects.filter(alone, project__in=projects, alone_until__isnull=False)
     there = theirs.filter(Exists(leads), ~Exists(off)).exclude(holder=user)
     return there.exclude(holder__in=Absence.objects.now().values("person"))
 

@@ -6,7 +6,7 @@ no further than a cap: an inbox of 200,000 costs what one of 200 does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
@@ -16,10 +16,11 @@ from django.utils import timezone
 from agents.lifecycle import EscalationState, TaskState
 from agents.models import Escalation, Task
 from agents.models.tasks import Choice
-from approvals import collisions, deadlines, routing
+from approvals import collisions, deadlines, filters, routing
 from approvals.calls import selectors as calls
+from approvals.filters import Conditions
 from approvals.lifecycle import ApprovalState
-from approvals.models import Approval, Policy, Signature, Snooze
+from approvals.models import Approval, Listed, Policy, Signature, Snooze
 from projects import across, keyset
 from projects.across import Across, Few, Mine
 from projects.keyset import Order, Page, Place
@@ -42,10 +43,15 @@ WITH_AGENTS = (
 )
 BY_DUE = Order(moment="expires_at", newest_first=False)
 BY_DECISION = Order(moment="decided_at")
-SORTS = {"due": BY_DUE, "oldest": Order(newest_first=False), "newest": Order()}
-_ALL = Q()
+BY_RISK = Order(rank="risk_rank", moment="expires_at", newest_first=False)
+SORTS = {
+    "due": BY_DUE,
+    "risk": BY_RISK,
+    "oldest": Order(newest_first=False),
+    "newest": Order(),
+}
+_ALL = Conditions()
 _AGAIN = Order()
-_RANK = {"high": 0, "medium": 1, "low": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +74,7 @@ def needs_you(
     *,
     place: Place | None = None,
     limit: int = ROWS,
-    where: Q = _ALL,
+    fits: Conditions = _ALL,
     order: Order = BY_DUE,
 ) -> Asked:
     """Return questions, what must be asked again, and what waits: by due time, then by risk.
@@ -78,7 +84,7 @@ def needs_you(
     mine = mine or Mine.of(user)
     page = _shown(
         keyset.page(
-            _waiting(user, mine).filter(where),
+            _narrowed(_waiting(user, mine), fits),
             _loaded,
             order=order,
             place=place,
@@ -86,8 +92,8 @@ def needs_you(
         )
     )
     if order == BY_DUE:
-        page.rows.sort(key=lambda approval: (approval.expires_at, _RANK[approval.risk]))
-    if place is not None or where:
+        page.rows.sort(key=lambda approval: (approval.expires_at, approval.risk_rank))
+    if place is not None or fits:
         return Asked(questions=[], again=[], page=page)
     return Asked(
         questions=_asked(user, mine, FIRST),
@@ -102,14 +108,14 @@ def snoozed(
     *,
     place: Place | None = None,
     limit: int = ROWS,
-    where: Q = _ALL,
+    fits: Conditions = _ALL,
     order: Order = BY_DUE,
 ) -> Page[Approval]:
     """Return what this person has put off, by due time; each says until when, `asleep_until`."""
     until = Subquery(_asleep(user).filter(approval=OuterRef("pk")).values("until"))
     return _shown(
         keyset.page(
-            Few(rows=_put_off(user, mine).filter(where)),
+            Few(rows=_put_off(user, mine).filter(fits.all)),
             lambda rows: _loaded(rows).annotate(asleep_until=until),
             order=order,
             place=place,
@@ -129,13 +135,15 @@ def decided(
     *,
     place: Place | None = None,
     limit: int = ROWS,
-    where: Q = _ALL,
+    fits: Conditions = _ALL,
 ) -> Page[Approval]:
     """Return what was decided, or ended undecided, newest first."""
-    over = Approval.objects.filter(where, decided_at__isnull=False)
+    over = Approval.objects.filter(decided_at__isnull=False)
     return _shown(
         keyset.page(
-            Across(rows=over, projects=(mine or Mine.of(user)).projects),
+            _narrowed(
+                Across(rows=over, projects=(mine or Mine.of(user)).projects), fits, over=True
+            ),
             _loaded,
             order=BY_DECISION,
             place=place,
@@ -217,6 +225,39 @@ def _waiting(user: User, mine: Mine) -> Across:
     put_off = Q(pk__in=_asleep(user).values("approval"))
     held = Q(pk__in=routing.others_hold(user, mine.led).values("approval"))
     return Across(rows=_to_sign(user, mine).filter(~put_off, ~held), projects=mine.led)
+
+
+def _narrowed(listed: Across, fits: Conditions, *, over: bool = False) -> Across:
+    """Return what fits of a list of approvals, read from a list of its own where a name is asked for."""
+    if fits.under:
+        return _of_names(listed, fits, over=over)
+    # In front of the others: asked of each row, what leaves out most comes first.
+    fitting = Approval.objects.filter(fits.where, fits.bounds, *_too(fits, "pk"))
+    listed = replace(listed, rows=fitting & listed.rows)
+    if not fits.path:
+        return listed
+    return replace(listed, states=fits.numbers, state_path=fits.path, state_type="smallint")
+
+
+def _of_names(listed: Across, fits: Conditions, *, over: bool) -> Across:
+    rows = Listed.objects.filter(
+        fits.bounds, *_too(fits, "approval_id"), decided_at__isnull=not over
+    )
+    if not over or fits.where:
+        there = listed.rows.filter(fits.where, pk=OuterRef("approval"), project=OuterRef("project"))
+        rows = rows.filter(across.of_each(Exists(there)))
+    return Across(
+        rows=rows,
+        projects=listed.projects,
+        states=fits.under,
+        state_path="under",
+        key="approval_id",
+        listed=Approval,
+    )
+
+
+def _too(fits: Conditions, key: str) -> list[Q]:
+    return [filters.in_lists(fits.too, key)] if fits.too else []
 
 
 def _put_off(user: User, mine: Mine) -> QuerySet[Approval]:

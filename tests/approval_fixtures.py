@@ -110,11 +110,12 @@ def past_triggers(statement: str, *arguments: object) -> None:
 
 def end_time(approval: Approval, *, in_seconds: float = 0) -> None:
     """Let the time to decide end now, or soon: nobody can wait for it, and the seal holds it."""
-    past_triggers(
-        "UPDATE approvals_approval SET expires_at = now() + %s * interval '1 second' WHERE id = %s",
-        in_seconds,
-        approval.pk,
-    )
+    for table, key in (("approvals_approval", "id"), ("approvals_listed", "approval_id")):
+        past_triggers(
+            f"UPDATE {table} SET expires_at = now() + %s * interval '1 second' WHERE {key} = %s",  # noqa: S608
+            in_seconds,
+            approval.pk,
+        )
 
 
 def make_agent(slug: str, name: str, role: str = "specialist") -> Agent:

@@ -2,7 +2,9 @@
 
 from approvals.models.absences import Absence, Delegation
 from approvals.models.approvals import (
+    COSTS,
     MAX_QUOTE,
+    RANKS,
     SEAL,
     SEAL_OF_APPROVAL,
     Approval,
@@ -15,6 +17,7 @@ from approvals.models.approvals import (
 from approvals.models.calls import CallApproval, CallSignature
 from approvals.models.collisions import Collision
 from approvals.models.editing import Edit
+from approvals.models.listing import UNDER_AGENT, UNDER_REQUESTER, Listed
 from approvals.models.policies import EffectKind, Policy, PolicyRule, Remind, Risk
 from approvals.models.reminders import Reminder, Share
 from approvals.models.routing import Assignment
@@ -23,10 +26,14 @@ from approvals.models.viewing import Viewed
 from approvals.models.views import MOST_VIEWS, SavedView, Sort
 
 __all__ = [
+    "COSTS",
     "MAX_QUOTE",
     "MOST_VIEWS",
+    "RANKS",
     "SEAL",
     "SEAL_OF_APPROVAL",
+    "UNDER_AGENT",
+    "UNDER_REQUESTER",
     "Absence",
     "Approval",
     "Assignment",
@@ -39,6 +46,7 @@ __all__ = [
     "Effect",
     "EffectKind",
     "HunkVerdict",
+    "Listed",
     "Policy",
     "PolicyRule",
     "Remind",

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Func, Q, Value
+from django.db.models import Case, F, Func, Q, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -29,6 +29,19 @@ _OUTLINE = Func(
     F("snapshot"),
     template="(%(expressions)s - '{files,memories,warnings}'::text[] #- '{proposal,report}')",
 )
+# Of the whole task, as it was sealed; and how many of these it reaches, in US dollars.
+COSTS = (
+    *("0.01", "0.02", "0.03", "0.05", "0.07", "0.1", "0.15", "0.2", "0.3", "0.5", "0.7", "1"),
+    *("1.5", "2", "3", "5", "7", "10", "15", "20", "30", "50", "70", "100"),
+)
+_USD = "CAST(%(expressions)s #>> '{usage,usd}' AS numeric)"
+_COST = Func(F("snapshot"), template=f"({_USD})")
+_COST_CLASS = Func(
+    F("snapshot"), template=f"width_bucket({_USD}, '{{{', '.join(COSTS)}}}'::numeric[])"
+)
+# The gravest comes first.
+RANKS = {Risk.HIGH: 0, Risk.MEDIUM: 1, Risk.LOW: 2}
+_RANK = Case(*(When(risk=risk, then=Value(rank)) for risk, rank in RANKS.items()))
 # What rows of a list are loaded without.
 SEAL = ("snapshot", "outline")
 SEAL_OF_APPROVAL = ("approval__snapshot", "approval__outline")
@@ -63,6 +76,21 @@ class Approval(models.Model):
         db_persist=True,
         # To unpack the snapshot for each row of a list took a third of the list's time.
         help_text="The snapshot without its long parts; the database keeps it for lists.",
+    )
+    risk_rank = models.GeneratedField(
+        expression=_RANK, output_field=models.SmallIntegerField(), db_persist=True
+    )
+    cost = models.GeneratedField(
+        expression=_COST,
+        output_field=models.DecimalField(max_digits=12, decimal_places=6, null=True),
+        db_persist=True,
+        help_text="US dollars.",
+    )
+    cost_class = models.GeneratedField(
+        expression=_COST_CLASS,
+        output_field=models.SmallIntegerField(null=True),
+        db_persist=True,
+        help_text="Those of about the same cost are listed together.",
     )
     digest = models.CharField(max_length=64, help_text="SHA-256 of the snapshot's canonical JSON.")
     nonce = models.CharField(max_length=64, unique=True)
@@ -141,6 +169,36 @@ class Approval(models.Model):
                 fields=["project", "-decided_at", "-id"],
                 include=["requester", "risk"],  # what it is narrowed by
                 name="approval_over",
+                condition=Q(decided_at__isnull=False),
+            ),
+            # Read by the inbox in order of risk, and where it is narrowed by risk or by cost.
+            models.Index(
+                fields=["project", "risk_rank", "expires_at", "id"],
+                include=["task", "policy", "requester", "single_person", "requested_at"],
+                name="approval_pending_by_risk",
+                condition=Q(state="pending"),
+            ),
+            models.Index(
+                fields=["project", "cost_class", "expires_at", "id"],
+                include=["task", "policy", "requester", "single_person", "requested_at", "cost"],
+                name="approval_pending_by_cost",
+                condition=Q(state="pending"),
+            ),
+            models.Index(
+                fields=["project", "cost_class", "risk_rank", "expires_at", "id"],
+                include=["task", "policy", "requester", "single_person", "requested_at", "cost"],
+                name="approval_pending_by_both",
+                condition=Q(state="pending"),
+            ),
+            models.Index(
+                fields=["project", "risk_rank", "-decided_at", "-id"],
+                name="approval_over_by_risk",
+                condition=Q(decided_at__isnull=False),
+            ),
+            models.Index(
+                fields=["project", "cost_class", "-decided_at", "-id"],
+                include=["cost"],
+                name="approval_over_by_cost",
                 condition=Q(decided_at__isnull=False),
             ),
             models.Index(

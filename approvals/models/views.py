@@ -18,6 +18,7 @@ class Sort(models.TextChoices):
     """In which order what waits is shown."""
 
     DUE = "due", "Due first"
+    RISK = "risk", "Risk first"
     OLDEST = "oldest", "Oldest first"
     NEWEST = "newest", "Newest first"
 

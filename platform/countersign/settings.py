@@ -287,7 +287,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # bytes; the API's own limit is 64 KiB
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # bytes; the API has its own limits
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000  # a review has several for each of its hunks
 
 _LOG_LEVEL = env_text("COUNTERSIGN_LOG_LEVEL", "INFO")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
+from django.db.models import Case, Exists, Q, Value, When
 from django.db.models.expressions import RawSQL
 
 from projects.models import Membership, Role
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
-    from django.db.models import QuerySet
+    from django.db.models import Model, QuerySet
 
     from projects.models import Project, User
 
@@ -72,23 +73,37 @@ class Across:
     """The rows of a list in these projects; `path` leads from a row to its project.
 
     With `states`, each state of each project is read by itself too, by an index that has both.
+    Rows that only stand for those of a list name their `key` and the `listed` model.
     """
 
     rows: QuerySet[Any]
     projects: Sequence[UUID]
     path: str = "project_id"
-    states: tuple[str, ...] = ()
+    states: tuple[str | int, ...] = ()
     state_path: str = "state"
+    state_type: str = "text"
+    key: str = "id"
+    listed: type[Model] | None = None
+
+    @property
+    def model(self) -> type[Model]:
+        """What the keys are of."""
+        return self.listed or self.rows.model
 
     def filter(self, *conditions: Any, **facts: Any) -> Self:
         """Return it with fewer rows."""
         return replace(self, rows=self.rows.filter(*conditions, **facts))
 
     def keys(self, order: Sequence[str], limit: int) -> RawSQL:
-        """Return the primary keys of the first rows, for `pk__in`; the caller orders them again."""
+        """Return the primary keys of the first rows, for `pk__in`; the caller orders them again.
+
+        The key is part of the order, else rows might change places between pages.
+        """
+        order = [_renamed(name, self.key) for name in order]
         names = [name.removeprefix("-") for name in order]
-        ends = [f"one_row.c{place} {_way(name)}" for place, name in enumerate(order, 1)]
-        return RawSQL(*self._merged("one_row.c0", ["pk", *names], order, ends, limit))  # noqa: S611  # spelled by us
+        ends = [f"one_row.c{place} {_way(name)}" for place, name in enumerate(order)]
+        key = f"one_row.c{names.index(self.key)}"
+        return RawSQL(*self._merged(key, names, order, ends, limit))  # noqa: S611  # spelled by us
 
     def each(self, order: Sequence[str], limit: int) -> RawSQL:
         """Return the primary keys of so many rows of each project, for `pk__in`."""
@@ -124,12 +139,18 @@ class Across:
         given = [list(self.projects), *([list(self.states)] if self.states else [])]
         parts = [
             f"SELECT {shown} FROM unnest(%s::uuid[]) mine(project_id)",  # noqa: S608  # spelled by us
-            "CROSS JOIN unnest(%s::text[]) one(state)" if self.states else "",
+            f"CROSS JOIN unnest(%s::{self.state_type}[]) one(state)" if self.states else "",
             f"CROSS JOIN LATERAL ({row}) one_row({_names(len(columns))})",
+            f"GROUP BY {_names(len(columns))}" if self._repeats else "",
             f"ORDER BY {', '.join(ends)}" if ends else "",
             "" if each else f"LIMIT {int(limit)}",
         ]
         return " ".join(filter(None, parts)), (*given, *of_row)
+
+    @property
+    def _repeats(self) -> bool:
+        """Tell whether the same key may be found more than once."""
+        return self.listed is not None and len(self.states) > 1
 
     def _of_one_project(
         self, columns: Sequence[str], order: Sequence[str], limit: int
@@ -145,6 +166,12 @@ class Few:
     """The rows of a list that is short by itself, as what one person put off: read as they are."""
 
     rows: QuerySet[Any]
+    key: str = "id"
+
+    @property
+    def model(self) -> type[Model]:
+        """What the keys are of."""
+        return self.rows.model
 
     def filter(self, *conditions: Any, **facts: Any) -> Self:
         """Return it with fewer rows."""
@@ -157,6 +184,15 @@ class Few:
             return RawSQL(*rows.query.sql_with_params())  # noqa: S611  # spelled by Django
         except EmptyResultSet:
             return RawSQL(*_NOTHING)  # noqa: S611
+
+
+def of_each(there: Exists) -> Q:
+    """Return the condition as one that is asked of each row that is looked at.
+
+    A plain EXISTS is joined, in an order that PostgreSQL guesses from how many rows it expects: where
+    a few of the first rows are wanted it often reads all.
+    """
+    return Q(Case(When(there, then=Value(value=True)), default=Value(value=False)))
 
 
 def either(*lists: RawSQL) -> RawSQL:
@@ -204,6 +240,10 @@ def values(statements: Mapping[str, Statement]) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {text}", params)
         return zero | dict(zip(statements, cursor.fetchone(), strict=True))
+
+
+def _renamed(name: str, key: str) -> str:
+    return {"id": key, "-id": f"-{key}"}.get(name, name)
 
 
 def _way(name: str) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessThan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,22 +25,33 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """An order no two rows share: by id, which is by time, or by a moment and then the id."""
+    """An order no two rows share: by id, which is by time, or by a moment and then the id.
+
+    With `rank`, a small number, rows of each rank follow those of the one before.
+    """
 
     moment: str = ""
     newest_first: bool = True
+    rank: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """The columns it goes by."""
+        return [name for name in (self.rank, self.moment, "id") if name]
 
     def fields(self, *, back: bool = False) -> list[str]:
         """Return what to sort by; `back` is from the end."""
         sign = "-" if self.newest_first != back else ""
-        return [f"{sign}{name}" for name in filter(None, (self.moment, "id"))]
+        return [f"{sign}{name}" for name in self.names]
 
     def place(self, row: Any) -> str:
         """Return the place of a row, as it stands in an address."""
-        if not self.moment:
-            return str(row.pk)
-        since = getattr(row, self.moment) - _EPOCH
-        return f"{since // _MICROSECOND}.{row.pk}"
+        parts = [str(row.pk)]
+        if self.moment:
+            parts.insert(0, str((getattr(row, self.moment) - _EPOCH) // _MICROSECOND))
+        if self.rank:
+            parts.insert(0, str(getattr(row, self.rank)))
+        return ".".join(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,30 +60,35 @@ class Place:
 
     key: uuid.UUID
     moment: datetime | None = None
+    rank: int | None = None
     back: bool = False
 
     @classmethod
     def of(cls, order: Order, query: Mapping[str, str]) -> Self | None:
         """Read `after` or `before`; nonsense is the first page."""
         after = query.get("after", "")
-        moment, dot, key = (after or query.get("before", "")).partition(".")
+        parts = (after or query.get("before", "")).split(".")
+        if len(parts) != len(order.names):
+            return None
         try:
-            if not order.moment:
-                return cls(key=uuid.UUID(moment), back=not after) if not dot else None
-            at = _EPOCH + int(moment) * _MICROSECOND
-            return cls(key=uuid.UUID(key), moment=at, back=not after)
+            return cls(
+                key=uuid.UUID(parts[-1]),
+                moment=_EPOCH + int(parts[-2]) * _MICROSECOND if order.moment else None,
+                rank=_rank(parts[0]) if order.rank else None,
+                back=not after,
+            )
         except (ValueError, OverflowError):
             return None
 
-    def beyond(self, order: Order) -> Q:
-        """Return the condition "lies beyond this place"."""
-        sign = "lt" if order.newest_first != self.back else "gt"
-        further = Q(**{f"id__{sign}": self.key})
+    def beyond(self, order: Order, *, key: str = "id") -> Q:
+        """Return the condition "lies beyond this place", which an index can begin at."""
+        less = order.newest_first != self.back
         if self.moment is None:
-            return further
-        # The first condition is what an index can begin at; among equals the id decides.
-        at = {f"{order.moment}__{sign}e": self.moment}
-        return Q(**at) & (Q(**{f"{order.moment}__{sign}": self.moment}) | further)
+            return Q(**{f"{key}__{'lt' if less else 'gt'}": self.key})
+        columns = tuple(F(name) for name in (*order.names[:-1], key))
+        rank = () if self.rank is None else (self.rank,)
+        compare = TupleLessThan if less else TupleGreaterThan
+        return Q(compare(columns, (*rank, self.moment, self.key)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +115,9 @@ def page(
 ) -> Page[Any]:
     """Return one page: `read` is given a queryset of its rows and says what to load with them."""
     fields = order.fields(back=place is not None and place.back)
-    rows = listed.filter(place.beyond(order)) if place else listed
+    rows = listed.filter(place.beyond(order, key=listed.key)) if place else listed
     keys = rows.keys(fields, limit + 1)
-    model = listed.rows.model
-    found = list(read(model._default_manager.filter(pk__in=keys)).order_by(*fields))
+    found = list(read(listed.model._default_manager.filter(pk__in=keys)).order_by(*fields))
     return cut(found, order=order, place=place, limit=limit)
 
 
@@ -117,3 +133,9 @@ def cut(found: list[Row], *, order: Order, place: Place | None, limit: int) -> P
         before=first if place and (more if back else found) else "",
         after=last if (found if back else more) else "",
     )
+
+
+def _rank(text: str) -> int:
+    if len(text) != 1:
+        raise ValueError(text)  # else: out of the range of the column
+    return int(text)

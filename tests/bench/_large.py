@@ -25,7 +25,7 @@ _EVENTS = "agents_event"
 _FILLED = (
     *(f"agents_{name}" for name in ("task", "step", "attempt", "modelcall", "escalation")),
     *(f"agents_{name}" for name in ("proposal", "hold")),
-    *(f"approvals_{name}" for name in ("approval", "signature", "effect")),
+    *(f"approvals_{name}" for name in ("approval", "listed", "signature", "effect")),
     *("memory_memory", "projects_auditentry"),
 )
 _INDEXES = """

@@ -220,7 +220,11 @@ SELECT id, false, state, risk, jsonb_build_object('version', 1,
         'warnings', '[]'::jsonb,
         'policy', jsonb_build_object('id', policy_id, 'version', 1, 'signatures_needed', 1,
             'undo_seconds', 10),
-        'agents', '[{"slug": "coder", "name": "Code agent", "colour": "agent-2", "icon": "code"}]'::jsonb,
+        'agents', '[{"slug": "coder", "name": "Code agent", "colour": "agent-2", "icon": "code"}]'::jsonb
+            || CASE WHEN h % 40 = 0 THEN '[{"slug": "tester", "name": "Test agent",
+                "colour": "agent-3", "icon": "flask-conical"}]'::jsonb ELSE '[]' END
+            || CASE WHEN h % 1999 = 0 THEN '[{"slug": "tech-writer", "name": "Docs agent",
+                "colour": "agent-4", "icon": "file-text"}]'::jsonb ELSE '[]' END,
         'memories', '[]'::jsonb, 'single_person', false, 'nonce', nonce,
         'usage', jsonb_build_object('seconds', 90, 'usd', usd::text, 'tokens', input_tokens,
             'turns', 4),
@@ -242,6 +246,14 @@ FROM bench_approval CROSS JOIN LATERAL (
             ELSE at + interval '90 days' END AS expires_at,
         CASE WHEN state <> 'pending' THEN least(at + (h % 2000) * interval '1 minute', now())
             END AS decided_at) more;
+-- As a trigger does, which is off while this is filled.
+INSERT INTO approvals_listed (approval_id, under, project_id, risk_rank, expires_at, decided_at)
+SELECT approval.id, named.under, approval.project_id, approval.risk_rank, approval.expires_at,
+    approval.decided_at
+FROM approvals_approval approval CROSS JOIN LATERAL (
+    SELECT 'requester:' || approval.requester_id AS under
+    UNION SELECT 'agent:' || (worked ->> 'slug')
+    FROM jsonb_array_elements(approval.outline -> 'agents') worked) named;
 INSERT INTO approvals_snooze (id, until, at, approval_id, person_id)
 SELECT uuidv7(), now() + interval '1 day', now(), approval.id, member.user_id
 FROM (SELECT id, project_id FROM approvals_approval WHERE state = 'pending'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,12 @@ AND {of} ORDER BY {at} OFFSET %s LIMIT 1
 """
 _MEMORY = "SELECT id FROM memory_memory ORDER BY id OFFSET %s LIMIT 1"
 _PROJECT = "project-0"
+# Of a filter that many, some, few and none fit.
+_TYPED = (
+    *("agent:coder", "agent:tester", "agent:tech-writer", "agent:router"),
+    *("risk:high", "requester:person-2", "requester:person-77", "agent:tester requester:person-2"),
+    *("cost:>0.80", "cost:>0.898", "cost:>100", "due:<1h"),
+)
 _OFTEN = frozenset({"home", "new task", "tasks active", "tasks done", "inbox"})
 
 
@@ -128,6 +135,11 @@ def _lists(at: _Places) -> Iterator[tuple[str, str]]:
     yield "inbox snoozed", "/inbox?tab=snoozed"
     yield "inbox decided", "/inbox?tab=decided"
     yield "inbox decided, deep", f"/inbox?tab=decided&after={at.decided}"
+    yield "inbox by risk", "/inbox?sort=risk"
+    yield "inbox by risk, deep", f"/inbox?sort=risk&after=2.{at.due}"
+    for typed in _TYPED:
+        for tab in ("needs-you", "decided"):
+            yield f"inbox {tab} {typed}", f"/inbox?{urlencode({'tab': tab, 'q': typed})}"
     for state in ("", "proposed", "active", "retired"):
         yield f"memory {state}".strip(), f"/memory?state={state}"
     yield "memory of a project", f"/memory?project={_PROJECT}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from html import unescape
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db.models import Q
 
-from approvals import sealing, selectors, snoozing
+from approvals import filters, sealing, selectors, snoozing
 from projects.models import Membership, Project, Role
 from tests import console_fixtures as fixtures
 from tests.approval_fixtures import end_time, make_report
@@ -33,7 +35,7 @@ def other(requester, lead) -> Project:
 def waiting(project, other, requester, second_lead) -> dict[str, Approval]:
     """Return four that wait: risks and requesters, projects and agents differ."""
     found = {
-        "change": fixtures.reviewed_task(project, requester).approval,
+        "change": fixtures.reviewed_task(project, requester, usd=Decimal("1.42")).approval,
         "report": sealing.seal(make_report(project, requester)),
         "ravi": sealing.seal(make_report(project, second_lead)),
         "web": sealing.seal(make_report(other, requester)),
@@ -68,7 +70,19 @@ def shown(client, lead, waiting):
         ("repo:web repo:acme-billing requester:ravi", {"ravi"}),
         ("requester:mira risk:low", {"report", "web"}),
         ("requester:me", set()),
+        ("cost:>1", {"change"}),
+        ("cost:>1.50", set()),
+        ("cost:>1.4 cost:<2", {"change"}),
+        ("cost:<0.02", {"report", "ravi", "web"}),
+        ("cost:>2 cost:<1", set()),
+        ("cost:>1 agent:coder risk:medium requester:mira", {"change"}),
+        ("cost:>1 agent:router", set()),
+        ("agent:tester agent:router", {"change"}),
+        ("requester:mira agent:tester", {"change"}),
+        ("requester:ravi agent:tester", set()),
         ("due:<1h", {"web"}),
+        ("due:<1h requester:mira", {"web"}),
+        ("due:>1h requester:mira risk:low", {"report"}),
         ("due:>1h", {"change", "report", "ravi"}),
         ("due:>1h due:<1h", set()),
     ],
@@ -79,7 +93,7 @@ def test_what_fits_is_shown(shown, typed, fits):
 
 def test_a_filter_that_is_not_understood_shows_nothing_and_says_why(client, lead, shown):
     for typed, said in (
-        ("risk:low cost:>1", "“cost” is not known here."),
+        ("risk:low age:>1", "“age” is not known here."),
         ("repo:secret", "“secret” is none of your projects."),
         ("agent:nobody", "“nobody” is no agent."),
     ):
@@ -140,11 +154,11 @@ def test_the_other_tabs_are_narrowed_too(client, lead, waiting, project, request
 def test_pages_of_a_filtered_list_show_each_once(project, requester, lead, client, waiting):
     made = [sealing.seal(make_report(project, requester)) for _ in range(6)]
     fit = {each.pk for each in (*made, waiting["report"])}
-    where = selectors.Q(requester=requester, risk="low", project=project)
+    fits = filters.Conditions(where=Q(requester=requester, risk="low", project=project))
     for order in selectors.SORTS.values():
         seen, place = [], None
         while True:
-            page = selectors.needs_you(lead, place=place, limit=2, where=where, order=order).page
+            page = selectors.needs_you(lead, place=place, limit=2, fits=fits, order=order).page
             seen += [row.pk for row in page.rows]
             if not page.after:
                 break

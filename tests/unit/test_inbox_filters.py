@@ -31,14 +31,18 @@ def test_a_term_said_twice_counts_once_and_may_be_taken_out():
     ("typed", "said"),
     [
         ("billing", "“billing” is no filter: write a word and a value, as in risk:high."),
-        ("cost:>1", "“cost” is not known here. Use risk, agent, repo, requester or due."),
+        ("age:>1", "“age” is not known here. Use risk, agent, repo, requester, cost or due."),
+        ("cost:5", "“5” is no cost: write cost:>2 or cost:<0.50, in US dollars."),
+        ("cost:>1e9", "“>1e9” is no cost: write cost:>2 or cost:<0.50, in US dollars."),
+        ("cost:>-1", "“>-1” is no cost: write cost:>2 or cost:<0.50, in US dollars."),
+        ("cost:>\u0661", "“>\u0661” is no cost: write cost:>2 or cost:<0.50, in US dollars."),
         ("risk:urgent", "“urgent” is no risk: write risk:low, risk:medium or risk:high."),
         ("risk:", "“risk:” needs a value."),
         ("due:1h", "“1h” is no time: write due:<30m, due:<1h or due:>2d."),
         ("due:<99999999999h", "“<99999999999h” is no time: write due:<30m, due:<1h or due:>2d."),
         ("due:<\u0661h", "“<\u0661h” is no time: write due:<30m, due:<1h or due:>2d."),
         ("agent:", "“agent:” needs a value."),
-        (":x", "“” is not known here. Use risk, agent, repo, requester or due."),
+        (":x", "“” is not known here. Use risk, agent, repo, requester, cost or due."),
     ],
 )
 def test_what_is_not_understood_is_said(typed, said):

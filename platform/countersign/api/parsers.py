@@ -9,14 +9,14 @@ from typing import IO, TYPE_CHECKING, Any
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
-from countersign.api.limits import MAX_BODY, too_large
+from countersign.api.limits import limit_of, too_large
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 class StrictJSONParser(BaseParser):
-    """application/json in UTF-8, up to 64 KiB; no NaN, no infinity, no key twice."""
+    """application/json in UTF-8, up to the limit of its address; no NaN, no infinity, no key twice."""
 
     media_type = "application/json"
 
@@ -27,9 +27,11 @@ class StrictJSONParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         """Return the decoded body; raises ParseError, or Problem 413."""
-        body = stream.read(MAX_BODY + 1)
-        if len(body) > MAX_BODY:
-            raise too_large()
+        path = parser_context["request"].path if parser_context else ""
+        most = limit_of(path)
+        body = stream.read(most + 1)
+        if len(body) > most:
+            raise too_large(path)
         return decode(body)
 
 

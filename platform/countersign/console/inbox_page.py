@@ -12,7 +12,7 @@ from django.utils import timezone
 from approvals import collisions, edits, presence, routing, selectors, snoozing
 from approvals.calls import selectors as call_selectors
 from approvals.lifecycle import ApprovalState
-from approvals.models import Approval, CallApproval
+from approvals.models import RANKS, Approval, CallApproval, Sort
 from approvals.requirements import Required
 from countersign.console import looks, sentences, signers
 from countersign.console.checks import Checks, checks_of
@@ -78,19 +78,19 @@ class NeedsYou:
 
 def needs_you(narrowing: Narrowing, place: Place | None) -> NeedsYou:
     """Return what this person is asked, most urgent first unless they chose another order."""
-    where = narrowing.of_approvals
+    fits = narrowing.of_approvals
     asked = selectors.needs_you(
         narrowing.user,
         narrowing.mine,
         place=place,
-        where=where,
+        fits=fits,
         order=narrowing.order,
     )
-    first = place is None and not where
+    first = place is None and not fits
     calls = call_selectors.first(narrowing.user, narrowing.mine, selectors.FIRST)
     more = beside(asked.pending, narrowing.user, calls if first else None)
     pending = _rows(asked.pending, more)
-    groups = _by_due(pending) if narrowing.sort == "due" else [("inbox", narrowing.words, pending)]
+    groups = _groups(pending, narrowing)
     return NeedsYou(
         questions=asked.questions,
         again=[_row(approval) for approval in asked.again],
@@ -98,6 +98,18 @@ def needs_you(narrowing: Narrowing, place: Place | None) -> NeedsYou:
         page=asked.page,
         calls=more.calls,
     )
+
+
+def _groups(pending: list[Row], narrowing: Narrowing) -> list[Group]:
+    match narrowing.sort:
+        case Sort.DUE:
+            return _by_due(pending)
+        case Sort.RISK:
+            return [
+                ("inbox", f"{risk.label} risk", [r for r in pending if r.approval.risk == risk])
+                for risk in RANKS
+            ]
+    return [("inbox", narrowing.words, pending)]
 
 
 def _by_due(pending: list[Row]) -> list[Group]:
@@ -130,7 +142,7 @@ def snoozed(narrowing: Narrowing, place: Place | None) -> tuple[list[Row], Page[
         narrowing.user,
         narrowing.mine,
         place=place,
-        where=narrowing.of_approvals,
+        fits=narrowing.of_approvals,
         order=narrowing.order,
     )
     return _rows(page.rows, beside(page.rows, narrowing.user)), page
@@ -139,7 +151,7 @@ def snoozed(narrowing: Narrowing, place: Place | None) -> tuple[list[Row], Page[
 def decided(narrowing: Narrowing, place: Place | None) -> tuple[list[Row], Page[Approval]]:
     """Return what was decided, or ended undecided, newest first."""
     page = selectors.decided(
-        narrowing.user, narrowing.mine, place=place, where=narrowing.of_approvals
+        narrowing.user, narrowing.mine, place=place, fits=narrowing.of_approvals
     )
     edited = edits.ended(page.rows)
     return [_row(approval, edit=edited.get(approval.pk)) for approval in page.rows], page

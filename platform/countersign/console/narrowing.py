@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from django.db.models import Q
 
-    from approvals.filters import Filter
+    from approvals.filters import Conditions, Filter
     from countersign.console.requests import PersonRequest
     from projects.across import Mine
     from projects.keyset import Order
@@ -45,6 +46,7 @@ class Narrowing:
     sort: str
     mine: Mine
     problems: list[str]
+    known: filters.Known
     view: dict[str, Any] | None = None  # a saved one that is shown as it is
 
     @property
@@ -57,15 +59,15 @@ class Narrowing:
         """The order in words."""
         return SORTS[self.sort]
 
-    @property
-    def of_approvals(self) -> Q:
+    @cached_property
+    def of_approvals(self) -> Conditions:
         """The conditions on approvals of this tab."""
-        return filters.of_approvals(self.filter, self.user, pending=self.tab != "decided")
+        return filters.of_approvals(self.filter, self.known, pending=self.tab != "decided")
 
-    @property
+    @cached_property
     def of_tasks(self) -> Q:
         """The conditions on tasks that have no proposal yet."""
-        return filters.of_tasks(self.filter, self.user)
+        return filters.of_tasks(self.filter, self.known)
 
     @property
     def kept(self) -> dict[str, str]:
@@ -112,7 +114,8 @@ def read(
     view = _view(request, views)
     typed = {"q": view["query"], "sort": view["sort"]} if view else request.GET
     given, sort = filters.parse(typed.get("q", "")), typed.get("sort", "")
-    problems = [*given.problems, *filters.unknown(given, mine)]
+    known = filters.look_up(given, request.user)
+    problems = [*given.problems, *filters.unknown(given, mine, known)]
     return Narrowing(
         user=request.user,
         tab=tab,
@@ -120,6 +123,7 @@ def read(
         sort=sort if sort in SORTS else "due",
         mine=mine.within(()) if problems else filters.narrowed(given, mine),
         problems=problems,
+        known=known,
         view=view,
     )
 

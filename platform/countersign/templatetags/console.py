@@ -6,7 +6,7 @@ import json
 import math
 import re
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,9 @@ def symbols() -> frozenset[str]:
     return frozenset(re.findall(r'<symbol id="([^"]+)"', text))
 
 
+# A page of a list draws two hundred, of few kinds.
 @register.simple_tag
+@lru_cache(maxsize=1_024)
 def icon(name: str, size: int = 16, css: str = "") -> SafeString:
     """Draw one symbol of the sprite; decorative, so a word must stand beside it."""
     classes = " ".join(filter(None, ["icon", f"icon-{size}" if size != 16 else "", css]))
@@ -81,6 +83,7 @@ def state(look: Look) -> SafeString:
 
 
 @register.simple_tag
+@lru_cache(maxsize=16)
 def risk(level: str) -> SafeString:
     """Draw a risk: three bars and a word."""
     lit = {"low": 1, "medium": 2, "high": 3}.get(level, 3)
