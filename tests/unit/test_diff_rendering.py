@@ -44,7 +44,7 @@ def test_both_sides_are_whole_and_numbered():
 
 def test_changed_words_are_marked_and_unchanged_ones_are_not():
     change = diff.blocks("a.py", HUNK, 81, 81)[1].rows[0]
-    assert "<mark>quantize</mark>" in change.old.html.replace('<span class="tok-f">', "").replace(
+    assert "<mark>quantize(</mark>" in change.old.html.replace('<span class="tok-f">', "").replace(
         "</span>", ""
     )
     assert "<mark>" not in change.new.html

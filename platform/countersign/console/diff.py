@@ -6,13 +6,15 @@ import itertools
 import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
+from cachetools import LRUCache, cached
 from django.utils.safestring import SafeString, mark_safe
 
-from countersign.console import hidden
-from countersign.console.highlighting import Run, colour
+from countersign.console import diff_rows
+from countersign.console.diff_rows import Raw, Row
+from countersign.console.highlighting import colour
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,24 +22,7 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"\w+|\s+|.")
 _LONGEST_COMPARED = 2_000  # characters; longer lines are shown whole, without word marks
 _LEAST_ALIKE = 0.25  # below this, marking words says less than the whole line does
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One line of one side."""
-
-    number: int
-    html: SafeString
-    ends_file: bool = False  # no newline at the end of the file
-    returns: bool = False  # a carriage return before its newline
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """An old and a new line side by side; one of them may be missing."""
-
-    old: Line | None
-    new: Line | None
+_KEPT = 24 * 1024 * 1024  # characters of drawn rows: a dozen changes of two thousand lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,26 +32,29 @@ class Block:
     changed: bool
     rows: tuple[Row, ...]
 
-
-@dataclass
-class _Raw:
-    """A line before it is drawn."""
-
-    number: int
-    text: str
-    runs: list[Run]
-    ends_file: bool = False
-    returns: bool = False
-    words: tuple[tuple[int, int], ...] = ()
+    @property
+    def html(self) -> SafeString:
+        """Return all its rows, drawn."""
+        return mark_safe("".join(row.html for row in self.rows))  # noqa: S308  each is safe
 
 
-@lru_cache(maxsize=512)
-def blocks(path: str, text: str, old_start: int, new_start: int) -> tuple[Block, ...]:
-    """Return the rows of a hunk; `text` is its unified-diff lines, each with its marker."""
+def _size(drawn: tuple[Block, ...]) -> int:
+    return sum(len(row.html) for block in drawn for row in block.rows)
+
+
+@cached(LRUCache(maxsize=_KEPT, getsizeof=_size), lock=Lock())
+def blocks(
+    path: str, text: str, old_start: int, new_start: int, anchor: str = ""
+) -> tuple[Block, ...]:
+    """Return the rows of a hunk; `text` is its unified-diff lines, each with its marker.
+
+    New lines are found on the page under the anchor of their file. What is drawn is kept: whoever
+    comes next, or comes back, is shown the same sealed text.
+    """
     parts = list(_parts(text, old_start, new_start))
     _colour(path, [line for part in parts for line in part.old_side])
     _colour(path, [line for part in parts for line in part.new_side])
-    return tuple(part.drawn() for part in parts)
+    return tuple(part.drawn(anchor) for part in parts)
 
 
 class _Part:
@@ -74,9 +62,9 @@ class _Part:
 
     def __init__(self, *, changed: bool) -> None:
         self.changed = changed
-        self.old_side: list[_Raw] = []
-        self.new_side: list[_Raw] = []
-        self._last: list[_Raw] = []
+        self.old_side: list[Raw] = []
+        self.new_side: list[Raw] = []
+        self._last: list[Raw] = []
 
     def takes(self, marker: str) -> bool:
         """Tell whether a line belongs here: removed lines after added ones begin a new part."""
@@ -84,7 +72,7 @@ class _Part:
             return False
         return self.changed == (marker in {"+", "-"})
 
-    def add(self, marker: str, old: _Raw, new: _Raw) -> None:
+    def add(self, marker: str, old: Raw, new: Raw) -> None:
         self._last = []
         if marker != "+":
             self.old_side.append(old)
@@ -98,16 +86,16 @@ class _Part:
         for raw in self._last:
             raw.ends_file = True
 
-    def drawn(self) -> Block:
-        if self.changed:
-            for old, new in zip(self.old_side, self.new_side, strict=False):
-                old.words, new.words = _changed_words(old.text, new.text)
-        length = max(len(self.old_side), len(self.new_side))
-        rows = tuple(
-            Row(old=_drawn(self.old_side, index), new=_drawn(self.new_side, index))
-            for index in range(length)
-        )
-        return Block(changed=self.changed, rows=rows)
+    def drawn(self, anchor: str) -> Block:
+        if not self.changed:
+            pairs = zip(self.old_side, self.new_side, strict=True)
+            rows = [diff_rows.unchanged(old, new, anchor) for old, new in pairs]
+            return Block(changed=False, rows=tuple(rows))
+        for old, new in zip(self.old_side, self.new_side, strict=False):
+            old.words, new.words = _changed_words(old.text, new.text)
+        both = itertools.zip_longest(self.old_side, self.new_side)
+        rows = [diff_rows.changed(old, new, anchor) for old, new in both]
+        return Block(changed=True, rows=tuple(rows))
 
 
 def _parts(text: str, old_number: int, new_number: int) -> Iterator[_Part]:
@@ -128,12 +116,12 @@ def _parts(text: str, old_number: int, new_number: int) -> Iterator[_Part]:
         yield part
 
 
-def _raw(number: int, content: str) -> _Raw:
+def _raw(number: int, content: str) -> Raw:
     text = content.removesuffix("\r")
-    return _Raw(number=number, text=text, runs=[], returns=text != content)
+    return Raw(number=number, text=text, runs=[], returns=text != content)
 
 
-def _colour(path: str, side: list[_Raw]) -> None:
+def _colour(path: str, side: list[Raw]) -> None:
     for raw, runs in zip(side, colour(path, [raw.text for raw in side]), strict=True):
         raw.runs = runs
 
@@ -155,31 +143,3 @@ def _changed_words(old: str, new: str) -> tuple[tuple[tuple[int, int], ...], ...
             if length:
                 marks[found].append((begin, begin + length))
     return tuple(marks[0]), tuple(marks[1])
-
-
-def _drawn(side: list[_Raw], index: int) -> Line | None:
-    if index >= len(side):
-        return None
-    raw = side[index]
-    html = mark_safe("".join(_html(raw)))  # noqa: S308  every run goes through hidden.reveal
-    return Line(number=raw.number, html=html, ends_file=raw.ends_file, returns=raw.returns)
-
-
-def _html(raw: _Raw) -> Iterator[str]:
-    position = 0
-    for token, text in raw.runs:
-        for piece, marked in _cut(text, position, raw.words):
-            shown = hidden.reveal(piece)
-            inner = f'<span class="tok-{token}">{shown}</span>' if token else shown
-            yield f"<mark>{inner}</mark>" if marked else inner
-        position += len(text)
-
-
-def _cut(text: str, start: int, marks: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, bool]]:
-    edges = {0, len(text)}
-    for begin, end in marks:
-        edges.update(edge - start for edge in (begin, end) if 0 < edge - start < len(text))
-    ordered = sorted(edges)
-    for left, right in itertools.pairwise(ordered):
-        inside = any(begin <= start + left and start + right <= end for begin, end in marks)
-        yield text[left:right], inside

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.utils.html import escape, format_html
+from html import escape
+
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from projects import characters

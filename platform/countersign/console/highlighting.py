@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from pygments.lexers import get_lexer_for_filename
@@ -10,6 +10,8 @@ from pygments.token import Comment, Keyword, Name, Number, Operator, String, _To
 from pygments.util import ClassNotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pygments.lexer import Lexer
 
 Run = tuple[str, str]  # token class (k, s, n, f, c or empty) and text
@@ -37,16 +39,25 @@ def colour(path: str, lines: list[str]) -> list[list[Run]]:
     lexer = _lexer(path)
     if lexer is None or len(text) > _LARGEST:
         return [[("", line)] for line in lines]
+    rows = _rows(lexer.get_tokens(text.replace("\r", _RETURN)))
+    if ["".join(run[1] for run in row) for row in rows] != lines:
+        return [[("", line)] for line in lines]
+    return rows
+
+
+def _rows(tokens: Iterable[tuple[_TokenType, str]]) -> list[list[Run]]:
+    """Return the tokens line by line; neighbours of one class are one run, for each is an element."""
     rows: list[list[Run]] = [[]]
-    for kind, value in lexer.get_tokens(text.replace("\r", _RETURN)):
+    for kind, value in tokens:
         token = _class_of(kind)
         for index, piece in enumerate(value.replace(_RETURN, "\r").split("\n")):
             if index:
                 rows.append([])
-            if piece:
-                rows[-1].append((token, piece))
-    if ["".join(run[1] for run in row) for row in rows] != lines:
-        return [[("", line)] for line in lines]
+            row = rows[-1]
+            if row and row[-1][0] == token:
+                row[-1] = (token, row[-1][1] + piece)
+            elif piece:
+                row.append((token, piece))
     return rows
 
 
@@ -58,6 +69,7 @@ def _lexer(path: str) -> Lexer | None:
         return None
 
 
+@cache  # as many as Pygments has; each token of a page asks
 def _class_of(kind: _TokenType) -> str:
     return next((name for parent, name in _CLASSES if _within(kind, parent)), "")
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from approvals.editing import why_not_editable
 from countersign.console import diff
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from countersign.console.rounds import Said
 
@@ -26,7 +27,9 @@ class HunkView:
     header: str
     section: str
     author: dict[str, Any] | None
-    blocks: tuple[diff.Block, ...]
+    draw: Callable[[], tuple[diff.Block, ...]]
+    first: int  # line of the new side
+    last: int
     kept_as: str = ""  # under which what is typed is kept: the same while its lines are the same
     is_new: bool = False
     folded: bool = False  # it is as in the version that is compared with
@@ -34,6 +37,11 @@ class HunkView:
     note: str = ""
     typed: list[dict[str, str]] = field(default_factory=list)  # on its lines
     said: dict[str, list[Said]] = field(default_factory=dict)  # of its lines, by side and number
+
+    @cached_property
+    def blocks(self) -> tuple[diff.Block, ...]:
+        """Its rows, drawn when they are shown: of a large change that is most of the work."""
+        return self.draw()
 
 
 @dataclass(kw_only=True)
@@ -53,9 +61,11 @@ class FileView:
     folded: bool
     viewed: bool = False  # by the person who asks
     editable: bool = False  # as far as the seal tells
-    lines: set[int] = field(default_factory=set)  # of the new side, as shown
-
     same: bool = False  # as in the version that is compared with; it is folded
+
+    def shows(self, line: int) -> bool:
+        """Tell whether a line of the new side is on the page."""
+        return any(hunk.first <= line <= hunk.last for hunk in self.hunks)
 
     @property
     def new_count(self) -> int:
@@ -100,7 +110,7 @@ def _in_order(sealed: dict[str, Any]) -> list[dict[str, Any]]:
 def _file(
     anchor: str, file: dict[str, Any], agents: dict[str, Any], new: Collection[str] | None
 ) -> FileView:
-    hunks = [_hunk(file["path"], hunk, agents, new) for hunk in file["hunks"]]
+    hunks = [_hunk(file["path"], hunk, agents, new, anchor) for hunk in file["hunks"]]
     authors = {
         (hunk.author["slug"], hunk.author.get("person")): hunk.author
         for hunk in hunks
@@ -119,18 +129,15 @@ def _file(
         authors=list(authors.values()),
         folded=file["added"] + file["removed"] > _COLLAPSE_ABOVE,
         editable=not why_not_editable(file),
-        lines={
-            row.new.number
-            for hunk in hunks
-            for block in hunk.blocks
-            for row in block.rows
-            if row.new
-        },
     )
 
 
 def _hunk(
-    path: str, hunk: dict[str, Any], agents: dict[str, Any], new: Collection[str] | None
+    path: str,
+    hunk: dict[str, Any],
+    agents: dict[str, Any],
+    new: Collection[str] | None,
+    anchor: str,
 ) -> HunkView:
     header = (
         f"@@ -{hunk['old_start']},{hunk['old_lines']} +{hunk['new_start']},{hunk['new_lines']} @@"
@@ -140,7 +147,9 @@ def _hunk(
         header=header,
         section=hunk["section"],
         author=_author(hunk["author"], agents),
-        blocks=diff.blocks(path, hunk["text"], hunk["old_start"], hunk["new_start"]),
+        draw=partial(diff.blocks, path, hunk["text"], hunk["old_start"], hunk["new_start"], anchor),
+        first=hunk["new_start"],
+        last=hunk["new_start"] + hunk["new_lines"] - 1,
         is_new=new is not None and hunk["id"] in new,
     )
 

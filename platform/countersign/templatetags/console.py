@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from agents.models import Task
-    from countersign.console.diff import Row
+    from countersign.console.diff_rows import Row
     from countersign.console.rounds import Said
 
 register = template.Library()
