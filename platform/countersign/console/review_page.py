@@ -27,6 +27,7 @@ from countersign.console import (
 )
 from countersign.console.checks import checks_of
 from countersign.console.hunks import files_of, fold_known
+from countersign.console.in_parts import page_in_parts
 from countersign.console.line_forms import typed_on
 from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
 from countersign.console.task_page import price_url
@@ -34,7 +35,7 @@ from countersign.console.task_page import price_url
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from django.http import HttpResponse
+    from django.http.response import HttpResponseBase
 
     from agents.models import Proposal
     from approvals.models import Approval, Signature
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from projects.across import Mine
     from projects.models import User
 
+_LONG = 200  # changed lines; drawing them takes longer than all else of the page
 _ORDER = {"contradicted": 0, "not_checkable": 1, "proven": 2}
 
 
@@ -52,8 +54,8 @@ def show(
     *,
     error: Exception | None = None,
     status: int = 200,
-) -> HttpResponse:
-    """Render the page; after a refused decision with what was typed and why."""
+) -> HttpResponseBase:
+    """Render the page, a long one in parts; after a refused decision with what was typed and why."""
     since = request.GET.get("since", "")
     context = context_of(approval, request.user, mine_of(request), since=since)
     context |= {"typed": request.POST, "error": error}
@@ -61,7 +63,16 @@ def show(
     _fill(context["files"], request)
     if context["base"]:
         fold_known(context["files"])
-    return page(request, "review/review.html", context, status=status)
+    if sum(file.added + file.removed for file in context["files"]) < _LONG:
+        return page(request, "review/review.html", context, status=status)
+    return page_in_parts(
+        request,
+        "review/review.html",
+        context,
+        part="review/_file.html",
+        pieces=({"file": file} for file in context["files"]),
+        status=status,
+    )
 
 
 def context_of(approval: Approval, user: User, mine: Mine, *, since: str = "") -> dict[str, Any]:
@@ -253,9 +264,7 @@ def _warnings(sealed: dict[str, Any], files: list[Any]) -> list[dict[str, Any]]:
     for warning in sealed["warnings"]:
         anchor = places.get(warning.get("path", ""), "")
         line = warning.get("line")
-        shown = any(
-            line in file.lines for file in files if file.path == warning.get("path") and line
-        )
+        shown = any(file.shows(line) for file in files if file.path == warning.get("path") and line)
         target = f"{anchor}-n{line}" if shown else anchor
         warnings.append({**warning, "target": target})
     return warnings

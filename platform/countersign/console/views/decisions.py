@@ -28,6 +28,7 @@ from projects.exceptions import CountersignError, TransitionRefused
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
+    from django.http.response import HttpResponseBase
 
     from agents.models import Task
     from approvals.models import Approval
@@ -49,7 +50,7 @@ _SAID_HELD = {
 
 @login_required
 @require_POST
-def decide(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
+def decide(request: PersonRequest, number: int, round_number: int) -> HttpResponseBase:
     """Sign: approve, request changes or reject; what was typed survives a refusal."""
     approval = of_form(request, approval_or_404(request.user, number, round_number))
     verdict = request.POST.get("verdict", "")

@@ -21,13 +21,14 @@ from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
+    from django.http.response import HttpResponseBase
 
     from countersign.console.requests import PersonRequest
 
 
 @login_required
 @require_GET
-def review(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
+def review(request: PersonRequest, number: int, round_number: int) -> HttpResponseBase:
     """Show what was sealed for a decision; until it is, the task page says when."""
     approval = sealed_approval(request.user, number, round_number)
     if approval is not None:
