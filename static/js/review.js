@@ -110,12 +110,15 @@ function swapped() {
 }
 
 function step(selector, way) {
-  const all = [...document.querySelectorAll(selector)].filter((node) => node.getClientRects().length);
   const pane = document.querySelector(".review-main");
   const top = Math.max(48, pane.getBoundingClientRect().top);
-  const found = way > 0
-    ? all.find((node) => node.getBoundingClientRect().top > top + 8)
-    : all.findLast((node) => node.getBoundingClientRect().top < top - 8);
+  const box = (node) => node.getBoundingClientRect();
+  const ahead = (node) => (way > 0 ? box(node).top > top + 8 : box(node).top < top - 8);
+  // Asked of its hunk first: what is in one that is not on the screen has to be laid out to be measured.
+  const reaches = (hunk) => !hunk || (way > 0 ? box(hunk).bottom > top + 8 : box(hunk).top < top - 8);
+  const all = [...document.querySelectorAll(selector)];
+  const found = (way > 0 ? all : all.reverse()).find((node) => (
+    reaches(node.closest("[data-hunk]")) && node.getClientRects().length && ahead(node)));
   if (!found) return;
   found.scrollIntoView({ block: "start" });
   (found.matches("[tabindex]") ? found : found.querySelector("summary"))?.focus({ preventScroll: true });
