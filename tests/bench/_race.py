@@ -32,7 +32,8 @@ _VERDICTS = {
     "request_changes": "changes_requested",
 }
 _OVER = 409
-_WITHOUT_STORY = {"task-fold", "step-fold"}  # the rows were written as they are in review
+# The rows were written as they are in review; no worker begins the next round of what is sent back.
+_WITHOUT_STORY = {"task-fold", "step-fold", "task-stuck"}
 _TOKEN = "c" * 32  # what the page's form carries, and the cookie too
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import threading
 import time
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -47,8 +48,11 @@ class Shown:
     elements: int = 0
 
 
-def ask(paths: Sequence[str], cookies: dict[str, str], port: int) -> Wire:
-    """Ask for each path once, as a browser does; fails when one is not answered 200."""
+def ask(paths: Sequence[str], cookies: dict[str, str], port: int, says: bytes = b"") -> Wire:
+    """Ask for each path once, as a browser does, and take the time until it says this.
+
+    Fails when one is not answered 200. A byte that says nothing is none: a page may come in parts.
+    """
     wire, line = Wire(), http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
     headers = {"Cookie": cookie, "Accept-Encoding": "gzip"}
@@ -57,12 +61,23 @@ def ask(paths: Sequence[str], cookies: dict[str, str], port: int) -> Wire:
     for path in paths:
         began = time.perf_counter()
         line.request("GET", path, headers=headers)
-        answer = line.getresponse()  # returns with the head, which is sent with the first byte
+        answer = line.getresponse()
+        sent = _read_until(says, answer)
         wire.first.append((time.perf_counter() - began) * 1000)
-        wire.size = len(answer.read())
+        wire.size = len(sent + answer.read())
         assert answer.status == 200, (path, answer.status)
     line.close()
     return wire
+
+
+def _read_until(says: bytes, answer: http.client.HTTPResponse) -> bytes:
+    sent = answer.read1()
+    packed = answer.getheader("Content-Encoding") == "gzip"
+    while says not in (zlib.decompressobj(31).decompress(sent) if packed else sent):
+        more = answer.read1()
+        assert more, f"It does not say {says!r}."
+        sent += more
+    return sent
 
 
 class Visitor:

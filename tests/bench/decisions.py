@@ -42,7 +42,10 @@ def main() -> None:
     report.add("clients", _race.CLIENTS, "")
     report.add("rounds without one winner", outcome.not_one_winner, "", goal=("==", 0))
     report.add("told that it was decided", outcome.answers[409], "", goal=("==", rounds * 7))
-    report.add("rows or rules that say otherwise", len(outcome.wrong), "", goal=("==", 0))
+    said = "; ".join(outcome.wrong)
+    report.add(
+        "rows or rules that say otherwise", len(outcome.wrong), "", goal=("==", 0), note=said
+    )
     report.add("decisions sent", sum(outcome.answers.values()) / outcome.seconds, "1/s")
     report.add("slowest round", outcome.slowest_ms, "ms")
     report.add("all rounds", outcome.seconds, "s")
