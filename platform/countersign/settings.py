@@ -101,7 +101,7 @@ OTEL_HEADERS = env_text("OTEL_EXPORTER_OTLP_TRACES_HEADERS") or env_text(
 SANDBOX_PATHS = env_list("COUNTERSIGN_SANDBOX_PATHS")
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "countersign.administration.apps.MarkedAdmin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
