@@ -55,8 +55,8 @@ def chat(notice: Notice) -> bytes:
 
 def email(notice: Notice) -> tuple[str, str]:
     """Return the subject and the plain text of an e-mail."""
-    said, title = _said(notice), title_of(notice)
-    subject = f"[{_short(notice.project.name)}] {_label(notice)}: {said}"
+    said, title = _unlinked(_said(notice)), _unlinked(title_of(notice))
+    subject = f"[{_unlinked(_short(notice.project.name))}] {_label(notice)}: {said}"
     choose = f"Choose what you are written about: {words.settings_address()}"
     parts = [
         f"{said}.",
@@ -72,10 +72,14 @@ def inert(text: str) -> str:
 
     Slack reads <…> and &; others like it also @names, Markdown links and bare addresses.
     """
-    text = re.sub(r"(?i)(?:(?<=\w):(?=//)|(?<=www)\.|(?<=mailto):)", lambda m: f"[{m[0]}]", text)
-    text = text.replace("](", "] (").replace("@", "\uff20")
+    text = _unlinked(text).replace("](", "] (").replace("@", "\uff20")
     text = re.sub(r"[*_~`|]", lambda match: _LIKE[match[0]], text)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _unlinked(text: str) -> str:
+    """Return untrusted text in which no reader of mail or chat finds an address to link."""
+    return re.sub(r"(?i)(?:(?<=\w):(?=//)|(?<=www)\.|(?<=mailto):)", lambda m: f"[{m[0]}]", text)
 
 
 # What would format is shown by a character that looks like it.
@@ -91,7 +95,11 @@ def _label(notice: Notice) -> str:
 
 
 def _facts(notice: Notice) -> dict[str, Any]:
-    return {name: value for name, value in notice.facts.items() if name in _PUBLIC}
+    return {
+        name: plain(value) if isinstance(value, str) else value
+        for name, value in notice.facts.items()
+        if name in _PUBLIC
+    }
 
 
 _PUBLIC = frozenset({"by", "verdict", "state", "failed", "effect", "rule", "share"})

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from projects import audit
+from projects import audit, characters
 from projects.models import AuditEntry
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _NAMES = (
 )
 # A spreadsheet takes these for the beginning of a formula, behind blanks too (OWASP, CSV injection).
 _FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_BLANKS = ("\t", "\r", "\n")  # it skips these, or begins a cell or a line anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,10 @@ def as_json_lines(entries: QuerySet[AuditEntry]) -> Iterator[str]:
 
 
 def as_csv(entries: QuerySet[AuditEntry]) -> Iterator[str]:
-    """Return a header and each entry as a line of CSV, oldest first; no cell is a formula."""
+    """Return a header and each entry as a line of CSV, oldest first.
+
+    No cell is a formula, and what cannot be seen is marked; the JSON lines hold each text as it is.
+    """
     writer = csv.writer(_Echo())
     yield writer.writerow(_NAMES)
     for facts in _facts(entries):
@@ -136,8 +140,11 @@ class _Echo:
 
 
 def _cell(value: Any) -> Any:
-    odd = isinstance(value, str) and value.lstrip().startswith(_FORMULAS)
-    return f"'{value}" if odd else value
+    if not isinstance(value, str):
+        return value
+    odd = value.startswith(_BLANKS) or value.lstrip().startswith(_FORMULAS)
+    shown = characters.plain(value)
+    return f"'{shown}" if odd else shown
 
 
 def _facts(entries: QuerySet[AuditEntry]) -> Iterator[dict[str, Any]]:

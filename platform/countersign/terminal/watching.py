@@ -11,6 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from projects.characters import plain
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -50,17 +52,19 @@ class Progress:
         seconds = time.monotonic() - self.begun
         badge = " · rehearsal" if self.task["rehearsal"] else ""
         title = f"{self.task['label']} {self.task['title']} · {self.task['state']}{badge}"
-        table = Table(title=Text(f"{title} · {seconds:.0f} s"), title_justify="left", expand=True)
+        table = Table(
+            title=Text(plain(f"{title} · {seconds:.0f} s")), title_justify="left", expand=True
+        )
         for name in ("round", "agent", "step", "state", "now"):
             table.add_column(name, no_wrap=True)
         for step in self.task["plan"]["steps"]:
             now = " ".join(self.doing.get(step["id"], "").split())[-TAIL:]
             table.add_row(
                 str(step["round"]),
-                Text(step["agent"]),
-                Text(step["title"]),
+                Text(plain(step["agent"])),
+                Text(plain(step["title"])),
                 Text(step["state"], style=_STYLES.get(step["state"], "")),
-                Text(now),
+                Text(plain(now)),
             )
         return table
 
@@ -112,10 +116,15 @@ def _line(frame: dict[str, Any], progress: Progress) -> str:
         return f"Waits for a signature: {_review_of(progress)}"
     if kind == "escalation.raised":
         where = progress.task["links"]["console"]
-        return escape(f"Needs a person: {data.get('detail', '').rstrip()}\n{where}")
+        return _inert(f"Needs a person: {data.get('detail', '').rstrip()}\n{where}")
     if kind in {"task.planned", "step.started", "step.finished", "effect.finished"}:
-        return escape(f"{kind} {_step_of(frame, progress)}".rstrip())
+        return _inert(f"{kind} {_step_of(frame, progress)}".rstrip())
     return ""
+
+
+def _inert(text: str) -> str:
+    """Return a text that a terminal only shows: it would obey some characters that cannot be seen."""
+    return escape(plain(text))
 
 
 def _review_of(progress: Progress) -> str:
@@ -136,6 +145,6 @@ def _close(progress: Progress, console: Console) -> int:
     reason = f": {task['reason']}" if task["reason"] else ""
     seconds = time.monotonic() - progress.begun
     console.print(
-        escape(f"{task['label']} {task['state']}{reason} ({seconds:.0f} s)"), soft_wrap=True
+        _inert(f"{task['label']} {task['state']}{reason} ({seconds:.0f} s)"), soft_wrap=True
     )
     return _TERMINAL.get(task["state"], NOT_DONE)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from countersign import invariants
+from projects.characters import plain
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -111,9 +112,9 @@ def _verdict(result: Result) -> str:
 def _print_rows(console: Console, result: Result) -> None:
     console.print(f"\n[bold]{result.check.name}[/] {result.check.sentence}")
     if result.fault:
-        console.print(f"  {result.fault}", markup=False)
+        console.print(f"  {plain(result.fault)}", markup=False)
     for offence in result.found.shown:
         row = f"{offence.table} {offence.pk}".strip()
-        console.print(f"  {row} {offence.said}", markup=False)
+        console.print(plain(f"  {row} {offence.said}"), markup=False)
     if left := result.found.count - len(result.found.shown):
         console.print(f"  and {left} more")
