@@ -57,7 +57,7 @@ ADDRESSES = frozenset(
 WORDS = frozenset(
     {
         *("base_word", "code", "diff_mode", "example", "file.mode", "file.status", "heading"),
-        *("hunk.header", "later", "new_word", "offer.words", "one.name"),
+        *("gap", "hunk.header", "later", "one.header", "new_word", "offer.words", "one.name"),
         *("priority_word|lower", "request.user.theme", "row.look", "row.name", "text", "title"),
         *(
             "badge.word",
@@ -73,6 +73,6 @@ WORDS = frozenset(
 )
 
 # Made of marked pieces before it comes to the template:
-MARKED = frozenset({"report", "row.bar", "row.new.html", "row.old.html", "summary"})
+MARKED = frozenset({"block.html", "report", "row.bar", "row.html", "summary"})
 
 WHOLE = NUMBERS | ADDRESSES | WORDS | MARKED
