@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 
 LONGEST = 300  # characters
 MOST = 10  # terms
-WORDS = ("risk", "agent", "repo", "requester", "cost", "due")
+WORDS = ("risk", "agent", "repo", "requester", "cost", "due", "kind")
+KINDS = ("change", "call")
 ME = "me"
 _DUE = re.compile(r"([<>])([0-9]{1,4})([mhd])")
 _COST = re.compile(r"([<>])([0-9]{1,6}(?:\.[0-9]{1,6})?)")
 _COSTS = tuple(map(Decimal, COSTS))
 _ALL = Q()
+_NONE = Q(pk__in=())
 _SPANS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
@@ -157,6 +159,8 @@ def unknown(given: Filter, mine: Mine, known: Known) -> list[str]:
 
 def of_approvals(given: Filter, known: Known, *, pending: bool = True) -> Conditions:
     """Return the conditions on approvals; what was decided is not due any more."""
+    if not shows(given, "change"):
+        return Conditions(where=_NONE)
     agents = tuple(f"{UNDER_AGENT}{slug}" for slug in given.of("agent"))
     ranks = tuple(RANKS[Risk(risk)] for risk in given.of("risk"))
     where, bounds = _costs(given, "cost"), Q()
@@ -179,8 +183,34 @@ def of_approvals(given: Filter, known: Known, *, pending: bool = True) -> Condit
     return Conditions(where=where, bounds=bounds, path=path, numbers=ranks)
 
 
+def of_calls(given: Filter, known: Known, *, pending: bool = True) -> Q:
+    """Return the conditions on calls of tools, which have no cost of their own."""
+    where = of_work(given, known)
+    if risks := given.of("risk"):
+        where &= Q(risk__in=risks)
+    if agents := given.of("agent"):
+        where &= Q(agent__in=agents)
+    for due in given.of("due") if pending else ():
+        where &= _due(due) & _held(due)
+    return where
+
+
+def of_work(given: Filter, known: Known) -> Q:
+    """Return those conditions that make sense for a call that is made."""
+    if given.of("cost") or not shows(given, "call"):
+        return _NONE
+    return Q(requester__in=known.people) if given.of("requester") else Q()
+
+
+def shows(given: Filter, kind: str) -> bool:
+    """Tell whether changes, or calls, are shown at all."""
+    return kind in (given.of("kind") or KINDS)
+
+
 def of_tasks(given: Filter, known: Known) -> Q:
     """Return those conditions that make sense for a task without a proposal."""
+    if not shows(given, "change"):
+        return _NONE
     where = _costs(given, "usd")
     return where & Q(requester__in=known.people) if given.of("requester") else where
 
@@ -249,6 +279,8 @@ def _problem(part: str, term: Term, colon: str) -> str:
         return f"“{term.value}” is no risk: write risk:low, risk:medium or risk:high."
     if term.word == "cost" and not _COST.fullmatch(term.value):
         return f"“{term.value}” is no cost: write cost:>2 or cost:<0.50, in US dollars."
+    if term.word == "kind" and term.value not in KINDS:
+        return f"“{term.value}” is no kind: write kind:change or kind:call."
     if term.word == "due" and not _DUE.fullmatch(term.value):
         return f"“{term.value}” is no time: write due:<30m, due:<1h or due:>2d."
     return ""

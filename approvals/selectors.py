@@ -92,7 +92,7 @@ def needs_you(
         )
     )
     if order == BY_DUE:
-        page.rows.sort(key=lambda approval: (approval.expires_at, approval.risk_rank))
+        rank(page.rows)
     if place is not None or fits:
         return Asked(questions=[], again=[], page=page)
     return Asked(
@@ -100,6 +100,11 @@ def needs_you(
         again=_undecided(user, mine, FIRST),
         page=page,
     )
+
+
+def rank(rows: list[Any]) -> None:
+    """Sort what waits by due time, then by risk."""
+    rows.sort(key=lambda row: (row.expires_at, row.risk_rank))
 
 
 def snoozed(
@@ -126,7 +131,8 @@ def snoozed(
 
 def snoozed_of(user: User, mine: Mine, cap: int) -> Statement:
     """Return the statement that counts what this person has put off."""
-    return across.counted(_put_off(user, mine), cap)
+    put_off = across.counted(_put_off(user, mine), cap)
+    return across.added(put_off, across.counted(calls.put_off(user, mine), cap), cap=cap)
 
 
 def decided(
@@ -212,7 +218,8 @@ def decided_today(user: User, cap: int) -> Statement:
     """Return the statement that counts this person's decisions of today; one taken back is none."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     mine = Approval.objects.filter(decided_by=user, decided_at__gte=midnight)
-    return across.counted(mine.exclude(state=ApprovalState.WITHDRAWN), cap)
+    decided = across.counted(mine.exclude(state=ApprovalState.WITHDRAWN), cap)
+    return across.added(decided, across.counted(calls.decided_since(user, midnight), cap), cap=cap)
 
 
 def _asleep(user: User) -> QuerySet[Snooze]:

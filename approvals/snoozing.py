@@ -1,10 +1,10 @@
-"""Putting off what waits for a signature: for one person, for a while, never past its deadline."""
+"""Putting off what waits for a signature or a permission: for one person, for a while, never past its deadline."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -12,14 +12,15 @@ from django.db.models.functions import Now
 from approvals import rights
 from approvals.deadlines import database_now
 from approvals.exceptions import DecisionConflict
-from approvals.lifecycle import ApprovalState
-from approvals.models import Approval, Snooze
+from approvals.lifecycle import ApprovalState, CallState
+from approvals.models import Approval, CallApproval, CallSnooze, Snooze
 from projects import audit
 from projects.exceptions import InvalidInput, NotAllowed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from approvals.rights import Decidable
     from projects.models import User
 
 SPARE = timedelta(hours=1)  # it is back so long before its deadline
@@ -39,12 +40,12 @@ class Offer:
     words: str
 
 
-def latest(approval: Approval) -> datetime:
+def latest(approval: Decidable) -> datetime:
     """Return the moment at which it is back in any case."""
     return approval.expires_at - SPARE
 
 
-def offers(approval: Approval, now: datetime) -> list[Offer]:
+def offers(approval: Decidable, now: datetime) -> list[Offer]:
     """Return the spans that end in time; nothing when it is due too soon."""
     left = latest(approval) - now
     if left <= timedelta():
@@ -53,14 +54,16 @@ def offers(approval: Approval, now: datetime) -> list[Offer]:
     return [*fitting, Offer(key="due", words=SPANS["due"][0])]
 
 
-def after(approval: Approval, key: str) -> datetime:
+def after(approval: Decidable, key: str) -> datetime:
     """Return when a span that begins now ends; raises InvalidInput for one nobody offers."""
     if key not in SPANS:
         raise InvalidInput("for", f"Use one of {', '.join(SPANS)}.")
     return latest(approval) if key == "due" else database_now() + SPANS[key][1]
 
 
-def snooze(approval: Approval, *, by: User, until: datetime, address: str | None = None) -> Snooze:
+def snooze(
+    approval: Decidable, *, by: User, until: datetime, address: str | None = None
+) -> Snooze | CallSnooze:
     """Ask this person no more before `until`; twice: the later call counts.
 
     It ends an hour before the deadline at the latest. Raises NotAllowed to whom it does not wait for,
@@ -73,24 +76,26 @@ def snooze(approval: Approval, *, by: User, until: datetime, address: str | None
         raise InvalidInput("until", _why_not_until(approval, until, now))
     with transaction.atomic():
         _require_waiting(approval, by)
-        row = Snooze(approval=approval, person=by, until=end, at=now)
-        Snooze.objects.bulk_create(
+        model = _model(approval)
+        row: Snooze | CallSnooze = model(approval_id=approval.pk, person=by, until=end, at=now)
+        model.objects.bulk_create(
             [row],
             update_conflicts=True,
             unique_fields=["person", "approval"],
             update_fields=["until", "at"],
         )
-        _record("approval.snoozed", approval, by, address, until=end.isoformat())
+        _record("snoozed", approval, by, address, until=end.isoformat())
     return row
 
 
-def wake(approval: Approval, *, by: User, address: str | None = None) -> bool:
+def wake(approval: Decidable, *, by: User, address: str | None = None) -> bool:
     """Ask this person again at once; return whether it was put off."""
     with transaction.atomic():
-        asleep = Snooze.objects.filter(approval=approval, person=by, until__gt=Now())
+        rows = _model(approval).objects
+        asleep = rows.filter(approval=approval.pk, person=by, until__gt=Now())
         woken = bool(asleep.delete()[0])
         if woken:
-            _record("approval.woken", approval, by, address)
+            _record("woken", approval, by, address)
     return woken
 
 
@@ -114,22 +119,39 @@ def carry_over(sealed: Sequence[Approval]) -> None:
     Snooze.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _require_waiting(approval: Approval, by: User) -> None:
+def _model(approval: Decidable) -> type[Any]:
+    return CallSnooze if isinstance(approval, CallApproval) else Snooze
+
+
+def _waits(approval: Decidable, by: User) -> bool:
+    if isinstance(approval, CallApproval):
+        calls = CallApproval.objects.filter(pk=approval.pk, state=CallState.PENDING, free=False)
+        return calls.exists()
     pending = Approval.objects.filter(pk=approval.pk, state=ApprovalState.PENDING)
-    if not pending.exclude(signatures__signer=by).exists():
+    return pending.exclude(signatures__signer=by).exists()
+
+
+def _require_waiting(approval: Decidable, by: User) -> None:
+    if not _waits(approval, by):
         raise DecisionConflict(
             "This does not wait for you any more, so there is nothing to put off."
         )
 
 
-def _why_not_until(approval: Approval, until: datetime, now: datetime) -> str:
+def _why_not_until(approval: Decidable, until: datetime, now: datetime) -> str:
     if until <= now:
         return "Name a moment that is still to come."
     minutes = max(0, int((approval.expires_at - now).total_seconds() // 60))
     return f"It is due in {minutes} min, which is too soon to put it off."
 
 
-def _record(action: str, approval: Approval, by: User, address: str | None, **detail: str) -> None:
+def _record(what: str, approval: Decidable, by: User, address: str | None, **detail: str) -> None:
+    kind = "call" if isinstance(approval, CallApproval) else "approval"
     audit.record(
-        action, subject=approval, actor=by, project=approval.project, address=address, **detail
+        f"{kind}.{what}",
+        subject=approval,
+        actor=by,
+        project=approval.project,
+        address=address,
+        **detail,
     )

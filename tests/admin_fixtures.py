@@ -34,6 +34,7 @@ from notices import requests
 from projects import audit
 from projects.models import Membership, Project, Role, User
 from projects.tokens import issue
+from tests import call_fixtures
 from tests.memory_fixtures import kept
 from tests.notice_fixtures import make_webhook
 
@@ -197,6 +198,9 @@ def make_one_of_everything(project: Project, requester: User, lead: User, name: 
     hook = make_webhook(project, "https://hooks.example.org/x", name=f"ops{name}")
     requests.send_test(hook, by=lead)
     audit.record("memory.looked_at", subject=memory, actor=lead, project=project)
+    if not Tool.objects.filter(server__slug="pay").exists():
+        call_fixtures.make_tool()
+    call_fixtures.decided(call_fixtures.waiting_call(project, requester), lead)
 
 
 def make_another_project(name: str) -> tuple[Project, User, User]:

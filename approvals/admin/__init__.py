@@ -1,5 +1,5 @@
 """The admin of the approvals floor."""
 
-from approvals.admin import policies, records
+from approvals.admin import calls, policies, records
 
-__all__ = ["policies", "records"]
+__all__ = ["calls", "policies", "records"]

@@ -1,10 +1,18 @@
-"""Which calls of tools wait for a person, as the inbox lists and counts them."""
+"""Which calls of tools wait for a person, are put off, made or decided, as lists show and count them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db.models import Q
+from django.db.models import (
+    BooleanField,
+    DateTimeField,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    Subquery,
+)
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Left, Now
 
@@ -12,52 +20,132 @@ from agents.models import Escalation
 from agents.models.tasks import Choice
 from approvals import deadlines
 from approvals.lifecycle import CallState
-from approvals.models import CallApproval
+from approvals.models import CallApproval, CallSnooze
+from projects import across
 from projects.across import Across
-from projects.keyset import Order
+from projects.keyset import Order, Place
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Any
+
     from django.db.models import QuerySet
 
     from agents.models import Task
-    from projects.across import Mine
+    from projects.across import Few, Mine
     from projects.models import User
 
 SHOWN_OF_TASK = 3
 GIVEN = 200  # characters of the arguments, in a list
-_BY_DUE = Order(moment="expires_at", newest_first=False)
+BY_DUE = Order(moment="expires_at", newest_first=False)
+NAMED = {
+    "task_number": "task__number",
+    "task_title": "task__title",
+    **{f"agent_{name}": f"step__agent__{name}" for name in ("name", "colour", "icon")},
+    **{f"by_{name}": f"decided_by__{name}" for name in ("username", "first_name", "last_name")},
+}
+_AT_WORK = (CallState.ALLOWED, CallState.CALLING)
 
 
 def waiting(user: User, mine: Mine) -> Across:
-    """Return pending calls this person may decide on."""
-    took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=user)
-    singles = [project.pk for project in mine.named if project.single_person]
-    alone = Q(single_person=True, project__in=singles)
-    rows = CallApproval.objects.filter(
-        ~Q(task__in=took_over.values("task")) | alone,
-        ~Q(requester=user) | alone,
-        Q(expires_at__gt=Now()) | Q(expires_at__gt=deadlines.deciding_now()),
-        state=CallState.PENDING,
-    )
-    return Across(rows=rows, projects=mine.led)
+    """Return pending calls this person may decide on and has not put off."""
+    put_off = Q(pk__in=_asleep(user).values("approval"))
+    return Across(rows=_to_decide(user, mine).filter(~put_off), projects=mine.led)
 
 
-def first(user: User, mine: Mine, limit: int) -> QuerySet[CallApproval]:
-    """Return the first calls that wait for this person, by due time, as a list shows them.
+def put_off(user: User, mine: Mine) -> QuerySet[CallApproval]:
+    """Return those this person has put off: few, and found by the person."""
+    asleep = {"snoozes__person": user, "snoozes__until__gt": Now()}
+    return _to_decide(user, mine).filter(**asleep, project__in=mine.led)
 
-    Of what is sealed they carry only `tool_name`, `server` and the beginning of the arguments, `given`.
+
+def decided(mine: Mine) -> Across:
+    """Return calls that needed permission and were decided, or ended undecided."""
+    return Across(rows=_asked().filter(decided_at__isnull=False), projects=mine.projects)
+
+
+def at_work(mine: Mine) -> Across:
+    """Return calls that were allowed and have no answer yet: few, and an index has just them."""
+    return Across(rows=_asked().filter(state__in=_AT_WORK), projects=mine.projects)
+
+
+def decided_since(user: User, moment: datetime) -> QuerySet[CallApproval]:
+    """Return what this person decided since a moment."""
+    return CallApproval.objects.filter(decided_by=user, decided_at__gte=moment)
+
+
+def page_of(
+    listed: Across | Few, user: User, *, order: Order, place: Place | None, limit: int
+) -> QuerySet[Any]:
+    """Return one page of calls and one more, in reading order, as a list shows them.
+
+    Of what is sealed they carry only `tool_name`, `server` and the beginning of the arguments, `given`;
+    beside it `until` when each can be decided, until when this person has put it off, and by name what
+    a row shows of its task, its agent and who decided: to read these beside them would be to look for
+    the page once for each.
     """
-    order = _BY_DUE.fields()
-    found = CallApproval.objects.filter(pk__in=waiting(user, mine).keys(order, limit))
-    rows = found.annotate(
-        tool_name=KeyTextTransform("tool", KeyTransform("call", "snapshot")),
-        server=KeyTextTransform("server", KeyTransform("tool", "snapshot")),
-        given=Left(KeyTextTransform("arguments", "snapshot"), GIVEN),
-    )
-    return rows.defer("snapshot", "edited", "reason").order_by(*order)
+    fields = order.fields(back=place is not None and place.back)
+    rows = listed.filter(place.beyond(order)) if place else listed
+    found = CallApproval.objects.filter(pk__in=rows.keys(fields, limit + 1))
+    return _shown(found, user).order_by(*fields)
+
+
+def neighbours(
+    user: User, mine: Mine, call: CallApproval
+) -> tuple[CallApproval | None, CallApproval | None]:
+    """Return which call waits for this person just before and just after one, by due time."""
+    listed = waiting(user, mine)
+    places = [Place(key=call.pk, moment=call.expires_at, back=back) for back in (True, False)]
+    keys = [
+        listed.filter(place.beyond(BY_DUE)).keys(BY_DUE.fields(back=place.back), 1)
+        for place in places
+    ]
+    found = CallApproval.objects.filter(pk__in=across.either(*keys)).only("expires_at")
+    before, after = None, None
+    for row in found:
+        if BY_DUE.key(row) < BY_DUE.key(call):
+            before = row
+        else:
+            after = row
+    return before, after
 
 
 def of_task(task: Task) -> QuerySet[CallApproval]:
     """Return the first calls of a task that need permission, one more than its page shows."""
     rows = CallApproval.objects.filter(task=task, state=CallState.PENDING)
     return rows.order_by("id")[: SHOWN_OF_TASK + 1]
+
+
+def _asked() -> QuerySet[CallApproval]:
+    return CallApproval.objects.filter(free=False)
+
+
+def _to_decide(user: User, mine: Mine) -> QuerySet[CallApproval]:
+    took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=user)
+    singles = [project.pk for project in mine.named if project.single_person]
+    alone = Q(single_person=True, project__in=singles)
+    return CallApproval.objects.filter(
+        ~Q(task__in=took_over.values("task")) | alone,
+        ~Q(requester=user) | alone,
+        Q(expires_at__gt=Now()) | Q(expires_at__gt=deadlines.deciding_now()),
+        state=CallState.PENDING,
+    )
+
+
+def _asleep(user: User) -> QuerySet[CallSnooze]:
+    return CallSnooze.objects.filter(person=user, until__gt=Now())
+
+
+def _shown(rows: QuerySet[CallApproval], user: User) -> QuerySet[Any]:
+    asleep = _asleep(user).filter(approval=OuterRef("pk"))
+    return rows.annotate(
+        tool_name=KeyTextTransform("tool", KeyTransform("call", "snapshot")),
+        server=KeyTextTransform("server", KeyTransform("tool", "snapshot")),
+        given=Left(KeyTextTransform("arguments", "snapshot"), GIVEN),
+        changed=ExpressionWrapper(~Q(edited=""), output_field=BooleanField()),
+        until=ExpressionWrapper(
+            F("expires_at") + deadlines.held_for(), output_field=DateTimeField()
+        ),
+        asleep_until=Subquery(asleep.values("until")),
+        **{name: F(path) for name, path in NAMED.items()},
+    ).defer("snapshot", "edited", "reason")

@@ -21,7 +21,7 @@ from approvals.models.listing import UNDER_AGENT, UNDER_REQUESTER, Listed
 from approvals.models.policies import EffectKind, Policy, PolicyRule, Remind, Risk
 from approvals.models.reminders import Reminder, Share
 from approvals.models.routing import Assignment
-from approvals.models.snoozing import Snooze
+from approvals.models.snoozing import CallSnooze, Snooze
 from approvals.models.viewing import Viewed
 from approvals.models.views import MOST_VIEWS, SavedView, Sort
 
@@ -39,6 +39,7 @@ __all__ = [
     "Assignment",
     "CallApproval",
     "CallSignature",
+    "CallSnooze",
     "Collision",
     "Comment",
     "Delegation",

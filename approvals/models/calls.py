@@ -7,18 +7,34 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.fields.json import KT
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from agents.models import Step, Task, ToolCall
 from approvals.lifecycle import CALL_MOVES, CallState, CallVerdict
+from approvals.models.approvals import RANKS
+from approvals.models.policies import Risk
 from projects import transitions
 from projects.ids import uuid7
 from projects.models import Project
 from projects.scoping import ScopedQuerySet
 
 _PERSON = settings.AUTH_USER_MODEL
+# From the definition of the tool that was sealed: what reads, what may be repeated, what may not.
+_READS, _REPEATS = Q(snapshot__tool__read_only=True), Q(snapshot__call__idempotent=True)
+_RISK = Case(
+    When(_READS, then=Value(Risk.LOW.value)),
+    When(_REPEATS, then=Value(Risk.MEDIUM.value)),
+    default=Value(Risk.HIGH.value),
+)
+_RANK = Case(
+    When(_READS, then=Value(RANKS[Risk.LOW])),
+    When(_REPEATS, then=Value(RANKS[Risk.MEDIUM])),
+    default=Value(RANKS[Risk.HIGH]),
+)
+_OVER = Q(decided_at__isnull=False, free=False)
 _UNDECIDED = (CallState.PENDING, CallState.EXPIRED, CallState.WITHDRAWN)
 
 
@@ -39,6 +55,21 @@ class CallApproval(models.Model):
     free = models.BooleanField(default=False, help_text="Sealed: the tool needs no permission.")
     state = models.CharField(max_length=9, choices=CallState, default=CallState.PENDING)
     snapshot = models.JSONField(help_text="What the page shows and what is called; sealed.")
+    risk = models.GeneratedField(
+        expression=_RISK,
+        output_field=models.CharField(max_length=6, choices=Risk),
+        db_persist=True,
+        help_text="By what the tool says of itself, as it was sealed.",
+    )
+    risk_rank = models.GeneratedField(
+        expression=_RANK, output_field=models.SmallIntegerField(), db_persist=True
+    )
+    agent = models.GeneratedField(
+        expression=KT("snapshot__agent__slug"),
+        output_field=models.CharField(max_length=60),
+        db_persist=True,
+        help_text="Who asks, as it was sealed.",
+    )
     digest = models.CharField(max_length=64, help_text="SHA-256 of the snapshot's canonical JSON.")
     nonce = models.CharField(max_length=64, unique=True)
     edited = models.TextField(
@@ -83,11 +114,30 @@ class CallApproval(models.Model):
             # Read by lists, the newest of each project first: all, and by state.
             models.Index(fields=["project", "-id"], name="call_of_project"),
             models.Index(fields=["project", "state", "-id"], name="call_in_state"),
-            # Read by the inbox and its counter.
+            # Read by the inbox and its counter; with all they ask for.
             models.Index(
                 fields=["project", "expires_at", "id"],
                 name="call_pending",
                 condition=Q(state="pending"),
+                include=["task", "requester", "single_person", "requested_at", "risk", "agent"],
+            ),
+            models.Index(
+                fields=["project", "risk_rank", "expires_at", "id"],
+                name="call_pending_by_risk",
+                condition=Q(state="pending"),
+                include=["task", "requester", "single_person", "requested_at", "agent"],
+            ),
+            # What was decided, newest first, with what narrows it; and by whom today.
+            models.Index(
+                fields=["project", "-decided_at", "-id"],
+                name="call_decided",
+                condition=_OVER,
+                include=["requester", "risk", "agent"],
+            ),
+            models.Index(
+                fields=["decided_by", "decided_at"],
+                name="call_decided_by",
+                condition=Q(decided_by__isnull=False),
             ),
             # Read by the executor, twice a second.
             models.Index(fields=["expires_at"], name="call_due", condition=Q(state="pending")),

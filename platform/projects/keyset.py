@@ -44,6 +44,10 @@ class Order:
         sign = "-" if self.newest_first != back else ""
         return [f"{sign}{name}" for name in self.names]
 
+    def key(self, row: Any) -> tuple[Any, ...]:
+        """Return what a row is sorted by."""
+        return tuple(getattr(row, name) for name in self.names)
+
     def place(self, row: Any) -> str:
         """Return the place of a row, as it stands in an address."""
         parts = [str(row.pk)]
@@ -123,8 +127,24 @@ def page(
 
 def cut(found: list[Row], *, order: Order, place: Place | None, limit: int) -> Page[Row]:
     """Return the page of rows that were read from `place` on, one more than `limit` of them."""
+    return _page(found[:limit], more=len(found) > limit, order=order, place=place)
+
+
+def merged(
+    one: Page[Any], others: list[Any], *, order: Order, place: Place | None, limit: int
+) -> Page[Any]:
+    """Return one page of two lists in the same order.
+
+    `one` is the page of the first; `others` were read from `place` on, one more than `limit`.
+    """
     back = place is not None and place.back
-    more, found = len(found) > limit, found[:limit]
+    found = sorted([*one.rows, *others], key=order.key, reverse=order.newest_first != back)
+    more = bool(one.before if back else one.after) or len(found) > limit
+    return _page(found[:limit], more=more, order=order, place=place)
+
+
+def _page(found: list[Row], *, more: bool, order: Order, place: Place | None) -> Page[Row]:
+    back = place is not None and place.back
     if back:
         found.reverse()
     first, last = (order.place(found[0]), order.place(found[-1])) if found else ("", "")

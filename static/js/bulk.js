@@ -59,10 +59,27 @@ function look() {
 function toggle() {
   const row = rowNow();
   const box = boxOf(row);
-  if (!box) return false;
+  if (!box) return alone(row);
   box.checked = !box.checked;
   row.focus();
   changed();
+  return true;
+}
+
+// What is decided by itself says so in the place of the bar.
+function alone(row) {
+  if (!row?.dataset.alone) return false;
+  row.focus();
+  if (!picked().length) {
+    bar().hidden = false;
+    bar().replaceChildren();
+  }
+  bar().querySelector("[data-alone-says]")?.remove();
+  const line = document.createElement("p");
+  line.className = "bulk-says tone-warn";
+  line.dataset.aloneSays = "";
+  line.textContent = row.dataset.alone;
+  bar().append(line);
   return true;
 }
 
@@ -83,6 +100,10 @@ function decide(key) {
   const row = rowNow();
   const box = boxOf(row);
   if (key === "a" && picked().length) return toApprove();
+  if (!box && row?.dataset.alone) {
+    location.assign(`${row.href}${key === "r" ? "#call-note" : ""}`);
+    return true;
+  }
   if (!box) return false;
   if (key === "r" || box.dataset.risk !== "low") {
     location.assign(key === "r" ? `${row.href}#decision-note` : row.href);

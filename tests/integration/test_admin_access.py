@@ -19,7 +19,7 @@ from agents.models import (
     Task,
     ToolCall,
 )
-from approvals.models import Approval, Effect, Signature
+from approvals.models import Approval, CallApproval, CallSignature, Effect, Signature
 from memory.models import Memory
 from notices.models import Delivery
 from projects.models import AuditEntry
@@ -28,7 +28,7 @@ from tests.admin_fixtures import make_another_project, make_one_of_everything
 REGISTERED = sorted(django_admin.site._registry, key=lambda model: model._meta.label)
 FOR_LOOKING = [
     *[Task, Step, Attempt, ModelCall, ToolCall, Event, Escalation, Proposal, Hold],
-    *[Approval, Signature, Effect, AuditEntry, Memory, Delivery],
+    *[Approval, Signature, Effect, AuditEntry, Memory, Delivery, CallApproval, CallSignature],
 ]
 MOST_QUERIES = 20
 

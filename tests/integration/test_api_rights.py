@@ -53,6 +53,8 @@ ENDPOINTS = [
     ("GET", "calls", "", "approvals:read"),
     ("GET", "call", "call", "approvals:read"),
     ("POST", "call_decision", "call", None),
+    ("POST", "call_snooze", "call", None),
+    ("DELETE", "call_snooze", "call", None),
     ("GET", "views", "", "approvals:read"),
     ("POST", "views", "", None),
     ("PATCH", "view", "view", None),

@@ -68,6 +68,8 @@ wake           POST       snoozed_id          sign-in  sign-in  on        done  
 call           GET        call                sign-in  sign-in  page      page  page   404      404
 call_live      GET        call                sign-in  sign-in  page      page  page   404      404
 call_decide    POST       call                sign-in  sign-in  403       done  done   404      404
+call_snooze    POST       call                sign-in  sign-in  on        done  done   404      404
+call_wake      POST       put_off_call        sign-in  sign-in  on        done  on     404      404
 review         GET        reviewed,1          sign-in  sign-in  page      page  page   404      404
 review_live    GET        reviewed,1          sign-in  sign-in  page      page  page   404      404
 main_moved     GET        reviewed,1          sign-in  sign-in  page      page  page   404      404
@@ -117,6 +119,8 @@ policy           PUT        acme                   401    403   403       403  4
 calls            GET,HEAD   -                      401    page  page      page page   page     page
 call             GET,HEAD   call                   401    page  page      page page   404      404
 call_decision    POST       call                   401    403   403       done done   404      404
+call_snooze      POST       call                   401    403   403       done done   404      404
+call_snooze      DELETE     put_off_call           401    403   page      done page   404      404
 views            GET,HEAD   -                      401    page  page      page page   page     page
 views            POST       -                      401    403   done      done done   done     done
 view             PATCH      view                   401    403   404       done 404    404      404
@@ -161,6 +165,8 @@ approval       403   page    403   403
 attempt        403   page    403   403
 auditentry     403   page    403   403
 delivery       403   page    403   403
+callapproval   403   page    403   403
+callsignature  403   page    403   403
 effect         403   page    403   403
 escalation     403   page    403   403
 event          403   page    403   403
@@ -235,6 +241,7 @@ FORMS = {
     "console:save_view": {"name": "Low", "q": "risk:low", "sort": "due"},
     "console:rename_view": {"name": "Mine"},
     "console:snooze": {"for": "hour"},
+    "console:call_snooze": {"for": "hour"},
     "console:viewed": {"path": "{file}", "viewed": "on"},
     # Its commit is made up, so git has no file of it; `test_editing_pages` saves edits.
     "console:edit": {"digest": "{reviewed_digest}", "path": "{file}", "text": "Round once."},
@@ -252,6 +259,7 @@ FORMS = {
     "api:viewed": {"path": "{file}", "viewed": True},
     "api:edits": {"digest": "{reviewed_digest}", "path": "{file}", "text": "Round once."},
     "api:snooze": {"until": "{soon}"},
+    "api:call_snooze": {"until": "{soon}"},
     "api:absence": {"begins_at": "{soon}", "ends_at": "{later}"},
     "api:holds": {"scope": "project", "project": "acme"},
     "api:notifications_read": {"all": True},

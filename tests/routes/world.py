@@ -110,6 +110,9 @@ def _rows(project: Project, requester: User, lead: User) -> dict[str, Any]:
     snoozing.snooze(snoozed, by=lead, until=snoozing.after(snoozed, "hour"))
     call_fixtures.make_tool()
     call = call_fixtures.waiting_call(project, requester)
+    put_off = call_fixtures.waiting_call(project, requester)
+    snoozing.snooze(put_off, by=lead, until=snoozing.after(put_off, "hour"))
+    names |= {"put_off_call": put_off.pk}
     names |= {"call": call.pk, "call_digest": call.digest, "call_nonce": call.nonce}
     held = sealing.seal(make_report(project, requester))
     routing.claim(held, by=lead)

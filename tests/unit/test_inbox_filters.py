@@ -31,7 +31,7 @@ def test_a_term_said_twice_counts_once_and_may_be_taken_out():
     ("typed", "said"),
     [
         ("billing", "“billing” is no filter: write a word and a value, as in risk:high."),
-        ("age:>1", "“age” is not known here. Use risk, agent, repo, requester, cost or due."),
+        ("age:>1", "“age” is not known here. Use risk, agent, repo, requester, cost, due or kind."),
         ("cost:5", "“5” is no cost: write cost:>2 or cost:<0.50, in US dollars."),
         ("cost:>1e9", "“>1e9” is no cost: write cost:>2 or cost:<0.50, in US dollars."),
         ("cost:>-1", "“>-1” is no cost: write cost:>2 or cost:<0.50, in US dollars."),
@@ -41,8 +41,9 @@ def test_a_term_said_twice_counts_once_and_may_be_taken_out():
         ("due:1h", "“1h” is no time: write due:<30m, due:<1h or due:>2d."),
         ("due:<99999999999h", "“<99999999999h” is no time: write due:<30m, due:<1h or due:>2d."),
         ("due:<\u0661h", "“<\u0661h” is no time: write due:<30m, due:<1h or due:>2d."),
+        ("kind:cat", "“cat” is no kind: write kind:change or kind:call."),
         ("agent:", "“agent:” needs a value."),
-        (":x", "“” is not known here. Use risk, agent, repo, requester, cost or due."),
+        (":x", "“” is not known here. Use risk, agent, repo, requester, cost, due or kind."),
     ],
 )
 def test_what_is_not_understood_is_said(typed, said):

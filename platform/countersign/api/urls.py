@@ -55,6 +55,7 @@ urlpatterns = [
     path("v1/absence", absences.YourAbsence.as_view(), name="absence"),
     path("v1/calls", calls.Calls.as_view(), name="calls"),
     path("v1/calls/<uuid:pk>", calls.OneCall.as_view(), name="call"),
+    path("v1/calls/<uuid:pk>/snooze", calls.CallSnoozes.as_view(), name="call_snooze"),
     path("v1/calls/<uuid:pk>/decision", calls.CallDecision.as_view(), name="call_decision"),
     path("v1/holds", holds.Holds.as_view(), name="holds"),
     path("v1/holds/<uuid:pk>", holds.OneHold.as_view(), name="hold"),

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from approvals import edits, selectors
-from approvals.lifecycle import ApprovalState
-from approvals.models import SEAL, Approval, Edit, Sort
-from countersign.console import looks
+from approvals.lifecycle import ApprovalState, CallState
+from approvals.models import SEAL, Approval, CallApproval, Edit, Sort
+from countersign.console import call_looks, looks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from countersign.console.inbox_page import NeedsYou, Row
+    from countersign.console.inbox_page import AnyRow, NeedsYou
     from projects.models import User
 
 _MOST = 64  # of keys an open page names
@@ -25,7 +25,7 @@ _MOST = 64  # of keys an open page names
 class Over:
     """A row that waits no more, as it is marked in its place."""
 
-    approval: Approval
+    approval: Approval | CallApproval
     look: looks.Look
     edit: Edit | None = None  # which ended it
 
@@ -44,13 +44,13 @@ def news(asked: NeedsYou, query: Mapping[str, str], *, sort: str) -> int:
     shown = _keys(query)
     fresh = sum(each.pk not in shown for each in asked.questions)
     fresh += sum(row.approval.pk not in shown for row in asked.again)
-    rows = [row for _, _, group in asked.groups for row in group]
+    rows = asked.waiting
     since = _moment(query.get("since", ""))
     return fresh + _arrived(rows, shown, since, by_due=sort == Sort.DUE)
 
 
 def _arrived(
-    rows: Sequence[Row], shown: Collection[uuid.UUID], since: datetime, *, by_due: bool
+    rows: Sequence[AnyRow], shown: Collection[uuid.UUID], since: datetime, *, by_due: bool
 ) -> int:
     known = [row for row in rows if row.approval.pk in shown and by_due]
     whole = len(shown) < selectors.ROWS
@@ -71,11 +71,20 @@ def over(user: User, asked: NeedsYou, query: Mapping[str, str]) -> list[Over]:
     rows = Approval.objects.visible_to(user).filter(pk__in=gone).select_related("decided_by")
     ended = list(rows.exclude(state=ApprovalState.PENDING).defer(*SEAL))
     edited = edits.ended(ended)
-    return [_over(each, edited.get(each.pk)) for each in ended]
+    found = [_over(each, edited.get(each.pk)) for each in ended]
+    return [*found, *_calls_over(user, gone - {each.pk for each in ended})]
 
 
 def _over(approval: Approval, edit: Edit | None) -> Over:
     return Over(approval=approval, look=looks.of_approval(approval, edit=edit), edit=edit)
+
+
+def _calls_over(user: User, gone: Collection[uuid.UUID]) -> list[Over]:
+    if not gone:
+        return []
+    rows = CallApproval.objects.visible_to(user).filter(pk__in=gone, free=False)
+    ended = rows.exclude(state=CallState.PENDING).select_related("decided_by")
+    return [Over(approval=each, look=call_looks.look_of(each)) for each in ended.defer("snapshot")]
 
 
 def _keys(query: Mapping[str, str]) -> set[uuid.UUID]:

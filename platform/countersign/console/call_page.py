@@ -8,33 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from approvals import deadlines, rights
+from approvals import deadlines, rights, snoozing
+from approvals.calls import selectors
 from approvals.calls.arguments import MAX_CHARACTERS
 from approvals.decisions import MAX_NOTE
 from approvals.lifecycle import CallState
 from approvals.models import CallApproval
-from countersign.console.looks import Look
-from countersign.console.rendering import page
+from countersign.console import call_looks
+from countersign.console.rendering import mine_of, page
 from projects import characters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from django.http import HttpResponse
 
     from countersign.console.requests import PersonRequest
-
-_LOOKS = {
-    CallState.PENDING: Look(word="Waits for permission", icon="wrench", tone="warn"),
-    CallState.ALLOWED: Look(word="Allowed", icon="check", tone="ok"),
-    CallState.CALLING: Look(word="Calling", icon="wrench", tone="ink"),
-    CallState.DONE: Look(word="Called", icon="check", tone="ok"),
-    CallState.FAILED: Look(word="Failed", icon="x", tone="bad"),
-    CallState.UNKNOWN: Look(word="Not known whether it landed", icon="triangle-alert", tone="bad"),
-    CallState.REFUSED: Look(word="Refused", icon="x", tone="bad"),
-    CallState.EXPIRED: Look(word="Expired, not called", icon="timer-off", tone="warn"),
-    CallState.WITHDRAWN: Look(word="Withdrawn, not called", icon="x", tone="warn"),
-}
 
 
 def show(
@@ -46,7 +33,7 @@ def show(
 ) -> HttpResponse:
     """Render the page; after a refused decision with what was typed and why."""
     context = context_of(request, call)
-    context |= {"typed": request.POST, "error": error}
+    context |= {"typed": request.POST, "error": error, **_around(request, call)}
     return page(request, "calls/call.html", context, status=status)
 
 
@@ -61,12 +48,12 @@ def context_of(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
         "sealed": sealed,
         "task": call.task,
         "agent": call.step.agent,
-        "look": _LOOKS[CallState(call.state)],
-        "badge": _badge(sealed),
+        "look": call_looks.look_of(call),
+        "badge": call_looks.badge_of(sealed),
         "asked": pretty(call.snapshot["arguments"]),
         "edited": pretty(call.edited) if call.edited else "",
         "schema": pretty(sealed["tool"]["schema"]),
-        "hidden": _hidden(call),
+        "hidden": hidden_in(call),
         "pending": pending,
         "overdue": left <= timedelta(),
         "left": max(left, timedelta()),
@@ -74,6 +61,16 @@ def context_of(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
         "may_decide": pending and not refusal and left > timedelta(),
         "result": call.call.result if call.finished_at or not pending else "",
         "most": {"arguments": MAX_CHARACTERS, "note": MAX_NOTE},
+    }
+
+
+def _around(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
+    """Return which calls wait for this person before and after this one, and how to put it off."""
+    before, after = selectors.neighbours(request.user, mine_of(request), call)
+    return {
+        "before": before,
+        "after": after,
+        "offers": snoozing.offers(call, timezone.now()),
     }
 
 
@@ -87,15 +84,7 @@ def _deadline(call: CallApproval) -> Any:
     return call.expires_at + found.values_list("held_for", flat=True).get()
 
 
-def _badge(sealed: Mapping[str, Any]) -> Look:
-    if sealed["tool"]["read_only"]:
-        return Look(word="reads", icon="eye", tone="")
-    if sealed["call"]["idempotent"]:
-        return Look(word="writes", icon="pen-line", tone="warn")
-    return Look(word="writes, cannot be taken back", icon="triangle-alert", tone="bad")
-
-
-def _hidden(call: CallApproval) -> int:
+def hidden_in(call: CallApproval) -> int:
     """Count the characters of the arguments that cannot be seen, or pass for others."""
     texts = [call.snapshot["arguments"], call.edited or "{}"]
     text = json.dumps([json.loads(each) for each in texts], ensure_ascii=False)

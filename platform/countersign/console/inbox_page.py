@@ -14,11 +14,13 @@ from approvals.calls import selectors as call_selectors
 from approvals.lifecycle import ApprovalState
 from approvals.models import RANKS, Approval, CallApproval, Sort
 from approvals.requirements import Required
-from countersign.console import looks, sentences, signers
+from countersign.console import call_rows, looks, sentences, signers
+from countersign.console.call_rows import CallRow
 from countersign.console.checks import Checks, checks_of
-from countersign.console.inbox_rows import Beside, beside
+from countersign.console.inbox_rows import Beside, beside, urgency
 from countersign.console.meters import unpriced
 from projects import keyset
+from projects.across import Few
 from projects.keyset import Order
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from agents.models import Escalation, Task
     from approvals.models import Assignment, Edit
     from countersign.console.narrowing import Narrowing
-    from projects.across import Mine
+    from projects.across import Across, Mine
     from projects.keyset import Page, Place
     from projects.models import User
 
@@ -54,9 +56,11 @@ class Row:
     held: Assignment | None = None
     edit: Edit | None = None  # which ended it
     stands_for: tuple[str, ...] = ()  # absent people a rule names, whose delegate this person is
+    is_call: bool = False
 
 
-Group = tuple[str, str, list[Row]]  # icon, title, rows
+AnyRow = Row | CallRow
+Group = tuple[str, str, list[AnyRow]]  # icon, title, rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +70,18 @@ class NeedsYou:
     questions: list[Escalation]
     again: list[Row]
     groups: list[Group]
-    page: Page[Approval]
-    calls: list[CallApproval]
+    page: Page[Any]
     first: int = selectors.FIRST  # of questions and of what must be asked again
 
     @property
-    def rows(self) -> list[Row]:
-        """Every row with a review page, in order."""
-        return [*self.again, *(row for _, _, rows in self.groups for row in rows)]
+    def rows(self) -> list[AnyRow]:
+        """Every row with a page of its own, in order."""
+        return [*self.again, *self.waiting]
+
+    @property
+    def waiting(self) -> list[AnyRow]:
+        """What waits for a decision."""
+        return [row for _, _, rows in self.groups for row in rows]
 
 
 def needs_you(narrowing: Narrowing, place: Place | None) -> NeedsYou:
@@ -86,21 +94,51 @@ def needs_you(narrowing: Narrowing, place: Place | None) -> NeedsYou:
         fits=fits,
         order=narrowing.order,
     )
-    first = place is None and not fits
-    calls = call_selectors.first(narrowing.user, narrowing.mine, selectors.FIRST)
-    more = beside(asked.pending, narrowing.user, calls if first else None)
-    pending = _rows(asked.pending, more)
+    waiting = call_selectors.waiting(narrowing.user, narrowing.mine)
+    page, more = _with_calls(narrowing, asked.page, waiting, narrowing.order, place)
+    pending = [_waiting_row(each, more) for each in page.rows]
     groups = _groups(pending, narrowing)
     return NeedsYou(
         questions=asked.questions,
         again=[_row(approval) for approval in asked.again],
         groups=[group for group in groups if group[2]],
-        page=asked.page,
-        calls=more.calls,
+        page=page,
     )
 
 
-def _groups(pending: list[Row], narrowing: Narrowing) -> list[Group]:
+def _with_calls(
+    narrowing: Narrowing,
+    approvals: Page[Approval],
+    calls: Across | Few,
+    order: Order,
+    place: Place | None,
+) -> tuple[Page[Any], Beside]:
+    """Return one page of changes and calls, and what stands beside it."""
+    user, limit = narrowing.user, selectors.ROWS
+    listed = calls.filter(narrowing.of_calls)
+    found = call_selectors.page_of(listed, user, order=order, place=place, limit=limit)
+    more = beside(approvals.rows, user, found)
+    page = keyset.merged(approvals, more.calls, order=order, place=place, limit=limit)
+    if order == selectors.BY_DUE:
+        selectors.rank(page.rows)
+    return page, more
+
+
+def _waiting_row(found: Any, more: Beside) -> AnyRow:
+    """Return a row of what waits, with who sees to it, and for whom this person may sign it."""
+    if isinstance(found, CallApproval):
+        return call_rows.row_of(found)
+    row = _row(found, more.held.get(found.pk))
+    return replace(row, stands_for=_stands_for(found, more.absent))
+
+
+def _over_row(found: Any, edit: Edit | None) -> AnyRow:
+    if isinstance(found, CallApproval):
+        return call_rows.row_of(found)
+    return _row(found, edit=edit)
+
+
+def _groups(pending: list[AnyRow], narrowing: Narrowing) -> list[Group]:
     match narrowing.sort:
         case Sort.DUE:
             return _by_due(pending)
@@ -112,13 +150,15 @@ def _groups(pending: list[Row], narrowing: Narrowing) -> list[Group]:
     return [("inbox", narrowing.words, pending)]
 
 
-def _by_due(pending: list[Row]) -> list[Group]:
-    first = [row for row in pending if row.round == 1]
+def _by_due(pending: list[AnyRow]) -> list[Group]:
+    first = [row for row in pending if isinstance(row, Row) and row.round == 1]
+    again = [row for row in pending if isinstance(row, Row) and row.round > 1]
     return [
+        ("wrench", "Agents ask to use a tool", [row for row in pending if row.is_call]),
         ("timer", "Due within 1 hour", [row for row in first if row.urgency == "now"]),
         ("clock", "Today", [row for row in first if row.urgency == "today"]),
         ("inbox", "Later", [row for row in first if row.urgency == "later"]),
-        ("undo-2", "Sent back, new round ready", [row for row in pending if row.round > 1]),
+        ("undo-2", "Sent back, new round ready", [*again]),
     ]
 
 
@@ -136,7 +176,16 @@ def with_agents(
     return sentences.task_rows(page.rows), page
 
 
-def snoozed(narrowing: Narrowing, place: Place | None) -> tuple[list[Row], Page[Approval]]:
+def at_work(narrowing: Narrowing) -> list[CallRow]:
+    """Return the first calls that were allowed and have no answer yet."""
+    listed = call_selectors.at_work(narrowing.mine).filter(narrowing.of_calls)
+    limit = selectors.FIRST - 1
+    user = narrowing.user
+    found = call_selectors.page_of(listed, user, order=Order(), place=None, limit=limit)
+    return [call_rows.row_of(call) for call in beside([], user, found).calls]
+
+
+def snoozed(narrowing: Narrowing, place: Place | None) -> tuple[list[AnyRow], Page[Any]]:
     """Return what this person has put off, by due time unless they chose another order."""
     page = selectors.snoozed(
         narrowing.user,
@@ -145,20 +194,26 @@ def snoozed(narrowing: Narrowing, place: Place | None) -> tuple[list[Row], Page[
         fits=narrowing.of_approvals,
         order=narrowing.order,
     )
-    return _rows(page.rows, beside(page.rows, narrowing.user)), page
+    calls = Few(rows=call_selectors.put_off(narrowing.user, narrowing.mine))
+    page, more = _with_calls(narrowing, page, calls, narrowing.order, place)
+    return [_waiting_row(each, more) for each in page.rows], page
 
 
-def decided(narrowing: Narrowing, place: Place | None) -> tuple[list[Row], Page[Approval]]:
+def decided(narrowing: Narrowing, place: Place | None) -> tuple[list[AnyRow], Page[Any]]:
     """Return what was decided, or ended undecided, newest first."""
     page = selectors.decided(
         narrowing.user, narrowing.mine, place=place, fits=narrowing.of_approvals
     )
+    calls = call_selectors.decided(narrowing.mine)
+    page, _ = _with_calls(narrowing, page, calls, selectors.BY_DECISION, place)
     edited = edits.ended(page.rows)
-    return [_row(approval, edit=edited.get(approval.pk)) for approval in page.rows], page
+    return [_over_row(each, edited.get(each.pk)) for each in page.rows], page
 
 
-def closer_look(user: User, mine: Mine, row: Row) -> dict[str, Any]:
-    """Return one approval with its whole seal, for the pane beside the list."""
+def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:
+    """Return one approval or call with its whole seal, for the pane beside the list."""
+    if isinstance(row, CallRow):
+        return call_rows.closer_look(user, row)
     approval = (
         Approval.objects.visible_to(user)
         .select_related("task", "proposal", "requester", "project")
@@ -192,12 +247,6 @@ def _assigned(approval: Approval, user: User, mine: Mine, row: Row) -> dict[str,
     }
 
 
-def _rows(approvals: list[Any], more: Beside) -> list[Row]:
-    """Return rows of what waits, with who sees to each, and for whom this person may sign it."""
-    rows = [_row(approval, more.held.get(approval.pk)) for approval in approvals]
-    return [replace(row, stands_for=_stands_for(row.approval, more.absent)) for row in rows]
-
-
 def _stands_for(approval: Approval, absent: presence.Absent) -> tuple[str, ...]:
     required = Required.sealed(approval.outline)
     return presence.named(required, absent.get(approval.project_id, {}))
@@ -220,7 +269,7 @@ def _row(
         contradicted=verdicts.count("contradicted"),
         agents=approval.sealed_agents,
         look=looks.of_approval(approval, edit=edit),
-        urgency=_urgency(left),
+        urgency=urgency(left),
         left=max(left, timedelta()),
         whole=approval.expires_at - approval.requested_at,
         collides_with=approval.collides_with if approval.state == ApprovalState.PENDING else [],
@@ -228,9 +277,3 @@ def _row(
         held=held,
         edit=edit,
     )
-
-
-def _urgency(left: timedelta) -> str:
-    if left < timedelta(hours=1):
-        return "now"
-    return "today" if left < timedelta(hours=24) else "later"

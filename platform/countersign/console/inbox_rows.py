@@ -4,9 +4,9 @@ stands in, and the calls of tools that wait."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from agents.models import Agent, Step, Task
 from approvals import presence
 from approvals.models import Assignment
 from countersign.console import signers
@@ -43,22 +43,17 @@ def beside(
         "holders": signers.people(held.values("holder")),
         "stands_in": stands_in,
         "absent": signers.people(stands_in.values("person")),
-        **(_of_calls(calls) if calls is not None else {}),
+        **({"calls": calls} if calls is not None else {}),
     }
     found = together.read(lists)
-    return Beside(held=_held(found), absent=_absent(found), calls=_calls(found))
+    return Beside(held=_held(found), absent=_absent(found), calls=found.rows("calls"))
 
 
-def _of_calls(calls: QuerySet[CallApproval]) -> dict[str, QuerySet[Any]]:
-    steps = Step.objects.filter(pk__in=calls.order_by().values("step"))
-    return {
-        "calls": calls,
-        "tasks": Task.objects.filter(pk__in=calls.order_by().values("task")).only(
-            "number", "title"
-        ),
-        "steps": steps.only("agent").order_by(),
-        "agents": Agent.objects.filter(pk__in=steps.order_by().values("agent")),
-    }
+def urgency(left: timedelta) -> str:
+    """Say how soon something is due."""
+    if left < timedelta(hours=1):
+        return "now"
+    return "today" if left < timedelta(hours=24) else "later"
 
 
 def _held(found: Found) -> dict[uuid.UUID, Assignment]:
@@ -75,15 +70,6 @@ def _absent(found: Found) -> presence.Absent:
         names = absent.setdefault(row.project_id, {})
         names[str(row.person_id)] = people[row.person_id].display_name
     return absent
-
-
-def _calls(found: Found) -> list[CallApproval]:
-    tasks, steps, agents = (_by_key(found.rows(name)) for name in ("tasks", "steps", "agents"))
-    for step in steps.values():
-        step.agent = agents[step.agent_id]
-    for call in found.rows("calls"):
-        call.task, call.step = tasks[call.task_id], steps[call.step_id]
-    return found.rows("calls")
 
 
 def _by_key(rows: Iterable[Any]) -> dict[Any, Any]:

@@ -65,6 +65,13 @@ class Narrowing:
         return filters.of_approvals(self.filter, self.known, pending=self.tab != "decided")
 
     @cached_property
+    def of_calls(self) -> Q:
+        """The conditions on calls of this tab."""
+        if self.tab == "with-agents":
+            return filters.of_work(self.filter, self.known)
+        return filters.of_calls(self.filter, self.known, pending=self.tab != "decided")
+
+    @cached_property
     def of_tasks(self) -> Q:
         """The conditions on tasks that have no proposal yet."""
         return filters.of_tasks(self.filter, self.known)

@@ -11,7 +11,7 @@ from rest_framework import serializers
 
 from approvals.decisions import MAX_NOTE
 from approvals.lifecycle import CallState, CallVerdict
-from approvals.models import CallApproval  # noqa: TC001 - the schema is made of annotations
+from approvals.models import CallApproval, Risk
 from approvals.rights import why_not
 from countersign.api.fields import Chosen, Input, Text
 from countersign.api.paging import PageQuery
@@ -69,6 +69,9 @@ class CallShape(serializers.Serializer[Any]):
     server = serializers.CharField(source="snapshot.call.server")
     tool = serializers.CharField(source="snapshot.call.tool")
     agent = serializers.CharField(source="snapshot.agent.slug")
+    risk = serializers.ChoiceField(
+        choices=Risk.choices, help_text="By what the tool says of itself, as it was sealed."
+    )
     state = serializers.ChoiceField(choices=CallState.choices)
     requested_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()

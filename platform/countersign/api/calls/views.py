@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from rest_framework.response import Response
 
+from approvals import snoozing
 from approvals.calls.deciding import decide
 from approvals.models import CallApproval
+from countersign.api.approvals.serializers import SnoozedShape, SnoozeInput
 from countersign.api.authentication import NEVER
 from countersign.api.calls.serializers import (
     CallDecidedShape,
@@ -94,6 +96,31 @@ class CallDecision(Endpoint):
             **body,
         )
         return Response(CallDecidedShape(signature).data, status=201)
+
+
+class CallSnoozes(Endpoint):
+    """Calls you have put off."""
+
+    scopes = {"POST": NEVER, "DELETE": NEVER}
+
+    @operation(
+        "Put a call off",
+        request=SnoozeInput,
+        answer=SnoozedShape,
+        problems=(404, 409),
+        tag="calls",
+    )
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        """Be asked later, an hour before the deadline at the latest; others are asked meanwhile."""
+        call, body = _call(self, pk), self.body(SnoozeInput)
+        kept = snoozing.snooze(call, by=self.person, until=body["until"], address=self.address)
+        return Response(SnoozedShape(kept).data)
+
+    @operation("Wake a call", answer=None, status=204, problems=(404,), tag="calls")
+    def delete(self, request: Request, pk: uuid.UUID) -> Response:
+        """Be asked at once; one that was not put off stays as it is."""
+        snoozing.wake(_call(self, pk), by=self.person, address=self.address)
+        return Response(status=204)
 
 
 def _asked() -> models.QuerySet[CallApproval]:

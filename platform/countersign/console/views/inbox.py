@@ -104,7 +104,8 @@ def _needs_you(request: PersonRequest, narrowing: Narrowing) -> dict[str, Any]:
 
 def _with_agents(request: PersonRequest, narrowing: Narrowing) -> dict[str, Any]:
     rows, listed = inbox_page.with_agents(narrowing, Place.of(Order(), request.GET))
-    return {"with_agents": rows, "listed": listed, "peeked": []}
+    calls = [] if _place(request) else inbox_page.at_work(narrowing)
+    return {"with_agents": rows, "calls": calls, "listed": listed, "peeked": calls}
 
 
 def _snoozed(request: PersonRequest, narrowing: Narrowing) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Putting an approval off in the inbox, and taking it back."""
+"""Putting an approval or a call off in the inbox, and taking it back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from approvals import snoozing
-from approvals.models import SEAL, Approval
+from approvals.models import SEAL, Approval, CallApproval
 from countersign.console.addresses import address_of
 from countersign.templatetags.console import duration
 from projects.exceptions import CountersignError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpResponse
 
+    from approvals.rights import Decidable
     from countersign.console.requests import PersonRequest
 
 
@@ -27,30 +28,58 @@ if TYPE_CHECKING:
 @require_POST
 def snooze(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Put an approval off for one of the spans offered, and go on with the next."""
-    approval = _approval(request, pk)
-    try:
-        until = snoozing.after(approval, request.POST.get("for", ""))
-        kept = snoozing.snooze(approval, by=request.user, until=until, address=address_of(request))
-    except CountersignError as error:
-        messages.error(request, str(error))
-    else:
-        away = duration(kept.until - kept.at)
-        messages.success(
-            request, f"{approval.task.label} comes back in {away}. It is under Snoozed."
-        )
-    return redirect("console:inbox")
+    return _snoozed(request, _approval(request, pk))
 
 
 @login_required
 @require_POST
 def wake(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Take a snooze back."""
-    approval = _approval(request, pk)
-    snoozing.wake(approval, by=request.user, address=address_of(request))
-    messages.success(request, f"{approval.task.label} waits for you again.")
+    return _woken(request, _approval(request, pk))
+
+
+@login_required
+@require_POST
+def call_snooze(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Put a call off."""
+    return _snoozed(request, _call(request, pk))
+
+
+@login_required
+@require_POST
+def call_wake(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Take the snooze of a call back."""
+    return _woken(request, _call(request, pk))
+
+
+def _snoozed(request: PersonRequest, found: Decidable) -> HttpResponse:
+    try:
+        until = snoozing.after(found, request.POST.get("for", ""))
+        kept = snoozing.snooze(found, by=request.user, until=until, address=address_of(request))
+    except CountersignError as error:
+        messages.error(request, str(error))
+    else:
+        away = duration(kept.until - kept.at)
+        messages.success(request, f"{_named(found)} comes back in {away}. It is under Snoozed.")
     return redirect("console:inbox")
+
+
+def _woken(request: PersonRequest, found: Decidable) -> HttpResponse:
+    snoozing.wake(found, by=request.user, address=address_of(request))
+    messages.success(request, f"{_named(found)} waits for you again.")
+    return redirect("console:inbox")
+
+
+def _named(found: Decidable) -> str:
+    label = found.task.label
+    return f"The call of {label}" if isinstance(found, CallApproval) else label
 
 
 def _approval(request: PersonRequest, pk: uuid.UUID) -> Approval:
     rows = Approval.objects.visible_to(request.user).select_related("project", "task")
     return get_object_or_404(rows.defer(*SEAL), pk=pk)
+
+
+def _call(request: PersonRequest, pk: uuid.UUID) -> CallApproval:
+    rows = CallApproval.objects.visible_to(request.user).select_related("project", "task")
+    return get_object_or_404(rows.defer("snapshot"), pk=pk, free=False)
