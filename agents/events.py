@@ -47,6 +47,7 @@ class Kind(models.TextChoices):
     APPROVAL_REQUESTED = "approval.requested", "Sign-off requested"
     APPROVAL_ASSIGNED = "approval.assigned", "Assigned"
     APPROVAL_REMINDED = "approval.reminded", "Reminded"
+    SIGNATURES_HELD = "approval.signatures_held", "Signatures hold"
     APPROVAL_SIGNED = "approval.signed", "Signed"
     APPROVAL_DECIDED = "approval.decided", "Decided"
     EFFECT_STARTED = "effect.started", "Carrying out"

@@ -50,14 +50,18 @@ def follow(approval: Approval, decision: Decision, *, by: User, settles: bool) -
                 reason=decision.note,
             )
         case _ if settles:
-            plan_effects(approval)
+            plan_effects(approval, due=window_end(approval))
     _propose_lesson(approval, decision, by=by)
 
 
-def plan_effects(approval: Approval) -> None:
-    """Write the sealed effects as planned rows, due when the undo window ends (database clock)."""
+def window_end(approval: Approval) -> datetime:
+    """Return when the undo window of a decision that was made now ends (database clock)."""
     wait = timedelta(seconds=approval.snapshot["policy"]["undo_seconds"])
-    due = cast("datetime", approval.decided_at) + wait
+    return cast("datetime", approval.decided_at) + wait
+
+
+def plan_effects(approval: Approval, *, due: datetime) -> None:
+    """Write the sealed effects as planned rows, to be carried out from `due` on."""
     for position, sealed in enumerate(approval.snapshot["effects"]):
         Effect.objects.create(
             approval=approval,

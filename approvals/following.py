@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from agents import holds, rounds
-from agents.lifecycle import TaskState
-from agents.models import Hold, HoldScope, Proposal, Task
+from agents.lifecycle import StepKind, StepState, TaskState
+from agents.models import Hold, HoldScope, Proposal, Step, Task
 from agents.models.proposals import ProposalKind
 from approvals import deadlines, freshness, reproposing
-from approvals.lifecycle import ApprovalState
-from approvals.models import SEAL, Approval
+from approvals.lifecycle import ApprovalState, EffectState
+from approvals.models import SEAL, Approval, Effect
 from approvals.sealing import new_since
 from projects.exceptions import CountersignError
 from projects.models import Project
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from django.db.models import QuerySet
 
@@ -74,7 +75,41 @@ def _follow(project: Project, main: str, mains: Mains) -> int:
         return 0
     room = max(0, AHEAD - _under_way(project))
     found = (each for rows in behind for each in _due_first(rows, fine) if _has_waited(each))
-    return sum(_put_up_again(approval, main) for approval in islice(found, room))
+    return _put_up_all(islice(found, room), project, main)
+
+
+def _put_up_all(found: Iterable[Approval], project: Project, main: str) -> int:
+    """Put up again what was found; of what had been approved one at a time.
+
+    Its signatures hold and it lands at once: all others would be merged and checked for nothing.
+    """
+    count, landing = 0, _lands(project)
+    for approval in found:
+        approved = approval.decided_by_id is not None
+        if approved and landing:
+            continue
+        put_up = _put_up_again(approval, main)
+        count += put_up
+        landing = landing or (approved and put_up)
+    return count
+
+
+def _lands(project: Project) -> bool:
+    """Tell whether a change that had been approved is on its way to main again, and nothing stops it."""
+    free = ~holds.is_held(task="task", project="project")
+    merging = Step.objects.filter(
+        task=OuterRef("task"), kind=StepKind.ASSEMBLE, state__in=[StepState.READY, StepState.LEASED]
+    )
+    fallen = _fallen(project).filter(free, Exists(merging), decided_by__isnull=False)
+    due = Effect.objects.filter(
+        approval=OuterRef("pk"),
+        state__in=[EffectState.PLANNED, EffectState.DOING],
+        not_before__lte=Now(),
+    )
+    carried = Approval.objects.filter(
+        free, Exists(due), project=project, state=ApprovalState.APPROVED, follows__isnull=False
+    )
+    return fallen.exists() or carried.exists()
 
 
 def _stale(rows: QuerySet[Approval]) -> QuerySet[Approval]:
@@ -112,14 +147,21 @@ def _held(project: Project) -> bool:
 
 def _under_way(project: Project) -> int:
     """Return how many of a project are being merged and checked anew."""
+    return _fallen(project).count()
+
+
+def _fallen(project: Project) -> QuerySet[Approval]:
+    """Return what fell stale and is at agents again."""
     fallen = Approval.objects.filter(
         project=project, state=ApprovalState.STALE, main_moved=True, replaced=False
     )
-    return fallen.filter(task__state__in=[TaskState.WORKING, TaskState.ASSEMBLING]).count()
+    return fallen.filter(task__state__in=[TaskState.WORKING, TaskState.ASSEMBLING])
 
 
 def _has_waited(approval: Approval) -> bool:
-    """Tell whether this version was there long enough to be signed."""
+    """Tell whether this version was there long enough to be signed, if it was not."""
+    if approval.decided_by_id is not None:
+        return True
     doubled = min(approval.proposal.version - 1, _DOUBLED)
     wait = min(FIRST_WAIT * 2**doubled, LONGEST_WAIT)
     return timezone.now() - approval.requested_at >= timedelta(seconds=wait)

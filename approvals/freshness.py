@@ -122,5 +122,5 @@ def moved_sentence(approval: Approval, actual: str) -> str:
     branch = approval.project.main_branch
     return (
         f"{branch} has moved to {actual[:9]} since this was sealed. Nothing was merged; "
-        "the work is put onto it and asked for again."
+        "the work is put onto it, and asked for again where it is not the same change."
     )

@@ -10,12 +10,13 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from agents.invariants.bounds import HOLD_SECONDS
 from agents.workspace.git import Store
+from approvals import held_invariants as held
 from approvals import signing, snapshots, verifying
+from approvals.canonical import digest_of
 from approvals.exceptions import Refused
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.merging import TRAILER
 from approvals.models import Approval, Effect, EffectKind, Signature
-from approvals.sealing import digest_of
 from projects import audit
 from projects.exceptions import CountersignError
 from projects.invariants import Check, NotChecked, Offence, collect, sql
@@ -355,6 +356,7 @@ CHECKS = (
         sentence="Who signed for somebody else had been asked to, by them, for then and for that project.",
         find=lambda: sql(_STOOD_IN),
     ),
+    *held.CHECKS,
     Check(
         name="reminded-once",
         sentence="Nobody is reminded twice, and no time to decide ends earlier or later than was sealed.",

@@ -13,11 +13,15 @@ from agents.workspace.exceptions import (
     RepositoryUnreachable,
 )
 from agents.workspace.git import Store
+from agents.workspace.lineage import work_beyond
 from approvals import verifying
 from approvals.lifecycle import SignatureVerdict
+from approvals.proving import drift
 from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from approvals.models import Approval, Effect
 
 TRAILER = "Countersign-Approval"
@@ -37,8 +41,9 @@ def merge(effect: Effect) -> dict[str, Any]:
     main = store.fetch()
     if main != sealed["base"]:
         return _landed_before(store, approval, sealed, main)
-    verifying.require_signed(effect)
+    followed = verifying.require_signed(effect)
     verifying.require_same_objects(store, approval, sealed)
+    _require_onward(store, sealed, followed)
     commit = build_commit(store, approval, sealed)
     effect.note_sent()
     failpoint("effect.sent")
@@ -48,6 +53,22 @@ def merge(effect: Effect) -> dict[str, Any]:
         return _landed_before(store, approval, sealed, moved.actual)
     failpoint("effect.pushed")
     return _result(commit, sealed)
+
+
+def _require_onward(store: Store, sealed: dict[str, Any], followed: Sequence[Approval]) -> None:
+    """Raise Refused unless main only went on since it was signed, and has none of it yet, and nothing
+    was committed but merges: of a head other than the signed one the tree alone would be proven.
+    """
+    if not followed:
+        return
+    (first,) = followed[-1].snapshot["effects"]
+    if work_beyond(store, sealed["head"], sealed["base"], first["head"]):
+        raise drift("the commits of the change")
+    if not store.is_ancestor(first["base"], sealed["base"]):
+        raise drift("the main it was signed on and the main of now")
+    landed = set(store.trailers_on_main(TRAILER))
+    if landed & {str(each.pk) for each in followed}:
+        raise drift("what landed before and what is to land")
 
 
 def build_commit(store: Store, approval: Approval, sealed: dict[str, Any]) -> str:

@@ -32,6 +32,7 @@ TERMS = (
     "undo_seconds",
     "expires_hours",
     "bulk_allowed",
+    "signatures_hold",
     "remind_half",
     "extend_hours",
     "money_paths",

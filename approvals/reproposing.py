@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def propose_again(approval: Approval, *, by: User, address: str | None = None) -> None:
     """Rebuild a stale proposal on main as it is now; ask again for an expired decision.
 
-    The requester or a lead may. Nobody's signature is carried over: what comes is sealed anew.
+    The requester or a lead may. What comes is sealed anew; signatures hold where it is the same change.
     """
     found = _latest(approval, by)
     if found.state == ApprovalState.EXPIRED:

@@ -65,6 +65,7 @@ class Required:
     expires_hours: int
     every_file: bool = False  # is viewed by each who approves
     bulk: bool = False  # may be approved together with others
+    hold: bool = False  # signatures hold when main moved in other files
     rules: tuple[str, ...] = ()  # by name, those that apply
     named: tuple[Named, ...] = ()
     not_alone: dict[str, str] = field(default_factory=dict)  # who edited it; names by id
@@ -84,6 +85,7 @@ class Required:
             expires_hours=policy.get("expires_hours", 0),
             every_file=policy.get("every_file_viewed", False),
             bulk=policy.get("bulk_allowed", False),
+            hold=policy.get("signatures_hold", False),
             rules=tuple(policy.get("rules", ())),
             named=tuple(named),
             not_alone={one["id"]: one["name"] for one in policy.get("not_alone", ())},
@@ -106,6 +108,7 @@ class Required:
             "expires_hours": self.expires_hours,
             "every_file_viewed": self.every_file,
             "bulk_allowed": self.bulk,
+            "signatures_hold": self.hold,
             "rules": list(self.rules),
             "reminders": self.reminders.seal(),
             "signers": [
@@ -155,6 +158,7 @@ def of(policy: Policy, rules: Sequence[PolicyRule], snapshot: dict[str, Any]) ->
         expires_hours=min([policy.expires_hours, *_set(applied, "expires_hours")]),
         every_file=any(rule.every_file_viewed for rule in applied),
         bulk=policy.bulk_allowed and not any(rule.bulk_forbidden for rule in applied),
+        hold=policy.signatures_hold,
         rules=tuple(rule.name for rule in applied),
         named=tuple(_named(rule, barred) for rule in applied if rule.signers.all()),
         not_alone=_not_alone(snapshot),

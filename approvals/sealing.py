@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import secrets
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists, OuterRef, Q
@@ -18,7 +16,8 @@ from agents.lifecycle import TaskState
 from agents.models import Event, Proposal, Task
 from agents.models.tasks import Choice, Rule
 from agents.recording import record_all
-from approvals import policies, reminding, routing, snapshots, snoozing
+from approvals import carrying, policies, reminding, routing, snapshots, snoozing
+from approvals.canonical import digest_of
 from approvals.deadlines import database_now
 from approvals.exceptions import TooLarge
 from approvals.lifecycle import ApprovalState
@@ -45,20 +44,6 @@ NEW_SECONDS = 600.0
 _LOOKED_AT = 1_000  # tasks in review without a pending approval, at a time
 
 
-def canonical(snapshot: dict[str, Any]) -> bytes:
-    """Return the one byte form of a snapshot: sorted keys, no spaces, UTF-8; refuses floats."""
-    _refuse_floats(snapshot)
-    text = json.dumps(
-        snapshot, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return text.encode()
-
-
-def digest_of(snapshot: dict[str, Any]) -> str:
-    """Return the SHA-256 a signature of this snapshot covers."""
-    return hashlib.sha256(canonical(snapshot)).hexdigest()
-
-
 def seal(proposal: Proposal) -> Approval:
     """Put a proposal up for decision: the approval, its event and its audit entry.
 
@@ -81,16 +66,21 @@ def _write(proposals: Sequence[Proposal]) -> list[Approval]:
     in_force = policies.active_policies(each.task.project for each in proposals)
     rules = policies.rules_of(in_force.values())
     facts, now = snapshots.Facts.read(proposals), database_now()
+    fallen = carrying.fallen(proposals)
     sealed = []
     for each in proposals:
         policy = in_force[each.task.project_id]
-        sealed.append(_sealed(each, facts, policy, rules[policy.pk], now))
+        before = fallen.get(each.task_id)
+        sealed.append(_sealed(each, facts, policy, rules[policy.pk], now, before))
     _replace(proposals)
     insert_all(sealed)
     reminding.plan(sealed, now)
     snoozing.carry_over(sealed)
     routing.carry_over(sealed, now)
-    _announce(sealed)
+    held = carrying.held(sealed, fallen)
+    _announce(sealed, held)
+    carrying.carry(held)
+    _record(sealed, held)
     failpoint("seal.written")
     return sealed
 
@@ -111,10 +101,14 @@ def _sealed(
     policy: Policy,
     rules: Sequence[PolicyRule],
     now: datetime,
+    before: carrying.Fallen | None,
 ) -> Approval:
     task, nonce = proposal.task, secrets.token_urlsafe(24)
     snapshot = snapshots.build(proposal, facts, policy=policy, rules=rules, nonce=nonce, now=now)
+    if before is not None:
+        snapshot |= before.sealed_with(snapshot)
     return Approval(
+        follows=before.approval if before and "follows" in snapshot else None,
         project=task.project,
         task=task,
         proposal=proposal,
@@ -266,7 +260,9 @@ _TAKEN = Prepared(
 )
 
 
-def _announce(sealed: Sequence[Approval]) -> None:
+def _announce(sealed: Sequence[Approval], held: Sequence[carrying.Held]) -> None:
+    """Ask for signatures, but not for those of changes whose signatures hold and are enough."""
+    settled = {each.approval.pk for each in held if each.settles}
     record_all(
         [
             Event(
@@ -275,28 +271,20 @@ def _announce(sealed: Sequence[Approval]) -> None:
                 data={"approval": str(each.pk), "risk": each.risk},
             )
             for each in sealed
-        ]
-    )
-    audit.record_all(
-        [
-            audit.Act(
-                action="approval.requested",
-                subject=each,
-                actor=None,
-                project=each.project,
-                detail={"digest": each.digest, "task": each.task.label, "risk": each.risk},
-            )
-            for each in sealed
+            if each.pk not in settled
         ]
     )
 
 
-def _refuse_floats(value: Any) -> None:
-    if isinstance(value, float):
-        raise TypeError("A sealed snapshot holds no floats: their text form is not stable.")
-    if isinstance(value, dict):
-        for item in value.values():
-            _refuse_floats(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _refuse_floats(item)
+def _record(sealed: Sequence[Approval], held: Sequence[carrying.Held]) -> None:
+    asked = [
+        audit.Act(
+            action="approval.requested",
+            subject=each,
+            actor=None,
+            project=each.project,
+            detail={"digest": each.digest, "task": each.task.label, "risk": each.risk},
+        )
+        for each in sealed
+    ]
+    audit.record_all([*asked, *(carrying.act(each) for each in held)])

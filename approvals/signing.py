@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
+from approvals import origins
+from approvals.canonical import canonical
 from approvals.deadlines import database_now
 from approvals.exceptions import CannotSign
-from approvals.sealing import canonical
 from projects import audit, signing_keys
 
 if TYPE_CHECKING:
@@ -53,8 +54,12 @@ def is_known(marked: Marked | Delegation) -> bool:
 
 
 def is_genuine(signature: Marked) -> bool:
-    """Tell whether a stored signature says what was marked, with a key that is known here."""
-    return _is_genuine(signature, statement(signature))
+    """Tell whether a stored signature says what was marked, with a key that is known here.
+
+    Of a copy: whether it says what the original does, whose mark is proven.
+    """
+    original = origins.given(signature)
+    return original is not None and _is_genuine(original, statement(original))
 
 
 def is_genuine_delegation(delegation: Delegation) -> bool:

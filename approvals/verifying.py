@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
@@ -11,17 +10,19 @@ from agents import cautions
 from approvals import signing, snapshots, standing_in
 from approvals.exceptions import NotCarriedOut, Refused
 from approvals.lifecycle import ApprovalState, SignatureVerdict
+from approvals.models import Effect
+from approvals.proving import drift, followed_by, require_carried, require_sealed
 from approvals.requirements import Required
 from approvals.rights import why_not
-from approvals.sealing import digest_of
 from projects.models import AuditEntry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from agents.workspace.diffs import FileDiff, HunkDiff
     from agents.workspace.git import Store
-    from approvals.models import Approval, Effect, Signature
+    from approvals.models import Approval, Signature
 
 _FILE_FIELDS = (
     "old_path",
@@ -38,29 +39,33 @@ _TAKEN_BACK = (
     *("approval.undone", "approval.withdrawn", "approval.stale", "approval.expired"),
     *("approval.edited", "approval.reject", "approval.request_changes"),
 )
+# Of what an approval follows; that it fell stale is why there is one that follows.
+_DECIDED_OTHERWISE = tuple(act for act in _TAKEN_BACK if act != "approval.stale")
 _OVER = ("effect.done", "effect.stale")
 _HUNK_FIELDS = ("old_start", "old_lines", "new_start", "new_lines", "section", "text")
 
 
-def require_signed(effect: Effect) -> None:
-    """Raise Refused, naming the field, unless the rows still say what was signed."""
+def require_signed(effect: Effect) -> list[Approval]:
+    """Return what it follows; raise Refused, naming the field, unless the rows say what was signed."""
     approval = effect.approval
     if approval.state != ApprovalState.APPROVED:
         raise Refused(f"The approval is {approval.state}, so nothing was carried out.")
-    _require_sealed(approval)
+    require_sealed(approval)
     sealed_effects = approval.snapshot["effects"]
     if (
         effect.position >= len(sealed_effects)
         or effect.arguments != sealed_effects[effect.position]
     ):
-        raise _drift("the effect's arguments")
+        raise drift("the effect's arguments")
     if effect.kind != effect.arguments["kind"]:
-        raise _drift("the effect's kind")
+        raise drift("the effect's kind")
+    followed = followed_by(approval)
     _require_signers(approval)
-    _require_open(effect)
+    _require_open(effect, followed)
+    return followed
 
 
-def _require_open(effect: Effect) -> None:
+def _require_open(effect: Effect, followed: Sequence[Approval]) -> None:
     """Raise NotCarriedOut when it was done, or what was signed was taken back, by the audit log.
 
     Rows can be set back by whoever may write them, with marks that are genuine; the log is chained
@@ -68,36 +73,16 @@ def _require_open(effect: Effect) -> None:
     """
     ends = Q(object_id=str(effect.approval_id), action__in=_TAKEN_BACK)
     ends |= Q(object_id=str(effect.pk), action__in=_OVER)
+    before = [each.pk for each in followed]
+    ends |= Q(object_id__in=[str(pk) for pk in before], action__in=_DECIDED_OTHERWISE)
+    done = Effect.objects.filter(approval__in=before).values_list("pk", flat=True)
+    ends |= Q(object_id__in=[str(pk) for pk in done], action="effect.done")
     if end := AuditEntry.objects.filter(ends).order_by("id").first():
         raise NotCarriedOut(
             f"The audit log says {end.action} of this, at {end.at:%Y-%m-%d %H:%M:%S} UTC, and yet it "
             "was to be carried out. Nothing was done now. Somebody may have changed rows by hand: "
             "compare them with the audit log."
         )
-
-
-def _require_sealed(approval: Approval) -> None:
-    """Raise Refused unless the snapshot has the signed digest and names the rows it hangs on."""
-    snapshot = approval.snapshot
-    if not hmac.compare_digest(digest_of(snapshot), approval.digest):
-        raise _drift("the sealed snapshot and its digest")
-    facts = {
-        "nonce": approval.nonce,
-        "expires_at": approval.expires_at.isoformat(),
-        "single_person": approval.single_person,
-    }
-    for name, value in facts.items():
-        if snapshot[name] != value:
-            raise _drift(name)
-    owners = {
-        "task": (snapshot["task"]["id"], approval.task_id),
-        "requester": (snapshot["requester"]["id"], approval.requester_id),
-        "proposal": (snapshot["proposal"]["id"], approval.proposal_id),
-        "policy": (snapshot["policy"]["id"], approval.policy_id),
-    }
-    for name, (sealed, actual) in owners.items():
-        if sealed != str(actual):
-            raise _drift(name)
 
 
 def _require_signers(approval: Approval) -> None:
@@ -108,13 +93,14 @@ def _require_signers(approval: Approval) -> None:
     stood_for: set[UUID] = set()
     for signature in rows:
         if (signature.digest, signature.nonce) != (approval.digest, approval.nonce):
-            raise _drift(f"the signature of {signature.signer.display_name}")
+            raise drift(f"the signature of {signature.signer.display_name}")
         lost = why_not(approval, signature.signer)
         if lost:
             raise Refused(
                 f"{signature.signer.display_name} signed this but may no longer sign. "
                 "Nothing was carried out; propose it again for another signature."
             )
+        require_carried(signature, approval)
         _require_mark(signature)
         if required.every_file and not signature.every_file_viewed:
             raise Refused(
@@ -148,22 +134,22 @@ def require_same_report(effect: Effect) -> None:
     sealed, stored = approval.snapshot["proposal"], approval.proposal
     for name in ("kind", "title", "summary", "report"):
         if sealed[name] != getattr(stored, name):
-            raise _drift(f"the {name} of what was to be delivered")
+            raise drift(f"the {name} of what was to be delivered")
 
 
 def require_same_objects(store: Store, approval: Approval, sealed: dict[str, Any]) -> None:
     """Raise Refused unless git's own objects are the sealed ones, hunk for hunk."""
     if not snapshots.same_repository(approval.project, sealed):
-        raise _drift("the project's repository or branch")
+        raise drift("the project's repository or branch")
     if store.tree_of(sealed["head"]) != sealed["tree"]:
-        raise _drift("the tree of the sealed commit")
+        raise drift("the tree of the sealed commit")
     shown = {file["path"]: file for file in approval.snapshot["files"]}
     actual = {
         cautions.shown(diff.path): diff for diff in store.diff(sealed["base"], sealed["tree"])
     }
     differing = sorted(set(shown) ^ set(actual))
     if differing:
-        raise _drift(f"the list of files ({differing[0]})")
+        raise drift(f"the list of files ({differing[0]})")
     for path, diff in actual.items():
         _require_same_file(shown[path], diff)
     totals = {
@@ -173,26 +159,19 @@ def require_same_objects(store: Store, approval: Approval, sealed: dict[str, Any
     }
     for name, value in totals.items():
         if sealed[name] != value:
-            raise _drift(f"the number of {name}")
+            raise drift(f"the number of {name}")
 
 
 def _require_same_file(shown: dict[str, Any], diff: FileDiff) -> None:
     for name in _FILE_FIELDS:
         value = getattr(diff, name)
         if shown[name] != (cautions.shown(value) if name == "old_path" else value):
-            raise _drift(f"{name} of {shown['path']}")
+            raise drift(f"{name} of {shown['path']}")
     if [_facts(hunk) for hunk in diff.hunks] != [
         {name: hunk[name] for name in _HUNK_FIELDS} for hunk in shown["hunks"]
     ]:
-        raise _drift(f"the hunks of {shown['path']}")
+        raise drift(f"the hunks of {shown['path']}")
 
 
 def _facts(hunk: HunkDiff) -> dict[str, Any]:
     return {name: getattr(hunk, name) for name in _HUNK_FIELDS}
-
-
-def _drift(field: str) -> Refused:
-    return Refused(
-        f"What would be carried out is not what was signed: {field} differ. "
-        "Nothing was merged; propose it again."
-    )

@@ -334,6 +334,29 @@ FROM approvals_approval
 WHERE task_id = :merged);
 -- row SELECT id FROM approvals_signature WHERE approval_id = (SELECT id FROM approvals_approval WHERE task_id = :merged)
 
+-- breaks signature-copied
+UPDATE approvals_signature SET carried_from_id = id
+WHERE approval_id = (SELECT id
+FROM approvals_approval
+WHERE task_id = :merged);
+-- row SELECT id FROM approvals_signature WHERE approval_id = (SELECT id FROM approvals_approval WHERE task_id = :merged)
+
+-- breaks signatures-hold
+UPDATE approvals_approval
+SET state = 'stale', main_moved = true, decided_at = now(),
+    snapshot = jsonb_set(snapshot, '{files}', '[]')
+WHERE task_id = :review;
+UPDATE approvals_approval
+SET follows_id = (SELECT id
+FROM approvals_approval
+WHERE task_id = :review)
+WHERE task_id = :merged;
+-- row SELECT (SELECT id FROM approvals_approval WHERE task_id = :merged)
+
+-- breaks worker-cannot-sign
+GRANT EXECUTE ON FUNCTION carry_signature(uuid, uuid, uuid) TO countersign_agents;
+-- row SELECT 'login countersign_agents'
+
 -- breaks reminded-once
 INSERT INTO agents_event (task_id, seq, kind, data)
 SELECT task_id, 900 + number, 'approval.reminded', jsonb_build_object('approval', id, 'share', 50)

@@ -13,12 +13,12 @@ from approvals import deadlines, signing
 from approvals.calls import arguments
 from approvals.calls.exceptions import CallMismatch, CallOver, UnknownCall
 from approvals.calls.sealing import executed, facts_of
+from approvals.canonical import digest_of
 from approvals.decisions import MAX_NOTE
 from approvals.exceptions import NotAllowed
 from approvals.lifecycle import CallState, CallVerdict
 from approvals.models import CallApproval, CallSignature
 from approvals.rights import why_not
-from approvals.sealing import digest_of
 from projects import audit
 from projects.characters import says_nothing
 from projects.exceptions import InvalidInput, TransitionRefused

@@ -17,11 +17,11 @@ from agents.lifecycle import AttemptState, StepState, ToolCallState
 from agents.models import Attempt, Event, ToolCall
 from approvals import calling
 from approvals.calls import arguments
+from approvals.canonical import digest_of
 from approvals.deadlines import database_now
 from approvals.lifecycle import CallState
 from approvals.models import CallApproval
 from approvals.policies import active_policy
-from approvals.sealing import digest_of
 from projects import audit
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from agents.models import Tool
 from approvals import signing
 from approvals.calls import arguments
 from approvals.calls.sealing import executed
+from approvals.canonical import digest_of
 from approvals.exceptions import NotCarriedOut, Refused
 from approvals.lifecycle import CallState, CallVerdict
 from approvals.models import CallSignature
 from approvals.rights import why_not
-from approvals.sealing import digest_of
 from projects.models import AuditEntry
 
 if TYPE_CHECKING:

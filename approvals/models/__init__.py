@@ -3,19 +3,16 @@
 from approvals.models.absences import Absence, Delegation
 from approvals.models.approvals import (
     COSTS,
-    MAX_QUOTE,
     RANKS,
     SEAL,
     SEAL_OF_APPROVAL,
     Approval,
-    Comment,
     Effect,
-    HunkVerdict,
-    Side,
     Signature,
 )
 from approvals.models.calls import CallApproval, CallSignature
 from approvals.models.collisions import Collision
+from approvals.models.comments import MAX_QUOTE, Comment, HunkVerdict, Side
 from approvals.models.editing import Edit
 from approvals.models.listing import UNDER_AGENT, UNDER_REQUESTER, Listed
 from approvals.models.policies import EffectKind, Policy, PolicyRule, Remind, Risk

@@ -1,4 +1,4 @@
-"""Approval, Signature, Comment, Effect."""
+"""Approval, Signature, Effect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db.models import Case, F, Func, Q, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from agents.models import Agent, Hunk, Proposal, Task
+from agents.models import Proposal, Task
 from approvals.lifecycle import (
     APPROVAL_MOVES,
     EFFECT_MOVES,
@@ -115,6 +115,14 @@ class Approval(models.Model):
         help_text="It is stale for that alone; else what was signed did not hold.",
     )
     reason = models.TextField(blank=True, help_text="The deciding note, or why it ended undecided.")
+    follows = models.OneToOneField(
+        "self",
+        models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="follower",
+        help_text="The same change on an earlier main, whose signatures hold.",
+    )
 
     project_path = "project"
     objects: ClassVar[ScopedQuerySet[Approval]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
@@ -145,6 +153,10 @@ class Approval(models.Model):
                 | ~Q(decided_by=F("requester"))
                 | Q(single_person=True),
                 name="requester_never_decides",
+            ),
+            models.CheckConstraint(
+                condition=Q(follows__isnull=True) | ~Q(follows=F("id")),
+                name="approval_follows_another",
             ),
             models.UniqueConstraint(
                 fields=["task"],
@@ -248,6 +260,14 @@ class Signature(models.Model):
     at = models.DateTimeField(db_default=Now())
     key = models.CharField(max_length=16, default="", db_default="", help_text="Whose mark it is.")
     mark = models.CharField(max_length=88, default="", db_default="", help_text="Ed25519.")
+    carried_from = models.OneToOneField(
+        "self",
+        models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="carried_to",
+        help_text="The signature this copies: given to what the approval follows. It has the mark.",
+    )
 
     project_path = "approval__project"
     objects: ClassVar[ScopedQuerySet[Signature]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
@@ -262,70 +282,14 @@ class Signature(models.Model):
                 condition=~Q(signer=F("requester")) | Q(single_person=True),
                 name="requester_never_signs",
             ),
+            models.CheckConstraint(
+                condition=Q(carried_from__isnull=True) | Q(verdict=SignatureVerdict.APPROVE),
+                name="only_approving_signatures_hold",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.signer}: {self.verdict}"
-
-
-class HunkVerdict(models.TextChoices):
-    """What a reviewer says of one hunk."""
-
-    ACCEPT = "accept", "Accept"
-    REFUSE = "refuse", "Refuse"
-
-
-class Side(models.TextChoices):
-    """Which of the two texts of a diff a line belongs to."""
-
-    OLD = "old", "as it was"
-    NEW = "new", "as proposed"
-
-
-MAX_QUOTE = 400  # characters of a line that are quoted where it is gone
-
-
-class Comment(models.Model):
-    """A reviewer's word on a line, a hunk or the whole, with the agent it goes to."""
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    approval = models.ForeignKey(Approval, models.PROTECT, related_name="comments")
-    hunk = models.ForeignKey(Hunk, models.PROTECT, null=True, related_name="comments")
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="comments")
-    verdict = models.CharField(max_length=6, choices=HunkVerdict, blank=True)
-    note = models.TextField(blank=True)
-    goes_to = models.ForeignKey(Agent, models.PROTECT, null=True, related_name="comments")
-    side = models.CharField(max_length=3, choices=Side, blank=True, default="", db_default="")
-    line = models.PositiveIntegerField(null=True, help_text="Of that side; none: on all of it.")
-    anchor = models.CharField(
-        max_length=64, blank=True, default="", db_default="", help_text="SHA-256 of the line."
-    )
-    quote = models.CharField(
-        max_length=MAX_QUOTE, blank=True, default="", db_default="", help_text="How it begins."
-    )
-    created_at = models.DateTimeField(db_default=Now())
-
-    project_path = "approval__project"
-    objects: ClassVar[ScopedQuerySet[Comment]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
-
-    class Meta:
-        ordering = ["created_at"]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(side="", line__isnull=True, anchor="", quote="")
-                | Q(
-                    side__in=Side.values,
-                    line__isnull=False,  # else: unknown, which a CHECK lets pass
-                    line__gt=0,
-                    anchor__regex="^[0-9a-f]{64}$",
-                    hunk__isnull=False,
-                ),
-                name="comment_on_a_line_names_it",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.note[:80]
 
 
 class Effect(models.Model):

@@ -50,6 +50,13 @@ class Policy(models.Model):
         db_default=True,
         help_text="Low risk, reversible and green: may be approved together with others like it.",
     )
+    signatures_hold = models.BooleanField(
+        "when main moved in other files, signatures hold",
+        default=True,
+        db_default=True,
+        help_text="The same change is merged onto the new main and checked; who signed it is not "
+        "asked again. Sealed: it holds for what is put up from now on.",
+    )
     remind_half = models.CharField(
         "at half of the time, remind",
         max_length=6,

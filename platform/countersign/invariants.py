@@ -13,7 +13,7 @@ import agents.invariants
 import approvals.invariants
 import memory.invariants
 import projects.invariants
-from countersign.supervisor.logins import AGENTS, EFFECTS, WRITE, role_name
+from countersign.supervisor.logins import AGENTS, CARRY, EFFECTS, WRITE, role_name
 from projects.invariants import Check, Found, NotChecked, Offence, collect, one_moment
 
 if TYPE_CHECKING:
@@ -103,6 +103,10 @@ def _logins_too_mighty() -> Iterator[Offence]:
                 cursor.execute("SELECT has_table_privilege(%s, %s, %s)", [role, table, right])
                 if cursor.fetchone()[0]:
                     yield _may(role, f"{right} {table}")
+            if not login.may_carry:
+                cursor.execute("SELECT has_function_privilege(%s, %s, 'EXECUTE')", [role, CARRY])
+                if cursor.fetchone()[0]:
+                    yield _may(role, "carry signatures over")
 
 
 def _rights(tables: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -9,11 +9,12 @@ from playwright.sync_api import expect
 
 from agents.lifecycle import TaskState
 from agents.models import Hunk, Task
-from approvals import following, sealing
+from approvals import following, policies, sealing
 from tests.acceptance import page_fixtures
 from tests.acceptance.axe import violations
 from tests.acceptance.live_house import signed_in
-from tests.approval_fixtures import make_change, make_repository, move_main
+from tests.approval_fixtures import approve, make_change, make_repository, move_main
+from tests.holding_fixtures import fall_stale, merge_again
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,4 +87,33 @@ def test_only_the_changed_hunk_is_asked_anew(house, browser, project, requester,
     assert len(stored) == 1
     assert "Nearly there." in stored[0][1]
     assert violations(page, "merged again") == []
+    context.close()
+
+
+def approved_before(project: Any, requester: Any, lead: Any, folder: Path) -> Approval:
+    """Let a change be approved, fall stale and be merged onto a main that moved in other files."""
+    policies.change(project, by=lead, undo_seconds=0)
+    bare = make_repository(folder, project)
+    first = sealing.seal(make_change(project, requester, folder))
+    approve(first, lead)
+    first.refresh_from_db()
+    fall_stale(first, bare)
+    merge_again(first, folder)
+    return first
+
+
+def test_signatures_that_hold_say_for_what_they_were_given(
+    house, browser, project, requester, lead, second_lead, tmp_path
+):
+    first = house.write(approved_before, project, requester, lead, tmp_path)
+    context = signed_in(house, browser, second_lead, viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.goto(f"/review/{first.task.label}/r1")
+    expect(page.get_by_text("Signatures hold; merging onto the new main.")).to_be_visible()
+    signatures = page.get_by_label("Signatures")
+    expect(signatures).to_contain_text("Dana Kim")
+    expect(signatures).to_contain_text("holds because main changed other files only.")
+    signatures.get_by_title(first.digest).click()
+    expect(page.locator("#rounds").get_by_title(first.digest)).to_be_in_viewport()
+    assert violations(page, "signatures hold") == []
     context.close()

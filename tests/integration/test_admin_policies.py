@@ -38,6 +38,7 @@ def form(policy, **changes):
         "undo_seconds": policy.undo_seconds,
         "expires_hours": policy.expires_hours,
         "bulk_allowed": "on" if policy.bulk_allowed else "",
+        "signatures_hold": "on" if policy.signatures_hold else "",
         "remind_half": policy.remind_half,
         "money_paths": "\n".join(policy.money_paths),
         "protected_paths": "\n".join(policy.protected_paths),

@@ -124,6 +124,7 @@ def test_who_may_change_it(project, body, boss, lead, requester, stranger, admin
         ("money_paths", ["\x00"], "money_paths.0"),
         ("protected_paths", [7], "protected_paths.0"),
         ("bulk_allowed", "yes", "bulk_allowed"),
+        ("signatures_hold", "yes", "signatures_hold"),
         ("rules", [{"name": "Nothing"}], "rules.0"),
         ("rules", [rule(name="")], "rules.0.name"),
         ("rules", [rule(risks=["none"])], "rules.0.risks.0"),

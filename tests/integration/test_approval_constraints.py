@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 _COLUMNS = (
     "id, single_person, state, risk, snapshot, digest, nonce, requested_at, expires_at, decided_at,"
     " reason, decided_by_id, project_id, proposal_id, requester_id, task_id, policy_id, replaced,"
-    " main_moved"
+    " main_moved, follows_id"
 )
 
 

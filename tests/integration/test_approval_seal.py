@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 from agents.events import Kind
 from agents.models import Hunk, Step
-from approvals import expiring, sealing
+from approvals import canonical, expiring, sealing
 from approvals.deciding import HunkDecision, decide
 from approvals.models import Approval
 from approvals.snapshots import same_repository
@@ -85,7 +85,7 @@ def test_the_snapshot_holds_everything_the_page_shows(proposal, requester):
 def test_the_stored_snapshot_still_has_its_digest(proposal):
     approval = sealing.seal(proposal)
     stored = Approval.objects.get()
-    assert sealing.digest_of(stored.snapshot) == stored.digest == approval.digest
+    assert canonical.digest_of(stored.snapshot) == stored.digest == approval.digest
     assert stored.snapshot["checks"]["seconds"] == "1.25"
     assert stored.snapshot["expires_at"] == stored.expires_at.isoformat()
 
@@ -105,7 +105,7 @@ def test_a_password_in_the_repository_address_is_not_sealed(project, requester):
     )
     proposal.refresh_from_db()
     approval = sealing.seal(proposal)
-    assert b"hunter2" not in sealing.canonical(approval.snapshot)
+    assert b"hunter2" not in canonical.canonical(approval.snapshot)
     project.repository = "https://robot:hunter3@git.example.org/acme/billing.git"
     assert same_repository(project, approval.snapshot["effects"][0])
     project.repository = "https://robot:hunter3@git.example.org/acme/other.git"

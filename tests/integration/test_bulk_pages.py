@@ -69,7 +69,7 @@ def test_the_page_names_every_effect_seal_and_the_order_they_land_in(as_lead, th
         assert each.digest[:12] in said
         assert f'value="{each.pk} {each.digest} {each.nonce}"' in page.content.decode()
     assert "They go to main of acme/billing in this order." in said
-    assert "then waits for a signature again" in said
+    assert "Your signature holds for those whose files nothing else has changed" in said
     assert "You can undo each for 10 s." in said
     assert not Signature.objects.exists()
 

@@ -75,6 +75,7 @@ def test_the_strictest_of_all_that_applies_is_sealed(project, requester, lead, b
         "every_file_viewed": False,
         "reminders": {"half": "leads", "extend_hours": 0, "people": []},
         "bulk_allowed": True,
+        "signatures_hold": True,
         "rules": ["Invoices", "Any merge", "Long"],
         "signers": [],
     }

@@ -14,11 +14,11 @@ from agents import holds
 from agents.events import Kind
 from agents.models import Hold
 from approvals import expiring, policies, reminding, sealing, selectors
+from approvals.canonical import digest_of
 from approvals.deciding import decide
 from approvals.exceptions import ApprovalExpired
 from approvals.models import Approval, Reminder
 from approvals.requirements import Reminders, Required
-from approvals.sealing import digest_of
 from projects.models import AuditEntry, Membership
 from tests import console_fixtures as fixtures
 from tests.api_fixtures import by_session

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from approvals.sealing import canonical, digest_of
+from approvals.canonical import canonical, digest_of
 from approvals.snapshots import without_floats
 
 

@@ -220,6 +220,16 @@ def _signed(data: dict[str, Any]) -> Said:
     return Said(who=_text(data, "by"), text=f"signed: {text}", detail=counted, icon="pen-line")
 
 
+def _signatures_held(data: dict[str, Any]) -> Said:
+    if data.get("approved"):
+        return Said(text="Signatures hold; merging onto the new main", icon="git-merge", tone="ok")
+    return Said(
+        text="Signatures hold on the new main",
+        detail=f"{data.get('signed')} of {data.get('needed')} signatures",
+        icon="pen-line",
+    )
+
+
 def _assigned(data: dict[str, Any]) -> Said:
     return Said(who=_text(data, "by"), text="said who sees to the review", icon="user")
 
@@ -301,6 +311,7 @@ _WORDS: dict[str, Callable[[dict[str, Any]], Said]] = {
     Kind.APPROVAL_REQUESTED: _requested,
     Kind.APPROVAL_ASSIGNED: _assigned,
     Kind.APPROVAL_REMINDED: _reminded,
+    Kind.SIGNATURES_HELD: _signatures_held,
     Kind.APPROVAL_SIGNED: _signed,
     Kind.APPROVAL_DECIDED: _decided,
     Kind.EFFECT_STARTED: _effect_started,

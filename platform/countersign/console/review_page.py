@@ -117,6 +117,7 @@ def context_of(approval: Approval, user: User, mine: Mine, *, since: str = "") -
         "new_word": _new_word(approval, record),
         "made_by": record.made_by,
         "again": record.again,
+        "asked_again": _asked_again(sealed),
         **_compared(approval, record, since),
         **collision_rows.beside(approval),
         **_required(approval, record.signatures),
@@ -149,6 +150,31 @@ def _new_word(approval: Approval, record: Record) -> str:
     if record.made_by and number == 1:
         return f"edited by {record.made_by.person.display_name}"
     return f"new in round {number}" if number > 1 else "changed since main moved"
+
+
+def _asked_again(sealed: dict[str, Any]) -> str:
+    """Say why those who had signed it on an earlier main are asked again, if anybody had."""
+    why = sealed.get("asked_again")
+    if why is None:
+        return ""
+    if path := why["path"]:
+        return f"Asked again because main changed {path}, which this change touches."
+    return f"Asked again because {_WHY.get(why['name'], 'it is not the same change any more')}."
+
+
+_WHY = {
+    "agents": "other agents, or other versions of them, have worked on it",
+    "checks": "its checks did not pass as before",
+    "claims": "what its agents claim was proven otherwise",
+    "memories": "other lessons were recalled for it",
+    "policy": "the policy has changed",
+    "proposal": "it says something else of itself",
+    "risk": "its risk is another",
+    "signers": "nobody of those who signed it may sign it now",
+    "the policy's consent": "the policy does not let signatures hold",
+    "times": "main has moved too often since it was signed",
+    "warnings": "its warnings are others",
+}
 
 
 def files_left(approval: Approval, viewed: Collection[str]) -> dict[str, Any]:

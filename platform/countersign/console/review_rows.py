@@ -97,6 +97,7 @@ def read(
     people = _by_key(found.rows("signed_by"))
     for signature in found.rows("signatures"):
         signature.signer = people[signature.signer_id]
+        signature.signed_for = _signed_for(signature, approval)
     others, edits = _others(approval, found), _edits(found)
     lead = approval.project_id in mine.led
     took_over = found.first("took_over")
@@ -128,6 +129,12 @@ def read(
         reminders=_reminders(found),
         absent={str(one.pk): one.display_name for one in found.rows("absent")},
     )
+
+
+def _signed_for(signature: Signature, approval: Approval) -> str:
+    """Return the digest a person signed, where this is a copy of their signature."""
+    told = approval.snapshot.get("follows", {}).get("signed_for", {})
+    return str(told.get(str(signature.signer_id), "")) if signature.carried_from_id else ""
 
 
 def _of_decision(approval: Approval, user: User) -> Lists:

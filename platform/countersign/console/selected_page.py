@@ -13,6 +13,7 @@ from django.utils import timezone
 from approvals import bulk, deadlines, snoozing
 from approvals.exceptions import UnknownApproval
 from approvals.models import SEAL, Approval, Effect, EffectKind
+from approvals.requirements import Required
 from countersign.console.checks import Checks, checks_of
 from countersign.console.rendering import mine_of
 
@@ -78,6 +79,7 @@ def shown(selection: Selection) -> dict[str, Any]:
         "rows": rows,
         "effect": rows[0].effect if rows else {},
         "moves_main": merges and len(rows) > 1,
+        "holds": all(Required.sealed(each.snapshot).hold for each in waiting),
         "undo_seconds": min((e.snapshot["policy"]["undo_seconds"] for e in waiting), default=0),
         "offers": _offers(waiting),
         "address": _address(each.pk for each in waiting),

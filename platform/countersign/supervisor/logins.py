@@ -16,6 +16,7 @@ from psycopg import sql
 if TYPE_CHECKING:
     from django.db.backends.utils import CursorWrapper
 
+CARRY = "carry_signature(uuid, uuid, uuid)"
 WRITE = ("INSERT", "UPDATE", "DELETE")
 
 
@@ -25,6 +26,7 @@ class Login:
 
     name: str
     rights: tuple[tuple[str, tuple[str, ...]], ...]
+    may_carry: bool = False  # have the database copy signatures to the same change on another main
 
     def on(self, table: str) -> tuple[str, ...]:
         """Return the rights on one table."""
@@ -71,6 +73,7 @@ AGENTS = Login(
 )
 EFFECTS = Login(
     name="effects",
+    may_carry=True,
     rights=(
         *_FACTS,
         *_SECRETS,
@@ -126,6 +129,9 @@ def grant(cursor: CursorWrapper, login: Login, role: str) -> None:
     execute(sql.SQL("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {}").format(who))
     execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(who))
     execute(sql.SQL("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}").format(who))
+    execute(sql.SQL("REVOKE ALL ON FUNCTION {} FROM {}").format(sql.SQL(CARRY), who))
+    if login.may_carry:
+        execute(sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(sql.SQL(CARRY), who))
     execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename")
     for (table,) in cursor.fetchall():
         if rights := login.on(table):

@@ -11,8 +11,8 @@ from agents.lifecycle import StepState, TaskState
 from agents.models import Escalation, Event, Grant, Tool, ToolCall, ToolServer
 from approvals import calling, invariants
 from approvals.calls import carrying
+from approvals.canonical import digest_of
 from approvals.models import CallApproval, CallSignature
-from approvals.sealing import digest_of
 from projects.models import AuditEntry, Membership
 from tests.approval_fixtures import past_triggers
 from tests.call_fixtures import decided, park, working_step

@@ -21,7 +21,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agents.workspace.git import Store
-from approvals import bulk, deciding, effects, policies, sealing, signing, undoing
+from approvals import bulk, canonical, deciding, effects, policies, sealing, signing, undoing
 from approvals.models import Approval, Effect, Signature
 from projects import tokens
 from projects.exceptions import CountersignError
@@ -89,7 +89,7 @@ def sealed_as(scene: Scene, path: str, value: object, *, digest: bool = False) -
     )
     if digest:
         scene.approval.refresh_from_db()
-        anew = sealing.digest_of(scene.approval.snapshot)
+        anew = canonical.digest_of(scene.approval.snapshot)
         column(scene, "digest", anew)
         past_triggers("UPDATE approvals_signature SET digest = %s", anew)
 

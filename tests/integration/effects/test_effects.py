@@ -9,7 +9,7 @@ from agents.events import Kind
 from agents.lifecycle import TaskState
 from agents.models import Proposal
 from agents.workspace.git import Store
-from approvals import effects, invariants, policies, sealing, undoing
+from approvals import canonical, effects, invariants, policies, sealing, undoing
 from approvals.models import Approval, Effect
 from projects import audit
 from projects.models import Membership, Project
@@ -161,7 +161,7 @@ def test_a_changed_snapshot_with_a_new_digest_is_refused_by_its_signature(approv
     past_triggers(
         "UPDATE approvals_approval SET snapshot = %s, digest = %s",
         _json(snapshot),
-        sealing.digest_of(snapshot),
+        canonical.digest_of(snapshot),
     )
     _refused(approved, bare, "the signature of Dana Kim")
 
@@ -171,7 +171,7 @@ def test_changed_hunks_are_refused_hunk_for_hunk(approval, lead, bare):
     snapshot = approval.snapshot
     shown = snapshot["files"][0]["hunks"][0]
     shown["text"] = shown["text"].replace("line three", "line 3.0")
-    digest = sealing.digest_of(snapshot)
+    digest = canonical.digest_of(snapshot)
     past_triggers(
         "UPDATE approvals_approval SET snapshot = %s, digest = %s", _json(snapshot), digest
     )
@@ -195,7 +195,7 @@ def test_a_page_that_showed_less_than_git_has_is_refused(approval, lead, bare, c
     past_triggers(
         "UPDATE approvals_approval SET snapshot = %s, digest = %s",
         _json(snapshot),
-        sealing.digest_of(snapshot),
+        canonical.digest_of(snapshot),
     )
     approval.refresh_from_db()
     _refused(approve(approval, lead), bare, word)
@@ -207,7 +207,7 @@ def test_another_tree_than_the_sealed_one_is_refused(approval, lead, bare):
     past_triggers(
         "UPDATE approvals_approval SET snapshot = %s, digest = %s",
         _json(snapshot),
-        sealing.digest_of(snapshot),
+        canonical.digest_of(snapshot),
     )
     approval.refresh_from_db()
     _refused(approve(approval, lead), bare, "the tree of the sealed commit")
@@ -314,7 +314,7 @@ def test_a_requester_whose_project_is_no_longer_single_person_is_refused(
 
 
 def _json(value: object) -> str:
-    return sealing.canonical(value).decode()
+    return canonical.canonical(value).decode()
 
 
 def test_due_effects_of_one_project_do_not_hide_those_of_another(

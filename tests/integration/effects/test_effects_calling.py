@@ -7,7 +7,7 @@ import json
 import pytest
 
 from agents.models import Escalation, Tool, ToolServer
-from approvals import calling, effects, sealing
+from approvals import calling, canonical, effects, sealing
 from approvals.models import Approval
 from projects.models import Membership
 from tests.approval_fixtures import approve, make_report, past_triggers
@@ -48,7 +48,7 @@ def signed(project, requester, lead, bare):
         past_triggers(
             "UPDATE approvals_approval SET snapshot = %s::jsonb, digest = %s WHERE id = %s",
             json.dumps(snapshot),
-            sealing.digest_of(snapshot),
+            canonical.digest_of(snapshot),
             approval.pk,
         )
         return approve(Approval.objects.get(pk=approval.pk), lead)

@@ -68,6 +68,7 @@ def test_a_mark_covers_all_a_signature_says(approval, lead):
         "key": "0123456789abcdef",
         "every_file_viewed": True,
         "on_behalf_of": [{"delegation": "", "person": "", "name": "Ravi"}],
+        "carried_from_id": approval.pk,
     }
     assert {*changed, "mark"} == {field.attname for field in Signature._meta.concrete_fields}
     for name, value in changed.items():

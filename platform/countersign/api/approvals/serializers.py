@@ -12,9 +12,10 @@ from agents.workspace.paths import MAX_PATH
 from approvals import bulk, collisions, deadlines, reverting, routing
 from approvals.decisions import MAX_LESSON, MAX_NOTE
 from approvals.lifecycle import ApprovalState, SignatureVerdict
-from approvals.models import Approval, Edit, HunkVerdict, Remind, Side
+from approvals.models import Approval, Edit, HunkVerdict, Side
 from approvals.rights import why_not
 from countersign.api import links
+from countersign.api.approvals.terms import PolicyShape
 from countersign.api.fields import Chosen, Flag, Input, Text, Whole
 from countersign.api.paging import PageQuery
 from countersign.api.tasks.serializers import STRINGS, PersonShape
@@ -258,6 +259,11 @@ class SignatureShape(serializers.Serializer[Any]):
     digest = serializers.CharField()
     at = serializers.DateTimeField()
     on_behalf_of = StoodForShape(many=True, help_text="Absent people it counts for, too.")
+    carried_from = serializers.UUIDField(
+        source="carried_from_id",
+        allow_null=True,
+        help_text="The signature it copies, given to the same change before main moved.",
+    )
 
 
 class CommentShape(serializers.Serializer[Any]):
@@ -294,44 +300,6 @@ class EffectShape(serializers.Serializer[Any]):
     error = serializers.CharField()
 
 
-class NamedShape(serializers.Serializer[Any]):
-    """Somebody a rule names."""
-
-    id = serializers.UUIDField()
-    name = serializers.CharField()
-
-
-class SignersShape(serializers.Serializer[Any]):
-    """One of these people must be among those who sign."""
-
-    rule = serializers.CharField()
-    anyone_of = NamedShape(many=True)
-
-
-class RemindersShape(serializers.Serializer[Any]):
-    """Who is reminded at half of the time, and whether its end is put off once."""
-
-    half = serializers.ChoiceField(choices=Remind.choices)
-    extend_hours = serializers.IntegerField(help_text="0: it expires.")
-    people = NamedShape(many=True)
-
-
-class PolicyShape(serializers.Serializer[Any]):
-    """What the policy and those of its rules that apply ask, as it was sealed."""
-
-    id = serializers.UUIDField()
-    version = serializers.IntegerField()
-    signatures_needed = serializers.IntegerField()
-    undo_seconds = serializers.IntegerField()
-    every_file_viewed = serializers.BooleanField(default=False)
-    bulk_allowed = serializers.BooleanField(default=False)
-    rules = serializers.ListField(
-        child=serializers.CharField(), default=list, help_text="Those that apply, by name."
-    )
-    signers = SignersShape(many=True, default=list)
-    reminders = RemindersShape(required=False)
-
-
 class CollisionShape(serializers.Serializer[Any]):
     """Another change that waits and cannot land together with this one."""
 
@@ -348,6 +316,11 @@ class ApprovalDetailShape(ApprovalShape):
     nonce = serializers.CharField()
     reason = serializers.CharField()
     single_person = serializers.BooleanField()
+    follows = serializers.UUIDField(
+        source="follows_id",
+        allow_null=True,
+        help_text="The same change on an earlier main, whose signatures hold for this one.",
+    )
     policy = PolicyShape(source="snapshot.policy")
     snapshot = serializers.JSONField()
     signatures = serializers.SerializerMethodField()

@@ -62,6 +62,7 @@ class PolicyInput(Input):
     undo_seconds = Whole(min_value=0, max_value=300)
     expires_hours = Whole(min_value=1, max_value=_LONGEST)
     bulk_allowed = Flag()
+    signatures_hold = Flag(help_text="When main moved in other files, signatures hold.")
     remind_half = Chosen(choices=Remind.choices)
     extend_hours = Whole(
         min_value=1, max_value=_LONGEST, allow_null=True, help_text="null: it expires."

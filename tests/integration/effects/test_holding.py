@@ -1,0 +1,384 @@
+"""Signatures hold when main moved in other files only: the same change lands without another act."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from threading import Barrier, Thread
+
+import pytest
+from django.db import IntegrityError, ProgrammingError, connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from agents import holds
+from agents.events import Kind
+from approvals import deciding, effects, following, invariants, origins, policies, sealing, undoing
+from approvals.models import Approval, Effect, Signature
+from approvals.policies import Rule
+from countersign.supervisor import logins
+from notices import moments
+from notices.recipients import Audience
+from projects.models import AuditEntry, Membership, Project, User
+from tests.approval_fixtures import (
+    EDITS,
+    GREEN,
+    approve,
+    first_parents,
+    git,
+    make_change,
+    move_main,
+    past_triggers,
+)
+from tests.holding_fixtures import effect_of, fall_stale, merge_again, propose_again
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def stale(approved, bare) -> Approval:
+    """It was approved; then main moved in another file."""
+    fall_stale(approved.approval, bare)
+    return approved.approval
+
+
+def signed(approval: Approval) -> list[tuple[str, str]]:
+    rows = approval.signatures.order_by("at").values_list("signer__username", "verdict")
+    return list(rows)
+
+
+def events(approval: Approval) -> list[str]:
+    about = approval.task.events.filter(data__approval=str(approval.pk)).order_by("seq")
+    return list(about.values_list("kind", flat=True))
+
+
+def test_what_was_approved_lands_on_the_new_main_without_another_act(stale, bare, lead, tmp_path):
+    again = merge_again(stale, tmp_path)
+    assert (again.state, again.follows, again.decided_by) == ("approved", stale, lead)
+    assert effects.carry_out_due("worker") == 1
+    assert effect_of(again).state == "done"
+    again.task.refresh_from_db()
+    assert again.task.state == "done"
+    tree = again.snapshot["effects"][0]["tree"]
+    assert git(bare, "rev-parse", "main^{tree}") == tree
+    assert git(bare, "show", "main:README.md") == "Another service."
+    assert f"Countersign-Approval: {again.pk}" in git(bare, "log", "-1", "--format=%B", "main")
+
+
+def test_a_copy_says_what_was_signed_and_names_its_original(stale, tmp_path):
+    again = merge_again(stale, tmp_path)
+    original, copy = stale.signatures.get(), again.signatures.get()
+    assert copy.carried_from == original
+    assert (copy.digest, copy.nonce) == (again.digest, again.nonce)
+    for name in origins.COPIED:
+        assert getattr(copy, name) == getattr(original, name), name
+    assert origins.given(copy) == original
+    assert again.snapshot["follows"] == {
+        "approval": str(stale.pk),
+        "digest": stale.digest,
+        "times": 1,
+        "signed_for": {str(original.signer_id): stale.digest},
+    }
+
+
+def test_the_log_and_the_task_say_that_signatures_hold_and_nobody_did_it(stale, tmp_path):
+    again = merge_again(stale, tmp_path)
+    entry = AuditEntry.objects.get(action="approval.signatures_held")
+    assert (entry.actor, entry.object_id) == (None, str(again.pk))
+    assert entry.detail["digest"] == again.digest
+    assert entry.detail["followed_digest"] == stale.digest
+    assert entry.detail["signatures"] == [str(stale.signatures.get().pk)]
+    assert Kind.SIGNATURES_HELD in events(again)
+    assert Kind.APPROVAL_REQUESTED not in events(again)  # nobody is asked
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_it_holds_again_and_again(stale, bare, tmp_path, times):
+    last = stale
+    for number in range(times):
+        last = merge_again(last, tmp_path)
+        if number < times - 1:
+            fall_stale(last, bare, text=f"Service {number}.\n")
+    assert last.snapshot["follows"]["times"] == times
+    assert set(last.snapshot["follows"]["signed_for"].values()) == {stale.digest}
+    effects.carry_out_due("worker")
+    assert effect_of(last).state == "done"
+
+
+def test_the_undo_window_that_is_left_is_left(stale, lead, tmp_path):
+    later = timezone.now() + timedelta(hours=1)
+    Effect.objects.filter(approval=stale).update(not_before=later)
+    again = merge_again(stale, tmp_path)
+    assert effect_of(again).not_before == later
+    assert effects.carry_out_due("worker") == 0
+    sealed = undoing.undo(again, by=lead)
+    assert (sealed.state, sealed.follows, signed(sealed)) == ("pending", None, [])
+
+
+def test_a_window_that_is_over_is_not_opened_again(stale, tmp_path):
+    again = merge_again(stale, tmp_path)
+    assert effect_of(again).not_before == again.decided_at
+
+
+def test_after_an_undo_nothing_holds_any_more(approval, lead, second_lead, bare, tmp_path):
+    approve(approval, lead)
+    Effect.objects.update(not_before=F("not_before") + timedelta(hours=1))
+    undone = undoing.undo(approval, by=second_lead)
+    move_main(bare)
+    with pytest.raises(deciding.StaleApproval):
+        approve(undone, second_lead)
+    undone.refresh_from_db()
+    again = merge_again(undone, tmp_path)
+    assert (again.state, signed(again), again.follows) == ("pending", [], None)
+
+
+def test_a_hold_stops_it_as_any_other(stale, lead, tmp_path):
+    again = merge_again(stale, tmp_path)
+    hold = holds.place(task=again.task, by=lead)
+    assert effects.carry_out_due("worker") == 0
+    holds.lift(hold, by=lead)
+    assert effects.carry_out_due("worker") == 1
+    assert effect_of(again).state == "done"
+
+
+@pytest.fixture
+def two(project, lead, second_lead, bare) -> None:
+    policies.change(project, by=lead, signatures_needed=2)
+
+
+def test_one_of_two_signatures_is_carried_and_the_other_asked_for(
+    two, project, requester, lead, second_lead, bare, tmp_path, monkeypatch
+):
+    first = sealing.seal(make_change(project, requester, tmp_path))
+    decided(first, lead)
+    move_main(bare)
+    monkeypatch.setattr(following, "FIRST_WAIT", 0.0)
+    assert following.follow({}) == 1
+    first.refresh_from_db()
+    again = merge_again(first, tmp_path)
+    assert (again.state, signed(again)) == ("pending", [("dana", "approve")])
+    assert events(again) == [Kind.APPROVAL_REQUESTED, Kind.SIGNATURES_HELD]
+    assert asked(project, again) == [second_lead]
+    decided(again, second_lead)
+    effects.carry_out_due("worker")
+    assert effect_of(again).state == "done"
+    assert len(first_parents(bare)) == 3
+
+
+def asked(project: Project, approval: Approval) -> list[User]:
+    event = approval.task.events.get(kind=Kind.APPROVAL_REQUESTED, data__approval=str(approval.pk))
+    return Audience(project).of(moments.moment_of(event), approval)
+
+
+def decided(approval: Approval, by: object) -> None:
+    seen = {"digest": approval.digest, "nonce": approval.nonce}
+    deciding.decide(approval.pk, by=by, verdict="approve", **seen)
+
+
+def test_who_may_not_sign_any_more_has_to_be_replaced(
+    two, project, requester, lead, second_lead, bare, tmp_path
+):
+    first = sealing.seal(make_change(project, requester, tmp_path))
+    decided(first, lead)
+    decided(first, second_lead)
+    first.refresh_from_db()
+    fall_stale(first, bare)
+    Membership.objects.filter(user=second_lead).update(role="requester")
+    again = merge_again(first, tmp_path)
+    assert (again.state, signed(again)) == ("pending", [("dana", "approve")])
+
+
+DIFFERS = {
+    "main changed one of its files": (
+        {"path": "docs/rounding.md", "text": "Tax is rounded half up.\n\nAlways.\n"},
+        {},
+        "old_blob",
+    ),
+    "it changes another file, too": ({}, {"texts": {**EDITS, "new.txt": "New.\n"}}, "the list"),
+    "it says something else": ({}, {"summary": "Now without tests."}, "proposal"),
+    "its checks are red": ({}, {"checks": {**GREEN, "exit_code": 1, "failed": 1}}, "checks"),
+    "its checks did not run": ({}, {"checks": {}}, "checks"),
+    "a warning is new": (
+        {},
+        {"warnings": [{"kind": "secret", "path": "README.md", "line": 1}]},
+        "risk",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DIFFERS)
+def test_what_is_not_the_same_is_asked_anew_and_says_why(approved, bare, tmp_path, case):
+    moved, facts, name = DIFFERS[case]
+    fall_stale(approved.approval, bare, **moved)
+    again = merge_again(approved.approval, tmp_path, **facts)
+    assert (again.state, again.follows, signed(again)) == ("pending", None, [])
+    assert again.snapshot["asked_again"]["name"].startswith(name)
+    assert effects.carry_out_due("worker") == 0
+
+
+def test_a_policy_may_want_them_asked_again(project, requester, lead, bare, tmp_path):
+    policies.change(project, by=lead, signatures_hold=False)
+    first = sealing.seal(make_change(project, requester, tmp_path))
+    approve(first, lead)
+    first.refresh_from_db()
+    fall_stale(first, bare)
+    again = merge_again(first, tmp_path)
+    assert (again.state, again.follows, signed(again)) == ("pending", None, [])
+
+
+def test_consent_given_later_is_none(project, requester, lead, bare, tmp_path):
+    policies.change(project, by=lead, signatures_hold=False)
+    first = sealing.seal(make_change(project, requester, tmp_path))
+    approve(first, lead)
+    policies.change(project, by=lead, signatures_hold=True)
+    first.refresh_from_db()
+    fall_stale(first, bare)
+    assert merge_again(first, tmp_path).state == "pending"
+
+
+def test_a_stricter_rule_meanwhile_is_asked(stale, project, lead, tmp_path):
+    policies.change(project, by=lead, rules=[Rule(name="All", every_file_viewed=True)])
+    again = merge_again(stale, tmp_path)
+    assert again.state == "pending"
+    assert again.snapshot["asked_again"] == {"name": "policy", "path": ""}
+
+
+def test_main_set_back_by_hand_carries_nothing_out(stale, bare, tmp_path):
+    """Then what somebody took from main would come back with the change."""
+    git(bare, "update-ref", "refs/heads/main", git(bare, "commit-tree", "main~1^{tree}", "-m", "x"))
+    again = merge_again(stale, tmp_path)
+    assert again.state == "approved"
+    before = first_parents(bare)
+    effects.carry_out_due("worker")
+    assert first_parents(bare) == before
+    effect = effect_of(again)
+    assert effect.state == "failed"
+    assert "the main it was signed on and the main of now differ" in effect.error
+    again.refresh_from_db()
+    assert (again.state, again.main_moved) == ("stale", False)
+    assert merge_again(again, tmp_path).follows is None  # asked anew: it does not go round
+
+
+def test_of_what_was_approved_one_is_merged_again_at_a_time(
+    project, requester, lead, bare, tmp_path
+):
+    several = [sealing.seal(make_change(project, requester, tmp_path)) for _ in range(3)]
+    for each in several:
+        approve(each, lead)
+    move_main(bare)
+    assert effects.carry_out_due("worker") == 3
+    assert following.follow({}) == 1
+    assert following.follow({}) == 0  # it is on its way
+    assert following._lands(project)
+
+
+def test_nothing_is_broken_by_it(stale, tmp_path, settings):
+    merge_again(stale, tmp_path)
+    effects.carry_out_due("worker")
+    found = {check.name: check.find() for check in invariants.CHECKS}
+    assert {name: each.shown for name, each in found.items() if each.count} == {}
+
+
+def _refused(statement: str, *arguments: object) -> None:
+    with (
+        pytest.raises(IntegrityError),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement, arguments)
+
+
+def test_the_database_copies_nothing_else(stale, tmp_path, lead):
+    again = merge_again(stale, tmp_path)
+    row, other = stale.signatures.get(), again.signatures.get()
+    _refused("SELECT carry_signature(gen_random_uuid(), %s, %s)", row.pk, again.pk)  # decided
+    _refused("SELECT carry_signature(gen_random_uuid(), %s, %s)", other.pk, again.pk)
+    copy = (
+        "INSERT INTO approvals_signature (id, approval_id, carried_from_id, signer_id, "
+        "requester_id, single_person, verdict, digest, nonce, note, at, on_behalf_of, key, mark) "
+        "SELECT gen_random_uuid(), %s, %s, signer_id, requester_id, single_person, verdict, digest,"
+        " nonce, note, at, on_behalf_of, key, mark FROM approvals_signature WHERE id = %s"
+    )
+    _refused(copy, stale.pk, row.pk, row.pk)
+    _refused(copy, again.pk, row.pk, row.pk)
+
+
+def test_the_database_keeps_what_an_approval_follows(stale, tmp_path):
+    again = merge_again(stale, tmp_path)
+    _refused("UPDATE approvals_approval SET follows_id = NULL WHERE id = %s", again.pk)
+    past_triggers("UPDATE approvals_approval SET main_moved = false WHERE id = %s", stale.pk)
+    names = [f.column for f in Approval._meta.concrete_fields if not f.generated]
+    values = ["gen_random_uuid()" if n == "id" else n for n in names]
+    values[names.index("nonce")] = "'another'"
+    _refused(
+        f"INSERT INTO approvals_approval ({', '.join(names)}) SELECT {', '.join(values)} "  # noqa: S608
+        "FROM approvals_approval WHERE id = %s",
+        again.pk,
+    )
+
+
+def test_a_signature_is_carried_once(stale, tmp_path):
+    merge_again(stale, tmp_path)
+    unique = {Approval: "follows", Signature: "carried_from"}
+    assert all(model._meta.get_field(name).unique for model, name in unique.items())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_carry_it_over_once(stale, tmp_path):
+    """Both look at the same proposal; one seals it, and its signatures are copied once."""
+    propose_again(stale, tmp_path)
+    both, faults = Barrier(4), []
+
+    def seal() -> None:
+        try:
+            both.wait(20)
+            sealing.seal_ready()
+            effects.carry_out_due("worker")
+        except Exception as fault:  # noqa: BLE001  # told below
+            faults.append(fault)
+        finally:
+            connection.close()
+
+    workers = [Thread(target=seal) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert not faults
+    again = Approval.objects.get(follows=stale)
+    assert signed(again) == [("dana", "approve")]
+    effects.carry_out_due("worker")
+    assert effect_of(again).state == "done"
+
+
+def test_the_login_of_the_effects_worker_copies_signatures_and_writes_none(stale, tmp_path):
+    with connection.cursor() as cursor:
+        logins.create(cursor, logins.EFFECTS, "a password of this test")
+        logins.grant(cursor, logins.EFFECTS, "countersign_effects")
+        cursor.execute("SET LOCAL ROLE countersign_effects")
+        again = merge_again(stale, tmp_path)
+        assert (again.state, signed(again)) == ("approved", [("dana", "approve")])
+        effects.carry_out_due("worker")
+        cursor.execute("RESET ROLE")
+    assert effect_of(again).state == "done"
+
+
+@pytest.mark.parametrize("login", [logins.AGENTS, logins.WEB])
+def test_no_other_login_copies_signatures(stale, tmp_path, login):
+    row = stale.signatures.get()
+    with connection.cursor() as cursor:
+        logins.create(cursor, login, "a password of this test")
+        logins.grant(cursor, login, logins.role_name(login))
+        cursor.execute(f"SET LOCAL ROLE {logins.role_name(login)}")
+        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
+            cursor.execute("SELECT carry_signature(gen_random_uuid(), %s, %s)", [row.pk, stale.pk])
+        cursor.execute("RESET ROLE")
+
+
+def test_main_moves_again_before_it_landed(stale, bare, tmp_path):
+    again = merge_again(stale, tmp_path)
+    fall_stale(again, bare, text="Once more.\n")
+    third = merge_again(again, tmp_path)
+    assert (third.state, third.follows) == ("approved", again)
+    effects.carry_out_due("worker")
+    assert effect_of(third).state == "done"
+    assert Effect.objects.filter(state="done").count() == 1
