@@ -196,9 +196,11 @@ def test_what_is_held_is_left_as_it_is_until_then(approval, bare, lead, scope):
     assert states(approval) == ["pending"]
     old = sealing.new_since()
     past_triggers("UPDATE approvals_approval SET id = %s WHERE id = %s", old, approval.pk)
-    past_triggers(
-        "UPDATE approvals_reminder SET approval_id = %s WHERE approval_id = %s", old, approval.pk
-    )
+    for table in ("reminder", "listed"):
+        past_triggers(
+            f"UPDATE approvals_{table} SET approval_id = %s WHERE approval_id = %s",  # noqa: S608
+            *(old, approval.pk),
+        )
     holds.lift(held, by=lead)
     assert following.follow(mains) == 1  # however long ago it was sealed
 
