@@ -25,6 +25,24 @@ export function startReview() {
   document.addEventListener("input", say);
   say();
   spy();
+  settle();
+}
+
+// Lays out what is off the screen while nobody waits: only then is it as high as it is, and a jump exact.
+function settle() {
+  const left = [...document.querySelectorAll("[data-hunk]")];
+  const idle = window.requestIdleCallback
+    || ((work) => setTimeout(() => work({ timeRemaining: () => 8 }), 50));
+  const some = (slice) => {
+    do {
+      const hunk = left.shift();
+      if (!hunk) return;
+      hunk.style.contentVisibility = "visible";
+      hunk.getBoundingClientRect();
+    } while (slice.timeRemaining() > 4);
+    idle(some);
+  };
+  idle(some);
 }
 
 function stored() {
@@ -109,19 +127,33 @@ function swapped() {
   say();
 }
 
+const box = (node) => node.getBoundingClientRect();
+const drawn = (node) => node.getClientRects().length > 0;
+
+// Goes on from what has the focus, or from where the eyes are when that is off the screen.
 function step(selector, way) {
-  const pane = document.querySelector(".review-main");
-  const top = Math.max(48, pane.getBoundingClientRect().top);
-  const box = (node) => node.getBoundingClientRect();
-  const ahead = (node) => (way > 0 ? box(node).top > top + 8 : box(node).top < top - 8);
-  // Asked of its hunk first: what is in one that is not on the screen has to be laid out to be measured.
-  const reaches = (hunk) => !hunk || (way > 0 ? box(hunk).bottom > top + 8 : box(hunk).top < top - 8);
-  const all = [...document.querySelectorAll(selector)];
-  const found = (way > 0 ? all : all.reverse()).find((node) => (
-    reaches(node.closest("[data-hunk]")) && node.getClientRects().length && ahead(node)));
+  const nodes = [...document.querySelectorAll(selector)];
+  if (way < 0) nodes.reverse();
+  const focused = document.activeElement.closest(selector);
+  const found = focused && seen(focused)
+    ? nodes.slice(nodes.indexOf(focused) + 1).find(drawn)
+    : nodes.find(ahead(way));
   if (!found) return;
   found.scrollIntoView({ block: "start" });
+  // What came onto the screen with it may be higher than it seemed.
+  requestAnimationFrame(() => found.scrollIntoView({ block: "start" }));
   (found.matches("[tabindex]") ? found : found.querySelector("summary"))?.focus({ preventScroll: true });
+}
+
+const seen = (node) => drawn(node) && box(node).bottom > 0 && box(node).top < innerHeight;
+
+// Asks the hunk first: what is in one that is not on the screen has to be laid out to be measured.
+function ahead(way) {
+  const top = Math.max(48, box(document.querySelector(".review-main")).top);
+  const margin = 64; // what is scrolled to stands so far below
+  const reaches = (hunk) => !hunk || (way > 0 ? box(hunk).bottom > top + margin : box(hunk).top < top - 8);
+  const beyond = (node) => (way > 0 ? box(node).top > top + margin : box(node).top < top - 8);
+  return (node) => reaches(node.closest("[data-hunk]")) && drawn(node) && beyond(node);
 }
 
 function decide(pressed) {
