@@ -38,7 +38,7 @@ class CallRow:
     look: Look
     urgency: str
     left: timedelta
-    decision: str
+    decision: str  # unless the look says it
     task: Task
     agent: Agent
     decided_by: User | None
@@ -48,13 +48,13 @@ class CallRow:
 
 def row_of(call: Any) -> CallRow:  # with the sealed facts selectors load beside it
     """Return a call as a row."""
-    left = call.until - timezone.now()
+    left, look, decision = call.until - timezone.now(), call_looks.look_of(call), _decision(call)
     return CallRow(
         approval=call,
-        look=call_looks.look_of(call),
+        look=look,
         urgency=urgency(left),
         left=max(left, timedelta()),
-        decision=_decision(call),
+        decision="" if decision == look.word else decision,
         task=Task(number=call.task_number, title=call.task_title),
         agent=Agent(name=call.agent_name, colour=call.agent_colour, icon=call.agent_icon),
         decided_by=_decider(call),
@@ -72,7 +72,6 @@ def closer_look(user: User, row: CallRow) -> dict[str, Any]:
         "call": call,
         "sealed": call.snapshot,
         "row": row,
-        "badge": call_looks.badge_of(call.snapshot),
         "why": _WHY[call.risk],
         "asked": _capped(call_page.pretty(call.snapshot["arguments"])),
         "edited": _capped(call_page.pretty(call.edited)) if call.edited else None,

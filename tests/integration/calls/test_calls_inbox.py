@@ -80,6 +80,8 @@ def test_a_call_that_is_made_is_with_agents(text, waiting, lead):
     decided(waiting, lead)
     page = text(tab="with-agents")
     assert "Tools are called" in page
+    assert re.search(r'With agents <span class="count">2</span>', page)  # its task, and it
+    assert "<strong>Allowed</strong> by Dana" in page
     assert str(waiting.pk) in _rows(page)
     assert str(waiting.pk) not in text()
 

@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.views.decorators.http import require_GET
 
 from approvals import selectors
+from approvals.calls import selectors as calls
 from countersign.console import arrivals, inbox_page
 from countersign.console.narrowing import read as narrow
 from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
@@ -60,6 +61,7 @@ def _context(request: PersonRequest, *, peeks: bool = True) -> dict[str, Any]:
         mine,
         {
             "agents": selectors.with_agents(mine).counted(COUNT_AT_MOST),
+            "calls": calls.at_work(mine).counted(COUNT_AT_MOST),
             "today": selectors.decided_today(user, COUNT_AT_MOST),
             "snoozed": selectors.snoozed_of(user, mine, COUNT_AT_MOST),
         },
@@ -70,7 +72,7 @@ def _context(request: PersonRequest, *, peeks: bool = True) -> dict[str, Any]:
     row = peeked.get(request.GET.get("at", "")) or next(iter(peeked.values()), None)
     words = {
         "needs-you": capped(shell["inbox"]),
-        "with-agents": capped(counts["agents"]),
+        "with-agents": capped(min(COUNT_AT_MOST, counts["agents"] + counts["calls"])),
         "snoozed": capped(counts["snoozed"]) if counts["snoozed"] else "",
         "decided": "",
     }
@@ -80,7 +82,7 @@ def _context(request: PersonRequest, *, peeks: bool = True) -> dict[str, Any]:
         "tab": tab,
         "tabs": [(key, word, key == tab, words[key]) for key, word in TABS.items()],
         "with_agents_count": counts["agents"],
-        "with_agents_word": words["with-agents"],
+        "with_agents_word": capped(counts["agents"]),
         "decided_today": capped(counts["today"]) if counts["today"] else "",
         "at": row.approval.pk if row else None,
         "peek": inbox_page.closer_look(user, mine, row) if row and peeks else None,
@@ -104,8 +106,8 @@ def _needs_you(request: PersonRequest, narrowing: Narrowing) -> dict[str, Any]:
 
 def _with_agents(request: PersonRequest, narrowing: Narrowing) -> dict[str, Any]:
     rows, listed = inbox_page.with_agents(narrowing, Place.of(Order(), request.GET))
-    calls = [] if _place(request) else inbox_page.at_work(narrowing)
-    return {"with_agents": rows, "calls": calls, "listed": listed, "peeked": calls}
+    made = [] if _place(request) else inbox_page.at_work(narrowing)
+    return {"with_agents": rows, "calls": made, "listed": listed, "peeked": made}
 
 
 def _snoozed(request: PersonRequest, narrowing: Narrowing) -> dict[str, Any]:
