@@ -17,6 +17,7 @@ from approvals.exceptions import Refused
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.merging import TRAILER
 from approvals.models import Approval, Effect, EffectKind, Signature
+from approvals.standing import keeping
 from projects import audit
 from projects.exceptions import CountersignError
 from projects.invariants import Check, NotChecked, Offence, collect, sql
@@ -301,6 +302,7 @@ WHERE (call.state IN ('allowed', 'calling', 'done', 'unknown')
                   WHERE signature.approval_id = call.id AND signature.verdict = 'allow'
                     AND signature.nonce = call.nonce AND signature.signer_id = call.decided_by_id
                     AND (signature.signer_id <> call.requester_id OR call.single_person))
+  AND NOT EXISTS (SELECT FROM approvals_standinguse used WHERE used.approval_id = call.id)
 ORDER BY call.id
 """
 
@@ -372,4 +374,5 @@ CHECKS = (
         sentence="No tool that asks was called without the permission of another person.",
         find=lambda: sql(_CALLS),
     ),
+    *keeping.CHECKS,
 )

@@ -35,6 +35,7 @@ TERMS = (
     "signatures_hold",
     "remind_half",
     "extend_hours",
+    "standing_grants",
     "money_paths",
     "protected_paths",
 )

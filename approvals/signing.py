@@ -18,7 +18,7 @@ from approvals.exceptions import CannotSign
 from projects import audit, signing_keys
 
 if TYPE_CHECKING:
-    from approvals.models import CallSignature, Delegation, Signature
+    from approvals.models import CallSignature, Delegation, Signature, StandingGrant
 
     Marked = Signature | CallSignature
 
@@ -48,7 +48,14 @@ def mark_delegation(delegation: Delegation) -> None:
     delegation.mark = signing_keys.sign(settings.SIGNING_KEY, statement_of(delegation))
 
 
-def is_known(marked: Marked | Delegation) -> bool:
+def mark_grant(grant: StandingGrant) -> None:
+    """Write the mark of what an unsaved standing grant lets through into it; raises CannotSign."""
+    require_key()
+    grant.key = signing_keys.name_of(signing_keys.public_half(settings.SIGNING_KEY))
+    grant.mark = signing_keys.sign(settings.SIGNING_KEY, statement_of_grant(grant))
+
+
+def is_known(marked: Marked | Delegation | StandingGrant) -> bool:
     """Tell whether the key it names is one of those this process knows."""
     return marked.key in _known()
 
@@ -67,7 +74,12 @@ def is_genuine_delegation(delegation: Delegation) -> bool:
     return _is_genuine(delegation, statement_of(delegation))
 
 
-def _is_genuine(marked: Marked | Delegation, said: bytes) -> bool:
+def is_genuine_grant(grant: StandingGrant) -> bool:
+    """Tell whether a stored grant lets through what was marked, with a key that is known here."""
+    return _is_genuine(grant, statement_of_grant(grant))
+
+
+def _is_genuine(marked: Marked | Delegation | StandingGrant, said: bytes) -> bool:
     public = _known().get(marked.key)
     return public is not None and signing_keys.is_genuine(public, marked.mark, said)
 
@@ -125,5 +137,27 @@ def statement_of(delegation: Delegation) -> bytes:
             "begins_at": absence.begins_at.astimezone(UTC).isoformat(),
             "ends_at": absence.ends_at.astimezone(UTC).isoformat(),
             "at": absence.at.astimezone(UTC).isoformat(),
+        }
+    )
+
+
+def statement_of_grant(grant: StandingGrant) -> bytes:
+    """Return what the mark of a standing grant covers: all that it lets through, where and until when."""
+    return canonical(
+        {
+            "says": "countersign.standing_grant.1",
+            "key": grant.key,
+            "grant": str(grant.pk),
+            "project": str(grant.project_id),
+            "agent": str(grant.agent_id or ""),
+            "server": grant.server,
+            "tool": grant.tool,
+            "pin": grant.pin,
+            "patterns": grant.patterns,
+            "origin": str(grant.origin_id),
+            "granted_by": str(grant.granted_by_id),
+            "at": grant.at.astimezone(UTC).isoformat(),
+            "expires_at": grant.expires_at.astimezone(UTC).isoformat(),
+            "max_hits": grant.max_hits,
         }
     )

@@ -28,7 +28,14 @@ from agents.models import (
     ToolCall,
     ToolServer,
 )
-from approvals.models import Approval, Effect, Policy, Signature
+from approvals.models import (
+    Approval,
+    CallApproval,
+    Effect,
+    Policy,
+    Signature,
+    StandingGrant,
+)
 from memory.recall import recall, record_uses
 from notices import requests
 from projects import audit
@@ -183,6 +190,24 @@ def make_approval(proposal: Proposal, signer: User) -> Approval:
     return approval
 
 
+def make_standing_grant(call: CallApproval, lead: User) -> StandingGrant:
+    """A standing grant, made with the decision on a call."""
+    now = timezone.now()
+    return StandingGrant.objects.create(
+        project=call.project,
+        agent=call.step.agent,
+        server="pay",
+        tool="pay",
+        pin={"tool": "pay"},
+        patterns="{}",
+        origin=call,
+        granted_by=lead,
+        at=now,
+        expires_at=now + timedelta(hours=1),
+        max_hits=3,
+    )
+
+
 def make_one_of_everything(project: Project, requester: User, lead: User, name: str = "") -> None:
     """Rows in every table the admin registers; another set for another name."""
     agent = make_agent(f"house-coder{name}")
@@ -200,7 +225,8 @@ def make_one_of_everything(project: Project, requester: User, lead: User, name: 
     audit.record("memory.looked_at", subject=memory, actor=lead, project=project)
     if not Tool.objects.filter(server__slug="pay").exists():
         call_fixtures.make_tool()
-    call_fixtures.decided(call_fixtures.waiting_call(project, requester), lead)
+    call = call_fixtures.decided(call_fixtures.waiting_call(project, requester), lead)
+    make_standing_grant(call, lead)
 
 
 def make_another_project(name: str) -> tuple[Project, User, User]:

@@ -436,6 +436,39 @@ JOIN agents_step step ON step.id = attempt.step_id JOIN agents_task task ON task
 WHERE call.call_id = 'breach';
 -- row SELECT '018f0000-0000-7000-8000-00000000ca11'
 
+-- breaks grant-counted
+INSERT INTO approvals_standinggrant (id, project_id, server, tool, pin, patterns, origin_id, granted_by_id, at,
+                                     expires_at, max_hits, hits, key, mark)
+SELECT '018f0000-0000-7000-8000-0000000006a4', project_id, 'pay', 'pay', '{}', '{}', gen_random_uuid(),
+       requester_id, now(), now() + interval '1 day', 3, 3, '', ''
+FROM agents_task WHERE id = :merged;
+-- row SELECT '018f0000-0000-7000-8000-0000000006a4'
+
+-- breaks grant-genuine
+INSERT INTO agents_toolcall (id, attempt_id, response, call_id, server, tool, arguments, fingerprint,
+                             state, result, result_fingerprint, error, summary, sandbox, tree)
+SELECT '018f0000-0000-7000-8000-00000000ca11', attempt.id, 0, 'breach', 'pay', 'pay__pay', '{}', '', 'done',
+       '', '', '', '', '', ''
+FROM agents_attempt attempt JOIN agents_step step ON step.id = attempt.step_id
+WHERE step.task_id = :merged ORDER BY attempt.id LIMIT 1;
+INSERT INTO approvals_callapproval (id, project_id, task_id, step_id, call_id, requester_id, single_person,
+                                    free, state, snapshot, digest, nonce, edited, expires_at,
+                                    decided_at, decided_by_id, reason, worker)
+SELECT call.id, task.project_id, task.id, step.id, call.id, task.requester_id, true, false, 'done', '{}', '',
+       'breach', '', now(), now(), task.requester_id, '', ''
+FROM agents_toolcall call JOIN agents_attempt attempt ON attempt.id = call.attempt_id
+JOIN agents_step step ON step.id = attempt.step_id JOIN agents_task task ON task.id = step.task_id
+WHERE call.call_id = 'breach';
+INSERT INTO approvals_standinggrant (id, project_id, server, tool, pin, patterns, origin_id, granted_by_id, at,
+                                     expires_at, max_hits, hits, key, mark)
+SELECT '018f0000-0000-7000-8000-0000000006a4', project_id, 'pay', 'pay', '{}', '{}', (SELECT id FROM approvals_callapproval WHERE nonce = 'breach'),
+       requester_id, now(), now() + interval '1 day', 3, 1, '', ''
+FROM agents_task WHERE id = :merged;
+INSERT INTO approvals_standinguse (id, grant_id, approval_id, number, at)
+SELECT gen_random_uuid(), '018f0000-0000-7000-8000-0000000006a4', id, 1, now()
+FROM approvals_callapproval WHERE nonce = 'breach';
+-- row SELECT '018f0000-0000-7000-8000-0000000006a4'
+
 -- breaks worker-cannot-sign
 GRANT INSERT ON approvals_signature TO countersign_effects;
 -- row SELECT 'login countersign_effects'

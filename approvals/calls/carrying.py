@@ -20,6 +20,7 @@ from approvals.calls import arguments, verifying
 from approvals.exceptions import NotCarriedOut, NotNow, Refused, Uncertain
 from approvals.lifecycle import CallState
 from approvals.models import CallApproval
+from approvals.standing import using
 from projects import audit
 from projects.exceptions import TransitionRefused
 from projects.failpoints import failpoint
@@ -122,7 +123,7 @@ class _Sending:
 
     def note_sent(self) -> bool:
         with permitting.held(self.approval.call_id) as held:
-            may = _goes(held) and self.approval.note_sent()
+            may = _goes(held) and using.stands(self.approval) and self.approval.note_sent()
         failpoint("call.sent")
         return may
 

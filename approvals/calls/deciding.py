@@ -19,6 +19,7 @@ from approvals.exceptions import NotAllowed
 from approvals.lifecycle import CallState, CallVerdict
 from approvals.models import CallApproval, CallSignature
 from approvals.rights import why_not
+from approvals.standing import granting
 from projects import audit
 from projects.characters import says_nothing
 from projects.exceptions import InvalidInput, TransitionRefused
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import uuid
 
     from agents.permitting import Held
+    from approvals.standing.granting import Asked, Terms
     from projects.models import User
 
 _SAID = {
@@ -47,6 +49,7 @@ class _Decision:
     edited: str  # the arguments a person put in place of the agent's, or empty
     by: User
     address: str | None
+    terms: Terms | None  # of the standing grant that is made with it
 
 
 def decide(
@@ -58,11 +61,13 @@ def decide(
     nonce: str,
     note: str = "",
     edited: str = "",
+    remember: Asked | None = None,
     address: str | None = None,
     via: str = "session",
 ) -> CallSignature:
     """Allow or refuse one call; with `edited` it is made with these arguments, as JSON text.
 
+    With `remember` a standing grant is made as well, or nothing is decided.
     Locks the step, then the task. Raises UnknownCall (404), NotAllowed (403), CallOver (409),
     CallMismatch (422), InvalidInput (400), and CannotSign (503) in a process that has no key.
     Of several people deciding at once exactly one wins; a lost race changes nothing.
@@ -72,7 +77,8 @@ def decide(
     if refusal := why_not(approval, by, via=via):
         raise NotAllowed(refusal)
     _require_undecided(approval, digest=digest, nonce=nonce)
-    decision = _checked(approval, verdict, note, edited, by=by, address=address)
+    terms = _terms(approval, verdict, edited, remember)
+    decision = _checked(approval, verdict, note, edited, terms, by=by, address=address)
     with permitting.held(approval.call_id) as held:
         return _write(held, approval, decision)
 
@@ -80,7 +86,8 @@ def decide(
 def find(call_id: uuid.UUID | str, by: User) -> CallApproval:
     """Return a call this person may see; raises UnknownCall."""
     rows = CallApproval.objects.visible_to(by).select_related(
-        "project", "task__requester", "requester", "step__agent", "decided_by", "call"
+        *("project", "task__requester", "requester", "step__agent", "decided_by", "call"),
+        *("standing_use", "remembered_as"),
     )
     found = rows.filter(pk=call_id, free=False).first()
     if found is None:
@@ -116,6 +123,7 @@ def _checked(
     verdict: str,
     note: str,
     edited: str,
+    terms: Terms | None,
     *,
     by: User,
     address: str | None,
@@ -135,7 +143,20 @@ def _checked(
         edited=_edited(approval, edited),
         by=by,
         address=address,
+        terms=terms,
     )
+
+
+def _terms(
+    approval: CallApproval, verdict: str, edited: str, remember: Asked | None
+) -> Terms | None:
+    if remember is None:
+        return None
+    if verdict != CallVerdict.ALLOW or edited:
+        raise InvalidInput(
+            "remember", "Only a call that is allowed as the agent asked for it can be remembered."
+        )
+    return granting.terms_of(approval, remember)
 
 
 def _edited(approval: CallApproval, text: str) -> str:
@@ -167,6 +188,8 @@ def _write(held: Held, approval: CallApproval, decision: _Decision) -> CallSigna
         permitting.permit(held, {**facts, "edited": bool(decision.edited)})
     else:
         permitting.decline(held, facts, told(decision.by, decision.note))
+    if decision.terms is not None:
+        granting.make(approval, decision.terms, by=decision.by, address=decision.address)
     audit.record(
         f"call.{decision.verdict}",
         subject=approval,

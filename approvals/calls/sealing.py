@@ -22,6 +22,7 @@ from approvals.deadlines import database_now
 from approvals.lifecycle import CallState
 from approvals.models import CallApproval
 from approvals.policies import active_policy
+from approvals.standing import using
 from projects import audit
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from agents.models import Tool
     from agents.permitting import Held
+    from approvals.models import StandingGrant
 
 logger = logging.getLogger(__name__)
 
@@ -126,25 +128,44 @@ def _written(call: ToolCall) -> str | None:
 
 
 def _write(held: Held, tool: Tool, text: str) -> None:
-    free = not tool.needs_permission
-    snapshot = _snapshot(held, tool, text, free=free)
-    decided = {"state": CallState.ALLOWED, "decided_at": Now()} if free else {}
-    row = CallApproval.objects.create(
+    row = _sealed(held, _snapshot(held, tool, text, free=not tool.needs_permission))
+    grant = None if row.free else using.count(row)
+    if row.free or grant is not None:
+        row.state, row.decided_at = CallState.ALLOWED, Now()
+    if grant is not None:
+        row.decided_by = grant.granted_by
+    row.save(force_insert=True)
+    if grant is not None:
+        _let_through(held, row, grant)
+    elif not row.free:
+        _ask(held, row, tool)
+
+
+def _sealed(held: Held, snapshot: dict[str, Any]) -> CallApproval:
+    return CallApproval(
         project=held.task.project,
         task=held.task,
         step=held.step,
         call=held.call,
         requester=held.task.requester,
         single_person=snapshot["single_person"],
-        free=free,
+        free=snapshot["free"],
         snapshot=snapshot,
         digest=digest_of(snapshot),
         nonce=snapshot["nonce"],
         expires_at=datetime.fromisoformat(snapshot["expires_at"]),
-        **decided,
     )
-    if free:
-        return
+
+
+def _let_through(held: Held, row: CallApproval, grant: StandingGrant) -> None:
+    """Tell the task by whose standing grant a call is made, and count the use of it."""
+    told = {"by": grant.granted_by.display_name, "note": "", "standing_grant": str(grant.pk)}
+    count = {"number": grant.hits, "of": grant.max_hits}
+    held.task.record(Kind.CALL_DECIDED, {**facts_of(row), **told, **count}, step=held.step)
+    using.write(row, grant)
+
+
+def _ask(held: Held, row: CallApproval, tool: Tool) -> None:
     permitting.ask(held, facts_of(row))
     audit.record(
         "call.requested",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.db.models import (
     BooleanField,
     DateTimeField,
+    Exists,
     ExpressionWrapper,
     F,
     OuterRef,
@@ -20,7 +21,7 @@ from agents.models import Escalation
 from agents.models.tasks import Choice
 from approvals import deadlines
 from approvals.lifecycle import CallState
-from approvals.models import CallApproval, CallSnooze
+from approvals.models import CallApproval, CallSnooze, StandingUse
 from projects import across
 from projects.across import Across
 from projects.keyset import Order, Place
@@ -70,8 +71,9 @@ def at_work(mine: Mine) -> Across:
 
 
 def decided_since(user: User, moment: datetime) -> QuerySet[CallApproval]:
-    """Return what this person decided since a moment."""
-    return CallApproval.objects.filter(decided_by=user, decided_at__gte=moment)
+    """Return what this person decided since a moment; not what a standing grant of theirs did."""
+    mine = CallApproval.objects.filter(decided_by=user, decided_at__gte=moment)
+    return mine.filter(standing_use=None)
 
 
 def page_of(
@@ -147,5 +149,6 @@ def _shown(rows: QuerySet[CallApproval], user: User) -> QuerySet[Any]:
             F("expires_at") + deadlines.held_for(), output_field=DateTimeField()
         ),
         asleep_until=Subquery(asleep.values("until")),
+        beforehand=Exists(StandingUse.objects.filter(approval=OuterRef("pk"))),
         **{name: F(path) for name, path in NAMED.items()},
     ).defer("snapshot", "edited", "reason")

@@ -13,8 +13,9 @@ from approvals.calls.sealing import executed
 from approvals.canonical import digest_of
 from approvals.exceptions import NotCarriedOut, Refused
 from approvals.lifecycle import CallState, CallVerdict
-from approvals.models import CallSignature
+from approvals.models import CallSignature, StandingUse
 from approvals.rights import why_not
+from approvals.standing import proving
 from projects.models import AuditEntry
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def require_allowed(approval: CallApproval) -> None:
     _require_granted(approval)
     if approval.free:
         _require_free(approval)
+    elif use := StandingUse.objects.filter(approval=approval).first():
+        proving.require(approval, use)
     else:
         _require_signature(approval)
 

@@ -15,10 +15,18 @@ from approvals.models.collisions import Collision
 from approvals.models.comments import MAX_QUOTE, Comment, HunkVerdict, Side
 from approvals.models.editing import Edit
 from approvals.models.listing import UNDER_AGENT, UNDER_REQUESTER, Listed
-from approvals.models.policies import EffectKind, Policy, PolicyRule, Remind, Risk
+from approvals.models.policies import (
+    EffectKind,
+    Policy,
+    PolicyRule,
+    Remember,
+    Remind,
+    Risk,
+)
 from approvals.models.reminders import Reminder, Share
 from approvals.models.routing import Assignment
 from approvals.models.snoozing import CallSnooze, Snooze
+from approvals.models.standing import Standing, StandingGrant, StandingUse
 from approvals.models.viewing import Viewed
 from approvals.models.views import MOST_VIEWS, SavedView, Sort
 
@@ -47,6 +55,7 @@ __all__ = [
     "Listed",
     "Policy",
     "PolicyRule",
+    "Remember",
     "Remind",
     "Reminder",
     "Risk",
@@ -56,5 +65,8 @@ __all__ = [
     "Signature",
     "Snooze",
     "Sort",
+    "Standing",
+    "StandingGrant",
+    "StandingUse",
     "Viewed",
 ]

@@ -31,6 +31,14 @@ class Remind(models.TextChoices):
     PEOPLE = "people", "The people named below"
 
 
+class Remember(models.TextChoices):
+    """Of which tools a tech lead may allow further calls beforehand, by a standing grant."""
+
+    NONE = "none", "None"
+    REPEATABLE = "repeatable", "Tools marked as only reading, or as idempotent"
+    ANY = "any", "Any tool, also one whose calls cannot be taken back"
+
+
 class Policy(models.Model):
     """How decisions are made in a project; a change makes a new version."""
 
@@ -77,6 +85,14 @@ class Policy(models.Model):
         blank=True,
         related_name="+",
     )
+    standing_grants = models.CharField(
+        "tools a standing grant may be for",
+        max_length=10,
+        choices=Remember,
+        default=Remember.REPEATABLE,
+        db_default=Remember.REPEATABLE,
+        help_text="With it a tech lead lets further calls through that are like the one allowed.",
+    )
     money_paths = ArrayField(
         models.CharField(max_length=300),
         default=list,
@@ -117,6 +133,9 @@ class Policy(models.Model):
             models.CheckConstraint(
                 condition=Q(extend_hours__isnull=True) | Q(extend_hours__range=(1, 2_160)),
                 name="extends_by_1_h_to_90_days",
+            ),
+            models.CheckConstraint(
+                condition=Q(standing_grants__in=Remember.values), name="remembers_tools_known"
             ),
         ]
 

@@ -30,6 +30,7 @@ _RULES = (
     "approvals_viewed",
     "approvals_edit",
     "approvals_policy_remind_people",
+    "approvals_standinggrant",
 )
 _DECIDING = {
     AGENTS: (
@@ -37,6 +38,7 @@ _DECIDING = {
         "approvals_signature",
         "approvals_callapproval",
         "approvals_callsignature",
+        "approvals_standinguse",
         "approvals_policy",
         *_RULES,
         "approvals_effect",

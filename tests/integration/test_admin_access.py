@@ -19,7 +19,7 @@ from agents.models import (
     Task,
     ToolCall,
 )
-from approvals.models import Approval, CallApproval, CallSignature, Effect, Signature
+from approvals.models import Approval, CallApproval, CallSignature, Effect, Signature, StandingGrant
 from memory.models import Memory
 from notices.models import Delivery
 from projects.models import AuditEntry
@@ -29,6 +29,7 @@ REGISTERED = sorted(django_admin.site._registry, key=lambda model: model._meta.l
 FOR_LOOKING = [
     *[Task, Step, Attempt, ModelCall, ToolCall, Event, Escalation, Proposal, Hold],
     *[Approval, Signature, Effect, AuditEntry, Memory, Delivery, CallApproval, CallSignature],
+    StandingGrant,
 ]
 MOST_QUERIES = 20
 

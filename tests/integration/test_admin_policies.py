@@ -40,6 +40,7 @@ def form(policy, **changes):
         "bulk_allowed": "on" if policy.bulk_allowed else "",
         "signatures_hold": "on" if policy.signatures_hold else "",
         "remind_half": policy.remind_half,
+        "standing_grants": policy.standing_grants,
         "money_paths": "\n".join(policy.money_paths),
         "protected_paths": "\n".join(policy.protected_paths),
         "rules-TOTAL_FORMS": 0,

@@ -74,6 +74,25 @@ def test_effects_worker_signs_nothing(cursor, right):
     assert may(cursor, "effects", "UPDATE", "approvals_effect")
 
 
+def test_effects_worker_counts_uses_of_standing_grants_and_makes_none(cursor):
+    grants = "approvals_standinggrant"
+    for statement in (
+        f"UPDATE {grants} SET hits = hits + 1, used_at = now()",  # noqa: S608
+        f"SELECT id FROM {grants} FOR NO KEY UPDATE",  # noqa: S608
+        "INSERT INTO approvals_standinguse SELECT * FROM approvals_standinguse",
+    ):
+        assert not refused(cursor, "effects", statement)
+        assert refused(cursor, "agents", statement)
+    for statement in (
+        f"UPDATE {grants} SET max_hits = 1000",  # noqa: S608
+        f"UPDATE {grants} SET revoked_at = NULL",  # noqa: S608
+        f"INSERT INTO {grants} SELECT * FROM {grants}",  # noqa: S608
+        f"DELETE FROM {grants}",  # noqa: S608
+        "DELETE FROM approvals_standinguse",
+    ):
+        assert refused(cursor, "effects", statement)
+
+
 @pytest.mark.parametrize("login", ["web", "agents", "effects"])
 def test_nobody_changes_the_audit_log(cursor, login):
     assert may(cursor, login, "INSERT", "projects_auditentry")

@@ -191,11 +191,19 @@ def _call_decided(data: dict[str, Any]) -> Said:
     match _text(data, "state"):
         case "allowed":
             changed = "with other arguments" if data.get("edited") else ""
+            if data.get("standing_grant"):
+                return _let_through(data, tool)
             who = _text(data, "by")
             return Said(who=who, text=f"allowed {tool}", detail=note or changed, tone="ok")
         case "refused":
             return Said(who=_text(data, "by"), text=f"refused {tool}", detail=note, tone="bad")
     return Said(text=f"Nobody decided on {tool} in time", tone="warn", icon="wrench")
+
+
+def _let_through(data: dict[str, Any], tool: str) -> Said:
+    count = f"use {_text(data, 'number')} of {_text(data, 'of')}"
+    who = _text(data, "by")
+    return Said(text=f"A standing grant of {who} allowed {tool}", detail=count, tone="ok")
 
 
 def _proposal(data: dict[str, Any]) -> Said:

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from approvals.models import EffectKind, Policy, PolicyRule, Remind, Risk
+from approvals.models import EffectKind, Policy, PolicyRule, Remember, Remind, Risk
 from approvals.policies import ASKED
 from countersign.api.fields import Chosen, Flag, Input, Text, Whole
 from countersign.api.tasks.serializers import PersonShape
@@ -68,6 +68,9 @@ class PolicyInput(Input):
         min_value=1, max_value=_LONGEST, allow_null=True, help_text="null: it expires."
     )
     remind_people = _people()
+    standing_grants = Chosen(
+        choices=Remember.choices, help_text="Which tools a standing grant may be for."
+    )
     money_paths = _paths()
     protected_paths = _paths()
     rules = serializers.ListField(child=RuleInput(), max_length=MAX_RULES)
