@@ -18,6 +18,7 @@ from projects.models import ApiToken, Membership, Project, Role
 from tests.api_fixtures import Caller, by_session, by_token, submitted
 from tests.approval_fixtures import make_report
 from tests.call_fixtures import make_tool, waiting_call
+from tests.standing_fixtures import standing_grant
 
 # Every endpoint and method: the scope a token needs, None when no token may.
 ENDPOINTS = [
@@ -55,6 +56,9 @@ ENDPOINTS = [
     ("POST", "call_decision", "call", None),
     ("POST", "call_snooze", "call", None),
     ("DELETE", "call_snooze", "call", None),
+    ("GET", "standing_grants", "", "approvals:read"),
+    ("GET", "standing_grant", "standing_grant", "approvals:read"),
+    ("POST", "revoke_standing_grant", "standing_grant", None),
     ("GET", "views", "", "approvals:read"),
     ("POST", "views", "", None),
     ("PATCH", "view", "view", None),
@@ -97,6 +101,7 @@ def rows(project, requester, lead):
         "hold": paused,
         "view": view.pk,
         "call": waiting_call(project, requester).pk,
+        "standing_grant": standing_grant(project, requester, lead).pk,
     }
     return {**found, "project": project.slug, "": None}
 
@@ -162,7 +167,7 @@ def other_lead(stranger, other_project):
     return stranger
 
 
-@pytest.mark.parametrize("name", ["tasks", "approvals", "memories", "holds"])
+@pytest.mark.parametrize("name", ["tasks", "approvals", "memories", "holds", "standing_grants"])
 def test_a_list_never_shows_foreign_rows(rows, other_lead, name):
     assert by_token(other_lead).get(path_of(name, None)).json()["results"] == []
 

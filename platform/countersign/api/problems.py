@@ -16,6 +16,7 @@ from agents.accepting import IdempotencyMismatch, NotStorable
 from agents.quotas import QuotaUsed
 from approvals.calls.exceptions import CallMismatch, UnknownCall
 from approvals.exceptions import CannotSign, DigestMismatch, NoSuchLine, UnknownApproval
+from approvals.standing.exceptions import UnknownGrant
 from projects.exceptions import CountersignError, InvalidInput, NotAllowed
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ STATUS_OF: dict[type[CountersignError], int] = {
     NotAllowed: 403,
     UnknownApproval: 404,
     UnknownCall: 404,
+    UnknownGrant: 404,
     IdempotencyMismatch: 422,
     DigestMismatch: 422,
     CallMismatch: 422,

@@ -14,6 +14,7 @@ from countersign.api.notifications import views as notifications
 from countersign.api.policies import views as policies
 from countersign.api.problems import unknown_address
 from countersign.api.saved import views as saved
+from countersign.api.standing import views as standing
 from countersign.api.tasks import views as tasks
 
 app_name = "api"
@@ -57,6 +58,17 @@ urlpatterns = [
     path("v1/calls/<uuid:pk>", calls.OneCall.as_view(), name="call"),
     path("v1/calls/<uuid:pk>/snooze", calls.CallSnoozes.as_view(), name="call_snooze"),
     path("v1/calls/<uuid:pk>/decision", calls.CallDecision.as_view(), name="call_decision"),
+    path("v1/standing-grants", standing.StandingGrants.as_view(), name="standing_grants"),
+    path(
+        "v1/standing-grants/<uuid:pk>",
+        standing.OneStandingGrant.as_view(),
+        name="standing_grant",
+    ),
+    path(
+        "v1/standing-grants/<uuid:pk>/revoke",
+        standing.StandingGrantRevoked.as_view(),
+        name="revoke_standing_grant",
+    ),
     path("v1/holds", holds.Holds.as_view(), name="holds"),
     path("v1/holds/<uuid:pk>", holds.OneHold.as_view(), name="hold"),
     path("v1/projects/<slug:slug>/policy", policies.PolicyOfProject.as_view(), name="policy"),

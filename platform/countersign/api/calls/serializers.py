@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid  # noqa: TC003 - the schema is made of annotations
 from typing import Any
 
 from django.urls import reverse
@@ -11,10 +12,17 @@ from rest_framework import serializers
 
 from approvals.decisions import MAX_NOTE
 from approvals.lifecycle import CallState, CallVerdict
-from approvals.models import CallApproval, Risk
+from approvals.models import (
+    CallApproval,
+    CallSignature,
+    Risk,
+    StandingGrant,
+    StandingUse,
+)
 from approvals.rights import why_not
 from countersign.api.fields import Chosen, Input, Text
 from countersign.api.paging import PageQuery
+from countersign.api.standing.serializers import RememberInput
 from countersign.api.tasks.serializers import STRINGS, PersonShape
 
 _OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": True}
@@ -48,6 +56,10 @@ class CallDecisionInput(Input):
     arguments = ArgumentsField(
         required=False,
         help_text="Allow it with these in place of the agent's; they must fit the tool's schema.",
+    )
+    remember = RememberInput(
+        required=False,
+        help_text="Allow it, and make a standing grant: further calls like it go through without asking.",
     )
 
 
@@ -99,6 +111,9 @@ class CallDetailShape(CallShape):
     edited = serializers.SerializerMethodField(help_text="As a person changed them, or null.")
     reason = serializers.CharField()
     result = serializers.CharField(source="call.result", help_text="What the agent was told.")
+    standing_grant = serializers.SerializerMethodField(
+        help_text="The standing grant that let it through, or null."
+    )
     you_may_decide = serializers.SerializerMethodField()
 
     @extend_schema_field(_OBJECT)
@@ -110,6 +125,10 @@ class CallDetailShape(CallShape):
     def get_edited(self, call: CallApproval) -> dict[str, Any] | None:
         """Return what is called in its place."""
         return json.loads(call.edited) if call.edited else None
+
+    def get_standing_grant(self, call: CallApproval) -> uuid.UUID | None:
+        """Return it."""
+        return StandingUse.objects.filter(approval=call).values_list("grant", flat=True).first()
 
     def get_you_may_decide(self, call: CallApproval) -> bool:
         """Tell whether the caller may decide on it, in person."""
@@ -131,3 +150,9 @@ class CallDecidedShape(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
     call = serializers.UUIDField(source="approval_id")
     state = serializers.ChoiceField(choices=CallState.choices, source="approval.state")
+    standing_grant = serializers.SerializerMethodField(help_text="Made with it, or null.")
+
+    def get_standing_grant(self, signature: CallSignature) -> uuid.UUID | None:
+        """Return it."""
+        made = StandingGrant.objects.filter(origin=signature.approval_id)
+        return made.values_list("pk", flat=True).first()

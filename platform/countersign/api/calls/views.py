@@ -84,13 +84,18 @@ class CallDecision(Endpoint):
         tag="calls",
     )
     def post(self, request: Request, pk: uuid.UUID) -> Response:
-        """Allow it once, with other arguments if you send some, or refuse it; in person only."""
+        """Allow it once, with other arguments if you send some, or refuse it; in person only.
+
+        With `remember` a standing grant is made as well, or nothing is decided.
+        """
         call, body = _call(self, pk), self.body(CallDecisionInput)
         edited = json.dumps(body.pop("arguments")) if "arguments" in body else ""
+        remember = body.pop("remember", None)
         signature = decide(
             call.pk,
             by=self.person,
             edited=edited,
+            remember=remember["asked"] if remember else None,
             address=self.address,
             via="token" if self.token else "session",
             **body,
