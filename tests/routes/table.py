@@ -70,6 +70,9 @@ call_live      GET        call                sign-in  sign-in  page      page  
 call_decide    POST       call                sign-in  sign-in  403       done  done   404      404
 call_snooze    POST       call                sign-in  sign-in  on        done  done   404      404
 call_wake      POST       put_off_call        sign-in  sign-in  on        done  on     404      404
+standing_grants GET       -                   sign-in  sign-in  page      page  page   page     page
+standing_grant GET        standing            sign-in  sign-in  page      page  page   404      404
+revoke_standing_grant POST standing           sign-in  sign-in  on        done  done   404      404
 review         GET        reviewed,1          sign-in  sign-in  page      page  page   404      404
 review_live    GET        reviewed,1          sign-in  sign-in  page      page  page   404      404
 main_moved     GET        reviewed,1          sign-in  sign-in  page      page  page   404      404
@@ -121,6 +124,9 @@ call             GET,HEAD   call                   401    page  page      page p
 call_decision    POST       call                   401    403   403       done done   404      404
 call_snooze      POST       call                   401    403   403       done done   404      404
 call_snooze      DELETE     put_off_call           401    403   page      done page   404      404
+standing_grants  GET,HEAD   -                      401    page  page      page page   page     page
+standing_grant   GET,HEAD   standing               401    page  page      page page   404      404
+revoke_standing_grant POST  standing               401    403   403       done done   404      404
 views            GET,HEAD   -                      401    page  page      page page   page     page
 views            POST       -                      401    403   done      done done   done     done
 view             PATCH      view                   401    403   404       done 404    404      404
@@ -178,6 +184,7 @@ policy         page  page    page  403
 project        page  page    page  403
 proposal       403   page    403   403
 signature      403   page    403   403
+standinggrant  403   page    403   403
 step           403   page    403   403
 task           403   page    403   403
 toolcall       403   page    403   403

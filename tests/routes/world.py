@@ -20,7 +20,7 @@ from memory import lessons
 from notices.models import Notice, Notification
 from projects import tokens
 from projects.models import ApiToken, Membership, Project, Role, User
-from tests import call_fixtures, console_fixtures
+from tests import call_fixtures, console_fixtures, standing_fixtures
 from tests.approval_fixtures import GREEN, end_time, make_report
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ def _rows(project: Project, requester: User, lead: User) -> dict[str, Any]:
     snoozing.snooze(put_off, by=lead, until=snoozing.after(put_off, "hour"))
     names |= {"put_off_call": put_off.pk}
     names |= {"call": call.pk, "call_digest": call.digest, "call_nonce": call.nonce}
+    standing = standing_fixtures.standing_grant(project, requester, lead, "S-1", widened={})
+    names["standing"] = standing.pk
     held = sealing.seal(make_report(project, requester))
     routing.claim(held, by=lead)
     return names | _approval("snoozed", snoozed) | _approval("held", held)

@@ -14,7 +14,7 @@ from approvals.calls.arguments import MAX_CHARACTERS
 from approvals.decisions import MAX_NOTE
 from approvals.lifecycle import CallState
 from approvals.models import CallApproval
-from countersign.console import call_looks
+from countersign.console import call_looks, standing_form
 from countersign.console.rendering import mine_of, page
 from projects import characters
 
@@ -34,6 +34,8 @@ def show(
     """Render the page; after a refused decision with what was typed and why."""
     context = context_of(request, call)
     context |= {"typed": request.POST, "error": error, **_around(request, call)}
+    if context["may_decide"]:
+        context["remember"] = standing_form.context_of(call, request.POST)
     return page(request, "calls/call.html", context, status=status)
 
 
@@ -60,6 +62,8 @@ def context_of(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
         "refusal": refusal,
         "may_decide": pending and not refusal and left > timedelta(),
         "result": call.call.result if call.finished_at or not pending else "",
+        "let_through": getattr(call, "standing_use", None),
+        "remembered": getattr(call, "remembered_as", None),
         "most": {"arguments": MAX_CHARACTERS, "note": MAX_NOTE},
     }
 

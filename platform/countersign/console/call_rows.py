@@ -99,4 +99,6 @@ def _decision(call: Any) -> str:
         return ""
     if call.state == CallState.REFUSED:
         return "Refused"
+    if call.beforehand:
+        return "Allowed by a standing grant"
     return "Allowed with other arguments" if call.changed else "Allowed"

@@ -10,11 +10,13 @@ from django.http import Http404
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
+from approvals import rights
 from approvals.calls import deciding
 from approvals.calls.exceptions import CallMismatch, UnknownCall
 from approvals.exceptions import CannotSign, DecisionConflict, NotAllowed
 from approvals.lifecycle import CallVerdict
-from countersign.console import call_page
+from approvals.standing import granting
+from countersign.console import call_page, standing_form
 from countersign.console.addresses import address_of
 from countersign.console.rendering import page
 from projects.exceptions import CountersignError, InvalidInput
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from approvals.models import CallApproval
+    from approvals.standing.granting import Asked
     from countersign.console.requests import PersonRequest
 
 _ARGUMENTS = "arguments"
@@ -32,8 +35,13 @@ _CHANGED = (
     "You changed the arguments, and “Allow once” calls those the agent asked for. Nothing was decided. "
     "Choose “Allow with these arguments”, or take your change back first."
 )
-_SAID = {
-    CallVerdict.ALLOW: "Allowed once. The agent goes on with the answer of the tool.",
+_EDIT = "edit"
+_ALLOWING = (CallVerdict.ALLOW, _EDIT, standing_form.REMEMBER)
+_ONCE = "Allowed once. The agent goes on with the answer of the tool."
+_SAID: dict[str, str] = {
+    CallVerdict.ALLOW: _ONCE,
+    _EDIT: _ONCE,
+    standing_form.REMEMBER: "Allowed and remembered. Further calls that fit go through without asking.",
     CallVerdict.REFUSE: "Refused. Nothing is called, and the agent is told your reason.",
 }
 
@@ -58,27 +66,56 @@ def live(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 @login_required
 @require_POST
 def decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
-    """Allow or refuse; what was typed survives a refusal."""
+    """Allow or refuse; what was typed survives a refusal.
+
+    What is to be remembered is shown in words before it is agreed to: whoever set it sees it first.
+    """
     found = _found(request, pk)
     verdict = request.POST.get("verdict", "")
-    edits = verdict == "edit"
     try:
-        if verdict == CallVerdict.ALLOW:
-            _require_as_shown(request, found)
-        deciding.decide(
-            found.pk,
-            by=request.user,
-            verdict=CallVerdict.ALLOW if edits else verdict,
-            digest=request.POST.get("digest", ""),
-            nonce=request.POST.get("nonce", ""),
-            note=_text(request, "note"),
-            edited=_arguments(request) if edits else "",
-            address=address_of(request),
-        )
+        remember = _remembered(request, found)
+        if verdict == standing_form.LOOK or (remember and not _was_shown(request, found, remember)):
+            return call_page.show(request, found)
+        _decide(request, found, verdict, remember)
     except CountersignError as error:
         return call_page.show(request, _found(request, pk), error=error, status=_status_of(error))
-    messages.success(request, _SAID[CallVerdict.ALLOW if edits else CallVerdict(verdict)])
+    messages.success(request, _SAID[verdict])
     return redirect("console:call", pk)
+
+
+def _decide(
+    request: PersonRequest, found: CallApproval, verdict: str, remember: Asked | None
+) -> None:
+    if verdict in {CallVerdict.ALLOW, standing_form.REMEMBER}:
+        _require_as_shown(request, found)
+    deciding.decide(
+        found.pk,
+        by=request.user,
+        verdict=CallVerdict.ALLOW if verdict in _ALLOWING else verdict,
+        digest=request.POST.get("digest", ""),
+        nonce=request.POST.get("nonce", ""),
+        note=_text(request, "note"),
+        edited=_arguments(request) if verdict == _EDIT else "",
+        remember=remember,
+        address=address_of(request),
+    )
+
+
+def _remembered(request: PersonRequest, found: CallApproval) -> Asked | None:
+    """Return what is to be let through besides, if anything."""
+    if request.POST.get("verdict") not in {standing_form.LOOK, standing_form.REMEMBER}:
+        return None
+    if refusal := rights.why_not(found, request.user):
+        raise NotAllowed(refusal)
+    asked = standing_form.asked_in(request.POST, found)
+    granting.terms_of(found, asked)
+    return asked
+
+
+def _was_shown(request: PersonRequest, found: CallApproval, remember: Asked) -> bool:
+    """Tell whether the page said in words what is agreed to now."""
+    agreed = standing_form.name_of(granting.terms_of(found, remember))
+    return request.POST.get("agreed", "") == agreed
 
 
 def _require_as_shown(request: PersonRequest, found: CallApproval) -> None:

@@ -31,6 +31,7 @@ _PAGES = (
     ("Tasks", "list-checks", "tasks", "g t"),
     ("Notifications", "bell", "notifications", "g b"),
     ("Memory", "brain", "memory", "g m"),
+    ("Standing grants", "key-round", "standing_grants", ""),
     ("Operations", "octagon-pause", "operations", ""),
     ("Settings", "settings", "settings", ""),
 )

@@ -1,0 +1,77 @@
+"""Standing grants in words: what each argument may be, and how a grant stands."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from approvals.models import Standing
+from approvals.standing import patterns as standing
+from approvals.standing.patterns import Kind
+from countersign.console.looks import Look
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from approvals.models import StandingGrant
+    from approvals.standing.patterns import Pattern
+
+SHOWN = 200  # characters of a value, in a list
+LOOKS = {
+    Standing.ACTIVE: Look(word="In force", icon="check", tone="ok"),
+    Standing.USED_UP: Look(word="Used up", icon="check-check", tone="muted"),
+    Standing.EXPIRED: Look(word="Expired", icon="timer-off", tone="muted"),
+    Standing.REVOKED: Look(word="Revoked", icon="ban", tone="bad"),
+}
+_SAYS = {
+    Kind.EXACT: "is exactly",
+    Kind.PREFIX: "begins with",
+    Kind.GLOB: "fits the pattern",
+    Kind.ANY: "may be anything",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What one argument may be; `example` is what the call says that it was made from."""
+
+    name: str
+    says: str
+    value: str
+    example: str
+    wide: bool
+
+
+def lines(patterns: Mapping[str, Pattern], example: Mapping[str, Any] | None = None) -> list[Line]:
+    """Return a line for each argument, by name."""
+    return [
+        Line(
+            name=name,
+            says=_SAYS[pattern.kind],
+            value="" if pattern.kind == Kind.ANY else shown(pattern.value),
+            example=_example(pattern, name, example),
+            wide=pattern.kind == Kind.ANY,
+        )
+        for name, pattern in sorted(patterns.items())
+    ]
+
+
+def of_grant(grant: StandingGrant) -> list[Line]:
+    """Return the lines of a stored grant; none when its text was tampered with: it lets nothing through."""
+    try:
+        return lines(standing.read(grant.patterns))
+    except ValueError:
+        return []
+
+
+def shown(value: Any) -> str:
+    """Return a value as people read it, cut to a line: text as it is, anything else as JSON."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _example(pattern: Pattern, name: str, example: Mapping[str, Any] | None) -> str:
+    if example is None or pattern.kind == Kind.EXACT:
+        return ""
+    return shown(example[name])
