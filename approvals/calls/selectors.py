@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db.models import (
     BooleanField,
+    Case,
     DateTimeField,
     Exists,
     ExpressionWrapper,
@@ -13,6 +14,7 @@ from django.db.models import (
     OuterRef,
     Q,
     Subquery,
+    When,
 )
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Left, Now
@@ -45,6 +47,7 @@ NAMED = {
     **{f"agent_{name}": f"step__agent__{name}" for name in ("name", "colour", "icon")},
     **{f"by_{name}": f"decided_by__{name}" for name in ("username", "first_name", "last_name")},
 }
+_CALLED = Case(When(edited="", then=KeyTextTransform("arguments", "snapshot")), default=F("edited"))
 _AT_WORK = (CallState.ALLOWED, CallState.CALLING)
 
 
@@ -81,7 +84,8 @@ def page_of(
 ) -> QuerySet[Any]:
     """Return one page of calls and one more, in reading order, as a list shows them.
 
-    Of what is sealed they carry only `tool_name`, `server` and the beginning of the arguments, `given`;
+    Of what is sealed they carry only `tool_name`, `server` and the beginning of the arguments, `given`,
+    which are those a person put in their place, if one did;
     beside it `until` when each can be decided, until when this person has put it off, and by name what
     a row shows of its task, its agent and who decided: to read these beside them would be to look for
     the page once for each.
@@ -143,7 +147,7 @@ def _shown(rows: QuerySet[CallApproval], user: User) -> QuerySet[Any]:
     return rows.annotate(
         tool_name=KeyTextTransform("tool", KeyTransform("call", "snapshot")),
         server=KeyTextTransform("server", KeyTransform("tool", "snapshot")),
-        given=Left(KeyTextTransform("arguments", "snapshot"), GIVEN),
+        given=Left(_CALLED, GIVEN),
         changed=ExpressionWrapper(~Q(edited=""), output_field=BooleanField()),
         until=ExpressionWrapper(
             F("expires_at") + deadlines.held_for(), output_field=DateTimeField()

@@ -275,6 +275,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {
         "RemindEnum": "approvals.models.Remind",
+        "RiskEnum": "approvals.models.Risk",
         "TaskState": "agents.lifecycle.TaskState",
         "ApprovalState": "approvals.lifecycle.ApprovalState",
         "MemoryState": "memory.lifecycle.MemoryState",

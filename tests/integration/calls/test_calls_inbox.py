@@ -63,6 +63,7 @@ def test_what_was_decided_stands_among_changes_with_its_end_and_by_whom(
     page = text(tab="decided", at=str(waiting.pk))
     assert _rows(page) == [str(row.pk) for row in (after, waiting, before)]
     assert "Allowed with other arguments" in page
+    assert "{&quot;cents&quot;:1,&quot;invoice&quot;:&quot;I-1&quot;}" in page
     assert "allowed with other arguments by Dana" in page
     assert "Paid I-1." in page
     assert "You decided 1 today." in page
