@@ -27,7 +27,9 @@ class Assignment(models.Model):
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     at = models.DateTimeField(db_default=Now())
     alone_until = models.DateTimeField(
-        null=True, help_text="Until then nobody else is asked; empty: others must sign too."
+        null=True,
+        help_text="Until then, later by the time of holds, nobody else is asked; empty: others must "
+        "sign too, or it is over.",
     )
 
     project_path = "project"

@@ -11,7 +11,9 @@ from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
+from agents import holds
 from agents.events import Kind
+from agents.models import Hold
 from approvals import policies, routing, selectors, snoozing
 from approvals.deciding import decide
 from approvals.exceptions import DecisionConflict
@@ -20,6 +22,7 @@ from projects.exceptions import InvalidInput, NotAllowed
 from projects.models import AuditEntry, Membership, Project, Role, User
 from tests import console_fixtures as fixtures
 from tests.api_fixtures import by_session
+from tests.approval_fixtures import past_triggers
 
 pytestmark = pytest.mark.django_db
 
@@ -120,6 +123,33 @@ def test_after_half_of_the_time_the_others_are_asked_too(approval, lead, second_
     assert held.alone_until == half
     Assignment.objects.update(alone_until=timezone.now() - timedelta(seconds=1))
     assert asked(second_lead) == [approval.pk]
+
+
+def test_the_half_stands_still_under_a_hold(approval, lead, second_lead):
+    routing.claim(approval, by=lead)
+    long_ago = (
+        "UPDATE approvals_approval SET requested_at = now() - interval '2 hours' WHERE id = %s"
+    )
+    past_triggers(long_ago, approval.pk)
+    Assignment.objects.update(alone_until=timezone.now() - timedelta(minutes=10))
+    hold = holds.place(by=lead, task=approval.task)
+    Hold.objects.filter(pk=hold.pk).update(placed_at=timezone.now() - timedelta(minutes=20))
+    assert asked(second_lead) == []
+    Hold.objects.filter(pk=hold.pk).update(placed_at=timezone.now() - timedelta(minutes=5))
+    assert asked(second_lead) == [approval.pk]
+    Hold.objects.filter(pk=hold.pk).update(
+        placed_at=timezone.now() - timedelta(minutes=60),
+        lifted_at=timezone.now() - timedelta(minutes=45),
+        lifted_by=lead,
+    )
+    assert asked(second_lead) == []  # lifted since: its time still does not count
+
+
+def test_a_claim_ends_with_what_it_is_of(approval, lead, second_lead):
+    routing.claim(approval, by=lead)
+    assert Assignment.objects.get().alone_until
+    sign(approval, second_lead)
+    assert Assignment.objects.get().alone_until is None
 
 
 def test_where_more_must_sign_the_others_are_asked_all_the_while(
