@@ -13,7 +13,7 @@ from agents.lifecycle import TaskState
 from agents.models import Hunk, Task
 from agents.workspace.exceptions import GitFailed
 from agents.workspace.git import Store
-from approvals import deadlines, deciding
+from approvals import deadlines, deciding, routing
 from approvals.exceptions import NotAllowed, StaleApproval
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, Edit
@@ -48,7 +48,20 @@ def open_file(approval: Approval, path: str, *, by: User, via: str = "session") 
         raise InvalidInput("path", "This file is not part of the change, so it is not edited here.")
     if why := why_not_editable(file):
         raise InvalidInput("path", why)
+    if refusal := _alone(approval, by):
+        raise NotAllowed(refusal)
     return editing.read(Store.of(approval.project), _head(approval), path)
+
+
+def _alone(approval: Approval, by: User) -> str:
+    """Return why an edit would lead nowhere, or an empty text: nobody could sign it."""
+    if routing.may_sign_edited(approval, by):
+        return ""
+    return (
+        f"Nobody else may sign this, and at {approval.risk} risk who edited a change does not sign it "
+        "alone. Nothing was changed. Request changes instead, ask an admin for another tech lead, or "
+        "for a policy under which who edited may sign alone."
+    )
 
 
 def edit(

@@ -73,7 +73,9 @@ WHERE effect.state IN ('doing', 'done', 'unknown') AND (
                        WHERE rule -> 'anyone_of' @> jsonb_build_array(
                            jsonb_build_object('id', stood ->> 'person'))))))
     OR jsonb_array_length(coalesce(approval.snapshot -> 'policy' -> 'not_alone', '[]')) > 0
-      AND NOT approval.single_person AND NOT EXISTS (
+      AND NOT approval.single_person
+      AND approval.snapshot -> 'policy' -> 'editors_alone' IS DISTINCT FROM 'true'
+      AND NOT EXISTS (
         SELECT FROM approvals_signature signature
         WHERE signature.approval_id = approval.id AND signature.verdict = 'approve'
           AND signature.digest = approval.digest AND signature.nonce = approval.nonce

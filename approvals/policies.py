@@ -33,6 +33,7 @@ TERMS = (
     "expires_hours",
     "bulk_allowed",
     "signatures_hold",
+    "editors_alone",
     "remind_half",
     "extend_hours",
     "standing_grants",

@@ -69,6 +69,7 @@ class Required:
     rules: tuple[str, ...] = ()  # by name, those that apply
     named: tuple[Named, ...] = ()
     not_alone: dict[str, str] = field(default_factory=dict)  # who edited it; names by id
+    editors_alone: bool = False  # they may, after all
     reminders: Reminders = field(default_factory=Reminders)
 
     @classmethod
@@ -89,20 +90,23 @@ class Required:
             rules=tuple(policy.get("rules", ())),
             named=tuple(named),
             not_alone={one["id"]: one["name"] for one in policy.get("not_alone", ())},
+            editors_alone=policy.get("editors_alone", False),
             reminders=Reminders.sealed(policy),
         )
 
     @classmethod
     def now(cls, approval: Approval) -> Required:
         """Read what is asked of an approval now: while one person may do everything, who edited it
-        may be the only one to sign."""
+        may be the only one to sign, as where the sealed policy says so."""
         sealed = cls.sealed(approval.snapshot)
-        return replace(sealed, not_alone={}) if rights.one_person(approval) else sealed
+        alone = sealed.editors_alone or rights.one_person(approval)
+        return replace(sealed, not_alone={}) if alone else sealed
 
     def seal(self) -> dict[str, Any]:
         """Return it as it stands in a snapshot."""
         not_alone = [{"id": pk, "name": name} for pk, name in self.not_alone.items()]
-        return ({"not_alone": not_alone} if not_alone else {}) | {
+        edited = {"not_alone": not_alone, "editors_alone": self.editors_alone}
+        return (edited if not_alone else {}) | {
             "signatures_needed": self.signatures,
             "undo_seconds": self.undo_seconds,
             "expires_hours": self.expires_hours,
@@ -162,6 +166,7 @@ def of(policy: Policy, rules: Sequence[PolicyRule], snapshot: dict[str, Any]) ->
         rules=tuple(rule.name for rule in applied),
         named=tuple(_named(rule, barred) for rule in applied if rule.signers.all()),
         not_alone=_not_alone(snapshot),
+        editors_alone=policy.editors_alone,
         reminders=_reminders(policy),
     )
 

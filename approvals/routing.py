@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from agents import takeovers
 from agents.clocks import Frozen
 from agents.events import Kind
-from approvals import presence, rights
+from approvals import policies, presence, rights
 from approvals.exceptions import DecisionConflict
 from approvals.lifecycle import ApprovalState
 from approvals.models import (
@@ -19,6 +19,8 @@ from approvals.models import (
     Absence,
     Approval,
     Assignment,
+    Edit,
+    Risk,
     Signature,
     Snooze,
 )
@@ -119,15 +121,31 @@ def others_hold(user: User, projects: Sequence[uuid.UUID]) -> QuerySet[Assignmen
 
 def candidates(approval: Approval) -> QuerySet[User]:
     """Return the tech leads who may sign an approval and have not, by name."""
+    signed = Signature.objects.filter(approval=approval)
+    found = _may_sign(approval).exclude(pk__in=signed.values("signer"))
+    return found.order_by("first_name", "last_name", "username")
+
+
+def _may_sign(approval: Approval) -> QuerySet[User]:
     leads = User.objects.filter(
         memberships__project=approval.project_id, memberships__role=Role.LEAD, is_active=True
     )
-    signed = Signature.objects.filter(approval=approval)
-    found = leads.exclude(pk__in=signed.values("signer"))
-    if not rights.one_person(approval):
-        found = found.exclude(pk=approval.requester_id)
-        found = found.exclude(pk__in=takeovers.by_whom(approval.task_id))
-    return found.order_by("first_name", "last_name", "username")
+    if rights.one_person(approval):
+        return leads
+    others = leads.exclude(pk=approval.requester_id)
+    return others.exclude(pk__in=takeovers.by_whom(approval.task_id))
+
+
+def may_sign_edited(approval: Approval, by: User) -> bool:
+    """Tell whether somebody could sign what this person edits: another than all who have edited it,
+    unless low risk, the policy in force, or one person who may do everything asks for nobody else."""
+    if approval.risk == Risk.LOW or rights.one_person(approval):
+        return True
+    if policies.read_active(approval.project).editors_alone:
+        return True
+    edits = Edit.objects.filter(approval__task=approval.task_id)
+    others = _may_sign(approval).exclude(pk=by.pk).exclude(pk__in=edits.values("person"))
+    return others.exists()
 
 
 def others(people: Iterable[User], user: User, held: Assignment | None) -> list[User]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agents import assembling, materials, redrafting
 from agents.finishing import settle
 from agents.models import Proposal, Step
 from agents.runtime.contract import Finished
 from approvals import sealing
+from approvals.deciding import decide
+from approvals.editing import edit
 from tests.approval_fixtures import make_change
 from tests.runtime_fixtures import claim_one
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from approvals.models import Approval
+    from approvals.models import Approval, Edit, Signature
     from projects.models import Project, User
 
 DOCS = "docs/rounding.md"
@@ -45,3 +47,14 @@ def checked_anew(old: Approval) -> Approval:
     assert settle(one.attempt, Finished(draft), publish=publish)
     newest = Proposal.objects.filter(task=old.task_id).order_by("-pk").first()
     return sealing.seal(newest)
+
+
+def put(change: Approval, by: User, *, path: str = DOCS, text: str = TEXT, **facts: Any) -> Edit:
+    """Edit a file of what is sealed."""
+    return edit(change, by=by, path=path, text=text, **{"digest": change.digest, **facts})
+
+
+def sign(approval: Approval, by: User) -> Signature:
+    """Approve it."""
+    sealed = {"digest": approval.digest, "nonce": approval.nonce}
+    return decide(approval.pk, by=by, verdict="approve", **sealed)

@@ -65,6 +65,12 @@ class Policy(models.Model):
         help_text="The same change is merged onto the new main and checked; who signed it is not "
         "asked again. Sealed: it holds for what is put up from now on.",
     )
+    editors_alone = models.BooleanField(
+        "who edited may sign alone",
+        default=False,
+        db_default=False,
+        help_text="Above low risk, too: nobody else need sign what somebody edited in the review.",
+    )
     remind_half = models.CharField(
         "at half of the time, remind",
         max_length=6,

@@ -39,6 +39,7 @@ def form(policy, **changes):
         "expires_hours": policy.expires_hours,
         "bulk_allowed": "on" if policy.bulk_allowed else "",
         "signatures_hold": "on" if policy.signatures_hold else "",
+        "editors_alone": "on" if policy.editors_alone else "",
         "remind_half": policy.remind_half,
         "standing_grants": policy.standing_grants,
         "money_paths": "\n".join(policy.money_paths),

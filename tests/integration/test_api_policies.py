@@ -125,6 +125,7 @@ def test_who_may_change_it(project, body, boss, lead, requester, stranger, admin
         ("protected_paths", [7], "protected_paths.0"),
         ("bulk_allowed", "yes", "bulk_allowed"),
         ("signatures_hold", "yes", "signatures_hold"),
+        ("editors_alone", 1, "editors_alone"),
         ("rules", [{"name": "Nothing"}], "rules.0"),
         ("rules", [rule(name="")], "rules.0.name"),
         ("rules", [rule(risks=["none"])], "rules.0.risks.0"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from approvals import policies
 from approvals.editing import edit
 from approvals.models import Approval, Edit
+from projects.models import Membership
 from tests.api_fixtures import by_session, by_token
 from tests.approval_fixtures import make_repository
 from tests.editing_fixtures import DOCS, TEXT, checked_anew, editable
@@ -42,6 +44,42 @@ def test_the_api_takes_an_edit_in_person_only(change, lead, stranger):
     assert answer.status_code == 202
     assert answer.json()["links"]["console"].endswith(f"/review/{change.task.label}/r1")
     assert by_session(lead).post(address, body).status_code == 409
+
+
+def test_the_api_takes_a_file_as_long_as_one_may_be(change, lead):
+    address = f"{URL}/{change.pk}/edits"
+    body = {"digest": change.digest, "path": DOCS}
+    longer = by_session(lead).post(address, {**body, "text": "x" * 200_001})
+    assert (longer.status_code, list(longer.json()["errors"])) == (400, ["text"])
+    much = by_session(lead).post(address, {**body, "text": "x" * 1_100_000})
+    assert much.status_code == 413
+    assert "may have 1024 KiB" in much.json()["detail"]
+    assert not Edit.objects.exists()
+    assert by_session(lead).post(address, {**body, "text": "x" * 199_000}).status_code == 202
+
+
+def test_what_is_refused_for_its_length_is_not_searched(client, change, lead):
+    client.force_login(lead)
+    sent = {"approval": change.pk, "digest": change.digest, "path": DOCS}
+    address = f"/review/{change.task.label}/r1/edit"
+    short = client.post(address, {**sent, "digest": "0" * 64, "text": "a\u200bb"})
+    assert "U+200B" in short.content.decode()
+    long = client.post(address, {**sent, "text": "a\u200bb" * 100_000})
+    assert long.status_code == 400
+    assert "at most 200,000 bytes" in long.content.decode()
+    assert "U+200B" not in long.content.decode().replace("a\u200bb" * 100_000, "")
+
+
+def test_the_page_says_before_an_edit_that_nobody_could_sign_it(
+    client, change, project, lead, second_lead
+):
+    policies.change(project, by=lead, money_paths=["docs/**"])
+    Membership.objects.filter(user=second_lead).delete()
+    client.force_login(lead)
+    answer = page_of(client, change, "/edit", path=DOCS)
+    assert answer.status_code == 403
+    assert "Nobody else may sign this" in answer.content.decode()
+    assert "<textarea" not in answer.content.decode()
 
 
 def page_of(client, change, act: str = "", **query):

@@ -63,6 +63,9 @@ class PolicyInput(Input):
     expires_hours = Whole(min_value=1, max_value=_LONGEST)
     bulk_allowed = Flag()
     signatures_hold = Flag(help_text="When main moved in other files, signatures hold.")
+    editors_alone = Flag(
+        help_text="Above low risk, too, who edited a change in its review may be the only signer."
+    )
     remind_half = Chosen(choices=Remind.choices)
     extend_hours = Whole(
         min_value=1, max_value=_LONGEST, allow_null=True, help_text="null: it expires."

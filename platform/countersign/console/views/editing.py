@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
+from agents.editing import MAX_BYTES
 from approvals import editing
 from approvals.exceptions import DecisionConflict, DigestMismatch, NotAllowed
 from countersign.console.addresses import address_of
@@ -76,9 +77,16 @@ def _show(
         "may_edit": typed is not None or not error,
         "error": error,
         "too_late": isinstance(error, DecisionConflict),
-        "hidden": [*characters.scan(text), *characters.scan_confusables(text)][:_MOST_HIDDEN],
+        "hidden": _hidden(text),
     }
     return page(request, "review/edit.html", context, status=_status_of(error))
+
+
+def _hidden(text: str) -> list[characters.Hidden]:
+    """Name the first characters that cannot be seen; of what is refused for its length, none."""
+    if len(text) > MAX_BYTES:
+        return []
+    return [*characters.scan(text), *characters.scan_confusables(text)][:_MOST_HIDDEN]
 
 
 def _status_of(error: CountersignError | None) -> int:
