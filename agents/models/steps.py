@@ -289,7 +289,9 @@ class ToolCall(models.Model):
     started_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)
     withdrawn = models.BooleanField(
-        db_default=False, help_text="Its step was stopped; what asks for it is still to be closed."
+        default=False,
+        db_default=False,
+        help_text="Its step was stopped; what asks for it is still to be closed.",
     )
 
     project_path = "attempt__step__task__project"

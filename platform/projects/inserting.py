@@ -71,7 +71,8 @@ def _form(model: type[models.Model]) -> _Form:
         for field in model._meta.concrete_fields
         if not isinstance(field, AutoField | GeneratedField)
     ]
-    left = [field for field in fields if field.has_db_default()]
+    # Where Django has a default, too, a row never comes without a value.
+    left = [field for field in fields if field.has_db_default() and not field.has_default()]
     clocks = [field for field in left if isinstance(field.db_default, Now)]
     if clocks != left:
         raise TypeError(f"{model.__name__} has other defaults in the database than times.")
