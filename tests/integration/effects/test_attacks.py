@@ -165,6 +165,7 @@ def undone(scene: Scene) -> None:
     Effect.objects.update(not_before=F("not_before") + timedelta(hours=1))
     undoing.undo(scene.approval, by=scene.lead)
     past_triggers("DELETE FROM approvals_reminder")
+    past_triggers("DELETE FROM approvals_listed WHERE decided_at IS NULL")
     past_triggers(
         "DELETE FROM approvals_approval WHERE state = 'pending' AND task_id = %s",
         scene.approval.task_id,

@@ -353,6 +353,7 @@ def test_an_approval_that_was_undone_and_is_put_back_by_hand_merges_nothing(
     effect = approve(approval, lead)
     undoing.undo(approval, by=lead)
     past_triggers("DELETE FROM approvals_reminder")
+    past_triggers("DELETE FROM approvals_listed WHERE decided_at IS NULL")
     past_triggers("DELETE FROM approvals_approval WHERE state = 'pending'")
     past_triggers("UPDATE approvals_approval SET state = 'approved'")
     past_triggers("UPDATE approvals_effect SET state = 'planned', not_before = now()")

@@ -344,6 +344,7 @@ def test_two_workers_carry_it_over_once(stale, tmp_path):
     for worker in workers:
         worker.join(60)
     assert not faults
+    assert not any(worker.is_alive() for worker in workers)
     again = Approval.objects.get(follows=stale)
     assert signed(again) == [("dana", "approve")]
     effects.carry_out_due("worker")
