@@ -198,7 +198,7 @@ def make_standing_grant(call: CallApproval, lead: User) -> StandingGrant:
         agent=call.step.agent,
         server="pay",
         tool="pay",
-        pin={"tool": "pay"},
+        pin=call.snapshot["call"],
         patterns="{}",
         origin=call,
         granted_by=lead,
