@@ -38,7 +38,9 @@ NUMBERS = frozenset(
         *("shell.inbox_word", "shell.tasks_word", "shell.unread_word", "shown.next", "shown_round"),
         *("sealed.policy.signatures_needed", "span.errors", "start", "tabs.0.3", "task.last_seq"),
         *("text.length", "took", "verified", "warning.line", "with_agents_word", "edge.path"),
-        *("said.comment.side", "earlier", "value", "target.value"),
+        *("said.comment.side", "earlier", "value", "target.value", "grant.hits", "grant.max_hits"),
+        *("hours", "most_uses", "remember.max_pattern", "remember.terms.max_hits", "remember.span"),
+        "kind.value",
     }
 )
 
@@ -49,7 +51,7 @@ ADDRESSES = frozenset(
         *("links.all_errors", "links.clear", "links.errors", "links.open", "page_address", "whole"),
         *("price_url", "request.GET.urlencode", "row.without", "said.where", "to", "view", "tab"),
         *("warning.target", "name", "commit", "effect.base", "merged", "one.codepoint", "zone"),
-        *('sealed.call.definition|slice:":12"',),
+        *('sealed.call.definition|slice:":12"', 'grant.pin.definition|slice:":12"'),
     }
 )
 
@@ -57,7 +59,16 @@ ADDRESSES = frozenset(
 WORDS = frozenset(
     {
         *("base_word", "code", "diff_mode", "example", "file.mode", "file.status", "heading"),
-        *("gap", "hunk.header", "later", "one.header", "new_word", "offer.words", "one.name"),
+        *(
+            "gap",
+            "kind.label",
+            "hunk.header",
+            "later",
+            "one.header",
+            "new_word",
+            "offer.words",
+            "one.name",
+        ),
         *("priority_word|lower", "request.user.theme", "row.look", "row.name", "text", "title"),
         *(
             "badge.word",
