@@ -25,7 +25,7 @@ _OURS = frozenset(
         *("password", "secret", "address", "mark", "key", "nonce", "digest", "tree", "model"),
         *("username", "host", "result_commit", "base_commit", "head_commit", "repository"),
         *("object_type", "object_id", "previous_digest", "fingerprint", "scopes", "kinds"),
-        *("edited", "options"),
+        *("edited", "options", "colour", "icon"),
     }
 )
 
@@ -37,6 +37,7 @@ _FREE = frozenset(
     }
 )
 _OF_THE_HOUSE = re.compile(r"[a-z0-9_.:/+-]*|\d.*|cs[.:]\S*", re.DOTALL)
+_WORDS = frozenset({"label"})  # T-12
 _SHAPED = frozenset({"limits", "input_schema"})  # take no member they do not know
 
 
@@ -98,7 +99,7 @@ def _within(now: Any, text: str, key: str = "") -> Any:
         return {name: _within(value, text, name) for name, value in now.items()}
     if isinstance(now, list):
         return [_within(value, text, key) for value in now]
-    if not isinstance(now, str) or not now:
+    if not isinstance(now, str) or not now or key in _WORDS:
         return now
     if key in {"arguments", "schema"}:  # of a sealed call: JSON as it is sent
         return json.dumps(_within(json.loads(now), text, "text"), ensure_ascii=False)
