@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from django.db import transaction
@@ -75,19 +74,23 @@ def _follow(project: Project, main: str, mains: Mains) -> int:
         return 0
     room = max(0, AHEAD - _under_way(project))
     found = (each for rows in behind for each in _due_first(rows, fine) if _has_waited(each))
-    return _put_up_all(islice(found, room), project, main)
+    return _put_up_all(found, room, project, main)
 
 
-def _put_up_all(found: Iterable[Approval], project: Project, main: str) -> int:
-    """Put up again what was found; of what had been approved one at a time.
+def _put_up_all(found: Iterable[Approval], room: int, project: Project, main: str) -> int:
+    """Put up again so many of what was found; of what had been approved one at a time.
 
     Its signatures hold and it lands at once: all others would be merged and checked for nothing.
     """
-    count, landing = 0, _lands(project)
+    tried = count = 0
+    landing = _lands(project)
     for approval in found:
+        if tried == room:
+            break
         approved = approval.decided_by_id is not None
         if approved and landing:
             continue
+        tried += 1
         put_up = _put_up_again(approval, main)
         count += put_up
         landing = landing or (approved and put_up)

@@ -38,9 +38,7 @@ def page_of(client, person, approval):
 
 
 def test_who_signs_is_told_before_that_it_holds(client, first, lead):
-    assert "your signature holds: this same change is merged onto it" in page_of(
-        client, lead, first
-    )
+    assert "signatures hold: who signed is not asked again" in page_of(client, lead, first)
 
 
 def test_where_the_policy_wants_it_asked_again_nothing_is_said(
@@ -50,7 +48,7 @@ def test_where_the_policy_wants_it_asked_again_nothing_is_said(
     asked = sealing.seal(make_change(project, requester, tmp_path))
     page = page_of(client, lead, asked)
     assert "If you approve" in page
-    assert "your signature holds" not in page
+    assert "signatures hold: who" not in page
 
 
 def test_the_page_says_for_what_it_was_signed(client, stale, second_lead, tmp_path):

@@ -181,7 +181,7 @@ def test_a_signature_that_does_not_say_so_carries_nothing_out(approval, lead):
     approval.move("approved", decided_at=Now(), decided_by=lead)
     approval.refresh_from_db()
     approval.task.project = approval.project
-    consequences.plan_effects(approval)
+    consequences.plan_effects(approval, due=consequences.window_end(approval))
     past_triggers("UPDATE approvals_effect SET not_before = now()")
     effects.carry_out_due("worker")
     effect = Effect.objects.get()
