@@ -19,7 +19,9 @@ SELECT 'approvals.signature', signature.id::text, 'is no copy of a signature giv
 FROM approvals_signature signature
 JOIN approvals_approval approval ON approval.id = signature.approval_id
 JOIN approvals_signature given ON given.id = signature.carried_from_id
-WHERE approval.follows_id IS DISTINCT FROM given.approval_id
+JOIN approvals_approval fallen ON fallen.id = given.approval_id
+WHERE (given.digest, given.nonce) <> (fallen.digest, fallen.nonce)
+   OR approval.follows_id IS DISTINCT FROM given.approval_id
    OR (signature.signer_id, signature.requester_id, signature.single_person, signature.verdict, signature.note,
        signature.every_file_viewed, signature.on_behalf_of, signature.at, signature.key, signature.mark)
    <> (given.signer_id, given.requester_id, given.single_person, given.verdict, given.note,

@@ -82,10 +82,15 @@ def require_carried(signature: Signature, approval: Approval) -> None:
     """Raise Refused unless a copy is one of a signature given to what the approval says."""
     if signature.carried_from_id is None:
         return
+    name = signature.signer.display_name
     original = origins.given(signature)
     told = approval.snapshot.get("follows", {}).get("signed_for", {})
     if original is None or told.get(str(signature.signer_id)) != original.digest:
-        raise drift(f"the signature of {signature.signer.display_name} and the one it copies")
+        raise drift(f"the signature of {name} and the one it copies")
+    root = original.approval
+    # The mark is of these bytes: rows of what it was given to may have been written anew since.
+    if (original.digest, original.nonce) != (root.digest, root.nonce):
+        raise drift(f"the signature of {name} and what it was given to")
 
 
 def drift(field: str) -> Refused:

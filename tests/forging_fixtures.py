@@ -61,13 +61,14 @@ def held(scene: Scene) -> Approval:
 def forge(root: Approval, again: Approval) -> None:
     """Write by hand, digests and all, that what was sealed follows what was signed, and is approved."""
     given = root.signatures.get()
+    signed_for = given.digest
     snapshot = dict(again.snapshot)
     snapshot.pop("asked_again", None)
     snapshot["follows"] = {
         "approval": str(root.pk),
         "digest": root.digest,
         "times": 1,
-        "signed_for": {str(given.signer_id): root.digest},
+        "signed_for": {str(given.signer_id): signed_for},
     }
     digest = digest_of(snapshot)
     past_triggers(
@@ -77,6 +78,19 @@ def forge(root: Approval, again: Approval) -> None:
     )
     copy(given, again.pk, digest, again.nonce)
     plan(again.pk, snapshot["effects"][0], again.task_id)
+
+
+def rewrite(root: Approval, again: Approval) -> None:
+    """Write by hand that what was signed had been another change; the signature stays as it is."""
+    own = {name: root.snapshot[name] for name in ("nonce", "expires_at")}
+    proposal = {**again.snapshot["proposal"], "id": str(root.proposal_id)}
+    snapshot = {**again.snapshot, **own, "proposal": proposal}
+    snapshot.pop("asked_again", None)
+    past_triggers(
+        "UPDATE approvals_approval SET snapshot = %s, digest = %s WHERE id = %s",
+        *(json.dumps(snapshot), digest_of(snapshot), root.pk),
+    )
+    root.refresh_from_db()
 
 
 def copy(given: Signature, onto: uuid.UUID, digest: str, nonce: str, **others: object) -> None:

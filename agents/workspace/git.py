@@ -251,8 +251,9 @@ class Store:
         """Fetch, and return this trailer's value of every commit of main that has one."""
         self.fetch()
         wanted = f"--format=%(trailers:key={trailer},valueonly,unfold,separator=%x00)"
-        found = self._git("log", "-F", f"--grep={trailer}: ", wanted, _MAIN, "--").decode()
-        return [value for line in found.splitlines() for value in line.split("\0") if value]
+        found = self._git("log", "-F", f"--grep={trailer}: ", wanted, _MAIN, "--")
+        lines = found.decode(errors="replace").splitlines()
+        return [value for line in lines for value in line.split("\0") if value]
 
     def diff(self, base: str, head: str) -> list[FileDiff]:
         """Return every difference of two trees or commits, renames detected, text exact."""

@@ -118,7 +118,7 @@ def is_plain(text: str) -> bool:
 def fits_glob(text: str, glob: str) -> bool:
     """Tell whether the whole text fits, case and all; never slow, whatever either is.
 
-    `*` is any run of characters but `/`, `**` any run, `?` one character but `/`; all others,
+    `*` is any run of characters but `/?#@:`, `**` any run, `?` one character but those; all others,
     brackets too, are themselves.
     """
     tokens = tuple(_tokens(glob))
@@ -136,6 +136,8 @@ def fits_glob(text: str, glob: str) -> bool:
 
 
 _RUNS = ("*", "**")
+# A run within a host or a name must not leave it: `https://*.example.com` is no `https://a.org#.example.com`.
+_ENDS = "/?#@:"
 
 
 def _tokens(glob: str) -> Iterator[str]:
@@ -151,7 +153,7 @@ def _takes(token: str, one: str) -> bool:
         case "**":
             return True
         case "*" | "?":
-            return one != "/"
+            return one not in _ENDS
     return token == one
 
 
@@ -181,8 +183,22 @@ def _check(name: str, pattern: Pattern, given: Any) -> None:
         raise InvalidInput(
             FIELD, f"{name}: this holds hidden or confusable characters, .. or a backslash."
         )
+    if _leaves_host(pattern):
+        raise InvalidInput(
+            FIELD, f"{name}: say the whole end of the address's host, up to the slash behind it."
+        )
     if not pattern.fits(given):
         raise InvalidInput(FIELD, f"{name}: what this very call says does not fit it.")
+
+
+def _leaves_host(pattern: Pattern) -> bool:
+    """Tell whether an address may name another host: `https://api.org` begins `https://api.org@evil.org`."""
+    _, is_address, rest = pattern.value.partition("://")
+    host, ends, _ = rest.partition("/")
+    if not is_address or pattern.kind not in _TEXTS:
+        return False
+    wild = pattern.kind == Kind.GLOB and ("**" in host or host.endswith(("*", "?")))
+    return wild or not ends
 
 
 def _is_unseen(one: str) -> bool:

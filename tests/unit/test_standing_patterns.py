@@ -63,6 +63,10 @@ def test_exactly_this_is_the_same_json(value, given, fits):
         ("**/x", "a/b/x", True),
         ("***", "a/b", True),
         ("I-*", "I-1", True),
+        ("https://*.example.org/**", "https://a.example.org/x", True),
+        ("https://*.example.org/**", "https://evil.net#.example.org/x", False),
+        ("https://*.example.org/**", "https://evil.net?.example.org/x", False),
+        ("https://*.example.org/**", "https://a@evil.net:1.example.org/x", False),
         (r"\*", "x", False),
     ],
 )
@@ -157,6 +161,27 @@ def test_any_value_still_has_to_be_there():
 def test_a_pattern_that_says_nothing_or_not_this_call_is_refused(name, pattern):
     with pytest.raises(InvalidInput):
         made_from({"path": "docs/a.md", "n": 1}, {name: pattern})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "refused"),
+    [
+        (Pattern(kind=PREFIX, value="https://api.example"), True),
+        (Pattern(kind=PREFIX, value="https://api.example.org"), True),
+        (Pattern(kind=PREFIX, value="https://api.example.org/"), False),
+        (Pattern(kind=GLOB, value="https://**.example.org/*"), True),
+        (Pattern(kind=GLOB, value="https://api.*"), True),
+        (Pattern(kind=GLOB, value="https://api.*/a"), True),
+        (Pattern(kind=GLOB, value="https://*.example.org/**"), False),
+    ],
+)
+def test_an_address_names_its_host_to_the_end(pattern, refused):
+    call = {"url": "https://api.example.org/a"}
+    if refused:
+        with pytest.raises(InvalidInput, match="host"):
+            made_from(call, {"url": pattern})
+    else:
+        assert fit(made_from(call, {"url": pattern}), call)
 
 
 def test_what_is_written_is_read_the_same():

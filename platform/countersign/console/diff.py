@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"\w+|\s+|.")
 _LONGEST_COMPARED = 2_000  # characters; longer lines are shown whole, without word marks
+_MOST_COMPARED = 40_000  # words of one line by words of the other: a hostile pair took five seconds
 _LEAST_ALIKE = 0.25  # below this, marking words says less than the whole line does
 _KEPT = 24 * 1024 * 1024  # characters of drawn rows: a dozen changes of two thousand lines
 
@@ -130,6 +131,8 @@ def _changed_words(old: str, new: str) -> tuple[tuple[tuple[int, int], ...], ...
     if max(len(old), len(new)) > _LONGEST_COMPARED:
         return (), ()
     left, right = _WORD.findall(old), _WORD.findall(new)
+    if len(left) * len(right) > _MOST_COMPARED:
+        return (), ()
     matcher = SequenceMatcher(None, left, right, autojunk=False)
     if matcher.ratio() < _LEAST_ALIKE:
         return (), ()

@@ -15,6 +15,7 @@ from django.db.models import F
 from agents.workspace.git import Store
 from approvals import effects, origins, policies, sealing, undoing
 from approvals.models import Approval, Effect, Signature
+from countersign import invariants
 from projects.models import Membership
 from tests import forging_fixtures
 from tests.approval_fixtures import (
@@ -26,7 +27,7 @@ from tests.approval_fixtures import (
     move_main,
     past_triggers,
 )
-from tests.forging_fixtures import Scene, forge, held, nothing_lands, sealed_as
+from tests.forging_fixtures import Scene, forge, held, nothing_lands, rewrite, sealed_as
 from tests.holding_fixtures import effect_of, fall_stale, merge_again
 
 scene = forging_fixtures.scene
@@ -60,6 +61,18 @@ def test_another_change_is_not_carried_out_by_a_signature_of_this_one(scene, att
     assert again.state == "pending"
     forge(scene.root, again)
     nothing_lands(scene, said)
+
+
+def test_what_was_signed_is_not_rewritten_under_its_signature(scene):
+    fall_stale(scene.root, scene.bare)
+    again = merge_again(
+        scene.root, scene.folder, texts={**EDITS, "docs/rounding.md": "Tax is not paid.\n"}
+    )
+    rewrite(scene.root, again)
+    forge(scene.root, again)
+    nothing_lands(scene, "and what it was given to differ")
+    found = {each.check.name for each in invariants.verify() if not each.holds}
+    assert "signature-copied" in found
 
 
 def test_another_mode_is_another_change(scene):

@@ -45,8 +45,8 @@ class RememberInput(Input):
     widened = Object(
         required=False,
         default=dict,
-        help_text="By the name of an argument: {kind, value}. In a glob `*` and `?` stop at a `/`, `**` "
-        "does not; brackets are themselves. Longer texts, hidden or confusable characters, `..` and backslashes fit no "
+        help_text="By the name of an argument: {kind, value}. In a glob `*` and `?` stop at any of "
+        "`/?#@:`, `**` does not; brackets are themselves. Longer texts, hidden or confusable characters, `..` and backslashes fit no "
         "prefix and no glob. Arguments the call does not have are never let through.",
     )
     only_this_agent = Flag(default=True)
