@@ -11,6 +11,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from agents.invariants.bounds import HOLD_SECONDS
 from agents.workspace.git import Store
 from approvals import held_invariants as held
+from approvals import listed_invariants as listed
 from approvals import signing, snapshots, verifying
 from approvals.canonical import digest_of
 from approvals.exceptions import Refused
@@ -361,6 +362,7 @@ CHECKS = (
         find=lambda: sql(_STOOD_IN),
     ),
     *held.CHECKS,
+    *listed.CHECKS,
     Check(
         name="reminded-once",
         sentence="Nobody is reminded twice, and no time to decide ends earlier or later than was sealed.",

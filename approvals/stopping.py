@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from projects.models import User
 
 MAX_REASON = 4_000  # characters
+_STANDING = (ApprovalState.PENDING, ApprovalState.APPROVED)
 
 
 def stop_task(task: Task, *, by: User, reason: str = "", address: str | None = None) -> None:
@@ -38,6 +39,11 @@ def stop_task(task: Task, *, by: User, reason: str = "", address: str | None = N
     with transaction.atomic():
         withdrawn = _withdraw(found, why=_why(by, reason))
         stopping.stop(found, by=by, reason=reason, address=address)
+        # The task is locked now. What was sealed before that may be approved: signatures hold.
+        if found.approvals.filter(state__in=_STANDING).exists():
+            raise TransitionRefused(
+                "It was just put up on a main that has moved. Nothing was stopped; stop it once more."
+            )
         for approval in withdrawn:
             audit.record(
                 "approval.withdrawn",
@@ -51,8 +57,7 @@ def stop_task(task: Task, *, by: User, reason: str = "", address: str | None = N
 
 def _withdraw(task: Task, *, why: str) -> list[Approval]:
     # Approvals, effects, steps, task: the one lock order; so no event is written before the end.
-    standing = [ApprovalState.PENDING, ApprovalState.APPROVED]
-    rows = task.approvals.select_for_update(no_key=True).filter(state__in=standing)
+    rows = task.approvals.select_for_update(no_key=True).filter(state__in=_STANDING)
     withdrawn = list(rows.order_by("id"))
     for approval in withdrawn:
         if approval.state == ApprovalState.PENDING:

@@ -469,6 +469,11 @@ SELECT gen_random_uuid(), '018f0000-0000-7000-8000-0000000006a4', id, 1, now()
 FROM approvals_callapproval WHERE nonce = 'breach';
 -- row SELECT '018f0000-0000-7000-8000-0000000006a4'
 
+-- breaks listed
+UPDATE approvals_listed SET decided_at = NULL
+WHERE approval_id = (SELECT id FROM approvals_approval WHERE task_id = :merged) AND under LIKE 'requester:%';
+-- row SELECT (SELECT id FROM approvals_approval WHERE task_id = :merged)
+
 -- breaks worker-cannot-sign
 GRANT INSERT ON approvals_signature TO countersign_effects;
 -- row SELECT 'login countersign_effects'

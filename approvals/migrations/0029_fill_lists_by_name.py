@@ -41,7 +41,8 @@ DROP FUNCTION move_listed() CASCADE;
 
 class Migration(migrations.Migration):
     dependencies = [("approvals", "0028_list_by_name")]
+    # The triggers first: they hold back whoever seals or decides until all of it is filled.
     operations = [
-        migrations.RunSQL(FILL, migrations.RunSQL.noop),
         migrations.RunSQL(KEEP, FORGET),
+        migrations.RunSQL(FILL, migrations.RunSQL.noop),
     ]

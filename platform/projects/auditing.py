@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ _NAMES = (
 # A spreadsheet takes these for the beginning of a formula, behind blanks too (OWASP, CSV injection).
 _FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _BLANKS = ("\t", "\r", "\n")  # it skips these, or begins a cell or a line anew
+# Where a semicolon separates cells, as in much of Europe, quotes do not keep it from doing so.
+_NEW_CELL = re.compile(rf"(;\s*)(?=[{re.escape(''.join(_FORMULAS))}])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +146,7 @@ def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     odd = value.startswith(_BLANKS) or value.lstrip().startswith(_FORMULAS)
-    shown = characters.plain(value)
+    shown = _NEW_CELL.sub(r"\1'", characters.plain(value))
     return f"'{shown}" if odd else shown
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from uuid import UUID
 
 import pytest
@@ -22,6 +21,7 @@ from agents.runtime.database import in_db
 from agents.runtime.loop import Runtime
 from projects.models import Membership, Project, Role
 from tests import runtime_fixtures
+from tests.waiting_locks import until_somebody_waits
 
 agents = runtime_fixtures.agents
 
@@ -112,7 +112,7 @@ def test_what_a_person_does_while_a_worker_lets_it_in_counts(project, requester,
     with transaction.atomic():
         arrivals._admit()
         acting.start()
-        _until_somebody_waits()
+        until_somebody_waits()
     acting.join(30)
     assert told == [act]
     step = Step.objects.get(task=first)
@@ -120,17 +120,6 @@ def test_what_a_person_does_while_a_worker_lets_it_in_counts(project, requester,
         act
     ]
     assert [check.name for check in CHECKS if check.find().count] == []
-
-
-def _until_somebody_waits():
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0]:
-                return
-        time.sleep(0.01)
-    raise TimeoutError("nobody waits")
 
 
 @pytest.mark.django_db(transaction=True)

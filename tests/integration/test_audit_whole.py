@@ -288,6 +288,13 @@ def test_no_cell_of_the_csv_is_a_formula(project, lead, capsys, start):
     assert json.loads(cells["detail"]) == {"said": 'a "b", c\n'}
 
 
+def test_no_cell_is_a_formula_where_semicolons_separate(project, lead, capsys):
+    lead.username = "x; =cmd|' /C calc'!A0"
+    audit.record("thing.done", subject=project, actor=lead, project=project, said="a;@b, ;-1")
+    _, said = run(capsys, "export_audit", "--format", "csv")
+    assert not [cell for cell in said.split(";") if cell.lstrip().startswith(("=", "-", "@"))]
+
+
 def test_a_part_is_exported_to_a_new_file_only(entries, tmp_path, capsys, stranger):
     audit.record("person.looked", subject=stranger, actor=stranger)
     file = tmp_path / "audit.jsonl"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -27,6 +26,7 @@ from tests.runtime_fixtures import (
     state_of,
     states,
 )
+from tests.waiting_locks import until_somebody_waits
 
 agents = runtime_fixtures.agents
 task = runtime_fixtures.task
@@ -147,7 +147,7 @@ def test_stop_during_planning_also_cancels_the_steps_just_planned(task, lead):
     with transaction.atomic():
         assert settle(routing, Finished(make_plan(plan_step("a"))))
         stopper.start()
-        _until_somebody_waits_for_a_lock()
+        until_somebody_waits()
     stopper.join(10)
     assert state_of(task) == "cancelled"
     assert states(task) == {"route": "done", "a": "cancelled", "assemble": "cancelled"}
@@ -158,13 +158,3 @@ def _stop_and_close(task_id, by) -> None:
         stopping.stop(Task.objects.get(pk=task_id), by=by)
     finally:
         connection.close()
-
-
-def _until_somebody_waits_for_a_lock() -> None:
-    deadline = time.monotonic() + 10
-    with connection.cursor() as cursor:
-        waiting = 0
-        while not waiting:
-            assert time.monotonic() < deadline, "nobody waits"
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            waiting = cursor.fetchone()[0]

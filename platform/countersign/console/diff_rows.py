@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING
 
 from django.utils.safestring import SafeString, mark_safe
 
 from countersign.console import hidden
+from projects import characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +83,7 @@ def changed(old: Raw | None, new: Raw | None, anchor: str) -> Row:
 
 
 # By hand and not by a template: a large change has thousands of rows, and a template takes longer for
-# each than everything else together. What is not of this file has gone through `hidden.reveal`.
+# each than everything else together. What is not of this file has been escaped.
 def _row(old: str, new: str) -> SafeString:
     return mark_safe(f'<div class="diff-row" role="row">{old}{new}</div>')  # noqa: S308
 
@@ -105,26 +107,34 @@ def _line(raw: Raw) -> Line:
 
 
 def _html(raw: Raw) -> SafeString:
-    return mark_safe("".join(_pieces(raw)))  # noqa: S308  every run goes through hidden.reveal
+    return mark_safe("".join(_pieces(raw)))  # noqa: S308  all of it is escaped or a badge
 
 
 def _pieces(raw: Raw) -> Iterator[str]:
-    position = 0
+    # Of the whole line: a lexer may cut a word in two, and a lookalike is found by its word.
+    odd, position = set(characters.marks(raw.text)), 0
     for token, text in raw.runs:
-        for piece, marked in _cut(text, position, raw.words):
-            shown = hidden.reveal(piece)
+        for piece, start, marked in _cut(text, position, raw.words):
+            shown = _shown(piece, start, odd) if odd else escape(piece)
             inner = f'<span class="tok-{token}">{shown}</span>' if token else shown
             yield f"<mark>{inner}</mark>" if marked else inner
         position += len(text)
 
 
-def _cut(text: str, start: int, marks: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, bool]]:
-    if not marks:
-        yield text, False
-        return
-    edges = {0, len(text)}
-    for begin, end in marks:
-        edges.update(edge - start for edge in (begin, end) if 0 < edge - start < len(text))
+def _shown(text: str, start: int, odd: set[int]) -> str:
+    return "".join(
+        hidden.badge(one) if at in odd else escape(one) for at, one in enumerate(text, start)
+    )
+
+
+def _cut(
+    text: str, start: int, words: tuple[tuple[int, int], ...]
+) -> Iterator[tuple[str, int, bool]]:
+    """Yield the pieces of a run that are words that changed, or not, and where in the line they begin."""
+    end = start + len(text)
+    edges = {start, end}
+    for word in words:
+        edges.update(edge for edge in word if start < edge < end)
     for left, right in itertools.pairwise(sorted(edges)):
-        inside = any(begin <= start + left and start + right <= end for begin, end in marks)
-        yield text[left:right], inside
+        inside = any(begin <= left and right <= over for begin, over in words)
+        yield text[left - start : right - start], left, inside

@@ -50,14 +50,11 @@ def _rows(tokens: Iterable[tuple[_TokenType, str]]) -> list[list[Run]]:
     rows: list[list[Run]] = [[]]
     for kind, value in tokens:
         token = _class_of(kind)
-        for index, piece in enumerate(value.replace(_RETURN, "\r").split("\n")):
-            if index:
-                rows.append([])
-            row = rows[-1]
-            if row and row[-1][0] == token:
-                row[-1] = (token, row[-1][1] + piece)
-            elif piece:
-                row.append((token, piece))
+        first, *more = value.replace(_RETURN, "\r").split("\n")
+        _add(rows[-1], token, first)
+        for piece in more:
+            rows.append([])
+            _add(rows[-1], token, piece)
     return rows
 
 
@@ -67,6 +64,13 @@ def _lexer(path: str) -> Lexer | None:
         return get_lexer_for_filename(path, stripnl=False, ensurenl=False)
     except ClassNotFound:
         return None
+
+
+def _add(row: list[Run], token: str, piece: str) -> None:
+    if row and row[-1][0] == token:
+        row[-1] = (token, row[-1][1] + piece)
+    elif piece:
+        row.append((token, piece))
 
 
 @cache  # as many as Pygments has; each token of a page asks

@@ -13,7 +13,7 @@ from django.utils import timezone
 from agents import holds
 from agents.events import Kind
 from approvals import deciding, effects, following, invariants, origins, policies, sealing, undoing
-from approvals.models import Approval, Effect, Signature
+from approvals.models import Approval, Effect
 from approvals.policies import Rule
 from countersign.supervisor import logins
 from notices import moments
@@ -314,12 +314,6 @@ def test_the_database_keeps_what_an_approval_follows(stale, tmp_path):
         "FROM approvals_approval WHERE id = %s",
         again.pk,
     )
-
-
-def test_a_signature_is_carried_once(stale, tmp_path):
-    merge_again(stale, tmp_path)
-    unique = {Approval: "follows", Signature: "carried_from"}
-    assert all(model._meta.get_field(name).unique for model, name in unique.items())
 
 
 @pytest.mark.django_db(transaction=True)

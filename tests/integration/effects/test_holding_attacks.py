@@ -210,6 +210,14 @@ def test_nothing_has_two_followers(scene):
             nonce=other.nonce,
             carried_from=given,
         )
+    # Not even past the triggers.
+    with pytest.raises(IntegrityError, match="follows_id"), transaction.atomic():
+        past_triggers(
+            "UPDATE approvals_approval SET follows_id = %s WHERE id = %s",
+            *(scene.root.pk, other.pk),
+        )
+    with pytest.raises(IntegrityError, match="carried_from_id"), transaction.atomic():
+        forging_fixtures.copy(given, other.pk, other.digest, other.nonce)
     nothing_of(other)
 
 
