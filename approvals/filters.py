@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LONGEST = 300  # characters
 MOST = 10  # terms
 WORDS = ("risk", "agent", "repo", "requester", "cost", "due", "kind")
-KINDS = ("change", "call")
+KINDS = ("proposal", "call")
 ME = "me"
 _DUE = re.compile(r"([<>])([0-9]{1,4})([mhd])")
 _COST = re.compile(r"([<>])([0-9]{1,6}(?:\.[0-9]{1,6})?)")
@@ -159,7 +159,7 @@ def unknown(given: Filter, mine: Mine, known: Known) -> list[str]:
 
 def of_approvals(given: Filter, known: Known, *, pending: bool = True) -> Conditions:
     """Return the conditions on approvals; what was decided is not due any more."""
-    if not shows(given, "change"):
+    if not shows(given, "proposal"):
         return Conditions(where=_NONE)
     agents = tuple(f"{UNDER_AGENT}{slug}" for slug in given.of("agent"))
     ranks = tuple(RANKS[Risk(risk)] for risk in given.of("risk"))
@@ -209,7 +209,7 @@ def shows(given: Filter, kind: str) -> bool:
 
 def of_tasks(given: Filter, known: Known) -> Q:
     """Return those conditions that make sense for a task without a proposal."""
-    if not shows(given, "change"):
+    if not shows(given, "proposal"):
         return _NONE
     where = _costs(given, "usd")
     return where & Q(requester__in=known.people) if given.of("requester") else where
@@ -280,7 +280,7 @@ def _problem(part: str, term: Term, colon: str) -> str:
     if term.word == "cost" and not _COST.fullmatch(term.value):
         return f"“{term.value}” is no cost: write cost:>2 or cost:<0.50, in US dollars."
     if term.word == "kind" and term.value not in KINDS:
-        return f"“{term.value}” is no kind: write kind:change or kind:call."
+        return f"“{term.value}” is no kind: write kind:proposal or kind:call."
     if term.word == "due" and not _DUE.fullmatch(term.value):
         return f"“{term.value}” is no time: write due:<30m, due:<1h or due:>2d."
     return ""

@@ -41,7 +41,7 @@ def test_a_term_said_twice_counts_once_and_may_be_taken_out():
         ("due:1h", "“1h” is no time: write due:<30m, due:<1h or due:>2d."),
         ("due:<99999999999h", "“<99999999999h” is no time: write due:<30m, due:<1h or due:>2d."),
         ("due:<\u0661h", "“<\u0661h” is no time: write due:<30m, due:<1h or due:>2d."),
-        ("kind:cat", "“cat” is no kind: write kind:change or kind:call."),
+        ("kind:cat", "“cat” is no kind: write kind:proposal or kind:call."),
         ("agent:", "“agent:” needs a value."),
         (":x", "“” is not known here. Use risk, agent, repo, requester, cost, due or kind."),
     ],

@@ -123,8 +123,8 @@ def test_two_lists_make_one_page_in_both_directions(newest_first, back, waiting)
     ("query", "call", "change"),
     [
         ("kind:call", True, False),
-        ("kind:change", False, True),
-        ("kind:call kind:change", True, True),
+        ("kind:proposal", False, True),
+        ("kind:call kind:proposal", True, True),
         ("risk:high", True, False),
         ("risk:low", False, True),
         ("agent:coder kind:call", True, False),
@@ -152,7 +152,7 @@ def test_by_risk_calls_stand_among_changes(text, waiting, project, requester, le
 
 
 def test_a_kind_that_is_none_is_refused_in_words(text):
-    assert "“cat” is no kind: write kind:change or kind:call." in text(q="kind:cat")
+    assert "“cat” is no kind: write kind:proposal or kind:call." in text(q="kind:cat")
 
 
 @pytest.mark.parametrize(
