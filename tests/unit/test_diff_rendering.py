@@ -157,3 +157,17 @@ def test_passages_of_a_report_become_one_block_per_file():
     assert "line 5\nhalf up\n~~~\n\nline 9\neven\n" in html
     assert "line 2\nx = a -&gt; b  # &lt;b&gt;" in html
     assert "<em>else</em>" in html
+
+
+def test_words_are_compared_only_where_that_costs_little():
+    dots, turned = ".," * 900, ",." * 900
+    text = f"-{dots}\n+{turned}\n-one two\n+one three\n"
+    costly, usual = (block.rows[0] for block in diff.blocks("a.txt", text, 1, 1))
+    assert "<mark>" not in costly.html
+    assert text_of(costly.new.html) == turned
+    assert "<mark>three</mark>" in usual.new.html
+
+
+def test_a_lookalike_is_marked_though_a_lexer_cuts_its_word():
+    [block] = diff.blocks("a.json", "+p\u0430yment\n", 0, 1)
+    assert block.rows[0].new.html.count("hidden-char") == 1

@@ -17,11 +17,12 @@ from countersign.console.diff_rows import Raw, Row
 from countersign.console.highlighting import colour
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 _WORD = re.compile(r"\w+|\s+|.")
-_LONGEST_COMPARED = 2_000  # characters; longer lines are shown whole, without word marks
-_MOST_COMPARED = 40_000  # words of one line by words of the other: a hostile pair took five seconds
+# Words of one line by words of the other, for a hunk and for each of its characters: to compare two lines
+# costs that much, and a hostile pair of 2,000 characters took five seconds. Usual lines need 2 to 5 each.
+_SPENT, _SPENT_EACH = 500, 8
 _LEAST_ALIKE = 0.25  # below this, marking words says less than the whole line does
 _KEPT = 24 * 1024 * 1024  # characters of drawn rows: a dozen changes of two thousand lines
 
@@ -55,6 +56,7 @@ def blocks(
     parts = list(_parts(text, old_start, new_start))
     _colour(path, [line for part in parts for line in part.old_side])
     _colour(path, [line for part in parts for line in part.new_side])
+    _mark_words([pair for part in parts for pair in part.pairs()], _SPENT + _SPENT_EACH * len(text))
     return tuple(part.drawn(anchor) for part in parts)
 
 
@@ -87,13 +89,16 @@ class _Part:
         for raw in self._last:
             raw.ends_file = True
 
+    def pairs(self) -> Iterator[tuple[Raw, Raw]]:
+        """Yield each removed line with the added one beside it."""
+        if self.changed:
+            yield from zip(self.old_side, self.new_side, strict=False)
+
     def drawn(self, anchor: str) -> Block:
         if not self.changed:
             pairs = zip(self.old_side, self.new_side, strict=True)
             rows = [diff_rows.unchanged(old, new, anchor) for old, new in pairs]
             return Block(changed=False, rows=tuple(rows))
-        for old, new in zip(self.old_side, self.new_side, strict=False):
-            old.words, new.words = _changed_words(old.text, new.text)
         both = itertools.zip_longest(self.old_side, self.new_side)
         rows = [diff_rows.changed(old, new, anchor) for old, new in both]
         return Block(changed=True, rows=tuple(rows))
@@ -127,12 +132,19 @@ def _colour(path: str, side: list[Raw]) -> None:
         raw.runs = runs
 
 
-def _changed_words(old: str, new: str) -> tuple[tuple[tuple[int, int], ...], ...]:
-    if max(len(old), len(new)) > _LONGEST_COMPARED:
-        return (), ()
-    left, right = _WORD.findall(old), _WORD.findall(new)
-    if len(left) * len(right) > _MOST_COMPARED:
-        return (), ()
+def _mark_words(pairs: Iterable[tuple[Raw, Raw]], budget: int) -> None:
+    """Note the words that differ, as long as that costs little for the length of the hunk."""
+    for old, new in pairs:
+        left, right = (_WORD.findall(side.text) for side in (old, new))
+        cost = len(left) * len(right)
+        if cost <= budget:
+            budget -= cost
+            old.words, new.words = _changed_words(left, right)
+
+
+def _changed_words(
+    left: Sequence[str], right: Sequence[str]
+) -> tuple[tuple[tuple[int, int], ...], ...]:
     matcher = SequenceMatcher(None, left, right, autojunk=False)
     if matcher.ratio() < _LEAST_ALIKE:
         return (), ()
