@@ -66,7 +66,7 @@ def _require_onward(store: Store, sealed: dict[str, Any], followed: Sequence[App
         raise drift("the commits of the change")
     if not store.is_ancestor(first["base"], sealed["base"]):
         raise drift("the main it was signed on and the main of now")
-    landed = set(store.trailers_on_main(TRAILER))
+    landed = set(store.trailers_on_main(TRAILER, since=first["base"]))
     if landed & {str(each.pk) for each in followed}:
         raise drift("what landed before and what is to land")
 

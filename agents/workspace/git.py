@@ -247,13 +247,13 @@ class Store:
                 return sha
         return None
 
-    def trailers_on_main(self, trailer: str) -> list[str]:
-        """Fetch, and return this trailer's value of every commit of main that has one."""
+    def trailers_on_main(self, trailer: str, *, since: str = "") -> list[str]:
+        """Fetch, and return this trailer's value of every commit of main, or those since one."""
         self.fetch()
         wanted = f"--format=%(trailers:key={trailer},valueonly,unfold,separator=%x00)"
-        found = self._git("log", "-F", f"--grep={trailer}: ", wanted, _MAIN, "--")
-        lines = found.decode(errors="replace").splitlines()
-        return [value for line in lines for value in line.split("\0") if value]
+        span = (_MAIN, f"^{check_sha(since)}") if since else (_MAIN,)
+        lines = self._git("log", "-F", f"--grep={trailer}: ", wanted, *span, "--").splitlines()
+        return [one.decode(errors="replace") for line in lines for one in line.split(b"\0") if one]
 
     def diff(self, base: str, head: str) -> list[FileDiff]:
         """Return every difference of two trees or commits, renames detected, text exact."""
