@@ -20,12 +20,13 @@ _SESSION = (
     "SET session_replication_role = replica",
 )
 # What runs beside each other, after people and tasks.
-_LANES = (("events",), ("steps", "approvals", "rest"))
+_LANES = (("events",), ("steps", "approvals", "calls", "rest"))
 _EVENTS = "agents_event"
 _FILLED = (
     *(f"agents_{name}" for name in ("task", "step", "attempt", "modelcall", "escalation")),
-    *(f"agents_{name}" for name in ("proposal", "hold")),
+    *(f"agents_{name}" for name in ("proposal", "hold", "toolcall")),
     *(f"approvals_{name}" for name in ("approval", "listed", "signature", "effect")),
+    "approvals_callapproval",
     *("memory_memory", "projects_auditentry"),
 )
 _INDEXES = """

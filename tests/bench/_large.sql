@@ -282,6 +282,49 @@ SELECT uuidv7(decided_at - now()), 0, 'git.merge', approval.snapshot -> 'effects
 FROM approvals_approval approval JOIN agents_task task ON task.id = approval.task_id
 WHERE approval.state = 'approved' AND task.state IN ('done', 'executing');
 
+-- part: calls
+-- Of every attempt of a piece of work, three calls of tools outside; those of running ones wait.
+INSERT INTO agents_toolcall (id, attempt_id, response, call_id, server, tool, arguments, fingerprint,
+    state, result, result_fingerprint, error, summary, sandbox, tree)
+SELECT uuidv7(attempt.started_at - now()), attempt.id, 0, 'call-' || turn, 'tickets', 'tickets__file',
+    jsonb_build_object('title', 'Round once on the total', 'number', turn), '',
+    CASE WHEN attempt.finished_at IS NULL THEN 'asked' ELSE 'done' END, '', '', '', '', '', ''
+FROM agents_attempt attempt JOIN agents_step step ON step.id = attempt.step_id
+CROSS JOIN generate_series(1, 3) turn WHERE step.kind = 'work';
+INSERT INTO approvals_callapproval (id, project_id, task_id, step_id, call_id, requester_id,
+    single_person, free, state, snapshot, digest, nonce, edited, requested_at, expires_at, decided_at,
+    decided_by_id, reason, worker, sent_at, finished_at)
+SELECT call.id, step.project_id, step.task_id, step.id, call.id, task.requester_id, false, false,
+    CASE WHEN open THEN 'pending' ELSE 'done' END,
+    jsonb_build_object('says', 'countersign.call.1', 'call', jsonb_build_object('server', call.server,
+            'tool', 'file', 'idempotent', h % 3 = 1, 'target', 'http://127.0.0.1:1/mcp',
+            'definition', repeat('d', 64)),
+        'arguments', call.arguments::text, 'free', false,
+        'tool', jsonb_build_object('offered', call.tool, 'server', 'Tickets', 'read_only', h % 3 = 0,
+            'description', 'Files a ticket.', 'schema', '{"type": "object"}'),
+        'task', jsonb_build_object('id', task.id, 'label', 'T-' || task.number, 'title', task.title),
+        'step', jsonb_build_object('id', step.id, 'key', step.key, 'title', step.title),
+        'agent', jsonb_build_object('slug', agent.slug, 'name', agent.name, 'version', 1),
+        'ledger', jsonb_build_object('id', call.id, 'call_id', call.call_id, 'response', 0),
+        'said', 'The ticket tells what was done.',
+        'project', jsonb_build_object('id', project.id, 'name', project.name),
+        'policy', jsonb_build_object('id', policy.id, 'version', 1),
+        'requester', jsonb_build_object('id', person.id, 'name', person.username),
+        'single_person', false, 'nonce', call.id, 'expires_at', now() + h % 4000 * interval '1 minute'),
+    repeat('e', 64), call.id, '', attempt.started_at,
+    CASE WHEN open THEN now() + h % 4000 * interval '1 minute' + interval '3 hours'
+        ELSE attempt.started_at + interval '1 day' END,
+    CASE WHEN NOT open THEN attempt.finished_at END, CASE WHEN NOT open THEN lead.user_id END, '',
+    '', CASE WHEN NOT open THEN attempt.finished_at END, CASE WHEN NOT open THEN attempt.finished_at END
+FROM agents_toolcall call JOIN agents_attempt attempt ON attempt.id = call.attempt_id
+JOIN agents_step step ON step.id = attempt.step_id JOIN agents_task task ON task.id = step.task_id
+JOIN agents_agent agent ON agent.id = step.agent_id
+JOIN projects_project project ON project.id = step.project_id
+JOIN projects_user person ON person.id = task.requester_id
+JOIN approvals_policy policy ON policy.project_id = step.project_id
+JOIN bench_pool lead ON lead.project_id = step.project_id AND lead.slot = 0
+CROSS JOIN LATERAL (SELECT call.state = 'asked' AS open, abs(hashtext(call.id::text)) AS h) facts;
+
 -- part: rest
 INSERT INTO memory_memory (id, agent_slug, kind, content, text_digest, subject, tags, paths, state,
     source, source_task, source_label, evidence, importance, pinned, recorded_at, valid_from,

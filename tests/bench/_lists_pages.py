@@ -27,12 +27,18 @@ WHERE project_id = (SELECT project_id FROM projects_membership member
 AND {of} ORDER BY {at} OFFSET %s LIMIT 1
 """
 _MEMORY = "SELECT id FROM memory_memory ORDER BY id OFFSET %s LIMIT 1"
+_CALL = """
+SELECT id FROM approvals_callapproval WHERE state = 'pending'
+AND project_id IN (SELECT project_id FROM projects_membership member
+    JOIN projects_user person ON person.id = member.user_id WHERE username = %s AND role = 'lead')
+ORDER BY id LIMIT 1
+"""
 _PROJECT = "project-0"
 # Of a filter that many, some, few and none fit.
 _TYPED = (
     *("agent:coder", "agent:tester", "agent:tech-writer", "agent:router"),
     *("risk:high", "requester:person-2", "requester:person-77", "agent:tester requester:person-2"),
-    *("cost:>0.80", "cost:>0.898", "cost:>100", "due:<1h"),
+    *("cost:>0.80", "cost:>0.898", "cost:>100", "due:<1h", "kind:call", "kind:call risk:low"),
 )
 _OFTEN = frozenset({"home", "new task", "tasks active", "tasks done", "inbox"})
 
@@ -64,6 +70,7 @@ class _Places:
     due: str
     decided: str
     memory: Any
+    call: Any
     approval: Any
     approvals: Any
 
@@ -102,6 +109,7 @@ def _places(database: psycopg.Connection[Any]) -> _Places:
         due=one(_PLACE.format(at="expires_at", of=waiting), LEAD, many // 2)[0],
         decided=one(_PLACE.format(at="decided_at", of="decided_at IS NOT NULL"), LEAD, many)[0],
         memory=one(_MEMORY, many // 3)[0],
+        call=one(_CALL, LEAD)[0],
         approval=one("SELECT id FROM approvals_approval WHERE task_id = %s", rows["review"][0])[0],
         approvals=one("SELECT id FROM approvals_approval ORDER BY id OFFSET %s LIMIT 1", many * 4)[
             0
@@ -165,6 +173,8 @@ def _single(at: _Places) -> Iterator[tuple[str, str]]:
     yield "task page, live", f"/tasks/T-{at.running}/live"
     yield "review page", f"/review/T-{at.review}/r1"
     yield "review page, live", f"/review/T-{at.review}/r1/live"
+    yield "call page", f"/calls/{at.call}"
+    yield "standing grants", "/standing-grants"
 
 
 def _api(at: _Places) -> Iterator[Measured]:
@@ -183,6 +193,7 @@ def _api(at: _Places) -> Iterator[Measured]:
         f"approvals/{at.approval}",
         *("memories", "memories?state=proposed", f"memories?project={_PROJECT}&kind=lesson"),
         *("holds", "holds?scope=task"),
+        *("calls", "calls?state=pending", f"calls?project={_PROJECT}", "standing-grants"),
     ):
         for who in (LEAD, REQUESTER):
             if who == LEAD or not path.startswith(("tasks/", "approvals/")):
@@ -204,6 +215,7 @@ def _admin(at: _Places) -> Iterator[Measured]:
         "approvals/approval": ("", "state__exact=expired", "state__exact=pending&risk__exact=high"),
         "approvals/signature": ("", "verdict__exact=reject"),
         "approvals/effect": ("", "state__exact=failed"),
+        "approvals/callapproval": ("", "state__exact=pending", "risk__exact=high"),
         "memory/memory": ("", "state__exact=proposed", "q=gateway"),
         "projects/auditentry": ("", "q=nobody", "p=5"),
         "projects/user": ("",),
