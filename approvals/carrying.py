@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from agents.events import Kind
 from approvals import consequences, origins, rights, signing, standing_in
+from approvals.deadlines import database_now
 from approvals.holding import Difference, difference
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.models import SEAL, Approval, Signature
@@ -135,7 +136,11 @@ def act(one: Held) -> audit.Act:
 def _fallen(approval: Approval, proposal: Proposal, signed: Sequence[Signature]) -> Fallen:
     approval.task, approval.project = proposal.task, proposal.task.project
     may = [each for each in signed if not rights.why_not(approval, each.signer)]
-    return Fallen(approval=approval, signatures=[each for each in may if signing.is_genuine(each)])
+    genuine = [each for each in may if signing.is_genuine(each)]
+    # No longer than what was signed could be: else a main that moves would keep a signature for years.
+    now = database_now()
+    holds = [each for each in genuine if origins.until(each) > now]
+    return Fallen(approval=approval, signatures=holds)
 
 
 def _asked_before(stale: Collection[uuid.UUID]) -> dict[uuid.UUID, Fallen]:

@@ -88,6 +88,8 @@ def require_carried(signature: Signature, approval: Approval) -> None:
     if original is None or told.get(str(signature.signer_id)) != original.digest:
         raise drift(f"the signature of {name} and the one it copies")
     root = original.approval
+    if root.expires_at <= approval.requested_at:
+        raise drift(f"the time for which the signature of {name} holds")
     # The mark is of these bytes: rows of what it was given to may have been written anew since.
     if (original.digest, original.nonce) != (root.digest, root.nonce):
         raise drift(f"the signature of {name} and what it was given to")

@@ -170,7 +170,7 @@ _WHY = {
     "policy": "the policy has changed",
     "proposal": "it says something else of itself",
     "risk": "its risk is another",
-    "signers": "nobody of those who signed it may sign it now",
+    "signers": "those who signed it may not sign it now, or the time in which they could is over",
     "the policy's consent": "the policy does not let signatures hold",
     "times": "main has moved too often since it was signed",
     "warnings": "its warnings are others",

@@ -23,6 +23,7 @@ from tests.approval_fixtures import (
     EDITS,
     GREEN,
     approve,
+    end_time,
     first_parents,
     git,
     make_change,
@@ -213,6 +214,13 @@ def test_what_is_not_the_same_is_asked_anew_and_says_why(approved, bare, tmp_pat
     assert (again.state, again.follows, signed(again)) == ("pending", None, [])
     assert again.snapshot["asked_again"]["name"].startswith(name)
     assert effects.carry_out_due("worker") == 0
+
+
+def test_a_signature_holds_no_longer_than_what_was_signed(stale, tmp_path):
+    end_time(stale)
+    again = merge_again(stale, tmp_path)
+    assert (again.state, again.follows, signed(again)) == ("pending", None, [])
+    assert again.snapshot["asked_again"] == {"name": "signers", "path": ""}
 
 
 def test_a_policy_may_want_them_asked_again(project, requester, lead, bare, tmp_path):

@@ -253,6 +253,15 @@ def test_who_may_not_sign_any_more_signed_nothing(scene):
     nothing_lands(scene, "may no longer sign")
 
 
+def test_a_signature_is_not_carried_past_the_time_it_was_given_in(scene):
+    again = held(scene)
+    past_triggers(
+        "UPDATE approvals_approval SET requested_at = now() + interval '1 year' WHERE id = %s",
+        again.pk,
+    )
+    nothing_lands(scene, "the time for which the signature of Dana Kim holds")
+
+
 def test_a_chain_that_is_too_long_counts_nothing(scene, monkeypatch):
     last = held(scene)
     for number in range(2):
