@@ -13,7 +13,6 @@ from agents.workspace.exceptions import (
     RepositoryUnreachable,
 )
 from agents.workspace.git import Store
-from agents.workspace.lineage import work_beyond
 from approvals import verifying
 from approvals.lifecycle import SignatureVerdict
 from approvals.proving import drift
@@ -44,7 +43,7 @@ def merge(effect: Effect) -> dict[str, Any]:
     followed = verifying.require_signed(effect)
     verifying.require_same_objects(store, approval, sealed)
     _require_onward(store, sealed, followed)
-    commit = build_commit(store, approval, sealed)
+    commit = build_commit(store, approval, sealed, _signed_head(sealed, followed))
     effect.note_sent()
     failpoint("effect.sent")
     try:
@@ -56,14 +55,10 @@ def merge(effect: Effect) -> dict[str, Any]:
 
 
 def _require_onward(store: Store, sealed: dict[str, Any], followed: Sequence[Approval]) -> None:
-    """Raise Refused unless main only went on since it was signed, and has none of it yet, and nothing
-    was committed but merges: of a head other than the signed one the tree alone would be proven.
-    """
+    """Raise Refused unless main only went on since it was signed, and has none of it yet."""
     if not followed:
         return
     (first,) = followed[-1].snapshot["effects"]
-    if work_beyond(store, sealed["head"], sealed["base"], first["head"]):
-        raise drift("the commits of the change")
     if not store.is_ancestor(first["base"], sealed["base"]):
         raise drift("the main it was signed on and the main of now")
     landed = set(store.trailers_on_main(TRAILER, since=first["base"]))
@@ -71,11 +66,21 @@ def _require_onward(store: Store, sealed: dict[str, Any], followed: Sequence[App
         raise drift("what landed before and what is to land")
 
 
-def build_commit(store: Store, approval: Approval, sealed: dict[str, Any]) -> str:
+def _signed_head(sealed: dict[str, Any], followed: Sequence[Approval]) -> str:
+    """Return the commits people signed. Those that merged them onto main since nobody has seen: they
+    proved the tree, and do not come in behind it.
+    """
+    if not followed:
+        return str(sealed["head"])
+    (first,) = followed[-1].snapshot["effects"]
+    return str(first["head"])
+
+
+def build_commit(store: Store, approval: Approval, sealed: dict[str, Any], head: str) -> str:
     """Write the merge commit; the same approval always gives the same commit."""
     return store.commit(
         sealed["tree"],
-        parents=[sealed["base"], sealed["head"]],
+        parents=[sealed["base"], head],
         message=message_of(approval),
         author="Countersign",
         at=approval.decided_at,

@@ -12,7 +12,6 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from agents.workspace.git import Store
 from approvals import effects, origins, policies, sealing, undoing
 from approvals.models import Approval, Effect, Signature
 from countersign import invariants
@@ -290,10 +289,12 @@ def test_a_chain_that_goes_round_ends(scene):
 
 def test_commits_nobody_signed_do_not_come_in_behind_the_tree(scene):
     again = held(scene)
-    store, sealed = Store.of(scene.project), again.snapshot["effects"][0]
-    evil = store.commit(sealed["tree"], parents=[sealed["base"]], message="Approved-by: nobody")
-    sealed_as(again, "effects.0.head", evil)
-    nothing_lands(scene, "the commits of the change differ")
+    effects.carry_out_due("worker")
+    assert effect_of(again).state == "done"
+    signed, made = scene.root.snapshot["effects"][0], again.snapshot["effects"][0]
+    merged = git(scene.bare, "log", "-1", "--format=%P %T", "main").split()
+    assert merged == [made["base"], signed["head"], made["tree"]]
+    assert made["head"] not in git(scene.bare, "rev-list", "main").split()
 
 
 def test_a_digest_that_was_never_signed_is_not_shown_as_one(scene):
