@@ -42,6 +42,11 @@ def press(page: Page, *keys: str) -> None:
         page.keyboard.press(key)
 
 
+def listens(page: Page) -> None:
+    """Wait until the scripts of a page that was just opened have begun: keys before go nowhere."""
+    expect(page.locator("[data-connection=live]").first).to_be_attached()
+
+
 def test_three_are_approved_and_taken_back_by_keys_alone(three, address):
     with chromium() as browser:
         page = inbox(browser, address)
@@ -55,10 +60,12 @@ def test_three_are_approved_and_taken_back_by_keys_alone(three, address):
         expect(page.get_by_role("link", name="Approve 3")).to_be_focused()
         press(page, "Enter")
         expect(page.get_by_role("heading", name="Approve 3 together")).to_be_visible()
+        listens(page)
         press(page, "a")
         expect(page.get_by_role("button", name="Approve 3")).to_be_focused()
         press(page, "Enter")
         expect(page.get_by_role("heading", name="3 of 3 approved")).to_be_visible()
+        listens(page)
         press(page, "z")
         expect(page.get_by_role("button", name="Undo all 3")).to_be_focused()
         press(page, "Enter")
