@@ -114,7 +114,7 @@ def _as_json(rows: QuerySet[Any]) -> Statement:
 
 def _fields(rows: QuerySet[Any]) -> list[Field[Any, Any]]:
     """Return what reads each value of a row: of its columns, then of its annotations."""
-    fields = {field.attname: field for field in rows.model._meta.concrete_fields}
+    fields = {field.attname: _read_as(field) for field in rows.model._meta.concrete_fields}
     annotations = rows.query.annotations.values()
     return [
         *(fields[name] for name in _columns(rows)),
@@ -122,12 +122,16 @@ def _fields(rows: QuerySet[Any]) -> list[Field[Any, Any]]:
     ]
 
 
+def _read_as(field: Field[Any, Any]) -> Field[Any, Any]:
+    """Return what reads a column: of one the database makes, what it makes; itself it reads nothing."""
+    generated = isinstance(field, GeneratedField) and field.output_field
+    return generated or field
+
+
 def _carried(name: str, field: Field[Any, Any], place: str) -> str:
     """Return a column as JSON holds it without loss; raises TypeError for what it would bend."""
     while isinstance(field, ForeignKey):
         field = field.target_field
-    if isinstance(field, GeneratedField) and field.output_field is not None:
-        field = field.output_field
     if isinstance(field, ArrayField):
         carried = isinstance(field.base_field, _TEXTS)
     else:
