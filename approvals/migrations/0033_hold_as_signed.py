@@ -9,7 +9,8 @@ from __future__ import annotations
 from django.db import migrations
 
 FOLLOWS = """
-CREATE FUNCTION follow_what_fell_stale() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION follow_what_fell_stale() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (
         SELECT FROM approvals_approval fallen
@@ -37,7 +38,8 @@ DROP FUNCTION follow_what_fell_stale() CASCADE;
 DROP TRIGGER follows_kept ON approvals_approval;
 """
 COPIES = """
-CREATE FUNCTION copy_as_given() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION copy_as_given() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (
         SELECT FROM approvals_signature given
@@ -73,8 +75,12 @@ BEGIN
            original.at, original.key, original.mark
     FROM public.approvals_signature original
     JOIN public.approvals_approval approval ON approval.follows_id = original.approval_id
+    JOIN public.approvals_approval fallen ON fallen.id = original.approval_id
     WHERE original.id = carry_signature.given AND approval.id = carry_signature.onto
-      AND approval.state = 'pending' AND original.verdict = 'approve';
+      AND approval.state = 'pending' AND original.verdict = 'approve'
+      AND fallen.state = 'stale' AND fallen.main_moved
+      AND (fallen.task_id, fallen.requester_id) = (approval.task_id, approval.requester_id)
+      AND (original.digest, original.nonce) = (fallen.digest, fallen.nonce);
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no such signature that could hold for this approval'
             USING ERRCODE = 'integrity_constraint_violation';

@@ -26,7 +26,8 @@ CREATE TRIGGER kept BEFORE DELETE ON approvals_standinggrant
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 """
 USES = """
-CREATE FUNCTION count_standing_use() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION count_standing_use() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (
         SELECT FROM approvals_standinggrant WHERE id = NEW.grant_id AND hits = NEW.number
