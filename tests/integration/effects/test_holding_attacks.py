@@ -9,12 +9,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
 from approvals import effects, origins, policies, sealing, undoing
 from approvals.models import Approval, Effect, Signature
 from countersign import invariants
+from projects.ids import uuid7
 from projects.models import Membership
 from tests import forging_fixtures
 from tests.approval_fixtures import (
@@ -72,6 +73,21 @@ def test_what_was_signed_is_not_rewritten_under_its_signature(scene):
     nothing_lands(scene, "and what it was given to differ")
     found = {each.check.name for each in invariants.verify() if not each.holds}
     assert "signature-copied" in found
+
+
+def test_the_database_copies_no_signature_of_what_was_rewritten_under_it(scene):
+    fall_stale(scene.root, scene.bare)
+    again = merge_again(
+        scene.root, scene.folder, texts={**EDITS, "docs/rounding.md": "Tax is not paid.\n"}
+    )
+    rewrite(scene.root, again)
+    past_triggers(
+        "UPDATE approvals_approval SET follows_id = %s WHERE id = %s", scene.root.pk, again.pk
+    )
+    asked = [uuid7(), scene.root.signatures.get().pk, again.pk]
+    with pytest.raises(IntegrityError, match="no such signature"), transaction.atomic():
+        connection.cursor().execute("SELECT carry_signature(%s, %s, %s)", asked)
+    nothing_of(again)
 
 
 def test_another_mode_is_another_change(scene):
