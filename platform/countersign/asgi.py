@@ -18,7 +18,7 @@ _django = get_asgi_application()
 from channels.routing import ProtocolTypeRouter  # noqa: E402
 
 from countersign.api.limits import limit_body  # noqa: E402
-from countersign.edge import batcher  # noqa: E402
+from countersign.edge import batcher, files  # noqa: E402
 from countersign.edge.submitting import PATH as TASKS  # noqa: E402
 from countersign.edge.submitting import submitting  # noqa: E402
 from countersign.live import feeds, sse  # noqa: E402
@@ -36,6 +36,7 @@ warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume sy
 # Django alone: the API as its views have it, the pages, the admin.
 django = limit_body(_django)
 _submit = submitting(_django)
+_files = files.kept(_django)
 
 
 async def http(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -44,6 +45,8 @@ async def http(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await _submit(scope, receive, send)
     elif sse.PATH.match(scope["path"]):
         await sse.stream(scope, receive, send)
+    elif scope["path"].startswith(files.FOLDER):
+        await _files(scope, receive, send)
     else:
         await django(scope, receive, send)
 
