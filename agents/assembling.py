@@ -17,6 +17,7 @@ from agents.runtime.contract import NeedsHuman
 from agents.workspace import claims as checking
 from agents.workspace.authorship import Contribution, attribute
 from agents.workspace.checks import CheckReport, run_checks
+from agents.workspace.colouring import colours_of
 from agents.workspace.git import Store
 from projects.failpoints import failpoint
 from projects.prepared import Given, Prepared
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from agents.materials import Material
     from agents.messages import ProposalDraft, StatedClaim
-    from agents.workspace.diffs import FileDiff
+    from agents.workspace.diffs import FileDiff, HunkDiff
     from agents.writing import Writes
 
 _CLAIM_EVIDENCE = 500  # characters
@@ -44,6 +45,7 @@ class Assembly:
     tree: str
     diffs: list[FileDiff]
     authors: list[list[Contribution | None]]
+    colours: list[list[str]]  # of each file's hunks
     checks: CheckReport
     warnings: list[dict[str, Any]] = field(default_factory=list)
 
@@ -89,6 +91,7 @@ def prepare(
         tree=tree,
         diffs=diffs,
         authors=attribute(store, base, merged, material.contributions, diffs),
+        colours=colours_of(diffs if change else ()),
         checks=run_checks(task.project, store, tree, stopped=stopped) if change else CheckReport(),
         warnings=[*_about_the_whole(material, diffs), *warnings],
     )
@@ -279,12 +282,13 @@ def _write_files(writes: Writes, proposal: Proposal, assembly: Assembly) -> None
     if not assembly.changes:
         return
     rows, hunks = [], []
-    for position, (diff, authors) in enumerate(zip(assembly.diffs, assembly.authors, strict=True)):
+    found = zip(assembly.diffs, assembly.authors, assembly.colours, strict=True)
+    for position, (diff, authors, colours) in enumerate(found):
         row = _file(proposal, position, diff)
         rows.append(row)
         hunks += [
-            _hunk(row, at, hunk, author)
-            for at, (hunk, author) in enumerate(zip(diff.hunks, authors, strict=True))
+            _hunk(row, at, *each)
+            for at, each in enumerate(zip(diff.hunks, authors, colours, strict=True))
         ]
     writes.add(rows)
     writes.add(hunks)
@@ -307,7 +311,9 @@ def _file(proposal: Proposal, position: int, diff: FileDiff) -> FileChange:
     )
 
 
-def _hunk(row: FileChange, position: int, hunk: Any, author: Contribution | None) -> Hunk:
+def _hunk(
+    row: FileChange, position: int, hunk: HunkDiff, author: Contribution | None, colours: str
+) -> Hunk:
     return Hunk(
         file=row,
         position=position,
@@ -318,6 +324,7 @@ def _hunk(row: FileChange, position: int, hunk: Any, author: Contribution | None
         section=hunk.section,
         text=hunk.text,
         digest=hunk.digest,
+        colours=colours,
         author_step=author.step if author else None,
         author_attempt=author.attempt if author else None,
     )

@@ -133,6 +133,12 @@ class Hunk(models.Model):
     digest = models.CharField(
         max_length=64, help_text="Of path and changed lines; equal across rounds."
     )
+    colours = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of its lines, as `lexing` finds them; no part of a seal.",
+    )
     author_step = models.ForeignKey(Step, models.PROTECT, null=True, related_name="hunks")
     author_attempt = models.ForeignKey(Attempt, models.PROTECT, null=True, related_name="hunks")
 

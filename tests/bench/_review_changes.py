@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Sum
 
+from agents.models import Hunk
+from agents.workspace.colouring import colours_of
+from agents.workspace.git import Store
 from approvals import policies, sealing
 from approvals.models import Risk
 from projects.models import Membership, Project, Role, User
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from agents.models import Proposal
     from approvals.models import Approval
 
 FILES, LINES = 40, 2_000  # of a large change: 1,400 lines added, 600 removed
@@ -158,7 +162,20 @@ def _put_up(
     counts = proposal.files.aggregate(added=Sum("added"), removed=Sum("removed"))
     type(proposal).objects.filter(pk=proposal.pk).update(**counts)
     proposal.refresh_from_db()
+    _colour(proposal)
     return sealing.seal(proposal)
+
+
+def _colour(proposal: Proposal) -> None:
+    """Colour its lines, as they are when it is assembled."""
+    diffs = Store.of(proposal.task.project).diff(proposal.base_commit, proposal.tree)
+    codes = [code for file in colours_of(diffs) for code in file]
+    hunks = list(
+        Hunk.objects.filter(file__proposal=proposal).order_by("file__position", "position")
+    )
+    for hunk, code in zip(hunks, codes, strict=True):
+        hunk.colours = code
+    Hunk.objects.bulk_update(hunks, ["colours"])
 
 
 def _source(path: str, hunks: int) -> str:

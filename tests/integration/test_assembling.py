@@ -132,7 +132,7 @@ def test_claim_keeps_the_words_and_the_check_of_the_agent(task, store):
 
 def test_proposal_names_its_commits_and_its_versions(task, store):
     planned(task, plan_step("a"))
-    work(store, claim_one().step, {"a.txt": b"x\n"}, CHANGED)
+    work(store, claim_one().step, {"a.py": b"x = 1\n", "b.txt": b"x\n"}, CHANGED)
     (one,) = claim("worker-a", limit=1)
     made = assembling.prepare(materials.gather(one.step))
     verified = assembling.verify(made, DRAFT)
@@ -146,6 +146,7 @@ def test_proposal_names_its_commits_and_its_versions(task, store):
     assert store.tree_of(proposal.head_commit) == proposal.tree
     assert store.is_ancestor(proposal.base_commit, proposal.head_commit)
     assert Claim.objects.get().verdict == "proven"
+    assert [file.hunks.get().colours for file in proposal.files.all()] == ["-4n1", ""]
     assert (state_of(task), proposal.model) == ("review", "rehearsal")
     # A second delivery of the same end writes nothing.
     assert not settle(one.attempt, Finished(DRAFT), publish=lambda *_: pytest.fail("twice"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from countersign.console import diff_rows
 from countersign.console.diff_rows import Raw, Row
-from countersign.console.highlighting import colour
+from countersign.console.highlighting import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,16 +46,14 @@ def _size(drawn: tuple[Block, ...]) -> int:
 
 @cached(LRUCache(maxsize=_KEPT, getsizeof=_size), lock=Lock())
 def blocks(
-    path: str, text: str, old_start: int, new_start: int, anchor: str = ""
+    text: str, old_start: int, new_start: int, anchor: str = "", colours: str = ""
 ) -> tuple[Block, ...]:
     """Return the rows of a hunk; `text` is its unified-diff lines, each with its marker.
 
     New lines are found on the page under the anchor of their file. What is drawn is kept: whoever
     comes next, or comes back, is shown the same sealed text.
     """
-    parts = list(_parts(text, old_start, new_start))
-    _colour(path, [line for part in parts for line in part.old_side])
-    _colour(path, [line for part in parts for line in part.new_side])
+    parts = list(_parts(text, old_start, new_start, colours))
     _mark_words([pair for part in parts for pair in part.pairs()], _SPENT + _SPENT_EACH * len(text))
     return tuple(part.drawn(anchor) for part in parts)
 
@@ -104,8 +102,9 @@ class _Part:
         return Block(changed=True, rows=tuple(rows))
 
 
-def _parts(text: str, old_number: int, new_number: int) -> Iterator[_Part]:
+def _parts(text: str, old_number: int, new_number: int, colours: str) -> Iterator[_Part]:
     part: _Part | None = None
+    codes = iter(colours.split("\n"))
     for line in text.removesuffix("\n").split("\n"):
         marker, content = line[:1], line[1:]
         if part is not None and marker == "\\":
@@ -115,21 +114,19 @@ def _parts(text: str, old_number: int, new_number: int) -> Iterator[_Part]:
             if part is not None:
                 yield part
             part = _Part(changed=marker in {"+", "-"})
-        part.add(marker, _raw(old_number, content), _raw(new_number, content))
+        old, two, new = next(codes, "").partition("=")
+        before = _raw(old_number, content, old)
+        after = _raw(new_number, content, new) if two else replace(before, number=new_number)
+        part.add(marker, before, after)
         old_number += marker != "+"
         new_number += marker != "-"
     if part is not None:
         yield part
 
 
-def _raw(number: int, content: str) -> Raw:
+def _raw(number: int, content: str, code: str) -> Raw:
     text = content.removesuffix("\r")
-    return Raw(number=number, text=text, runs=[], returns=text != content)
-
-
-def _colour(path: str, side: list[Raw]) -> None:
-    for raw, runs in zip(side, colour(path, [raw.text for raw in side]), strict=True):
-        raw.runs = runs
+    return Raw(number=number, text=text, runs=runs(code, text), returns=text != content)
 
 
 def _mark_words(pairs: Iterable[tuple[Raw, Raw]], budget: int) -> None:

@@ -78,12 +78,15 @@ def files_of(
     new: Collection[str] | None,
     viewed: Collection[str],
     digests: Mapping[str, str],
+    colours: Mapping[str, str],
 ) -> list[FileView]:
     """Return the sealed files, tests last; `new` names hunks the proposal before did not have, `viewed`
-    the paths that were looked at, `digests` are those of the hunks by their ids."""
+    the paths that were looked at, `digests` and `colours` are those of the hunks by their ids."""
     agents = {agent["slug"]: agent for agent in sealed["agents"]}
     anchored = anchors(sealed)
-    shown = [_file(anchored[file["path"]], file, agents, new) for file in _in_order(sealed)]
+    shown = [
+        _file(anchored[file["path"]], file, agents, new, colours) for file in _in_order(sealed)
+    ]
     for file in shown:
         file.viewed = file.path in viewed
     _name_drafts(shown, digests)
@@ -108,9 +111,15 @@ def _in_order(sealed: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _file(
-    anchor: str, file: dict[str, Any], agents: dict[str, Any], new: Collection[str] | None
+    anchor: str,
+    file: dict[str, Any],
+    agents: dict[str, Any],
+    new: Collection[str] | None,
+    colours: Mapping[str, str],
 ) -> FileView:
-    hunks = [_hunk(file["path"], hunk, agents, new, anchor) for hunk in file["hunks"]]
+    hunks = [
+        _hunk(hunk, agents, new, anchor, colours.get(hunk["id"], "")) for hunk in file["hunks"]
+    ]
     authors = {
         (hunk.author["slug"], hunk.author.get("person")): hunk.author
         for hunk in hunks
@@ -133,11 +142,11 @@ def _file(
 
 
 def _hunk(
-    path: str,
     hunk: dict[str, Any],
     agents: dict[str, Any],
     new: Collection[str] | None,
     anchor: str,
+    colours: str,
 ) -> HunkView:
     header = (
         f"@@ -{hunk['old_start']},{hunk['old_lines']} +{hunk['new_start']},{hunk['new_lines']} @@"
@@ -147,7 +156,9 @@ def _hunk(
         header=header,
         section=hunk["section"],
         author=_author(hunk["author"], agents),
-        draw=partial(diff.blocks, path, hunk["text"], hunk["old_start"], hunk["new_start"], anchor),
+        draw=partial(
+            diff.blocks, hunk["text"], hunk["old_start"], hunk["new_start"], anchor, colours
+        ),
         first=hunk["new_start"],
         last=hunk["new_start"] + hunk["new_lines"] - 1,
         is_new=new is not None and hunk["id"] in new,

@@ -80,7 +80,7 @@ def context_of(approval: Approval, user: User, mine: Mine, *, since: str = "") -
     record = review_rows.read(approval, user, mine, since=since)
     sealed = approval.snapshot
     viewed = viewing.paths_of(approval, record.viewed)
-    files = files_of(sealed, record.new, viewed, record.digests)
+    files = files_of(sealed, record.new, viewed, record.digests, record.colours)
     shown = rounds.Shown(sealed=sealed, files=files, digests=record.digests, answers=record.answers)
     earlier = rounds.earlier_of(record.earlier, record.edits, shown)
     own = rounds.own_of(record.said, shown)

@@ -60,6 +60,7 @@ class Record:
     edits: dict[UUID, Edit]  # by which people ended approvals of the task
     made_by: Edit | None  # by which this version came about
     digests: dict[str, str]  # of this proposal's hunks, by their ids
+    colours: dict[str, str]  # of the same
     base: Proposal | None  # what is compared with: chosen, or the last this person decided on
     new: (
         set[str] | None
@@ -112,6 +113,7 @@ def read(
         edits=edits,
         made_by=_made_by(approval, edits, others),
         digests={str(hunk.pk): hunk.digest for hunk in found.rows("hunks")},
+        colours={str(hunk.pk): hunk.colours for hunk in found.rows("hunks")},
         base=found.first("base"),
         new=_new(found, _before(approval.proposal, found)),
         gone=len(_digests(found, "hunks_base") - _digests(found, "hunks")),
@@ -199,7 +201,9 @@ def _of_history(approval: Approval, user: User, since: str) -> Lists:
         "said_of": FileChange.objects.filter(pk__in=said.order_by().values("file")).order_by(),
         "goes_to": Agent.objects.filter(pk__in=comments.order_by().values("goes_to")),
         **{name: signers.people(keys) for name, keys in mine.items()},
-        "hunks": Hunk.objects.filter(file__proposal=approval.proposal_id).only("digest").order_by(),
+        "hunks": Hunk.objects.filter(file__proposal=approval.proposal_id)
+        .only("digest", "colours")
+        .order_by(),
         "base": base.only("task", "round", "version"),
         "hunks_base": Hunk.objects.filter(file__proposal__in=base.values("pk")[:1])
         .only("digest")
