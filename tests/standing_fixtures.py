@@ -9,6 +9,7 @@ from approvals.calls.deciding import decide
 from approvals.models import CallApproval, Remember, StandingGrant
 from approvals.standing.granting import Asked
 from approvals.standing.patterns import Kind, Pattern
+from tests.approval_fixtures import past_triggers
 from tests.call_fixtures import park, working_step
 
 if TYPE_CHECKING:
@@ -37,6 +38,19 @@ def standing_grant(
     let_any(project, lead)
     (row,) = park(working_step(project, requester), invoice)
     return remembered(row, lead, **asked)
+
+
+def plant(grant: StandingGrant, count: int) -> None:
+    """Put so many more like it in force, as rows: each of a call that is not there."""
+    own = {"id": "gen_random_uuid()", "origin_id": "gen_random_uuid()"}
+    names = [field.column for field in StandingGrant._meta.concrete_fields]
+    values = ", ".join(own.get(name, f'kept."{name}"') for name in names)
+    past_triggers(
+        f"INSERT INTO approvals_standinggrant ({', '.join(names)}) SELECT {values}"  # noqa: S608
+        " FROM approvals_standinggrant kept, generate_series(1, %s) WHERE kept.id = %s",
+        count,
+        grant.pk,
+    )
 
 
 def asks(project: Project, requester: User, *invoices: str) -> list[CallApproval]:

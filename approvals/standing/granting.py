@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.db import IntegrityError
+
 from approvals import policies, signing
 from approvals.deadlines import database_now
 from approvals.models import Remember, StandingGrant
@@ -25,6 +27,7 @@ HOURS = 24
 HITS = 10
 MOST_HOURS = LONGEST // timedelta(hours=1)
 MOST_OPEN = 100  # of one project; each call that is sealed is held against all of its tool
+_BOUND = "at most 100 standing grants"  # what a trigger says that holds this
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,15 +101,12 @@ def make(
 ) -> StandingGrant:
     """Write a grant in the transaction that allows the call it is made from, whose step is locked.
 
-    Raises InvalidInput when the project has too many in force, and CannotSign.
+    Waits for others that are made in the project. Raises InvalidInput when it has too many in force,
+    and CannotSign.
     """
-    if StandingGrant.objects.in_force().filter(project=approval.project).count() >= MOST_OPEN:
-        raise InvalidInput(
-            FIELD, f"{MOST_OPEN} standing grants are in force here. Revoke one that is not needed."
-        )
     grant = _written(approval, terms, by)
     signing.mark_grant(grant)
-    grant.save(force_insert=True)
+    _save(grant)
     audit.record(
         "standing_grant.made",
         subject=grant,
@@ -121,6 +121,18 @@ def make(
         max_hits=grant.max_hits,
     )
     return grant
+
+
+def _save(grant: StandingGrant) -> None:
+    """Write it unless too many are in force: counted by the database, where two cannot count at once."""
+    try:
+        grant.save(force_insert=True)
+    except IntegrityError as error:
+        if _BOUND not in str(error):
+            raise
+        raise InvalidInput(
+            FIELD, f"{MOST_OPEN} standing grants are in force here. Revoke one that is not needed."
+        ) from error
 
 
 def _written(approval: CallApproval, terms: Terms, by: User) -> StandingGrant:

@@ -14,9 +14,11 @@ from agents.runtime.contract import Waits
 from approvals import invariants
 from approvals.calls import carrying, sealing
 from approvals.models import CallApproval, StandingGrant, StandingUse
+from approvals.standing import granting
 from approvals.standing.revoking import revoke
+from projects.exceptions import InvalidInput
 from tests.call_fixtures import call, working_step
-from tests.standing_fixtures import standing_grant
+from tests.standing_fixtures import asks, plant, remembered, standing_grant
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -100,3 +102,23 @@ def test_revoked_while_it_is_used_nothing_is_sent_afterwards(
             assert made.state in {"pending", "failed", "done"}
             assert made.sent_at is None or made.sent_at <= revoked
     _kept()
+
+
+def test_of_six_tech_leads_as_many_make_a_grant_as_there_is_room_for(
+    tool, server, project, requester, lead, crowd
+):
+    plant(standing_grant(project, requester, lead), granting.MOST_OPEN - 3)
+    waiting = [asks(project, requester, f"J-{number}")[0] for number in range(WORKERS)]
+
+    def remember(row: CallApproval) -> bool:
+        try:
+            remembered(row, lead, widened={})
+        except InvalidInput:
+            return False
+        return True
+
+    made = crowd([partial(remember, row) for row in waiting])
+    assert sum(made) == 2
+    assert StandingGrant.objects.in_force().count() == granting.MOST_OPEN
+    states = CallApproval.objects.filter(pk__in=[row.pk for row in waiting])
+    assert sorted(states.values_list("state", flat=True)) == ["allowed"] * 2 + ["pending"] * 4

@@ -22,7 +22,7 @@ from projects.exceptions import InvalidInput
 from projects.models import AuditEntry, Membership, Project
 from tests.approval_fixtures import make_agent, past_triggers
 from tests.call_fixtures import decided, park, working_step
-from tests.standing_fixtures import asks, let_any, remembered, standing_grant
+from tests.standing_fixtures import asks, let_any, plant, remembered, standing_grant
 
 pytestmark = pytest.mark.django_db
 
@@ -288,13 +288,17 @@ def test_only_what_is_allowed_as_it_was_asked_for_is_remembered(tool, project, r
     assert not StandingGrant.objects.exists()
 
 
-def test_a_project_has_so_many_grants_in_force(tool, project, requester, lead, monkeypatch):
-    monkeypatch.setattr(granting, "MOST_OPEN", 1)
-    standing_grant(project, requester, lead)
-    (row,) = asks(project, requester, "J-1")
+def test_a_project_has_so_many_grants_in_force(tool, project, requester, lead):
+    grant = standing_grant(project, requester, lead)
+    plant(grant, granting.MOST_OPEN - 2)
+    rows = asks(project, requester, "J-1", "J-2")
+    remembered(rows[0], lead, widened={})
     with pytest.raises(InvalidInput, match="Revoke one"):
-        remembered(row, lead, widened={})
-    assert _now(row).state == "pending"
+        remembered(rows[1], lead, widened={})
+    assert _now(rows[1]).state == "pending"
+    revoke(grant.pk, by=lead)
+    remembered(rows[1], lead, widened={})
+    assert StandingGrant.objects.in_force().count() == granting.MOST_OPEN
 
 
 def test_without_widening_only_the_very_same_call_goes_through(tool, project, requester, lead):
