@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from approvals.models import StandingGrant
     from approvals.standing.patterns import Pattern
 
-SHOWN = 200  # characters of a value, in a list
+SHOWN = 200  # characters of a value in its line; the rest is folded away
 LOOKS = {
     Standing.ACTIVE: Look(word="In force", icon="check", tone="ok"),
     Standing.USED_UP: Look(word="Used up", icon="check-check", tone="muted"),
@@ -34,27 +34,34 @@ _SAYS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """What one argument may be; `example` is what the call says that it was made from."""
+    """What one argument may be; `example` is what the call says that it was made from.
+
+    `whole` is the value where `value` is only its beginning.
+    """
 
     name: str
     says: str
     value: str
+    whole: str
     example: str
     wide: bool
 
 
 def lines(patterns: Mapping[str, Pattern], example: Mapping[str, Any] | None = None) -> list[Line]:
     """Return a line for each argument, by name."""
-    return [
-        Line(
-            name=name,
-            says=_SAYS[pattern.kind],
-            value="" if pattern.kind == Kind.ANY else shown(pattern.value),
-            example=_example(pattern, name, example),
-            wide=pattern.kind == Kind.ANY,
-        )
-        for name, pattern in sorted(patterns.items())
-    ]
+    return [_line(name, pattern, example) for name, pattern in sorted(patterns.items())]
+
+
+def _line(name: str, pattern: Pattern, example: Mapping[str, Any] | None) -> Line:
+    text = "" if pattern.kind == Kind.ANY else _text(pattern.value)
+    return Line(
+        name=name,
+        says=_SAYS[pattern.kind],
+        value=_cut(text),
+        whole=text if len(text) > SHOWN else "",
+        example=_example(pattern, name, example),
+        wide=pattern.kind == Kind.ANY,
+    )
 
 
 def of_grant(grant: StandingGrant) -> list[Line]:
@@ -67,7 +74,14 @@ def of_grant(grant: StandingGrant) -> list[Line]:
 
 def shown(value: Any) -> str:
     """Return a value as people read it, cut to a line: text as it is, anything else as JSON."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return _cut(_text(value))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 

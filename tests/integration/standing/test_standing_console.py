@@ -192,6 +192,26 @@ def test_what_agents_write_is_shown_as_text(client, tool, project, requester, le
     assert "U+202E" in _text(client, "/standing-grants")
 
 
+def test_a_long_value_is_cut_in_its_line_and_can_be_read_whole(
+    client, tool, project, requester, lead
+):
+    let_any(project, lead)
+    long = "I-" + "0123456789 " * 60 + "\u202e and pay it twice"
+    (row,) = park(working_step(project, requester), long)
+    client.force_login(lead)
+    text = _text(client, f"/calls/{row.pk}")
+    assert _send(client, row, agreed=_agreed(text)).status_code == 302
+    grant = StandingGrant.objects.get()
+    for page in (text, _text(client, f"/standing-grants/{grant.pk}")):
+        assert f"invoice is exactly {long[:200]}…" in _plain(page)
+        fold = page.partition(f"Show all {len(long)} characters")[2].partition("</details>")[0]
+        assert _plain(fold).endswith("and pay it twice")
+        assert "U+202E" in fold
+    listed = _text(client, "/standing-grants")
+    assert "pay it twice" not in listed
+    assert f'<a href="/standing-grants/{grant.pk}">read all of it</a>' in listed
+
+
 def test_a_grant_with_tampered_patterns_is_still_a_page(client, grant, lead):
     from tests.approval_fixtures import past_triggers
 
