@@ -21,7 +21,8 @@ _TAGS = re.compile(
 )
 _UNSEEN = re.compile(r"<(?:script|style|!--)", re.IGNORECASE)
 _FIELD = re.compile(r"<(?:textarea|input)\b", re.IGNORECASE)
-_VALUE = re.compile(r"""(\svalue="[^"]*"|(?<=>).*)""", re.DOTALL)
+_POSTED = re.compile(r"""(\svalue="[^"]*")""")  # of options and buttons, too
+_HELD = re.compile(r"""(\svalue="[^"]*"|(?<=>).*)""", re.DOTALL)  # also between a textarea's tags
 _NOT_SHOWN = re.compile(r"""\stype=["']?hidden\b""", re.IGNORECASE)
 
 
@@ -41,13 +42,18 @@ def _of_tag(tag: str) -> str:
         return tag
     if _FIELD.match(tag):
         return _of_field(tag)
-    return characters.plain(tag)
+    return _but(_POSTED, tag)
+
+
+def _but(kept: re.Pattern[str], tag: str) -> str:
+    """Return the tag marked, but for what is to be kept."""
+    parts = enumerate(kept.split(tag))
+    return "".join(part if at % 2 else characters.plain(part) for at, part in parts)
 
 
 def _of_field(tag: str) -> str:
-    parts = enumerate(_VALUE.split(tag))
-    field = "".join(part if at % 2 else characters.plain(part) for at, part in parts)
-    held = "".join(_VALUE.findall(tag))
+    field = _but(_HELD, tag)
+    held = "".join(_HELD.findall(tag))
     found = sorted({held[at] for at in characters.marks(held)})
     return field if not found or _NOT_SHOWN.search(tag) else f"{field}{_note(found)}"
 
