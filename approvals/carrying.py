@@ -125,6 +125,7 @@ def act(one: Held) -> audit.Act:
         detail={
             "task": approval.task.label,
             "digest": approval.digest,
+            "risk": approval.risk,
             "follows": str(before.pk),
             "followed_digest": before.digest,
             "signatures": [str(each.pk) for each in one.fallen.signatures],

@@ -78,9 +78,11 @@ def _write(proposals: Sequence[Proposal]) -> list[Approval]:
     snoozing.carry_over(sealed)
     routing.carry_over(sealed, now)
     held = carrying.held(sealed, fallen)
-    _announce(sealed, held)
+    settled = {each.approval.pk for each in held if each.settles}
+    asked = [each for each in sealed if each.pk not in settled]
+    _announce(asked)
     carrying.carry(held)
-    _record(sealed, held)
+    _record(asked, held)
     failpoint("seal.written")
     return sealed
 
@@ -260,9 +262,8 @@ _TAKEN = Prepared(
 )
 
 
-def _announce(sealed: Sequence[Approval], held: Sequence[carrying.Held]) -> None:
-    """Ask for signatures, but not for those of changes whose signatures hold and are enough."""
-    settled = {each.approval.pk for each in held if each.settles}
+def _announce(asked: Sequence[Approval]) -> None:
+    """Ask for signatures; those of a change whose signatures hold and are enough are not asked for."""
     record_all(
         [
             Event(
@@ -270,14 +271,14 @@ def _announce(sealed: Sequence[Approval], held: Sequence[carrying.Held]) -> None
                 kind=Kind.APPROVAL_REQUESTED,
                 data={"approval": str(each.pk), "risk": each.risk},
             )
-            for each in sealed
-            if each.pk not in settled
+            for each in asked
         ]
     )
 
 
-def _record(sealed: Sequence[Approval], held: Sequence[carrying.Held]) -> None:
-    asked = [
+def _record(asked: Sequence[Approval], held: Sequence[carrying.Held]) -> None:
+    """Log what was put up: what people are asked for, and what holds, which says whether that settles it."""
+    requests = [
         audit.Act(
             action="approval.requested",
             subject=each,
@@ -285,6 +286,6 @@ def _record(sealed: Sequence[Approval], held: Sequence[carrying.Held]) -> None:
             project=each.project,
             detail={"digest": each.digest, "task": each.task.label, "risk": each.risk},
         )
-        for each in sealed
+        for each in asked
     ]
-    audit.record_all([*asked, *(carrying.act(each) for each in held)])
+    audit.record_all([*requests, *(carrying.act(each) for each in held)])

@@ -89,7 +89,10 @@ def test_the_log_and_the_task_say_that_signatures_hold_and_nobody_did_it(stale, 
     assert entry.detail["followed_digest"] == stale.digest
     assert entry.detail["signatures"] == [str(stale.signatures.get().pk)]
     assert Kind.SIGNATURES_HELD in events(again)
-    assert Kind.APPROVAL_REQUESTED not in events(again)  # nobody is asked
+    assert (entry.detail["settles"], entry.detail["risk"]) == (True, again.risk)
+    # Nobody is asked, and the log does not say so.
+    assert Kind.APPROVAL_REQUESTED not in events(again)
+    assert logged(again) == ["approval.signatures_held"]
 
 
 @pytest.mark.parametrize("times", [2, 3])
@@ -159,10 +162,16 @@ def test_one_of_two_signatures_is_carried_and_the_other_asked_for(
     assert (again.state, signed(again)) == ("pending", [("dana", "approve")])
     assert events(again) == [Kind.APPROVAL_REQUESTED, Kind.SIGNATURES_HELD]
     assert asked(project, again) == [second_lead]
+    assert logged(again) == ["approval.requested", "approval.signatures_held"]
     decided(again, second_lead)
     effects.carry_out_due("worker")
     assert effect_of(again).state == "done"
     assert len(first_parents(bare)) == 3
+
+
+def logged(approval: Approval) -> list[str]:
+    rows = AuditEntry.objects.filter(object_id=str(approval.pk)).order_by("id")
+    return list(rows.values_list("action", flat=True))
 
 
 def asked(project: Project, approval: Approval) -> list[User]:
