@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from agents.models import Proposal
+    from approvals.origins import Marked
 
 # The worker that seals may not write signatures: the database copies one, and nothing but a copy.
 _COPY = "SELECT carry_signature(%s, %s, %s)"
@@ -137,11 +138,19 @@ def act(one: Held) -> audit.Act:
 def _fallen(approval: Approval, proposal: Proposal, signed: Sequence[Signature]) -> Fallen:
     approval.task, approval.project = proposal.task, proposal.task.project
     may = [each for each in signed if not rights.why_not(approval, each.signer)]
-    genuine = [each for each in may if signing.is_genuine(each)]
-    # No longer than what was signed could be: else a main that moves would keep a signature for years.
     now = database_now()
-    holds = [each for each in genuine if origins.until(each) > now]
+    holds = [each for each in may if _holds(origins.given(each), now)]
     return Fallen(approval=approval, signatures=holds)
+
+
+def _holds(original: Marked | None, now: datetime) -> bool:
+    """Tell whether what somebody gave is genuine, and not older than what was signed could be.
+
+    Else a main that moves would keep a signature for years.
+    """
+    if original is None or not signing.is_marked(original):
+        return False
+    return original.approval.expires_at > now
 
 
 def _asked_before(stale: Collection[uuid.UUID]) -> dict[uuid.UUID, Fallen]:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from approvals.models import Signature
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from approvals.models import CallSignature
 
     Marked = Signature | CallSignature
@@ -44,14 +42,6 @@ def given(signature: Marked) -> Marked | None:
             return None
         signature = found
     return None
-
-
-def until(signature: Signature) -> datetime:
-    """Return until when a genuine signature holds: when the time to decide ends that was sealed with it."""
-    original = given(signature)
-    if original is None:
-        raise ValueError("It copies nothing that was given.")
-    return original.approval.expires_at
 
 
 def _same(copy: Marked, original: Signature) -> bool:

@@ -14,6 +14,7 @@ from approvals.models import Approval
 
 if TYPE_CHECKING:
     from approvals.models import Signature
+    from approvals.origins import Marked
 
 _NOTHING_DONE = (EffectState.FAILED, EffectState.WITHDRAWN)
 
@@ -78,10 +79,13 @@ def require_same(older: Approval, newer: Approval) -> None:
         raise drift(f"{differs} of what was signed before main moved")
 
 
-def require_carried(signature: Signature, approval: Approval) -> None:
-    """Raise Refused unless a copy is one of a signature given to what the approval says."""
+def require_given(signature: Signature, approval: Approval) -> Marked:
+    """Return the signature a person gave: itself, or of which it is a copy; its mark is yet to be proven.
+
+    Raises Refused unless a copy is one of a signature given to what the approval says.
+    """
     if signature.carried_from_id is None:
-        return
+        return signature
     name = signature.signer.display_name
     original = origins.given(signature)
     told = approval.snapshot.get("follows", {}).get("signed_for", {})
@@ -93,6 +97,7 @@ def require_carried(signature: Signature, approval: Approval) -> None:
     # The mark is of these bytes: rows of what it was given to may have been written anew since.
     if (original.digest, original.nonce) != (root.digest, root.nonce):
         raise drift(f"the signature of {name} and what it was given to")
+    return original
 
 
 def drift(field: str) -> Refused:

@@ -66,7 +66,12 @@ def is_genuine(signature: Marked) -> bool:
     Of a copy: whether it says what the original does, whose mark is proven.
     """
     original = origins.given(signature)
-    return original is not None and _is_genuine(original, statement(original))
+    return original is not None and is_marked(original)
+
+
+def is_marked(original: Marked) -> bool:
+    """Tell the same of a signature that is no copy."""
+    return _is_genuine(original, statement(original))
 
 
 def is_genuine_delegation(delegation: Delegation) -> bool:

@@ -11,7 +11,7 @@ from approvals import signing, snapshots, standing_in
 from approvals.exceptions import NotCarriedOut, Refused
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.models import Effect
-from approvals.proving import drift, followed_by, require_carried, require_sealed
+from approvals.proving import drift, followed_by, require_given, require_sealed
 from approvals.requirements import Required
 from approvals.rights import why_not
 from projects.models import AuditEntry
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from agents.workspace.diffs import FileDiff, HunkDiff
     from agents.workspace.git import Store
-    from approvals.models import Approval, Signature
+    from approvals.models import Approval
+    from approvals.origins import Marked
+    from projects.models import User
 
 _FILE_FIELDS = (
     "old_path",
@@ -100,8 +102,7 @@ def _require_signers(approval: Approval) -> None:
                 f"{signature.signer.display_name} signed this but may no longer sign. "
                 "Nothing was carried out; propose it again for another signature."
             )
-        require_carried(signature, approval)
-        _require_mark(signature)
+        _require_mark(require_given(signature, approval), signature.signer)
         if required.every_file and not signature.every_file_viewed:
             raise Refused(
                 f"{signature.signer.display_name} signed without having viewed every file, as the "
@@ -113,15 +114,15 @@ def _require_signers(approval: Approval) -> None:
         raise Refused(f"It still needs {' and '.join(missing)}. Nothing was done.")
 
 
-def _require_mark(signature: Signature) -> None:
-    who = signature.signer.display_name
-    if signature.mark and not signing.is_known(signature):
+def _require_mark(original: Marked, signer: User) -> None:
+    who = signer.display_name
+    if original.mark and not signing.is_known(original):
         raise NotCarriedOut(
-            f"This worker does not know the key {signature.key!a} with which the signature of {who} "
+            f"This worker does not know the key {original.key!a} with which the signature of {who} "
             "was marked. Nothing was carried out; give it COUNTERSIGN_SIGNING_PUBLIC_KEYS, start it "
             "again and let it try again."
         )
-    if not signing.is_genuine(signature):
+    if not signing.is_marked(original):
         raise Refused(
             f"The signature of {who} does not carry the mark of a key of this console. "
             "Nothing was carried out; propose it again for another signature."

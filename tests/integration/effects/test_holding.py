@@ -8,11 +8,22 @@ from threading import Barrier, Thread
 import pytest
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agents import holds
 from agents.events import Kind
-from approvals import deciding, effects, following, invariants, origins, policies, sealing, undoing
+from approvals import (
+    deciding,
+    effects,
+    following,
+    invariants,
+    origins,
+    policies,
+    sealing,
+    undoing,
+    verifying,
+)
 from approvals.models import Approval, Effect
 from approvals.policies import Rule
 from countersign.supervisor import logins
@@ -104,6 +115,12 @@ def test_it_holds_again_and_again(stale, bare, tmp_path, times):
             fall_stale(last, bare, text=f"Service {number}.\n")
     assert last.snapshot["follows"]["times"] == times
     assert set(last.snapshot["follows"]["signed_for"].values()) == {stale.digest}
+    with CaptureQueriesContext(connection) as proof:
+        verifying.require_signed(effect_of(last))
+    walked = [
+        each["sql"] for each in proof if 'FROM "approvals_signature" INNER JOIN' in each["sql"]
+    ]
+    assert len(walked) == 1 + times  # the signatures, and the way to the original of each, once
     effects.carry_out_due("worker")
     assert effect_of(last).state == "done"
 
