@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from dataclasses import replace
 from io import StringIO
@@ -23,12 +24,16 @@ from tests.runtime_fixtures import agents
 __all__ = ["agents"]
 
 BREACHES = (Path(__file__).parents[1] / "invariant_breaches.sql").read_text()
+ALTERED = sorted(set(re.findall(r"ALTER TABLE (\w+)", BREACHES)))
 
 
 @pytest.fixture
 def stories(agents, project, requester, lead, tmp_path, settings) -> Stories:
     settings.DATA_DIR = tmp_path / "data"
     with connection.cursor() as cursor:
+        # Before rights are granted, not after: an autovacuum of such a table waits for who granted
+        # them, and who then alters the table would wait for the autovacuum.
+        cursor.execute(f"LOCK TABLE {', '.join(ALTERED)}")
         for login in logins.LOGINS:
             logins.create(cursor, login, "a password of this test")
             logins.grant(cursor, login, logins.role_name(login))
