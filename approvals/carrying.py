@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Max
 from django.db.models.functions import Now
 
@@ -17,6 +18,7 @@ from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.models import SEAL, Approval, Signature
 from approvals.requirements import Required
 from projects import audit
+from projects.failpoints import failpoint
 from projects.ids import uuid7
 
 if TYPE_CHECKING:
@@ -110,6 +112,7 @@ def carry(all_held: Sequence[Held]) -> None:
     """
     for each in all_held:
         _copy(each)
+        failpoint("carry.copied")
         _tell(each)
         if each.settles:
             _approve(each)
@@ -204,6 +207,7 @@ def _approve(one: Held) -> None:
         ApprovalState.APPROVED, decided_at=Now(), decided_by=before.decided_by, reason=last.note
     )
     approval.refresh_from_db(fields=["decided_at"])
+    transaction.on_commit(partial(failpoint, "carry.committed"))
     consequences.plan_effects(approval, due=_due(approval, before))
 
 

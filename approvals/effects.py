@@ -194,6 +194,7 @@ def _fall_stale(effect: Effect, reason: str, *, main_moved: bool) -> None:
         if task.state == TaskState.EXECUTING:
             task.move(TaskState.REVIEW, data={"approval": str(approval.pk), "reason": reason})
         _audit("stale", effect, reason=reason)
+        failpoint("effect.stale")
 
 
 def _hand_over_unless_sure(effect: Effect, reason: str) -> None:

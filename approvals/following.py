@@ -20,6 +20,7 @@ from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import SEAL, Approval, Effect
 from approvals.sealing import new_since
 from projects.exceptions import CountersignError
+from projects.failpoints import failpoint
 from projects.models import Project
 
 if TYPE_CHECKING:
@@ -182,9 +183,11 @@ def _put_up_again(approval: Approval, main: str) -> bool:
                 freshness.fall_stale(approval, main, by=None)
             rounds.propose_again(approval.task, by=None)
             reproposing.record("approval.proposed_again", approval, None, None, main=main)
+            failpoint("follow.written")
     except CountersignError as error:
         logger.info("%s stays as it was sealed: %s", approval.pk, error)
         return False
+    failpoint("follow.committed")
     return True
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from django.db import transaction
 from django.db.models import F, Func
 from django.db.models.functions import Now
 
 from approvals.models import StandingGrant, StandingUse
 from approvals.standing import granting, proving
 from projects import audit
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +43,8 @@ def write(approval: CallApproval, grant: StandingGrant) -> StandingUse:
         tool=f"{grant.server}: {grant.tool}",
         number=use.number,
     )
+    failpoint("grant.counted")
+    transaction.on_commit(partial(failpoint, "grant.committed"))
     return use
 
 
@@ -53,7 +58,10 @@ def stands(approval: CallApproval) -> bool:
     if found is None:
         return True
     clock = Func(function="clock_timestamp")
-    return StandingGrant.objects.filter(pk=found.pk, revoked_at=None, expires_at__gt=clock).exists()
+    mine = StandingGrant.objects.filter(pk=found.pk, revoked_at=None, expires_at__gt=clock)
+    holds = mine.exists()
+    failpoint("grant.proven")
+    return holds
 
 
 def _candidates(approval: CallApproval) -> Iterable[StandingGrant]:

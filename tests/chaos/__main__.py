@@ -33,6 +33,7 @@ _SMOKE_POINTS = (
     *("turn.answered", "turn.stored", "tool.acted", "work.handed_in", "settle.written"),
     *("plan.applied", "proposal.published", "decide.committed", "effect.begun", "effect.sent"),
     *("effect.pushed", "effect.confirming", "call.sent", "call.answered"),
+    *("carry.committed", "grant.committed"),
 )
 _SMOKE_FAULTS = ("all workers killed", "Postgres restarted", "Redis restarted")
 

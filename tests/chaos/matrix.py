@@ -15,6 +15,8 @@ TOUR: dict[str, dict[str, object]] = {
     "extra": {"kind": "extra"},
     "block": {"kind": "block"},
     "call": {"kind": "call"},
+    "grant": {"kind": "grant"},
+    "held": {"kind": "held"},
     "pause": {"kind": "change", "pause": True},
     "stop": {"kind": "change", "stop": True},
 }
@@ -27,6 +29,9 @@ CASES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("tool.started", "tool.acted", "tool.finished"), _OF_A_TOOL),
     **dict.fromkeys(("effect.sent", "effect.pushed"), ("change", "again")),
     **dict.fromkeys([point for point in POINTS if point.startswith("call.")], ("call",)),
+    **dict.fromkeys([point for point in POINTS if point.startswith("grant.")], ("grant",)),
+    **dict.fromkeys(("follow.written", "follow.committed", "effect.stale"), ("held",)),
+    **dict.fromkeys(("carry.copied", "carry.committed"), ("held",)),
     "steps.added": ("extra",),
     "question.asked": ("ask",),
     "question.answered": ("ask",),

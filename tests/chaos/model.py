@@ -20,7 +20,9 @@ from typing import Any, Self
 import uvloop
 from aiohttp import web
 
-KINDS = ("report", "change", "ask", "extra", "block", "call")
+KINDS = ("report", "change", "ask", "extra", "block", "call", "grant", "held")
+_PAID = {"call": 1, "grant": 4}  # calls of a tool outside, by kind of story
+_REPORTS = ("report", *_PAID)
 PAY = "pay__pay"
 _STORY = re.compile(rf"\[({'|'.join(KINDS)})\] (\d+)")
 UNBLOCK = "You may go on now."
@@ -91,7 +93,7 @@ def reply_to(body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if "submit_plan" in tools:
         return "submit_plan", _plan(kind, number)
     if "submit_proposal" in tools:
-        report = "All is well." if kind in {"report", "call"} else ""
+        report = "All is well." if kind in _REPORTS else ""
         return "submit_proposal", {"title": "Do it", "summary": "It is done.", "report": report}
     if "give_answer" in tools:
         return "give_answer", {"status": "answered", "answer": "Yes, so it is."}
@@ -99,7 +101,7 @@ def reply_to(body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _plan(kind: str, number: str) -> dict[str, Any]:
-    keys = ("one", "two") if kind == "change" else ("one",)
+    keys = ("one", "two") if kind in {"change", "held"} else ("one",)
     steps = [
         {
             "id": key,
@@ -109,7 +111,7 @@ def _plan(kind: str, number: str) -> dict[str, Any]:
         }
         for key in keys
     ]
-    outcome = "report" if kind in {"report", "call"} else "change"
+    outcome = "report" if kind in _REPORTS else "change"
     return {"title": f"Story {number}", "outcome": outcome, "steps": steps}
 
 
@@ -118,9 +120,9 @@ def _work(kind: str, number: str, body: dict[str, Any]) -> tuple[str, dict[str, 
     called = [c["function"]["name"] for m in body["messages"] for c in m.get("tool_calls") or []]
     part = match[1] if (match := re.search(r"part (\w+)", said)) else "one"
     done = {"status": "done", "summary": f"Part {part} is done."}
-    if kind == "call" and PAY not in called:
-        return PAY, {"invoice": number, "cents": 900}
-    if kind in {"report", "call"}:
+    if called.count(PAY) < _PAID.get(kind, 0):
+        return PAY, {"invoice": f"{number}-{called.count(PAY)}", "cents": 900}
+    if kind in _REPORTS:
         return "report_result", {**done, "report": "All is well."}
     if kind == "block" and UNBLOCK not in said:
         return "report_result", {"status": "blocked", "summary": "I need a person to let me go on."}

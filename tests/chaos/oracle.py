@@ -41,6 +41,8 @@ def judge(world: World, play: Play, asked: dict[str, dict[str, int]], *, rested:
         *_decisions(play),
         *_merges(world),
         *_calls(world),
+        *_grants(world),
+        *_held(play),
         *_turns(play, asked),
     ]
 
@@ -91,9 +93,9 @@ def _where(task: str) -> str:
 
 
 def _decisions(play: Play) -> Iterator[str]:
-    for approval, times in play.people.signed.items():
+    for (approval, who), times in play.people.signed.items():
         if times > 1:
-            yield f"approval {approval}: {times} signatures of one person were accepted"
+            yield f"approval {approval}: {times} signatures of {who} were accepted"
 
 
 def _merges(world: World) -> Iterator[str]:
@@ -139,6 +141,62 @@ def _calls(world: World) -> Iterator[str]:
             yield f"call {key}: it is {state}, and the tool was called {seen[key]} times"
         if state == "unknown" and not asked:
             yield f"call {key}: whether it landed is not known, and nobody was asked"
+
+
+# What a person allowed, and what a standing grant did: uses, as counted and as rows.
+_ALLOWED = """
+SELECT approval_id::text FROM approvals_callsignature WHERE verdict = 'allow'
+UNION SELECT approval_id::text FROM approvals_standinguse
+"""
+_USES = """
+SELECT kept.id::text, kept.max_hits, kept.hits, array_remove(array_agg(one.approval_id::text), NULL)
+FROM approvals_standinggrant kept LEFT JOIN approvals_standinguse one ON one.grant_id = kept.id
+GROUP BY kept.id
+"""
+
+
+def _grants(world: World) -> Iterator[str]:
+    """Compare what the tool server saw with the uses of standing grants that were counted."""
+    seen = Counter(key for _, key in world.shop.calls)
+    with connection.cursor() as cursor:
+        cursor.execute(_ALLOWED)
+        allowed = {key for (key,) in cursor.fetchall()}
+        cursor.execute(_USES)
+        grants = cursor.fetchall()
+    for key in seen.keys() - allowed:
+        yield f"call {key}: nobody allowed it, and no use of a standing grant was counted"
+    for grant, most, hits, uses in grants:
+        sent = sum(seen[key] for key in uses)
+        if sent > most or len(uses) != hits or hits > most:
+            yield f"grant {grant}: {most} uses allowed, {hits} counted, {len(uses)} kept, {sent} sent"
+
+
+# Of each person: how often they signed themselves, and for how many that landed their signature counts.
+_SIGNED = """
+SELECT task.id::text, signer.username, count(*) FILTER (WHERE signature.carried_from_id IS NULL),
+       count(*) FILTER (WHERE EXISTS (
+           SELECT FROM approvals_effect effect
+           WHERE effect.approval_id = approval.id AND effect.state = 'done'))
+FROM approvals_signature signature
+JOIN approvals_approval approval ON approval.id = signature.approval_id
+JOIN agents_task task ON task.id = approval.task_id
+JOIN projects_user signer ON signer.id = signature.signer_id
+WHERE task.id = ANY(%s) GROUP BY task.id, signer.username
+"""
+
+
+def _held(play: Play) -> Iterator[str]:
+    """Each of two signed once, however often main moved, and what landed carries both."""
+    told = {story.id: story for story in play.stories if story.kind == "held" and story.id}
+    with connection.cursor() as cursor:
+        cursor.execute(_SIGNED, [list(told)])
+        rows = {(task, who): counts for task, who, *counts in cursor.fetchall()}
+    for task, story in told.items():
+        done = play.states.get(task) == "done"
+        for who in ("dana", "ravi"):
+            given, landed = rows.get((task, who), (0, 0))
+            if given > 1 or (done and (given, landed) != (1, 1)):
+                yield f"story {story.number}: {who} signed {given} times, {landed} landed, done: {done}"
 
 
 def _turns(play: Play, asked: dict[str, dict[str, int]]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from tests.chaos.model import UNBLOCK
-from tests.chaos.world import PASSWORD
+from tests.chaos.world import PASSWORD, move_main
 
 if TYPE_CHECKING:
     from tests.chaos.house import House
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _AWAY = (httpx.HTTPError, OSError)
 _BUSY = frozenset({429, 500, 502, 503, 504})
 MOST_ANSWERS = 4  # of one task's questions; then it may wait for a person
+USES = 2  # of a standing grant; the story asks for one call more
 
 
 @dataclass
@@ -34,6 +35,8 @@ class Story:
     id: str = ""  # once it was accepted: what the 202 said
     answered: int = 0
     paused: str = ""  # "", "paused", "resumed"
+    moved: int = 0  # how often its main was moved meanwhile
+    remembered: bool = False
     stopped: bool = False
 
     @property
@@ -48,7 +51,7 @@ class People:
 
     house: House
     world: World
-    signed: Counter[str] = field(default_factory=Counter)  # 201s by approval and verdict
+    signed: Counter[tuple[str, str]] = field(default_factory=Counter)  # 201s by approval and person
     said: Counter[str] = field(default_factory=Counter)  # answers by what was done and status
     faults: list[str] = field(default_factory=list)
 
@@ -87,20 +90,34 @@ class People:
         if answer is not None and answer.status_code == 202 and answer.json()["id"] != story.id:
             self.faults.append(f"story {story.number} became two tasks")
 
-    def sign(self, approval: dict[str, Any], verdict: str, note: str = "") -> None:
+    def sign(
+        self, approval: dict[str, Any], verdict: str, note: str = "", *, who: str = "dana"
+    ) -> None:
         """Sign what was sealed; a lost answer is settled by asking again."""
         body = {"verdict": verdict, "note": note, "digest": approval["digest"]}
         body["nonce"] = approval["nonce"]
-        answer = self._post("dana", f"/api/v1/approvals/{approval['id']}/signatures", body)
+        answer = self._post(who, f"/api/v1/approvals/{approval['id']}/signatures", body)
         if answer is not None and answer.status_code == 201:
-            self.signed[approval["id"]] += 1
+            self.signed[approval["id"], who] += 1
         self._expect(answer, "sign", 201, 409)
 
-    def permit(self, call: dict[str, Any]) -> None:
-        """Allow a call of a tool as it was sealed."""
-        body = {"verdict": "allow", "digest": call["digest"], "nonce": call["nonce"]}
+    def permit(self, story: Story, call: dict[str, Any]) -> None:
+        """Allow a call of a tool as it was sealed; the first of some stories for further ones, too."""
+        body: dict[str, Any] = {"verdict": "allow", "digest": call["digest"]}
+        body["nonce"] = call["nonce"]
+        remembers = story.kind == "grant" and not story.remembered
+        if remembers:
+            begins = {"kind": "prefix", "value": f"{story.number}-"}
+            body["remember"] = {"widened": {"invoice": begins}, "max_hits": USES}
         answer = self._post("dana", f"/api/v1/calls/{call['id']}/decision", body)
         self._expect(answer, "permit", 201, 409)
+        if answer is not None and answer.status_code == 201:
+            story.remembered = True
+
+    def move_main(self, story: Story) -> None:
+        """Put a commit onto main that changes another file."""
+        move_main(self.world.repositories[story.project], f"moved-{story.number}-{story.moved}.txt")
+        story.moved += 1
 
     def propose_again(self, approval: str) -> None:
         """Ask for the same change on main as it is now."""

@@ -26,8 +26,10 @@ workers (leases of {lease} s) play whole stories against a model server over the
 world is real git repositories and a tool server. After every case `verify_invariants` must find
 nothing, every request that was answered with 202 must have ended or wait for a person, every merge
 that is done must be on main exactly once by git's own log, no tool may have been called twice for one
-permission, a call that may have landed must have been asked of a person, and no finished turn may have
-been asked of the model again.
+permission, nor without one or a counted use of a standing grant, and no oftener than that allows; a call
+that may have landed must have been asked of a person, who signed what main moved under must not have been
+asked again, and what lands carries each signature once; and no finished turn may have been asked of the
+model again.
 
 ## Every named point, three ways
 

@@ -30,6 +30,8 @@ _KINDS = (
     *["extra"] * 2,
     *["block"] * 2,
     *["call"] * 2,
+    *["grant"] * 2,
+    *["held"] * 2,
 )
 
 
@@ -96,8 +98,9 @@ class Runs:
 
     def _story(self, *, kind: object, **what: object) -> Story:
         self.told += 1
-        project = self.world.projects[self.told % len(self.world.projects)]
-        story = Story(number=self.told, kind=str(kind), project=project.slug)
+        project = self.world.projects[self.told % len(self.world.projects)].slug
+        where = self.world.homes.get(str(kind), project)
+        story = Story(number=self.told, kind=str(kind), project=where)
         for name, value in what.items():
             setattr(story, name, value)
         return story

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.core.management import call_command
 from django.db import connection, transaction
@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from agents.models import Agent, Grant, ModelProfile, Tool, ToolServer
 from agents.seeding import seed_agents
 from approvals import policies
+from approvals.models import Remember
 from countersign.supervisor import logins
 from projects.models import Membership, Project, Role, User
 from projects.tokens import issue
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
     from tests.chaos.house import House
     from tests.tool_server import PayServer
 
+MAIN = "refs/heads/main"
 PASSWORD = "correct horse of chaos"
 PROJECTS = 8
+UNCHECKED = {f"chaos-{number}" for number in range(0, PROJECTS, 2)}
+UNDO_SECONDS = 4  # in which main is to move once more
+ROLES = {"mira": Role.REQUESTER, "dana": Role.LEAD, "ravi": Role.LEAD}
 _PAYS = {
     "type": "object",
     "properties": {"invoice": {"type": "string"}, "cents": {"type": "integer"}},
@@ -37,6 +42,7 @@ class World:
 
     token: str
     projects: list[Project]
+    homes: dict[str, str]  # the project of its own that a kind of story has
     repositories: dict[str, Path]  # by slug
     shop: PayServer
 
@@ -52,26 +58,40 @@ def make(house: House, shop: PayServer) -> World:
     _offer(shop)
     # A stalled stream is given up before the runs are over.
     ModelProfile.objects.update(timeout_seconds=10)
-    requester, lead = _person("mira"), _person("dana")
-    _person("root", is_staff=True, is_superuser=True)
-    _, token = issue(requester, name="chaos")
-    repositories: dict[str, Path] = {}
-    projects = []
-    for number in range(PROJECTS):
-        slug = f"chaos-{number}"
-        repositories[slug] = make_repository(house.folder / f"{slug}.git")
-        project = Project.objects.create(
-            slug=slug,
-            name=slug,
-            repository=str(repositories[slug]),
-            checks_command="true" if number % 2 else "",
-            allow_rlimits_only=True,
-        )
-        Membership.objects.create(user=requester, project=project, role=Role.REQUESTER)
-        Membership.objects.create(user=lead, project=project, role=Role.LEAD)
-        policies.change(project, by=lead, undo_seconds=0)
-        projects.append(project)
-    return World(token=token, projects=projects, repositories=repositories, shop=shop)
+    people = _people()
+    _, token = issue(people["mira"], name="chaos")
+    terms: dict[str, dict[str, object]] = {f"chaos-{number}": {} for number in range(PROJECTS)}
+    terms["chaos-held"] = {"signatures_needed": 2, "undo_seconds": UNDO_SECONDS}
+    terms["chaos-grant"] = {"standing_grants": Remember.ANY}
+    repositories = {slug: make_repository(house.folder / f"{slug}.git") for slug in terms}
+    projects = [
+        _project(slug, repositories[slug], people, {"undo_seconds": 0, **own})
+        for slug, own in terms.items()
+    ]
+    return World(
+        token=token,
+        projects=projects[:PROJECTS],
+        homes={"held": "chaos-held", "grant": "chaos-grant"},
+        repositories=repositories,
+        shop=shop,
+    )
+
+
+def _project(
+    slug: str, repository: Path, people: dict[str, User], terms: dict[str, Any]
+) -> Project:
+    """Make a project; every other one, and where signatures are to hold, has checks."""
+    project = Project.objects.create(
+        slug=slug,
+        name=slug,
+        repository=str(repository),
+        checks_command="" if slug in UNCHECKED else "true",
+        allow_rlimits_only=True,
+    )
+    for name, role in ROLES.items():
+        Membership.objects.create(user=people[name], project=project, role=role)
+    policies.change(project, by=people["dana"], **terms)
+    return project
 
 
 def _offer(shop: PayServer) -> None:
@@ -87,6 +107,11 @@ def _offer(shop: PayServer) -> None:
     Grant.objects.create(agent=Agent.objects.get(slug="coder"), tool=tool)
 
 
+def _people() -> dict[str, User]:
+    _person("root", is_staff=True, is_superuser=True)
+    return {name: _person(name) for name in ROLES}
+
+
 def _person(username: str, **facts: bool) -> User:
     person = User(username=username, first_name=username.title(), last_name="Test", **facts)
     person.set_password(PASSWORD)
@@ -96,19 +121,34 @@ def _person(username: str, **facts: bool) -> User:
 
 def make_repository(bare: Path) -> Path:
     """Make a bare repository with one commit on main."""
-    git = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org", "--git-dir", str(bare)]
-
-    def run(*arguments: str, given: str = "") -> str:
-        done = subprocess.run(
-            [*git, *arguments], input=given, capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
-
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
-    blob = run("hash-object", "-w", "--stdin", given="A service.\n")
-    tree = run("mktree", given=f"100644 blob {blob}\tREADME.md\n")
-    run("update-ref", "refs/heads/main", run("commit-tree", tree, "-m", "Begin"))
+    blob = _git(bare, "hash-object", "-w", "--stdin", given="A service.\n")
+    tree = _git(bare, "mktree", given=f"100644 blob {blob}\tREADME.md\n")
+    _git(bare, "update-ref", MAIN, _git(bare, "commit-tree", tree, "-m", "Begin"))
     return bare
+
+
+def move_main(bare: Path, name: str) -> None:
+    """Put a commit with one more file onto main, as somebody who pushes; again if main has moved."""
+    blob = _git(bare, "hash-object", "-w", "--stdin", given=f"{name}\n")
+    while True:
+        main = _git(bare, "rev-parse", MAIN)
+        listed = _git(bare, "ls-tree", main)
+        tree = _git(bare, "mktree", given=f"{listed}\n100644 blob {blob}\t{name}\n")
+        commit = _git(bare, "commit-tree", tree, "-p", main, "-m", f"Add {name}")
+        try:
+            _git(bare, "update-ref", MAIN, commit, main)
+        except subprocess.CalledProcessError:
+            continue  # something landed between
+        return
+
+
+def _git(bare: Path, *arguments: str, given: str = "") -> str:
+    git = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org", "--git-dir", str(bare)]
+    done = subprocess.run(
+        [*git, *arguments], input=given, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
 
 
 def merged_approvals(bare: Path) -> list[str]:
