@@ -49,3 +49,9 @@ def propose_again(approval: Approval, folder: Path, **facts: object) -> Proposal
 def effect_of(approval: Approval) -> Effect:
     """Return its one effect."""
     return Effect.objects.select_related("approval").get(approval=approval)
+
+
+def signed(approval: Approval) -> list[tuple[str, str]]:
+    """Return who signed it, and what, in the order of time."""
+    rows = approval.signatures.order_by("at").values_list("signer__username", "verdict")
+    return list(rows)

@@ -8,6 +8,7 @@ import pytest
 
 from approvals import policies, sealing
 from tests.approval_fixtures import approve, make_change, make_repository
+from tests.holding_fixtures import fall_stale
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,3 +30,10 @@ def approval(project, requester, lead, bare, tmp_path) -> Approval:
 @pytest.fixture
 def approved(approval, lead) -> Effect:
     return approve(approval, lead)
+
+
+@pytest.fixture
+def stale(approved, bare) -> Approval:
+    """It was approved; then main moved in another file."""
+    fall_stale(approved.approval, bare)
+    return approved.approval

@@ -6,7 +6,7 @@ from datetime import timedelta
 from threading import Barrier, Thread
 
 import pytest
-from django.db import IntegrityError, ProgrammingError, connection, transaction
+from django.db import connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -26,7 +26,6 @@ from approvals import (
 )
 from approvals.models import Approval, Effect
 from approvals.policies import Rule
-from countersign.supervisor import logins
 from notices import moments
 from notices.recipients import Audience
 from projects.models import AuditEntry, Membership, Project, User
@@ -39,23 +38,10 @@ from tests.approval_fixtures import (
     git,
     make_change,
     move_main,
-    past_triggers,
 )
-from tests.holding_fixtures import effect_of, fall_stale, merge_again, propose_again
+from tests.holding_fixtures import effect_of, fall_stale, merge_again, propose_again, signed
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def stale(approved, bare) -> Approval:
-    """It was approved; then main moved in another file."""
-    fall_stale(approved.approval, bare)
-    return approved.approval
-
-
-def signed(approval: Approval) -> list[tuple[str, str]]:
-    rows = approval.signatures.order_by("at").values_list("signer__username", "verdict")
-    return list(rows)
 
 
 def events(approval: Approval) -> list[str]:
@@ -312,44 +298,6 @@ def test_nothing_is_broken_by_it(stale, tmp_path, settings):
     assert {name: each.shown for name, each in found.items() if each.count} == {}
 
 
-def _refused(statement: str, *arguments: object) -> None:
-    with (
-        pytest.raises(IntegrityError),
-        transaction.atomic(),
-        connection.cursor() as cursor,
-    ):
-        cursor.execute(statement, arguments)
-
-
-def test_the_database_copies_nothing_else(stale, tmp_path, lead):
-    again = merge_again(stale, tmp_path)
-    row, other = stale.signatures.get(), again.signatures.get()
-    _refused("SELECT carry_signature(gen_random_uuid(), %s, %s)", row.pk, again.pk)  # decided
-    _refused("SELECT carry_signature(gen_random_uuid(), %s, %s)", other.pk, again.pk)
-    copy = (
-        "INSERT INTO approvals_signature (id, approval_id, carried_from_id, signer_id, "
-        "requester_id, single_person, verdict, digest, nonce, note, at, on_behalf_of, key, mark) "
-        "SELECT gen_random_uuid(), %s, %s, signer_id, requester_id, single_person, verdict, digest,"
-        " nonce, note, at, on_behalf_of, key, mark FROM approvals_signature WHERE id = %s"
-    )
-    _refused(copy, stale.pk, row.pk, row.pk)
-    _refused(copy, again.pk, row.pk, row.pk)
-
-
-def test_the_database_keeps_what_an_approval_follows(stale, tmp_path):
-    again = merge_again(stale, tmp_path)
-    _refused("UPDATE approvals_approval SET follows_id = NULL WHERE id = %s", again.pk)
-    past_triggers("UPDATE approvals_approval SET main_moved = false WHERE id = %s", stale.pk)
-    names = [f.column for f in Approval._meta.concrete_fields if not f.generated]
-    values = ["gen_random_uuid()" if n == "id" else n for n in names]
-    values[names.index("nonce")] = "'another'"
-    _refused(
-        f"INSERT INTO approvals_approval ({', '.join(names)}) SELECT {', '.join(values)} "  # noqa: S608
-        "FROM approvals_approval WHERE id = %s",
-        again.pk,
-    )
-
-
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_carry_it_over_once(stale, tmp_path):
     """Both look at the same proposal; one seals it, and its signatures are copied once."""
@@ -377,30 +325,6 @@ def test_two_workers_carry_it_over_once(stale, tmp_path):
     assert signed(again) == [("dana", "approve")]
     effects.carry_out_due("worker")
     assert effect_of(again).state == "done"
-
-
-def test_the_login_of_the_effects_worker_copies_signatures_and_writes_none(stale, tmp_path):
-    with connection.cursor() as cursor:
-        logins.create(cursor, logins.EFFECTS, "a password of this test")
-        logins.grant(cursor, logins.EFFECTS, "countersign_effects")
-        cursor.execute("SET LOCAL ROLE countersign_effects")
-        again = merge_again(stale, tmp_path)
-        assert (again.state, signed(again)) == ("approved", [("dana", "approve")])
-        effects.carry_out_due("worker")
-        cursor.execute("RESET ROLE")
-    assert effect_of(again).state == "done"
-
-
-@pytest.mark.parametrize("login", [logins.AGENTS, logins.WEB])
-def test_no_other_login_copies_signatures(stale, tmp_path, login):
-    row = stale.signatures.get()
-    with connection.cursor() as cursor:
-        logins.create(cursor, login, "a password of this test")
-        logins.grant(cursor, login, logins.role_name(login))
-        cursor.execute(f"SET LOCAL ROLE {logins.role_name(login)}")
-        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
-            cursor.execute("SELECT carry_signature(gen_random_uuid(), %s, %s)", [row.pk, stale.pk])
-        cursor.execute("RESET ROLE")
 
 
 def test_main_moves_again_before_it_landed(stale, bare, tmp_path):
