@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from approvals import proving
+from approvals import origins, proving
 from approvals.exceptions import Refused
 from approvals.models import Approval
 from projects.invariants import Check, Offence, collect, sql
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _NEWEST = 500  # each is read whole, as is what it follows
 _CHUNK = 20
-_CARRIED = """
+_SAYS = ", ".join(f"{{0}}.{name}" for name in origins.COPIED)
+_CARRIED = f"""
 SELECT 'approvals.signature', signature.id::text, 'is no copy of a signature given to what its approval follows'
 FROM approvals_signature signature
 JOIN approvals_approval approval ON approval.id = signature.approval_id
@@ -22,13 +23,9 @@ JOIN approvals_signature given ON given.id = signature.carried_from_id
 JOIN approvals_approval fallen ON fallen.id = given.approval_id
 WHERE (given.digest, given.nonce) <> (fallen.digest, fallen.nonce)
    OR approval.follows_id IS DISTINCT FROM given.approval_id
-   OR (signature.signer_id, signature.requester_id, signature.single_person, signature.verdict, signature.note,
-       signature.every_file_viewed, signature.on_behalf_of, signature.at, signature.key, signature.mark)
-   <> (given.signer_id, given.requester_id, given.single_person, given.verdict, given.note,
-       given.every_file_viewed, given.on_behalf_of, given.at, given.key, given.mark)
-   OR signature.address IS DISTINCT FROM given.address
+   OR ({_SAYS.format("signature")}) IS DISTINCT FROM ({_SAYS.format("given")})
 ORDER BY signature.id
-"""
+"""  # noqa: S608  # names of ours
 
 
 def _held() -> Iterator[Offence]:

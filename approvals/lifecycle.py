@@ -92,6 +92,9 @@ CALL_MOVES: dict[str, frozenset[str]] = {
     _C.WITHDRAWN: frozenset(),
 }
 
+# Nobody has said yes or no to it.
+CALL_UNDECIDED = (_C.PENDING, _C.EXPIRED, _C.WITHDRAWN)
+
 
 class CallVerdict(models.TextChoices):
     """What a person decided of a call."""

@@ -41,7 +41,7 @@ WITH_AGENTS = (
     TaskState.ASSEMBLING,
     TaskState.EXECUTING,
 )
-BY_DUE = Order(moment="expires_at", newest_first=False)
+BY_DUE = calls.BY_DUE
 BY_DECISION = Order(moment="decided_at")
 BY_RISK = Order(rank="risk_rank", moment="expires_at", newest_first=False)
 SORTS = {

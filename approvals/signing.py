@@ -18,9 +18,8 @@ from approvals.exceptions import CannotSign
 from projects import audit, signing_keys
 
 if TYPE_CHECKING:
-    from approvals.models import CallSignature, Delegation, Signature, StandingGrant
-
-    Marked = Signature | CallSignature
+    from approvals.models import Delegation, StandingGrant
+    from approvals.origins import Marked
 
 
 def require_key() -> None:

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from agents.models import Step, Task, ToolCall
-from approvals.lifecycle import CALL_MOVES, CallState, CallVerdict
+from approvals.lifecycle import CALL_MOVES, CALL_UNDECIDED, CallState, CallVerdict
 from approvals.models.approvals import RANKS
 from approvals.models.policies import Risk
 from projects import transitions
@@ -35,7 +35,6 @@ _RANK = Case(
     default=Value(RANKS[Risk.HIGH]),
 )
 _OVER = Q(decided_at__isnull=False, free=False)
-_UNDECIDED = (CallState.PENDING, CallState.EXPIRED, CallState.WITHDRAWN)
 
 
 class CallApproval(models.Model):
@@ -100,7 +99,7 @@ class CallApproval(models.Model):
                 name="call_decided_at_iff_over",
             ),
             models.CheckConstraint(
-                condition=Q(state__in=_UNDECIDED) | Q(free=True) | Q(decided_by__isnull=False),
+                condition=Q(state__in=CALL_UNDECIDED) | Q(free=True) | Q(decided_by__isnull=False),
                 name="call_decision_has_a_person",
             ),
             models.CheckConstraint(

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from agents.models import Agent, Task
 from approvals import snoozing
-from approvals.lifecycle import CallState
+from approvals.lifecycle import CALL_UNDECIDED, CallState
 from approvals.models import CallApproval
 from countersign.console import call_looks, call_page
 from countersign.console.inbox_rows import urgency
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from countersign.console.looks import Look
 
 _MOST = 1_500  # characters of arguments and of an answer beside a list
-_UNDECIDED = (CallState.PENDING, CallState.EXPIRED, CallState.WITHDRAWN)
 _WHY = {
     "low": "The tool says that it only reads.",
     "medium": "The tool writes; called twice with the same arguments it does it once.",
@@ -75,7 +74,7 @@ def closer_look(user: User, row: CallRow) -> dict[str, Any]:
         "why": _WHY[call.risk],
         "asked": _capped(call_page.pretty(call.snapshot["arguments"])),
         "edited": _capped(call_page.pretty(call.edited)) if call.edited else None,
-        "result": _capped(call.call.result) if call.state not in _UNDECIDED else None,
+        "result": _capped(call.call.result) if call.state not in CALL_UNDECIDED else None,
         "hidden": call_page.hidden_in(call),
         "pending": call.state == CallState.PENDING,
         "offers": snoozing.offers(call, timezone.now()),
@@ -95,7 +94,7 @@ def _decider(call: Any) -> User | None:
 
 
 def _decision(call: Any) -> str:
-    if call.state in _UNDECIDED:
+    if call.state in CALL_UNDECIDED:
         return ""
     if call.state == CallState.REFUSED:
         return "Refused"
