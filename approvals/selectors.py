@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from projects.models import User
 
 ROWS = 25
-FIRST = 10  # of what comes before the list and is answered from its front
+FIRST = 10  # are shown of what comes before the list; one more is read, to tell that there is more
 WITH_AGENTS = (
     TaskState.QUEUED,
     TaskState.PLANNING,
@@ -96,8 +96,8 @@ def needs_you(
     if place is not None or fits:
         return Asked(questions=[], again=[], page=page)
     return Asked(
-        questions=_asked(user, mine, FIRST),
-        again=_undecided(user, mine, FIRST),
+        questions=_asked(user, mine, FIRST + 1),
+        again=_undecided(user, mine, FIRST + 1),
         page=page,
     )
 

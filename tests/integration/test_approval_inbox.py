@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from agents import escalations
-from agents.models import Task
+from agents.models import Escalation, Task
 from approvals import policies, sealing
 from approvals.deciding import decide
-from approvals.selectors import count_needs_you, decided, needs_you, with_agents
+from approvals.selectors import FIRST, count_needs_you, decided, needs_you, with_agents
 from projects.across import Mine
 from projects.models import Membership
 from tests.approval_fixtures import end_time, make_report, make_task, past_triggers
@@ -105,6 +106,19 @@ def test_an_open_question_needs_the_requester_and_the_leads(project, requester, 
         assert needs_you(person).questions == [question]
         assert _count(person) == 1
     assert needs_you(stranger).questions == []
+
+
+def test_more_than_are_shown_are_told_only_where_there_are_more(client, project, requester, lead):
+    client.force_login(lead)
+
+    def stopped() -> str:
+        for question in range(10 if not Escalation.objects.exists() else 1):
+            escalations.raise_on(make_task(project, requester), rule="budget", detail=str(question))
+        page = client.get("/inbox").content.decode()
+        return str(re.search(r"needs an answer <span class=.muted.>([^<]*)<", page)[1])
+
+    assert [stopped(), stopped()] == ["10", "10+"]
+    assert len(needs_you(lead).questions) == FIRST + 1
 
 
 def test_counting_ends_at_the_cap(project, requester, lead):

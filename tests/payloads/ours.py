@@ -40,7 +40,7 @@ NUMBERS = frozenset(
         *("text.length", "took", "verified", "warning.line", "with_agents_word", "edge.path"),
         *("said.comment.side", "earlier", "value", "target.value", "grant.hits", "grant.max_hits"),
         *("hours", "most_uses", "remember.max_pattern", "remember.terms.max_hits", "remember.span"),
-        "kind.value",
+        *("kind.value", "asked.questions_count", "asked.again_count", "calls_count"),
     }
 )
 

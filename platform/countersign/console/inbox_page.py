@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
@@ -59,6 +59,7 @@ class Row:
     is_call: bool = False
 
 
+Shown = TypeVar("Shown")
 AnyRow = Row | CallRow
 Group = tuple[str, str, list[AnyRow]]  # icon, title, rows
 
@@ -71,7 +72,8 @@ class NeedsYou:
     again: list[Row]
     groups: list[Group]
     page: Page[Any]
-    first: int = selectors.FIRST  # of questions and of what must be asked again
+    questions_count: str
+    again_count: str
 
     @property
     def rows(self) -> list[AnyRow]:
@@ -98,12 +100,22 @@ def needs_you(narrowing: Narrowing, place: Place | None) -> NeedsYou:
     page, more = _with_calls(narrowing, asked.page, waiting, narrowing.order, place)
     pending = [_waiting_row(each, more) for each in page.rows]
     groups = _groups(pending, narrowing)
+    questions, questions_count = _first(asked.questions)
+    again, again_count = _first(asked.again)
     return NeedsYou(
-        questions=asked.questions,
-        again=[_row(approval) for approval in asked.again],
+        questions=questions,
+        again=[_row(approval) for approval in again],
         groups=[group for group in groups if group[2]],
         page=page,
+        questions_count=questions_count,
+        again_count=again_count,
     )
+
+
+def _first(found: list[Shown]) -> tuple[list[Shown], str]:
+    """Return what is shown of a list that is read from its front, and how much there is in a word."""
+    shown = found[: selectors.FIRST]
+    return shown, f"{len(shown)}+" if len(found) > len(shown) else str(len(shown))
 
 
 def _with_calls(
@@ -176,13 +188,13 @@ def with_agents(
     return sentences.task_rows(page.rows), page
 
 
-def at_work(narrowing: Narrowing) -> list[CallRow]:
-    """Return the first calls that were allowed and have no answer yet."""
+def at_work(narrowing: Narrowing) -> tuple[list[CallRow], str]:
+    """Return the first calls that were allowed and have no answer yet, and how many there are."""
     listed = call_selectors.at_work(narrowing.mine).filter(narrowing.of_calls)
-    limit = selectors.FIRST - 1
-    user = narrowing.user
+    user, limit = narrowing.user, selectors.FIRST
     found = call_selectors.page_of(listed, user, order=Order(), place=None, limit=limit)
-    return [call_rows.row_of(call) for call in beside([], user, found).calls]
+    calls, count = _first(beside([], user, found).calls)
+    return [call_rows.row_of(call) for call in calls], count
 
 
 def snoozed(narrowing: Narrowing, place: Place | None) -> tuple[list[AnyRow], Page[Any]]:
