@@ -12,24 +12,36 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
+from agents.lifecycle import TaskState
 from agents.models import Agent
 from approvals import deadlines
+from approvals.lifecycle import ApprovalState, CallState
 from approvals.models import COSTS, RANKS, UNDER_AGENT, UNDER_REQUESTER, Listed, Risk
 from projects import across, together
 from projects.models import User
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from uuid import UUID
 
-    from django.db.models import QuerySet
+    from django.db.models import QuerySet, TextChoices
 
     from projects.across import Mine
 
 LONGEST = 300  # characters
 MOST = 10  # terms
-WORDS = ("risk", "agent", "repo", "requester", "cost", "due", "kind")
+WORDS = ("risk", "agent", "repo", "requester", "cost", "due", "kind", "state")
 KINDS = ("proposal", "call")
+WITH_AGENTS = (
+    TaskState.QUEUED,
+    TaskState.PLANNING,
+    TaskState.WORKING,
+    TaskState.ASSEMBLING,
+    TaskState.EXECUTING,
+)
+# Of changes, then those that only calls of tools have, then those of tasks that are with agents.
+STATES = tuple(dict.fromkeys(map(str, (*ApprovalState.values, *CallState.values, *WITH_AGENTS))))
+_NAMED: dict[str, Sequence[str]] = {"risk": Risk.values, "kind": KINDS, "state": STATES}
 ME = "me"
 _DUE = re.compile(r"([<>])([0-9]{1,4})([mhd])")
 _COST = re.compile(r"([<>])([0-9]{1,6}(?:\.[0-9]{1,6})?)")
@@ -163,7 +175,8 @@ def of_approvals(given: Filter, known: Known, *, pending: bool = True) -> Condit
         return Conditions(where=_NONE)
     agents = tuple(f"{UNDER_AGENT}{slug}" for slug in given.of("agent"))
     ranks = tuple(RANKS[Risk(risk)] for risk in given.of("risk"))
-    where, bounds = _costs(given, "cost"), Q()
+    states = _in_states(given, ApprovalState, pending=pending)
+    where, bounds = states & _costs(given, "cost"), Q()
     for due in given.of("due") if pending else ():
         bounds &= _due(due)
         where &= _held(due)
@@ -185,7 +198,7 @@ def of_approvals(given: Filter, known: Known, *, pending: bool = True) -> Condit
 
 def of_calls(given: Filter, known: Known, *, pending: bool = True) -> Q:
     """Return the conditions on calls of tools, which have no cost of their own."""
-    where = of_work(given, known)
+    where = _of_callers(given, known) & _in_states(given, CallState, pending=pending)
     if risks := given.of("risk"):
         where &= Q(risk__in=risks)
     if agents := given.of("agent"):
@@ -197,9 +210,19 @@ def of_calls(given: Filter, known: Known, *, pending: bool = True) -> Q:
 
 def of_work(given: Filter, known: Known) -> Q:
     """Return those conditions that make sense for a call that is made."""
+    return _of_callers(given, known) & _in_states(given, CallState)
+
+
+def _of_callers(given: Filter, known: Known) -> Q:
     if given.of("cost") or not shows(given, "call"):
         return _NONE
     return Q(requester__in=known.people) if given.of("requester") else Q()
+
+
+def task_states(given: Filter) -> tuple[TaskState, ...]:
+    """Return the states of tasks that are with agents, or those of them that were named."""
+    named = given.of("state")
+    return tuple(state for state in WITH_AGENTS if not named or state in named)
 
 
 def shows(given: Filter, kind: str) -> bool:
@@ -211,7 +234,7 @@ def of_tasks(given: Filter, known: Known) -> Q:
     """Return those conditions that make sense for a task without a proposal."""
     if not shows(given, "proposal"):
         return _NONE
-    where = _costs(given, "usd")
+    where = _costs(given, "usd") if task_states(given) else _NONE
     return where & Q(requester__in=known.people) if given.of("requester") else where
 
 
@@ -219,6 +242,19 @@ def in_lists(names: Iterable[str], key: str = "pk") -> Q:
     """Return the condition that what `key` names is in one of these lists."""
     there = Listed.objects.filter(approval=OuterRef(key), under__in=names)
     return across.of_each(Exists(there))
+
+
+def _in_states(given: Filter, kind: type[TextChoices], *, pending: bool = False) -> Q:
+    """Return the condition that something is in a state that was named, if any was.
+
+    With `pending` all of a list waits: it asks for all of it, or for nothing.
+    """
+    if not (named := given.of("state")):
+        return _ALL
+    states = [state for state in named if state in kind.values]
+    if pending:
+        return _ALL if ApprovalState.PENDING in states else _NONE
+    return Q(state__in=states) if states else _NONE
 
 
 def _costs(given: Filter, column: str) -> Q:
@@ -272,15 +308,18 @@ def _problem(part: str, term: Term, colon: str) -> str:
     if not colon:
         return f"“{part}” is no filter: write a word and a value, as in risk:high."
     if term.word not in WORDS:
-        return f"“{term.word}” is not known here. Use {', '.join(WORDS[:-1])} or {WORDS[-1]}."
+        return f"“{term.word}” is not known here. Use {_either(WORDS)}."
     if not term.value:
         return f"“{part}” needs a value."
-    if term.word == "risk" and term.value not in Risk.values:
-        return f"“{term.value}” is no risk: write risk:low, risk:medium or risk:high."
+    if term.word in _NAMED and term.value not in _NAMED[term.word]:
+        named = _either([f"{term.word}:{name}" for name in _NAMED[term.word]])
+        return f"“{term.value}” is no {term.word}: write {named}."
     if term.word == "cost" and not _COST.fullmatch(term.value):
         return f"“{term.value}” is no cost: write cost:>2 or cost:<0.50, in US dollars."
-    if term.word == "kind" and term.value not in KINDS:
-        return f"“{term.value}” is no kind: write kind:proposal or kind:call."
     if term.word == "due" and not _DUE.fullmatch(term.value):
         return f"“{term.value}” is no time: write due:<30m, due:<1h or due:>2d."
     return ""
+
+
+def _either(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"

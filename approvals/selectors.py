@@ -18,7 +18,7 @@ from agents.models import Escalation, Task
 from agents.models.tasks import Choice
 from approvals import collisions, deadlines, filters, routing
 from approvals.calls import selectors as calls
-from approvals.filters import Conditions
+from approvals.filters import WITH_AGENTS, Conditions
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, Listed, Policy, Signature, Snooze
 from projects import across, keyset
@@ -34,13 +34,6 @@ if TYPE_CHECKING:
 
 ROWS = 25
 FIRST = 10  # are shown of what comes before the list; one more is read, to tell that there is more
-WITH_AGENTS = (
-    TaskState.QUEUED,
-    TaskState.PLANNING,
-    TaskState.WORKING,
-    TaskState.ASSEMBLING,
-    TaskState.EXECUTING,
-)
 BY_DUE = calls.BY_DUE
 BY_DECISION = Order(moment="decided_at")
 BY_RISK = Order(rank="risk_rank", moment="expires_at", newest_first=False)
@@ -158,9 +151,9 @@ def decided(
     )
 
 
-def with_agents(mine: Mine) -> Across:
-    """Return the tasks agents or effects are at."""
-    return Across(rows=Task.objects.all(), projects=mine.projects, states=WITH_AGENTS)
+def with_agents(mine: Mine, states: tuple[TaskState, ...] = WITH_AGENTS) -> Across:
+    """Return the tasks agents or effects are at, or those of them in these states."""
+    return Across(rows=Task.objects.all(), projects=mine.projects, states=states)
 
 
 def neighbours(

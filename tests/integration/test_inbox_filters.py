@@ -85,6 +85,11 @@ def shown(client, lead, waiting):
         ("due:>1h requester:mira risk:low", {"report"}),
         ("due:>1h", {"change", "report", "ravi"}),
         ("due:>1h due:<1h", set()),
+        ("state:pending", {"change", "report", "ravi", "web"}),
+        ("state:pending state:approved requester:ravi", {"ravi"}),
+        ("state:approved", set()),
+        ("state:approved agent:tester", set()),
+        ("state:working", set()),
     ],
 )
 def test_what_fits_is_shown(shown, typed, fits):
@@ -146,6 +151,17 @@ def test_the_other_tabs_are_narrowed_too(client, lead, waiting, project, request
         ("decided", "requester:mira", 0),
         ("with-agents", "requester:mira risk:high", 1),
         ("with-agents", "repo:web", 0),
+        ("snoozed", "state:pending", 1),
+        ("snoozed", "state:withdrawn", 0),
+        ("decided", "state:withdrawn", 1),
+        ("decided", "state:withdrawn state:rejected risk:low requester:ravi", 1),
+        ("decided", "state:withdrawn agent:tester", 0),
+        ("decided", "state:withdrawn cost:>1", 0),
+        ("decided", "state:approved state:pending", 0),
+        ("decided", "state:queued", 0),
+        ("with-agents", "state:working", 1),
+        ("with-agents", "state:queued state:planning", 0),
+        ("with-agents", "state:withdrawn", 0),
     ):
         page = client.get("/inbox", {"tab": tab, "q": typed}).content.decode()
         assert len(re.findall(r"<a class=\"row-link\"", page)) == rows, (tab, typed)

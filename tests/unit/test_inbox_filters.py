@@ -31,7 +31,10 @@ def test_a_term_said_twice_counts_once_and_may_be_taken_out():
     ("typed", "said"),
     [
         ("billing", "“billing” is no filter: write a word and a value, as in risk:high."),
-        ("age:>1", "“age” is not known here. Use risk, agent, repo, requester, cost, due or kind."),
+        (
+            "age:>1",
+            "“age” is not known here. Use risk, agent, repo, requester, cost, due, kind or state.",
+        ),
         ("cost:5", "“5” is no cost: write cost:>2 or cost:<0.50, in US dollars."),
         ("cost:>1e9", "“>1e9” is no cost: write cost:>2 or cost:<0.50, in US dollars."),
         ("cost:>-1", "“>-1” is no cost: write cost:>2 or cost:<0.50, in US dollars."),
@@ -42,8 +45,17 @@ def test_a_term_said_twice_counts_once_and_may_be_taken_out():
         ("due:<99999999999h", "“<99999999999h” is no time: write due:<30m, due:<1h or due:>2d."),
         ("due:<\u0661h", "“<\u0661h” is no time: write due:<30m, due:<1h or due:>2d."),
         ("kind:cat", "“cat” is no kind: write kind:proposal or kind:call."),
+        (
+            "state:open",
+            (
+                "“open” is no state: write state:pending, state:approved, state:changes_requested, "
+                "state:rejected, state:stale, state:expired, state:withdrawn, state:allowed, "
+                "state:calling, state:done, state:failed, state:unknown, state:refused, state:queued, "
+                "state:planning, state:working, state:assembling or state:executing."
+            ),
+        ),
         ("agent:", "“agent:” needs a value."),
-        (":x", "“” is not known here. Use risk, agent, repo, requester, cost, due or kind."),
+        (":x", "“” is not known here. Use risk, agent, repo, requester, cost, due, kind or state."),
     ],
 )
 def test_what_is_not_understood_is_said(typed, said):

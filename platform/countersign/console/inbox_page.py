@@ -179,7 +179,7 @@ def with_agents(
 ) -> tuple[list[sentences.TaskRow], Page[Task]]:
     """Return the tasks agents are at, in the projects of this person."""
     page: Page[Task] = keyset.page(
-        selectors.with_agents(narrowing.mine).filter(narrowing.of_tasks),
+        selectors.with_agents(narrowing.mine, narrowing.task_states).filter(narrowing.of_tasks),
         lambda rows: rows.select_related("project", "requester").defer(*sentences.LONG),
         order=Order(),
         place=place,

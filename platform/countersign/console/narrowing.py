@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from django.db.models import Q
 
+    from agents.lifecycle import TaskState
     from approvals.filters import Conditions, Filter
     from countersign.console.requests import PersonRequest
     from projects.across import Mine
@@ -75,6 +76,11 @@ class Narrowing:
     def of_tasks(self) -> Q:
         """The conditions on tasks that have no proposal yet."""
         return filters.of_tasks(self.filter, self.known)
+
+    @property
+    def task_states(self) -> tuple[TaskState, ...]:
+        """The states they may be in."""
+        return filters.task_states(self.filter)
 
     @property
     def kept(self) -> dict[str, str]:

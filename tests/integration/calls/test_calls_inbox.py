@@ -133,6 +133,9 @@ def test_two_lists_make_one_page_in_both_directions(newest_first, back, waiting)
         ("due:<1m", False, False),
         ("cost:>0", False, False),
         ("due:>1h kind:call", True, False),
+        ("state:pending", True, True),
+        ("state:pending kind:call", True, False),
+        ("state:allowed", False, False),
     ],
 )
 def test_the_filter_narrows_calls_as_it_does_changes(
@@ -142,6 +145,15 @@ def test_the_filter_narrows_calls_as_it_does_changes(
     assert made.risk == "low"
     shown = _rows(text(q=query))
     assert (str(waiting.pk) in shown, str(made.pk) in shown) == (call, change)
+
+
+def test_the_state_of_a_call_narrows_what_is_made_and_what_was_decided(text, waiting, lead):
+    decided(waiting, lead)
+    key = str(waiting.pk)
+    assert key in _rows(text(tab="with-agents", q="state:allowed"))
+    assert key not in _rows(text(tab="with-agents", q="state:calling"))
+    assert key in _rows(text(tab="decided", q="state:allowed state:done"))
+    assert key not in _rows(text(tab="decided", q="state:refused"))
 
 
 def test_by_risk_calls_stand_among_changes(text, waiting, project, requester, lead):

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 
 from agents.lifecycle import TASK_TERMINAL, TaskState
 from agents.models import Task
-from approvals.selectors import WITH_AGENTS
+from approvals.filters import WITH_AGENTS
 from countersign.console import examples
 from countersign.console.rendering import COUNT_AT_MOST, OPEN, capped, mine_of, page, shell_of
 from countersign.console.sentences import LONG, task_rows
