@@ -39,6 +39,7 @@ class Fallen:
 
     approval: Approval
     signatures: list[Signature]
+    originals: tuple[Marked, ...] = ()  # the signature a person gave of each
     why: dict[str, str] | None = None  # it was asked again itself, and nobody has signed it since
 
     def sealed_with(self, snapshot: dict[str, Any]) -> dict[str, Any]:
@@ -133,27 +134,40 @@ def act(one: Held) -> audit.Act:
             "follows": str(before.pk),
             "followed_digest": before.digest,
             "signatures": [str(each.pk) for each in one.fallen.signatures],
+            "given": [_given(each) for each in one.fallen.originals],
             "settles": one.settles,
         },
     )
+
+
+def _given(original: Marked) -> dict[str, str]:
+    return {
+        "signature": str(original.pk),
+        "signer": str(original.signer_id),
+        "digest": original.digest,
+        "at": original.at.isoformat(),
+    }
 
 
 def _fallen(approval: Approval, proposal: Proposal, signed: Sequence[Signature]) -> Fallen:
     approval.task, approval.project = proposal.task, proposal.task.project
     may = [each for each in signed if not rights.why_not(approval, each.signer)]
     now = database_now()
-    holds = [each for each in may if _holds(origins.given(each), now)]
-    return Fallen(approval=approval, signatures=holds)
+    given = [(each, origins.given(each)) for each in may]
+    holds = [(each, original) for each, original in given if original and _holds(original, now)]
+    return Fallen(
+        approval=approval,
+        signatures=[each for each, _ in holds],
+        originals=tuple(original for _, original in holds),
+    )
 
 
-def _holds(original: Marked | None, now: datetime) -> bool:
+def _holds(original: Marked, now: datetime) -> bool:
     """Tell whether what somebody gave is genuine, and not older than what was signed could be.
 
     Else a main that moves would keep a signature for years.
     """
-    if original is None or not signing.is_marked(original):
-        return False
-    return original.approval.expires_at > now
+    return signing.is_marked(original) and original.approval.expires_at > now
 
 
 def _asked_before(stale: Collection[uuid.UUID]) -> dict[uuid.UUID, Fallen]:

@@ -8,6 +8,7 @@ from html import unescape
 
 import pytest
 
+from agents.models import Task
 from approvals import policies, sealing
 from approvals.models import Approval, Effect, Signature, Snooze
 from projects.models import Project
@@ -93,6 +94,29 @@ def test_they_are_signed_each_by_itself_and_taken_back(as_lead, three):
     assert "3 undone. Nothing was merged; they wait again." in text(again)
     assert Approval.objects.filter(state="pending").count() == 3
     assert "Undo" not in text(as_lead.get(answer.url)).replace("Undo the last approval", "")
+
+
+def test_it_says_which_of_them_is_merged_onto_a_main_that_another_has_moved(as_lead, three):
+    as_lead.post(f"{SELECTED}/approve", items(*three))
+    first, *others = Approval.objects.order_by("effects__not_before")
+    after = f"Once {first.task.label} has landed it is merged onto the new main and checked anew"
+    assert text(as_lead.get(f"{SELECTED}/done")).count(after) == len(others) == 2
+    others[0].move("stale", decided_at=first.decided_at, main_moved=True)
+    Task.objects.filter(pk=others[0].task_id).update(state="review")
+    said = text(as_lead.get(f"{SELECTED}/done"))
+    assert "Main has moved: it is put up again when its turn comes, one at a time." in said
+    assert said.count("Your signature holds unless main changed its files.") == 1
+    Task.objects.filter(pk=others[0].task_id).update(state="assembling")
+    assert "it is being merged onto it and checked anew." in text(as_lead.get(f"{SELECTED}/done"))
+
+
+def test_where_signatures_do_not_hold_it_says_what_waits_again(
+    as_lead, project, lead, requester, three, tmp_path
+):
+    policies.change(project, by=lead, money_paths=[], signatures_hold=False)
+    two = [sealing.seal(make_change(project, requester, tmp_path)) for _ in range(2)]
+    as_lead.post(f"{SELECTED}/approve", items(*two))
+    assert text(as_lead.get(f"{SELECTED}/done")).count("and waits for a signature again.") == 1
 
 
 def test_the_second_of_two_tabs_changes_nothing(as_lead, three):

@@ -64,6 +64,14 @@ def test_the_page_says_for_what_it_was_signed(client, stale, second_lead, tmp_pa
     assert "holds because main changed other files only." in page
 
 
+def test_a_row_says_that_it_was_signed_before_main_moved(client, stale, lead, tmp_path):
+    again = merge_again(stale, tmp_path)
+    client.force_login(lead)
+    page = client.get("/inbox", {"tab": "decided", "at": again.pk}).content.decode()
+    assert page.count("1 signature given before main moved") == 1  # and not of what fell stale
+    assert "Main changed other files only, so 1 signature holds." in page
+
+
 def test_the_task_page_tells_it_as_it_happens(client, stale, lead, tmp_path):
     merge_again(stale, tmp_path)
     client.force_login(lead)

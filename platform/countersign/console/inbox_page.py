@@ -55,6 +55,7 @@ class Row:
     asleep_until: datetime | None = None
     held: Assignment | None = None
     edit: Edit | None = None  # which ended it
+    carried: int = 0  # signatures that hold, given before main moved in other files
     stands_for: tuple[str, ...] = ()  # absent people a rule names, whose delegate this person is
     is_call: bool = False
 
@@ -244,6 +245,7 @@ def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:
         "offers": snoozing.offers(approval, timezone.now()),
         "clashes": collisions.of(approval) if row.collides_with else [],
         "edit": row.edit,
+        "carried": row.carried,
         "newer": edits.newest_after(approval) if row.edit else None,
         **(_assigned(approval, user, mine, row) if approval.state == ApprovalState.PENDING else {}),
     }
@@ -288,4 +290,5 @@ def _row(
         asleep_until=getattr(approval, "asleep_until", None),
         held=held,
         edit=edit,
+        carried=len(approval.outline.get("follows", {}).get("signed_for", {})),
     )

@@ -10,9 +10,11 @@ from urllib.parse import urlencode
 from django.http import Http404
 from django.utils import timezone
 
+from agents.lifecycle import TaskState
 from approvals import bulk, deadlines, snoozing
 from approvals.exceptions import UnknownApproval
-from approvals.models import SEAL, Approval, Effect, EffectKind
+from approvals.lifecycle import EffectState
+from approvals.models import Approval, Effect, EffectKind
 from approvals.requirements import Required
 from countersign.console.checks import Checks, checks_of
 from countersign.console.rendering import mine_of
@@ -48,6 +50,7 @@ class Outcome:
     outcome: str
     said: str
     undo_until: Any = None
+    turn: str = ""  # when another of them lands first
 
 
 def picked(values: Iterable[str]) -> list[uuid.UUID]:
@@ -120,18 +123,50 @@ def outcomes(request: PersonRequest) -> list[Outcome]:
     kept: list[list[str]] = request.session.get(_KEPT, [])
     keys = [key for key, _, _ in kept]
     rows = Approval.objects.visible_to(request.user).select_related("task", "proposal")
-    found = {str(each.pk): each for each in rows.defer(*SEAL).filter(pk__in=keys)}
-    ends = _undo_until(each.pk for each in found.values())
+    found = {str(each.pk): each for each in rows.defer("snapshot").filter(pk__in=keys)}
+    effects = list(deadlines.with_window(Effect.objects.filter(approval__in=found.values())))
+    ends = {str(each.approval_id): each.undo_until for each in effects if each.may_be_undone}
+    signed = [found[key] for key, outcome, _ in kept if key in found and outcome == "approved"]
+    turns = _turns(signed, effects)
     return [
-        Outcome(approval=found[key], outcome=outcome, said=said, undo_until=ends.get(key))
+        Outcome(
+            approval=found[key],
+            outcome=outcome,
+            said=said,
+            undo_until=ends.get(key),
+            turn=turns.get(key, ""),
+        )
         for key, outcome, said in kept
         if key in found
     ]
 
 
-def _undo_until(keys: Iterable[uuid.UUID]) -> dict[str, Any]:
-    effects = deadlines.with_window(Effect.objects.filter(approval__in=keys))
-    ends: dict[str, Any] = {}
-    for effect in effects.filter(may_be_undone=True):
-        ends[str(effect.approval_id)] = effect.undo_until
-    return ends
+def _turns(signed: Sequence[Approval], effects: Iterable[Any]) -> dict[str, str]:
+    """Say of each that does not land as it was signed, since another moves main first, what becomes of it."""
+    merges = {each.approval_id: each for each in effects if each.kind == EffectKind.GIT_MERGE}
+    open_ones = [each for each in signed if each.pk in merges and _is_open(merges[each.pk])]
+    first = min(open_ones, key=lambda each: merges[each.pk].undo_until, default=None)
+    later = {str(each.pk): _after(first, each) for each in open_ones if first and each != first}
+    return {**later, **{str(each.pk): _fallen(each) for each in signed if each.main_moved}}
+
+
+def _is_open(effect: Effect) -> bool:
+    return effect.state in (EffectState.PLANNED, EffectState.DOING)
+
+
+def _after(first: Approval, approval: Approval) -> str:
+    said = f"Once {first.task.label} has landed it is merged onto the new main and checked anew"
+    if not Required.sealed(approval.outline).hold:
+        return f"{said}, and waits for a signature again."
+    return f"{said}, one at a time. Your signature holds unless main changed its files."
+
+
+def _fallen(approval: Approval) -> str:
+    """Say how far an approval is whose main has moved."""
+    if approval.replaced:
+        return "Main had moved: it was merged onto it and put up again."
+    if approval.task.state in (TaskState.WORKING, TaskState.ASSEMBLING):
+        return "Main has moved: it is being merged onto it and checked anew."
+    if approval.task.state == TaskState.REVIEW:
+        return "Main has moved: it is put up again when its turn comes, one at a time."
+    return ""

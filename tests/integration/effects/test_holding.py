@@ -28,6 +28,7 @@ from approvals.models import Approval, Effect
 from approvals.policies import Rule
 from notices import moments
 from notices.recipients import Audience
+from projects import auditing
 from projects.models import AuditEntry, Membership, Project, User
 from tests.approval_fixtures import (
     EDITS,
@@ -85,11 +86,33 @@ def test_the_log_and_the_task_say_that_signatures_hold_and_nobody_did_it(stale, 
     assert entry.detail["digest"] == again.digest
     assert entry.detail["followed_digest"] == stale.digest
     assert entry.detail["signatures"] == [str(stale.signatures.get().pk)]
+    assert told_of_originals(entry) == [given_by(stale)]
     assert Kind.SIGNATURES_HELD in events(again)
     assert (entry.detail["settles"], entry.detail["risk"]) == (True, again.risk)
     # Nobody is asked, and the log does not say so.
     assert Kind.APPROVAL_REQUESTED not in events(again)
     assert logged(again) == ["approval.signatures_held"]
+
+
+def given_by(approval: Approval) -> dict[str, str]:
+    original = approval.signatures.get()
+    return {
+        "signature": str(original.pk),
+        "signer": str(original.signer_id),
+        "digest": approval.digest,
+        "at": original.at.isoformat(),
+    }
+
+
+def told_of_originals(entry: AuditEntry) -> list[dict[str, str]]:
+    """Return what an export of the log tells of them."""
+    lines = [
+        "".join(write(AuditEntry.objects.filter(pk=entry.pk)))
+        for write in auditing.FORMATS.values()
+    ]
+    told = entry.detail["given"]
+    assert all(each["signature"] in line for each in told for line in lines)
+    return told
 
 
 @pytest.mark.parametrize("times", [2, 3])
@@ -107,6 +130,8 @@ def test_it_holds_again_and_again(stale, bare, tmp_path, times):
         each["sql"] for each in proof if 'FROM "approvals_signature" INNER JOIN' in each["sql"]
     ]
     assert len(walked) == 1 + times  # the signatures, and the way to the original of each, once
+    newest = AuditEntry.objects.filter(action="approval.signatures_held").latest("pk")
+    assert told_of_originals(newest) == [given_by(stale)]
     effects.carry_out_due("worker")
     assert effect_of(last).state == "done"
 
