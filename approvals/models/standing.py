@@ -12,12 +12,13 @@ from django.db.models.functions import Now
 
 from agents.models import Agent
 from approvals.models.calls import CallApproval
-from projects.ids import uuid7
+from projects.ids import floor, uuid7
 from projects.models import Project
 from projects.scoping import ScopedQuerySet
 
 MAX_HITS = 1_000
 LONGEST = timedelta(days=30)
+_OLDEST = LONGEST + timedelta(days=1)  # keys are by the clock of a process, times by the database's
 _PERSON = settings.AUTH_USER_MODEL
 
 
@@ -35,7 +36,9 @@ class StandingQuerySet(ScopedQuerySet["StandingGrant"]):
 
     def in_force(self) -> Self:
         """Keep those that may still be used."""
-        return self.filter(revoked_at=None, expires_at__gt=Now(), hits__lt=F("max_hits"))
+        # None of them is older: a list that goes back by key ends there instead of at the first ever.
+        recent = self.filter(pk__gt=floor(_OLDEST.total_seconds()))
+        return recent.filter(revoked_at=None, expires_at__gt=Now(), hits__lt=F("max_hits"))
 
     def ended(self) -> Self:
         """Keep those that may not."""

@@ -26,7 +26,8 @@ _FILLED = (
     *(f"agents_{name}" for name in ("task", "step", "attempt", "modelcall", "escalation")),
     *(f"agents_{name}" for name in ("proposal", "hold", "toolcall")),
     *(f"approvals_{name}" for name in ("approval", "listed", "signature", "effect")),
-    "approvals_callapproval",
+    *("approvals_callapproval", "approvals_standinggrant"),
+    *(f"notices_{name}" for name in ("notice", "notification", "delivery")),
     *("memory_memory", "projects_auditentry"),
 )
 _INDEXES = """

@@ -324,6 +324,19 @@ JOIN projects_user person ON person.id = task.requester_id
 JOIN approvals_policy policy ON policy.project_id = step.project_id
 JOIN bench_pool lead ON lead.project_id = step.project_id AND lead.slot = 0
 CROSS JOIN LATERAL (SELECT call.state = 'asked' AS open, abs(hashtext(call.id::text)) AS h) facts;
+-- Grants of half a year, one in forty in force; some were revoked, some used up.
+INSERT INTO approvals_standinggrant (id, project_id, agent_id, server, tool, pin, patterns, origin_id,
+    granted_by_id, at, expires_at, max_hits, hits, used_at, revoked_at, revoked_by_id, key, mark)
+SELECT uuidv7(made.at - now()), project_id, NULL, 'tickets', 'file', snapshot -> 'call',
+    '{"number": {"kind": "any", "value": null}, "title": {"kind": "exact", "value": "Round once on the total"}}', id,
+    decided_by_id, made.at, made.at + lasts, 100, CASE WHEN nth % 11 = 0 THEN 100 ELSE nth % 90 END,
+    made.at + lasts / 2, CASE WHEN nth % 7 = 0 THEN least(made.at + lasts / 2, now()) END,
+    CASE WHEN nth % 7 = 0 THEN decided_by_id END, 'bench', ''
+FROM (SELECT *, row_number() OVER (ORDER BY hashtext(id::text), id) AS nth
+      FROM approvals_callapproval WHERE state = 'done') call
+CROSS JOIN LATERAL (SELECT now() - nth * interval '180 days' * 50 / current_setting('bench.tasks')::int
+    AS at, interval '9 days' AS lasts) made
+WHERE nth <= current_setting('bench.tasks')::int / 50;
 
 -- part: rest
 INSERT INTO memory_memory (id, agent_slug, kind, content, text_digest, subject, tags, paths, state,
@@ -359,6 +372,22 @@ SELECT now() - (total - nth) * (interval '180 days' / total), lead.user_id, 'per
 FROM (SELECT nth, current_setting('bench.tasks')::int / 5 AS total
       FROM generate_series(1, current_setting('bench.tasks')::int / 5) nth) numbered
 JOIN bench_pool lead ON lead.n = numbered.nth % 40 AND lead.slot = 0;
+-- Each project has two webhooks; of every second task they were told, and its lead by the bell.
+INSERT INTO notices_webhook (id, project_id, name, style, host, address, secret, kinds, enabled, created_at)
+SELECT uuidv7(), project_id, 'Channel ' || nth, 'standard', 'hooks.example.org', '', 'locked',
+    '{asked,outcome}', true, now() FROM bench_pool CROSS JOIN generate_series(1, 2) nth WHERE slot = 0;
+INSERT INTO notices_notice (id, project_id, task_id, event, type, kind, facts, at)
+SELECT uuidv7(created_at + interval '1 hour' - now()), project_id, id, number, 'task.finished', 'outcome',
+    '{"state": "done"}', created_at + interval '1 hour'
+FROM agents_task WHERE number % 2 = 0 AND created_at < now() - interval '1 hour';
+INSERT INTO notices_notification (id, notice_id, person_id, project_id, read_at)
+SELECT uuidv7(at - now()), notice.id, lead.user_id, notice.project_id,
+    CASE WHEN event % 20 <> 0 THEN at + interval '1 hour' END
+FROM notices_notice notice JOIN bench_pool lead ON lead.project_id = notice.project_id AND slot = 0;
+INSERT INTO notices_delivery (id, notice_id, webhook_id, state, attempts, next_at, status, error,
+    created_at, finished_at)
+SELECT uuidv7(at - now()), notice.id, hook.id, 'sent', 1, at, 200, '', at, at + interval '1 second'
+FROM notices_notice notice JOIN notices_webhook hook ON hook.project_id = notice.project_id;
 
 -- part: clean
 DROP TABLE bench_pool, bench_step, bench_approval;

@@ -33,6 +33,16 @@ AND project_id IN (SELECT project_id FROM projects_membership member
     JOIN projects_user person ON person.id = member.user_id WHERE username = %s AND role = 'lead')
 ORDER BY id LIMIT 1
 """
+_GRANT = """
+SELECT id FROM approvals_standinggrant WHERE project_id IN
+    (SELECT project_id FROM projects_membership member
+     JOIN projects_user person ON person.id = member.user_id WHERE username = %s AND role = 'lead')
+ORDER BY id OFFSET (SELECT count(*) / 10 FROM approvals_standinggrant) LIMIT 1
+"""
+_WEBHOOK = """
+SELECT hook.id FROM notices_webhook hook JOIN projects_project project ON project.id = hook.project_id
+WHERE slug = %s ORDER BY hook.id LIMIT 1
+"""
 _PROJECT = "project-0"
 # Of a filter that many, some, few and none fit.
 _TYPED = (
@@ -71,6 +81,8 @@ class _Places:
     decided: str
     memory: Any
     call: Any
+    grant: Any
+    webhook: Any
     approval: Any
     approvals: Any
 
@@ -110,6 +122,8 @@ def _places(database: psycopg.Connection[Any]) -> _Places:
         decided=one(_PLACE.format(at="decided_at", of="decided_at IS NOT NULL"), LEAD, many)[0],
         memory=one(_MEMORY, many // 3)[0],
         call=one(_CALL, LEAD)[0],
+        grant=one(_GRANT, LEAD)[0],
+        webhook=one(_WEBHOOK, _PROJECT)[0],
         approval=one("SELECT id FROM approvals_approval WHERE task_id = %s", rows["review"][0])[0],
         approvals=one("SELECT id FROM approvals_approval ORDER BY id OFFSET %s LIMIT 1", many * 4)[
             0
@@ -174,7 +188,10 @@ def _single(at: _Places) -> Iterator[tuple[str, str]]:
     yield "review page", f"/review/T-{at.review}/r1"
     yield "review page, live", f"/review/T-{at.review}/r1/live"
     yield "call page", f"/calls/{at.call}"
-    yield "standing grants", "/standing-grants"
+    for tab in ("in-force", "ended"):
+        yield f"standing grants {tab}", f"/standing-grants?tab={tab}"
+        yield f"standing grants {tab}, deep", f"/standing-grants?tab={tab}&after={at.grant}"
+    yield "standing grant", f"/standing-grants/{at.grant}"
 
 
 def _api(at: _Places) -> Iterator[Measured]:
@@ -194,6 +211,8 @@ def _api(at: _Places) -> Iterator[Measured]:
         *("memories", "memories?state=proposed", f"memories?project={_PROJECT}&kind=lesson"),
         *("holds", "holds?scope=task"),
         *("calls", "calls?state=pending", f"calls?project={_PROJECT}", "standing-grants"),
+        *(f"standing-grants?in_force={word}" for word in ("true", "false")),
+        f"standing-grants?project={_PROJECT}",
     ):
         for who in (LEAD, REQUESTER):
             if who == LEAD or not path.startswith(("tasks/", "approvals/")):
@@ -215,6 +234,8 @@ def _admin(at: _Places) -> Iterator[Measured]:
         "approvals/approval": ("", "state__exact=expired", "state__exact=pending&risk__exact=high"),
         "approvals/signature": ("", "verdict__exact=reject"),
         "approvals/effect": ("", "state__exact=failed"),
+        "approvals/standinggrant": ("",),
+        "notices/delivery": ("", f"webhook__id__exact={at.webhook}", "by=email"),
         "approvals/callapproval": ("", "state__exact=pending", "risk__exact=high"),
         "memory/memory": ("", "state__exact=proposed", "q=gateway"),
         "projects/auditentry": ("", "q=nobody", "p=5"),

@@ -25,7 +25,10 @@ class Delivery(models.Model):
     person = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+"
     )
-    webhook = models.ForeignKey(Webhook, models.CASCADE, null=True, related_name="deliveries")
+    # Its index is the one below, which begins with it.
+    webhook = models.ForeignKey(
+        Webhook, models.CASCADE, null=True, related_name="deliveries", db_index=False
+    )
     state = models.CharField(max_length=9, choices=DeliveryState, default=DeliveryState.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_at = models.DateTimeField(db_default=Now(), help_text="Not before; a lease while sent.")
@@ -58,6 +61,12 @@ class Delivery(models.Model):
         ]
         indexes = [
             models.Index(fields=["next_at"], condition=Q(state__in=OPEN), name="delivery_due"),
+            # Read by the log of one webhook, the newest first.
+            models.Index(
+                fields=["webhook", "id"],
+                condition=Q(webhook__isnull=False),
+                name="delivery_of_webhook",
+            ),
         ]
 
     def __str__(self) -> str:
