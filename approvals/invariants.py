@@ -13,6 +13,7 @@ from agents.workspace.git import Store
 from approvals import held_invariants as held
 from approvals import listed_invariants as listed
 from approvals import signing, snapshots, verifying
+from approvals.calls import keeping as calls
 from approvals.canonical import digest_of
 from approvals.exceptions import Refused
 from approvals.lifecycle import ApprovalState, EffectState
@@ -154,19 +155,26 @@ JOIN agents_hunk hunk ON hunk.id = comment.hunk_id JOIN agents_filechange file O
 WHERE file.proposal_id <> approval.proposal_id
 """
 _STOOD_IN = """
-SELECT 'approvals.signature', signature.id::text, 'was given for somebody who had not asked for it then'
-FROM approvals_signature signature
-JOIN approvals_approval approval ON approval.id = signature.approval_id
-CROSS JOIN LATERAL jsonb_array_elements(signature.on_behalf_of) AS stood
+WITH signed AS (
+    SELECT 'approvals.signature' AS model, signature.id, signature.signer_id, signature.at, signature.on_behalf_of,
+        approval.project_id
+    FROM approvals_signature signature JOIN approvals_approval approval ON approval.id = signature.approval_id
+    UNION ALL
+    SELECT 'approvals.callsignature', signature.id, signature.signer_id, signature.at, signature.on_behalf_of,
+        call.project_id
+    FROM approvals_callsignature signature JOIN approvals_callapproval call ON call.id = signature.approval_id
+)
+SELECT signed.model, signed.id::text, 'was given for somebody who had not asked for it then'
+FROM signed CROSS JOIN LATERAL jsonb_array_elements(signed.on_behalf_of) AS stood
 WHERE NOT EXISTS (
     SELECT FROM approvals_delegation delegation
     JOIN approvals_absence absence ON absence.id = delegation.absence_id
     WHERE delegation.id::text = stood ->> 'delegation'
       AND delegation.person_id::text = stood ->> 'person' AND absence.person_id = delegation.person_id
-      AND delegation.delegate_id = signature.signer_id AND delegation.project_id = approval.project_id
-      AND absence.at <= signature.at AND absence.begins_at <= signature.at
-      AND signature.at < least(absence.ends_at, coalesce(absence.ended_at, absence.ends_at)))
-ORDER BY signature.id
+      AND delegation.delegate_id = signed.signer_id AND delegation.project_id = signed.project_id
+      AND absence.at <= signed.at AND absence.begins_at <= signed.at
+      AND signed.at < least(absence.ends_at, coalesce(absence.ended_at, absence.ends_at)))
+ORDER BY signed.id
 """
 _REMINDED = """
 SELECT 'approvals.approval', told.approval, format('was reminded of %%s times at %%s %%%%', told.times, told.share)
@@ -296,20 +304,6 @@ def _marked_since() -> datetime:
     return moment
 
 
-_CALLS = """
-SELECT 'approvals.callapproval', call.id, format('is %%s, but nobody who may has allowed it', call.state)
-FROM approvals_callapproval call
-WHERE (call.state IN ('allowed', 'calling', 'done', 'unknown')
-       OR call.state = 'failed' AND call.sent_at IS NOT NULL) AND NOT call.free
-  AND NOT EXISTS (SELECT FROM approvals_callsignature signature
-                  WHERE signature.approval_id = call.id AND signature.verdict = 'allow'
-                    AND signature.nonce = call.nonce AND signature.signer_id = call.decided_by_id
-                    AND (signature.signer_id <> call.requester_id OR call.single_person))
-  AND NOT EXISTS (SELECT FROM approvals_standinguse used WHERE used.approval_id = call.id)
-ORDER BY call.id
-"""
-
-
 CHECKS = (
     Check(
         name="effect-once",
@@ -373,10 +367,6 @@ CHECKS = (
         sentence="No effect was begun under a hold.",
         find=lambda: sql(_HELD, {"grace": HOLD_SECONDS}),
     ),
-    Check(
-        name="call-allowed",
-        sentence="No tool that asks was called without the permission of another person.",
-        find=lambda: sql(_CALLS),
-    ),
+    *calls.CHECKS,
     *keeping.CHECKS,
 )

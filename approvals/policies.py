@@ -47,7 +47,8 @@ ASKED = (
     "undo_seconds",
     "expires_hours",
 )
-OF_RULE = ("name", "risks", "paths", "kinds", *ASKED)
+LISTS = ("risks", "paths", "kinds", "tools")
+OF_RULE = ("name", *LISTS, *ASKED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,7 @@ class Rule:
     risks: Sequence[str] = ()
     paths: Sequence[str] = ()
     kinds: Sequence[str] = ()
+    tools: Sequence[str] = ()
     signatures_needed: int | None = None
     every_file_viewed: bool = False
     bulk_forbidden: bool = False
@@ -68,7 +70,7 @@ class Rule:
     def told(self) -> dict[str, Any]:
         """Return what it says, without what it leaves open; people by the name they sign in with."""
         facts = {name: getattr(self, name) for name in OF_RULE}
-        facts |= {name: list(facts[name]) for name in ("risks", "paths", "kinds")}
+        facts |= {name: list(facts[name]) for name in LISTS}
         facts["signers"] = [person.username for person in self.signers]
         return {name: value for name, value in facts.items() if value not in (None, [], False)}
 
@@ -199,7 +201,7 @@ def _as_written(policy: Policy) -> list[Rule]:
 def _write_rules(policy: Policy, rules: Sequence[Rule]) -> None:
     for position, rule in enumerate(rules):
         facts = {name: getattr(rule, name) for name in OF_RULE}
-        lists = {name: list(facts[name]) for name in ("risks", "paths", "kinds")}
+        lists = {name: list(facts[name]) for name in LISTS}
         row = PolicyRule(policy=policy, position=position, **{**facts, **lists})
         row.full_clean(validate_unique=False, validate_constraints=False)
         row.save(force_insert=True)

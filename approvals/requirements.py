@@ -1,4 +1,4 @@
-"""What a policy and its rules ask of one proposal, as it is sealed, and whether signatures meet it."""
+"""What a policy and its rules ask of a proposal or a call, as it is sealed, and whether signatures meet it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from agents.workspace.paths import matches
 from approvals import rights
-from approvals.models import Remind, Risk
+from approvals.models import EffectKind, Remind, Risk
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from approvals.models import Approval, Policy, PolicyRule
+    from approvals.models import Policy, PolicyRule
+    from approvals.rights import Decidable
     from projects.models import User
 
 
@@ -58,7 +59,7 @@ class Reminders:
 
 @dataclass(frozen=True, kw_only=True)
 class Required:
-    """What is asked of one proposal: of all that applies, the strictest."""
+    """What is asked of one proposal or call: of all that applies, the strictest."""
 
     signatures: int
     undo_seconds: int
@@ -74,15 +75,18 @@ class Required:
 
     @classmethod
     def sealed(cls, snapshot: dict[str, Any]) -> Required:
-        """Read it from a snapshot; those sealed before there were rules have none."""
+        """Read it from a snapshot; those sealed before there were rules have none.
+
+        Of calls sealed before policies spoke of them one signature is asked.
+        """
         policy = snapshot["policy"]
         named = (
             Named(rule=each["rule"], people={one["id"]: one["name"] for one in each["anyone_of"]})
             for each in policy.get("signers", ())
         )
         return cls(
-            signatures=policy["signatures_needed"],
-            undo_seconds=policy["undo_seconds"],
+            signatures=policy.get("signatures_needed", 1),
+            undo_seconds=policy.get("undo_seconds", 0),
             expires_hours=policy.get("expires_hours", 0),
             every_file=policy.get("every_file_viewed", False),
             bulk=policy.get("bulk_allowed", False),
@@ -95,7 +99,7 @@ class Required:
         )
 
     @classmethod
-    def now(cls, approval: Approval) -> Required:
+    def now(cls, approval: Decidable) -> Required:
         """Read what is asked of an approval now: while one person may do everything, who edited it
         may be the only one to sign, as where the sealed policy says so."""
         sealed = cls.sealed(approval.snapshot)
@@ -154,8 +158,7 @@ def of(policy: Policy, rules: Sequence[PolicyRule], snapshot: dict[str, Any]) ->
 
     The requester is nobody a rule can wait for, except where one person may do everything.
     """
-    applied = [rule for rule in rules if _applies(rule, snapshot)]
-    barred = "" if snapshot["single_person"] else snapshot["requester"]["id"]
+    applied = [rule for rule in rules if _applies(rule, _of_proposal(snapshot))]
     return Required(
         signatures=max([policy.signatures_needed, *_set(applied, "signatures_needed")]),
         undo_seconds=max([policy.undo_seconds, *_set(applied, "undo_seconds")]),
@@ -164,10 +167,29 @@ def of(policy: Policy, rules: Sequence[PolicyRule], snapshot: dict[str, Any]) ->
         bulk=policy.bulk_allowed and not any(rule.bulk_forbidden for rule in applied),
         hold=policy.signatures_hold,
         rules=tuple(rule.name for rule in applied),
-        named=tuple(_named(rule, barred) for rule in applied if rule.signers.all()),
+        named=_everybody_named(applied, snapshot),
         not_alone=_not_alone(snapshot),
         editors_alone=policy.editors_alone,
         reminders=_reminders(policy),
+    )
+
+
+def of_call(
+    policy: Policy, rules: Sequence[PolicyRule], snapshot: dict[str, Any], *, risk: Risk
+) -> Required:
+    """Return what is asked of a call of a tool: whose permission, how many, and until when.
+
+    It has no files to look at, is decided by itself, and nothing of it can be undone.
+    """
+    called = frozenset({_tool(snapshot["call"])})
+    call = _About(risk=risk, kinds=frozenset({EffectKind.MCP_CALL}), tools=called)
+    applied = [rule for rule in rules if _asks_of_calls(rule) and _applies(rule, call)]
+    return Required(
+        signatures=max([policy.signatures_needed, *_set(applied, "signatures_needed")]),
+        undo_seconds=0,
+        expires_hours=min([policy.expires_hours, *_set(applied, "expires_hours")]),
+        rules=tuple(rule.name for rule in applied),
+        named=_everybody_named(applied, snapshot),
     )
 
 
@@ -189,22 +211,56 @@ def _not_alone(snapshot: dict[str, Any]) -> dict[str, str]:
     return {one["id"]: one["name"] for one in snapshot.get("edited_by", ())}
 
 
-def _applies(rule: PolicyRule, snapshot: dict[str, Any]) -> bool:
-    kinds = {effect["kind"] for effect in snapshot["effects"]}
-    if rule.risks and snapshot["risk"]["level"] not in rule.risks:
-        return False
-    if rule.kinds and kinds.isdisjoint(rule.kinds):
-        return False
-    return not rule.paths or any(matches(path, rule.paths) for path in _touched(snapshot))
+@dataclass(frozen=True, kw_only=True)
+class _About:
+    """What a rule looks at to see whether it applies."""
+
+    risk: str
+    kinds: frozenset[str]
+    paths: frozenset[str] = frozenset()  # that are changed
+    tools: frozenset[str] = frozenset()  # that are called: server/tool
 
 
-def _touched(snapshot: dict[str, Any]) -> set[str]:
-    files = snapshot["files"]
-    return {path for file in files for path in (file["path"], file["old_path"]) if path}
+def _of_proposal(snapshot: dict[str, Any]) -> _About:
+    files, effects = snapshot["files"], snapshot["effects"]
+    paths = (path for file in files for path in (file["path"], file["old_path"]) if path)
+    calls = (effect for effect in effects if effect["kind"] == EffectKind.MCP_CALL)
+    return _About(
+        risk=snapshot["risk"]["level"],
+        kinds=frozenset(effect["kind"] for effect in effects),
+        paths=frozenset(paths),
+        tools=frozenset(map(_tool, calls)),
+    )
+
+
+def _tool(call: dict[str, Any]) -> str:
+    return f"{call['server']}/{call['tool']}"
+
+
+def _applies(rule: PolicyRule, about: _About) -> bool:
+    if rule.risks and about.risk not in rule.risks:
+        return False
+    if rule.kinds and about.kinds.isdisjoint(rule.kinds):
+        return False
+    return _any_fits(rule.paths, about.paths) and _any_fits(rule.tools, about.tools)
+
+
+def _any_fits(globs: Sequence[str], names: Iterable[str]) -> bool:
+    return not globs or any(matches(name, globs) for name in names)
+
+
+def _asks_of_calls(rule: PolicyRule) -> bool:
+    """Tell whether a rule asks for anything a call can be asked for."""
+    return bool(rule.signatures_needed or rule.expires_hours or rule.signers.all())
 
 
 def _set(rules: Sequence[PolicyRule], name: str) -> list[int]:
     return [value for rule in rules if (value := getattr(rule, name)) is not None]
+
+
+def _everybody_named(rules: Iterable[PolicyRule], snapshot: dict[str, Any]) -> tuple[Named, ...]:
+    barred = "" if snapshot["single_person"] else snapshot["requester"]["id"]
+    return tuple(_named(rule, barred) for rule in rules if rule.signers.all())
 
 
 def _named(rule: PolicyRule, barred: str) -> Named:

@@ -117,12 +117,11 @@ def statement(signature: Marked) -> bytes:
 
 def _kind(signature: Marked) -> dict[str, Any]:
     """Say what was decided: the mark of a call is none of a proposal."""
-    if not hasattr(signature, "every_file_viewed"):
-        return {"says": "countersign.call.1"}
     # Only where it is so: signatures from before there were such marks say nothing of it.
+    stood = {"on_behalf_of": signature.on_behalf_of} if signature.on_behalf_of else {}
+    if not hasattr(signature, "every_file_viewed"):
+        return {"says": "countersign.call.1", **stood}
     viewed = {"every_file_viewed": True} if signature.every_file_viewed else {}
-    told = getattr(signature, "on_behalf_of", [])
-    stood = {"on_behalf_of": told} if told else {}
     return {"says": "countersign.signature.1", **viewed, **stood}
 
 

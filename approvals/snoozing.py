@@ -126,7 +126,7 @@ def _model(approval: Decidable) -> type[Any]:
 def _waits(approval: Decidable, by: User) -> bool:
     if isinstance(approval, CallApproval):
         calls = CallApproval.objects.filter(pk=approval.pk, state=CallState.PENDING, free=False)
-        return calls.exists()
+        return calls.exclude(signatures__signer=by).exists()
     pending = Approval.objects.filter(pk=approval.pk, state=ApprovalState.PENDING)
     return pending.exclude(signatures__signer=by).exists()
 

@@ -17,13 +17,14 @@ from projects.models import AuditEntry
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from approvals.models import Approval, Signature
+    from approvals.rights import Decidable
+    from approvals.signing import Marked
     from projects.models import User
 
 Stood = list[dict[str, str]]  # as it stands in a signature: delegation, person, name
 
 
-def for_whom(approval: Approval, by: User) -> Stood:
+def for_whom(approval: Decidable, by: User) -> Stood:
     """Return for whom an approving signature of this person counts: absent people a rule names.
 
     In the transaction that signs: locks the absences, so that none of them ends before it does.
@@ -62,7 +63,7 @@ def persons(stood: Iterable[dict[str, str]]) -> set[UUID]:
     return {UUID(each["person"]) for each in stood}
 
 
-def proven(signature: Signature, approval: Approval) -> set[UUID]:
+def proven(signature: Marked, approval: Decidable) -> set[UUID]:
     """Return whom a signature, whose mark was proven, counts for besides its signer.
 
     Raises Refused unless each of them had asked for it before, for then and for this project, and
@@ -71,7 +72,7 @@ def proven(signature: Signature, approval: Approval) -> set[UUID]:
     return {_proven(each, signature, approval) for each in signature.on_behalf_of}
 
 
-def _proven(said: dict[str, Any], signature: Signature, approval: Approval) -> UUID:
+def _proven(said: dict[str, Any], signature: Marked, approval: Decidable) -> UUID:
     rows = Delegation.objects.select_related("absence", "person").filter(pk=said["delegation"])
     row = rows.first()
     if row is not None and not signing.is_known(row):
@@ -88,7 +89,7 @@ def _proven(said: dict[str, Any], signature: Signature, approval: Approval) -> U
     return row.person_id
 
 
-def _holds(row: Delegation, said: dict[str, Any], signature: Signature, approval: Approval) -> bool:
+def _holds(row: Delegation, said: dict[str, Any], signature: Marked, approval: Decidable) -> bool:
     absence = row.absence
     return (
         signing.is_genuine_delegation(row)
@@ -102,7 +103,7 @@ def _holds(row: Delegation, said: dict[str, Any], signature: Signature, approval
     )
 
 
-def _had_ended(row: Delegation, signature: Signature) -> bool:
+def _had_ended(row: Delegation, signature: Marked) -> bool:
     """Tell it by the audit log: the row can be set back by whoever may write it."""
     ends = AuditEntry.objects.filter(object_id=str(row.absence_id), action="absence.ended")
     moments = (parse_datetime(end.detail["ended_at"]) for end in ends)

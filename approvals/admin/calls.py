@@ -120,7 +120,7 @@ class CallSignatureAdmin(ReadOnlyAdmin):
     list_filter = ["verdict", "signer"]
     ordering = ["-id"]
     fields = [
-        *["signer", "verdict", "call_of", "requester", "single_person", "note"],
+        *["signer", "verdict", "call_of", "requester", "single_person", "on_behalf_of", "note"],
         *["digest", "address", "at", "key", "mark", "genuine"],
     ]
 

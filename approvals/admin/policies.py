@@ -49,6 +49,11 @@ class RuleForm(ModelForm):
     paths = LinesField(
         rows=3, required=False, help_text="One of them is changed. One glob a line; empty: any."
     )
+    tools = LinesField(
+        rows=3,
+        required=False,
+        help_text="One of them is called. One glob of server/tool a line, as pay/*; empty: any.",
+    )
     signatures_needed = forms.IntegerField(min_value=1, max_value=5, required=False)
     undo_seconds = forms.IntegerField(min_value=0, max_value=300, required=False)
     expires_hours = forms.IntegerField(min_value=1, max_value=2_160, required=False)
@@ -105,6 +110,7 @@ class RuleInline(RowsInline):
         "name",
         ("risks", "kinds"),
         "paths",
+        "tools",
         ("signatures_needed", "undo_seconds", "expires_hours"),
         ("every_file_viewed", "bulk_forbidden"),
         "signers",

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 from django.db.models.functions import Now
 
 from agents import permitting
-from approvals import deadlines, signing
+from agents.events import Kind
+from approvals import deadlines, signing, standing_in
 from approvals.calls import arguments
 from approvals.calls.exceptions import CallMismatch, CallOver, UnknownCall
-from approvals.calls.sealing import executed, facts_of
-from approvals.canonical import digest_of
+from approvals.calls.sealing import covered, facts_of
 from approvals.decisions import MAX_NOTE
 from approvals.exceptions import NotAllowed
 from approvals.lifecycle import CallState, CallVerdict
 from approvals.models import CallApproval, CallSignature
+from approvals.requirements import Required
 from approvals.rights import why_not
 from approvals.standing import granting
 from projects import audit
@@ -37,6 +38,11 @@ _SAID = {
     CallState.WITHDRAWN: "This was withdrawn at {when}: its step was stopped. Nothing was called.",
 }
 _STOPPED = "Its step was stopped meanwhile. Nothing was called."
+_SIGNED = "You have allowed this already. It waits for another tech lead."
+_AS_ALLOWED = (
+    "{who} allowed this with the arguments it has now, so they stay. Nothing was decided: allow it with "
+    "them, or refuse it and say what should be different."
+)
 _ALLOWED = "{who} allowed this at {when}. Your decision changed nothing."
 
 
@@ -46,10 +52,16 @@ class _Decision:
 
     verdict: CallVerdict
     note: str
-    edited: str  # the arguments a person put in place of the agent's, or empty
+    seen: str  # the arguments another signer put in place of the agent's, or empty
+    edited: str  # those it is made with now, unless they are the agent's
     by: User
     address: str | None
     terms: Terms | None  # of the standing grant that is made with it
+
+    @property
+    def allows(self) -> bool:
+        """Whether it is a permission."""
+        return self.verdict == CallVerdict.ALLOW
 
 
 def decide(
@@ -67,7 +79,8 @@ def decide(
 ) -> CallSignature:
     """Allow or refuse one call; with `edited` it is made with these arguments, as JSON text.
 
-    With `remember` a standing grant is made as well, or nothing is decided.
+    With `remember` a standing grant is made as well, or nothing is decided. It is made once as many
+    have allowed it as its sealed policy asks for, all of them the same arguments.
     Locks the step, then the task. Raises UnknownCall (404), NotAllowed (403), CallOver (409),
     CallMismatch (422), InvalidInput (400), and CannotSign (503) in a process that has no key.
     Of several people deciding at once exactly one wins; a lost race changes nothing.
@@ -76,8 +89,8 @@ def decide(
     approval = find(call_id, by)
     if refusal := why_not(approval, by, via=via):
         raise NotAllowed(refusal)
-    _require_undecided(approval, digest=digest, nonce=nonce)
-    terms = _terms(approval, verdict, edited, remember)
+    _require_undecided(approval, by, digest=digest, nonce=nonce)
+    terms = _terms(approval, by, verdict, edited, remember)
     decision = _checked(approval, verdict, note, edited, terms, by=by, address=address)
     with permitting.held(approval.call_id) as held:
         return _write(held, approval, decision)
@@ -96,14 +109,16 @@ def find(call_id: uuid.UUID | str, by: User) -> CallApproval:
     return found
 
 
-def _require_undecided(approval: CallApproval, *, digest: str, nonce: str) -> None:
+def _require_undecided(approval: CallApproval, by: User, *, digest: str, nonce: str) -> None:
     """Refuse early and in words; the conditional UPDATE is what counts."""
     waits = CallApproval.objects.filter(pk=approval.pk, state=CallState.PENDING, **_in_time())
     if not waits.exists():
         raise _over(approval)
     # What was sent may hold what PostgreSQL cannot: it is compared here first.
-    if (digest, nonce) != (approval.digest, approval.nonce):
+    if (digest, nonce) != (covered(approval), approval.nonce):
         raise CallMismatch
+    if approval.signatures.filter(signer=by).exists():
+        raise CallOver(_SIGNED)
 
 
 def _in_time() -> dict[str, Any]:
@@ -140,6 +155,7 @@ def _checked(
     return _Decision(
         verdict=CallVerdict(verdict),
         note=note.strip(),
+        seen=approval.edited,
         edited=_edited(approval, edited),
         by=by,
         address=address,
@@ -148,46 +164,38 @@ def _checked(
 
 
 def _terms(
-    approval: CallApproval, verdict: str, edited: str, remember: Asked | None
+    approval: CallApproval, by: User, verdict: str, edited: str, remember: Asked | None
 ) -> Terms | None:
     if remember is None:
         return None
-    if verdict != CallVerdict.ALLOW or edited:
+    if verdict != CallVerdict.ALLOW or edited or approval.edited:
         raise InvalidInput(
             "remember", "Only a call that is allowed as the agent asked for it can be remembered."
         )
-    return granting.terms_of(approval, remember)
+    return granting.terms_of(approval, by, remember)
 
 
 def _edited(approval: CallApproval, text: str) -> str:
     if not text:
-        return ""
+        return approval.edited
     given = arguments.read(text, json.loads(approval.snapshot["tool"]["schema"]))
     return "" if given == approval.snapshot["arguments"] else given
 
 
 def _write(held: Held, approval: CallApproval, decision: _Decision) -> CallSignature:
-    allows = decision.verdict == CallVerdict.ALLOW
-    seal = {"digest": approval.digest, "nonce": approval.nonce, **_in_time()}
     if not held.waits:
         raise CallOver(_STOPPED)
-    try:
-        approval.move(
-            CallState.ALLOWED if allows else CallState.REFUSED,
-            guard=seal,
-            decided_at=Now(),
-            decided_by=decision.by,
-            reason=decision.note,
-            edited=decision.edited,
-        )
-    except TransitionRefused as error:
-        raise _over(approval) from error
-    signature = _signed(approval, decision)
-    facts = {**facts_of(approval), "by": decision.by.display_name, "note": decision.note}
-    if allows:
-        permitting.permit(held, {**facts, "edited": bool(decision.edited)})
+    stood: standing_in.Stood = []
+    settles = not decision.allows
+    if not settles:
+        stood = standing_in.for_whom(approval, decision.by)
+        settles = _completes(approval, decision, stood)
+    if settles:
+        _settle(approval, decision)
     else:
-        permitting.decline(held, facts, told(decision.by, decision.note))
+        _keep(approval, decision)
+    signature = _signed(approval, decision, stood)
+    _go_on(held, approval, decision, settles=settles)
     if decision.terms is not None:
         granting.make(approval, decision.terms, by=decision.by, address=decision.address)
     audit.record(
@@ -199,10 +207,77 @@ def _write(held: Held, approval: CallApproval, decision: _Decision) -> CallSigna
         task=held.task.label,
         digest=signature.digest,
         signature=str(signature.pk),
-        edited=bool(decision.edited),
+        edited=bool(approval.edited),
         single_person=approval.single_person,
+        settles=settles,
+        **({"on_behalf_of": stood} if stood else {}),
     )
     return signature
+
+
+def _completes(approval: CallApproval, decision: _Decision, stood: standing_in.Stood) -> bool:
+    """Tell whether this permission, with those it stands in for, is the last one needed.
+
+    The step is locked, so nobody else signs meanwhile.
+    """
+    rows = list(approval.signatures.select_related("signer"))
+    signed = {row.signer_id for row in rows}
+    if decision.by.pk in signed:
+        raise CallOver(_SIGNED)
+    if rows and decision.edited != decision.seen:
+        raise InvalidInput("arguments", _AS_ALLOWED.format(who=rows[0].signer.display_name))
+    stood_for = standing_in.persons([*stood, *(each for row in rows for each in row.on_behalf_of)])
+    return not Required.now(approval).missing({*signed, decision.by.pk}, stood_for)
+
+
+def _guard(approval: CallApproval, decision: _Decision) -> dict[str, Any]:
+    seal = {"digest": approval.digest, "nonce": approval.nonce, "edited": decision.seen}
+    return seal | _in_time()
+
+
+def _settle(approval: CallApproval, decision: _Decision) -> None:
+    try:
+        approval.move(
+            CallState.ALLOWED if decision.allows else CallState.REFUSED,
+            guard=_guard(approval, decision),
+            decided_at=Now(),
+            decided_by=decision.by,
+            reason=decision.note,
+            edited=decision.edited,
+        )
+    except TransitionRefused as error:
+        raise _changed(approval, decision) from error
+
+
+def _keep(approval: CallApproval, decision: _Decision) -> None:
+    """Keep the arguments that were allowed; the call waits on for others."""
+    guard = {"state": CallState.PENDING, **_guard(approval, decision)}
+    if not CallApproval.objects.filter(pk=approval.pk, **guard).update(edited=decision.edited):
+        raise _changed(approval, decision)
+    approval.edited = decision.edited
+
+
+def _changed(approval: CallApproval, decision: _Decision) -> CallOver | CallMismatch:
+    """Return why the row is not the one that was looked at any more."""
+    waits = CallApproval.objects.filter(pk=approval.pk, state=CallState.PENDING, **_in_time())
+    others = waits.exclude(edited=decision.seen)
+    return CallMismatch() if others.exists() else _over(approval)
+
+
+def _go_on(held: Held, approval: CallApproval, decision: _Decision, *, settles: bool) -> None:
+    facts = {**facts_of(approval), "by": decision.by.display_name, "note": decision.note}
+    if not settles:
+        told_so_far = {"verdict": str(decision.verdict), **_count(approval)}
+        held.task.record(Kind.APPROVAL_SIGNED, {**facts, **told_so_far}, step=held.step)
+    elif decision.allows:
+        permitting.permit(held, {**facts, "edited": bool(approval.edited)})
+    else:
+        permitting.decline(held, facts, told(decision.by, decision.note))
+
+
+def _count(approval: CallApproval) -> dict[str, int]:
+    required = Required.sealed(approval.snapshot)
+    return {"signed": approval.signatures.count(), "needed": required.signatures}
 
 
 def told(by: User, note: str) -> str:
@@ -210,17 +285,18 @@ def told(by: User, note: str) -> str:
     return f"{by.display_name} refused this call; nothing was called. Their reason: {note}"
 
 
-def _signed(approval: CallApproval, decision: _Decision) -> CallSignature:
+def _signed(approval: CallApproval, decision: _Decision, stood: standing_in.Stood) -> CallSignature:
     signature = CallSignature(
         approval=approval,
         signer=decision.by,
         requester=approval.requester,
         single_person=approval.single_person,
         verdict=decision.verdict,
-        digest=digest_of(executed(approval.snapshot, approval.edited)),
+        digest=covered(approval),
         nonce=approval.nonce,
         note=decision.note,
         address=decision.address,
+        on_behalf_of=stood,
     )
     signing.mark(signature)
     signature.save(force_insert=True)

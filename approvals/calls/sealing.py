@@ -15,13 +15,13 @@ from agents import grants, permitting
 from agents.events import Kind
 from agents.lifecycle import AttemptState, StepState, ToolCallState
 from agents.models import Attempt, Event, ToolCall
-from approvals import calling
+from approvals import calling, policies, requirements
 from approvals.calls import arguments
 from approvals.canonical import digest_of
 from approvals.deadlines import database_now
 from approvals.lifecycle import CallState
 from approvals.models import CallApproval
-from approvals.policies import active_policy
+from approvals.models.calls import risk_of
 from approvals.standing import using
 from projects import audit
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from agents.models import Tool
     from agents.permitting import Held
-    from approvals.models import StandingGrant
+    from approvals.models import Policy, StandingGrant
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +104,11 @@ def executed(snapshot: dict[str, Any], edited: str) -> dict[str, Any]:
     if not edited:
         return snapshot
     return {**snapshot, "arguments": edited, "asked": snapshot["arguments"]}
+
+
+def covered(approval: CallApproval) -> str:
+    """Return the digest a decision names and a signature covers: of what would be called now."""
+    return digest_of(executed(approval.snapshot, approval.edited))
 
 
 def _waits(held: Held) -> bool:
@@ -187,10 +192,10 @@ def facts_of(row: CallApproval) -> dict[str, Any]:
 
 def _snapshot(held: Held, tool: Tool, text: str, *, free: bool) -> dict[str, Any]:
     task, step, call = held.task, held.step, held.call
-    policy, now = active_policy(task.project), database_now()
+    policy = policies.active_policy(task.project)
     sealed = calling.sealed_call(tool, {})
     del sealed["arguments"]
-    return {
+    snapshot = {
         "says": "countersign.call.1",
         "call": sealed,
         "arguments": text,
@@ -208,12 +213,24 @@ def _snapshot(held: Held, tool: Tool, text: str, *, free: bool) -> dict[str, Any
         "ledger": {"id": str(call.pk), "call_id": call.call_id, "response": call.response},
         "said": _said(held),
         "project": {"id": str(task.project_id), "name": task.project.name},
-        "policy": {"id": str(policy.pk), "version": policy.version},
         "requester": {"id": str(task.requester_id), "name": task.requester.display_name},
         "single_person": task.project.single_person,
         "nonce": secrets.token_urlsafe(24),
-        "expires_at": (now + timedelta(hours=policy.expires_hours)).isoformat(),
     }
+    return snapshot | _terms(policy, snapshot)
+
+
+def _terms(policy: Policy, snapshot: dict[str, Any]) -> dict[str, Any]:
+    """Return what the policy asks of a call: nobody is asked of one that is free."""
+    told = {"id": str(policy.pk), "version": policy.version}
+    hours = policy.expires_hours
+    if not snapshot["free"]:
+        rules = policies.rules_of([policy])[policy.pk]
+        required = requirements.of_call(policy, rules, snapshot, risk=risk_of(snapshot))
+        told |= required.seal()
+        hours = required.expires_hours
+    ends = database_now() + timedelta(hours=hours)
+    return {"policy": told, "expires_at": ends.isoformat()}
 
 
 def _said(held: Held) -> str:

@@ -23,7 +23,7 @@ from agents.models import Escalation
 from agents.models.tasks import Choice
 from approvals import deadlines
 from approvals.lifecycle import CallState
-from approvals.models import CallApproval, CallSnooze, StandingUse
+from approvals.models import CallApproval, CallSignature, CallSnooze, StandingUse
 from projects import across
 from projects.across import Across
 from projects.keyset import Order, Place
@@ -52,7 +52,7 @@ _AT_WORK = (CallState.ALLOWED, CallState.CALLING)
 
 
 def waiting(user: User, mine: Mine) -> Across:
-    """Return pending calls this person may decide on and has not put off."""
+    """Return pending calls this person may decide on, has not allowed and has not put off."""
     put_off = Q(pk__in=_asleep(user).values("approval"))
     return Across(rows=_to_decide(user, mine).filter(~put_off), projects=mine.led)
 
@@ -130,7 +130,9 @@ def _to_decide(user: User, mine: Mine) -> QuerySet[CallApproval]:
     took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=user)
     singles = [project.pk for project in mine.named if project.single_person]
     alone = Q(single_person=True, project__in=singles)
+    signed = CallSignature.objects.filter(approval=OuterRef("pk"), signer=user)
     return CallApproval.objects.filter(
+        ~Exists(signed),
         ~Q(task__in=took_over.values("task")) | alone,
         ~Q(requester=user) | alone,
         Q(expires_at__gt=Now()) | Q(expires_at__gt=deadlines.deciding_now()),

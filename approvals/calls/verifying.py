@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING
 
 from agents import grants
 from agents.models import Tool
-from approvals import signing
+from approvals import signing, standing_in
 from approvals.calls import arguments
-from approvals.calls.sealing import executed
+from approvals.calls.sealing import covered
 from approvals.canonical import digest_of
 from approvals.exceptions import NotCarriedOut, Refused
 from approvals.lifecycle import CallState, CallVerdict
-from approvals.models import CallSignature, StandingUse
+from approvals.models import StandingUse
+from approvals.requirements import Required
 from approvals.rights import why_not
 from approvals.standing import proving
 from projects.models import AuditEntry
 
 if TYPE_CHECKING:
-    from approvals.models import CallApproval
+    from uuid import UUID
+
+    from approvals.models import CallApproval, CallSignature
 
 _OVER = (
     "call.done",
@@ -45,7 +48,7 @@ def require_allowed(approval: CallApproval) -> None:
     elif use := StandingUse.objects.filter(approval=approval).first():
         proving.require(approval, use)
     else:
-        _require_signature(approval)
+        _require_signatures(approval)
 
 
 def _require_sealed(approval: CallApproval) -> None:
@@ -110,14 +113,28 @@ def _require_free(approval: CallApproval) -> None:
         raise Refused("This tool needs a person's permission by now. Nothing was called.")
 
 
-def _require_signature(approval: CallApproval) -> None:
-    found = CallSignature.objects.filter(approval=approval).select_related("signer").first()
-    if found is None or found.verdict != CallVerdict.ALLOW:
+def _require_signatures(approval: CallApproval) -> None:
+    """Raise Refused unless as many as were asked for allowed these arguments, and still may."""
+    signers: set[UUID] = set()
+    stood_for: set[UUID] = set()
+    rows = approval.signatures.filter(verdict=CallVerdict.ALLOW)
+    for signature in rows.select_related("signer").order_by("id"):
+        _require_signature(signature, approval)
+        signers.add(signature.signer_id)
+        stood_for |= standing_in.proven(signature, approval)
+    if not signers:
         raise Refused("Nobody has allowed this call. Nothing was called.")
-    covered = digest_of(executed(approval.snapshot, approval.edited))
-    if not hmac.compare_digest(found.digest, covered) or found.nonce != approval.nonce:
+    if approval.decided_by_id not in signers:
+        raise _drift("the signer")
+    if missing := Required.now(approval).missing(signers, stood_for):
+        raise Refused(f"It still needs {' and '.join(missing)}. Nothing was called.")
+
+
+def _require_signature(found: CallSignature, approval: CallApproval) -> None:
+    same = hmac.compare_digest(found.digest, covered(approval))
+    if not same or found.nonce != approval.nonce:
         raise _drift("the arguments and the signature")
-    if (found.signer_id, found.requester_id) != (approval.decided_by_id, approval.requester_id):
+    if found.requester_id != approval.requester_id:
         raise _drift("the signer")
     name = found.signer.display_name
     if why_not(approval, found.signer):

@@ -171,10 +171,15 @@ class CallApproval(models.Model):
 
 
 class CallSignature(models.Model):
-    """One person's decision on one call; never changed (a trigger holds it)."""
+    """One person's decision on one call; never changed (a trigger holds it).
+
+    One that refuses ends it; of those that allow as many are asked for as its sealed policy says.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    approval = models.OneToOneField(CallApproval, models.PROTECT, related_name="signature")
+    approval = models.ForeignKey(
+        CallApproval, models.PROTECT, related_name="signatures", db_index=False
+    )
     signer = models.ForeignKey(_PERSON, models.PROTECT, related_name="+")
     requester = models.ForeignKey(_PERSON, models.PROTECT, related_name="+", db_index=False)
     single_person = models.BooleanField(default=False)
@@ -183,6 +188,11 @@ class CallSignature(models.Model):
     nonce = models.CharField(max_length=64)
     note = models.TextField(blank=True)
     address = models.GenericIPAddressField(null=True)
+    on_behalf_of = models.JSONField(
+        default=list,
+        db_default=Value([], models.JSONField()),
+        help_text="Absent people it counts for, each with the delegation.",
+    )
     at = models.DateTimeField(db_default=Now())
     key = models.CharField(max_length=16, default="", help_text="Whose mark it is.")
     mark = models.CharField(max_length=88, default="", help_text="Ed25519.")
@@ -192,6 +202,14 @@ class CallSignature(models.Model):
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(
+                fields=["approval", "signer"], name="one_call_signature_per_person"
+            ),
+            models.UniqueConstraint(
+                fields=["approval"],
+                condition=Q(verdict=CallVerdict.REFUSE),
+                name="one_refusal_per_call",
+            ),
             models.CheckConstraint(
                 condition=Q(verdict__in=CallVerdict.values), name="call_verdict_known"
             ),
@@ -203,3 +221,10 @@ class CallSignature(models.Model):
 
     def __str__(self) -> str:
         return f"{self.signer}: {self.verdict}"
+
+
+def risk_of(sealed: dict[str, Any]) -> Risk:
+    """Return the risk of a call that is about to be sealed, as the database computes it."""
+    if sealed["tool"]["read_only"]:
+        return Risk.LOW
+    return Risk.MEDIUM if sealed["call"]["idempotent"] else Risk.HIGH

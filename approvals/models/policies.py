@@ -163,10 +163,11 @@ class EffectKind(models.TextChoices):
 
 
 class PolicyRule(models.Model):
-    """What a version of a policy asks besides, of proposals it applies to; never changed.
+    """What a version of a policy asks besides, of what it applies to; never changed.
 
-    It applies where the risk, a changed path and an effect are among those it names; a list that is
-    empty leaves nothing out. Of all that apply the strictest counts.
+    It applies to proposals and to calls of tools, where the risk, a changed path, an effect and a
+    called tool are among those it names; a list that is empty leaves nothing out. Of all that apply
+    the strictest counts.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -183,13 +184,19 @@ class PolicyRule(models.Model):
         models.CharField(max_length=300),
         default=list,
         blank=True,
-        help_text="Globs, one per line, of which one is changed. Empty: any proposal.",
+        help_text="Globs, one per line, of which one is changed. Empty: any proposal or call.",
     )
     kinds = ArrayField(
         models.CharField(max_length=9, choices=EffectKind),
         default=list,
         blank=True,
         help_text="None: any effect.",
+    )
+    tools = ArrayField(
+        models.CharField(max_length=300),
+        default=list,
+        blank=True,
+        help_text="Globs of server/tool, one per line, of which one is called. Empty: any.",
     )
     signatures_needed = models.PositiveSmallIntegerField(null=True, blank=True)
     signers = models.ManyToManyField(

@@ -12,6 +12,7 @@ from approvals import policies, signing
 from approvals.deadlines import database_now
 from approvals.models import Remember, StandingGrant
 from approvals.models.standing import LONGEST, MAX_HITS
+from approvals.requirements import Required
 from approvals.standing import patterns
 from approvals.standing.patterns import FIELD, Pattern, Patterns
 from projects import audit
@@ -59,12 +60,14 @@ class Terms:
         }
 
 
-def why_none(approval: CallApproval) -> str:
-    """Return why the policy in force lets no standing grant be made or used for this tool, or nothing.
+def why_none(approval: CallApproval, by: User) -> str:
+    """Return why the policy lets no standing grant of this person be made or used for this call, or nothing.
 
-    Nothing outside can be taken back by us. What is known of a tool is what its server declared and an
+    What one permission is not enough for, one person cannot let through beforehand. Nothing outside can be taken back by us. What is known of a tool is what its server declared and an
     admin pinned: that it only reads, or that a second call does the work once.
     """
+    if Required.sealed(approval.snapshot).missing({by.pk}):
+        return "The policy asks for more than your permission for this call, so it cannot be remembered."
     allowed = policies.read_active(approval.project).standing_grants
     if allowed == Remember.NONE:
         return (
@@ -80,9 +83,9 @@ def is_repeatable(snapshot: Mapping[str, Any]) -> bool:
     return bool(snapshot["tool"]["read_only"] or snapshot["call"]["idempotent"])
 
 
-def terms_of(approval: CallApproval, asked: Asked) -> Terms:
+def terms_of(approval: CallApproval, by: User, asked: Asked) -> Terms:
     """Return what would be let through; raises InvalidInput saying what is wrong with it."""
-    if refusal := why_none(approval):
+    if refusal := why_none(approval, by):
         raise InvalidInput(FIELD, refusal)
     if not 1 <= asked.hours <= MOST_HOURS:
         raise InvalidInput(FIELD, f"Let it end within 1 to {MOST_HOURS} hours.")

@@ -31,7 +31,7 @@ def misfit(grant: StandingGrant, approval: CallApproval) -> str:
         return why
     if why_not(approval, grant.granted_by):
         return f"{grant.granted_by.display_name} may not allow this call"
-    return granting.why_none(approval)
+    return granting.why_none(approval, grant.granted_by)
 
 
 def _over(grant: StandingGrant) -> str:

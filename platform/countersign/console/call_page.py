@@ -11,10 +11,11 @@ from django.utils import timezone
 from approvals import deadlines, rights, snoozing
 from approvals.calls import selectors
 from approvals.calls.arguments import MAX_CHARACTERS
+from approvals.calls.sealing import covered
 from approvals.decisions import MAX_NOTE
-from approvals.lifecycle import CallState
+from approvals.lifecycle import CallState, CallVerdict
 from approvals.models import CallApproval
-from countersign.console import call_looks, standing_form
+from countersign.console import call_looks, signers, standing_form
 from countersign.console.rendering import mine_of, page
 from projects import characters
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from countersign.console.requests import PersonRequest
+    from projects.models import User
 
 
 def show(
@@ -35,7 +37,7 @@ def show(
     context = context_of(request, call)
     context |= {"typed": request.POST, "error": error, **_around(request, call)}
     if context["may_decide"]:
-        context["remember"] = standing_form.context_of(call, request.POST)
+        context["remember"] = standing_form.context_of(call, request.user, request.POST)
     return page(request, "calls/call.html", context, status=status)
 
 
@@ -54,18 +56,41 @@ def context_of(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
         "badge": call_looks.badge_of(sealed),
         "asked": pretty(call.snapshot["arguments"]),
         "edited": pretty(call.edited) if call.edited else "",
+        "digest": covered(call),
         "schema": pretty(sealed["tool"]["schema"]),
         "hidden": hidden_in(call),
         "pending": pending,
         "overdue": left <= timedelta(),
         "left": max(left, timedelta()),
         "refusal": refusal,
-        "may_decide": pending and not refusal and left > timedelta(),
         "result": call.call.result if call.finished_at or not pending else "",
         "let_through": getattr(call, "standing_use", None),
         "remembered": getattr(call, "remembered_as", None),
         "most": {"arguments": MAX_CHARACTERS, "note": MAX_NOTE},
+        **_signed(call, request.user, may=pending and not refusal and left > timedelta()),
     }
+
+
+def _signed(call: CallApproval, user: User, *, may: bool) -> dict[str, Any]:
+    """Return who has decided so far, who is still asked for, and whether this person may decide."""
+    facts = signatures_of(call)
+    signatures = facts["signatures"]
+    signed = any(row.signer_id == user.pk for row in signatures)
+    return {
+        **facts,
+        "signed_by_me": signed,
+        "may_decide": may and not signed,
+        # The first who allows it may change the arguments; then others allow the same.
+        "edited_by": signatures[0].signer if call.edited and signatures else None,
+        "shown": f"{call.state}-{len(signatures)}",
+    }
+
+
+def signatures_of(call: CallApproval) -> dict[str, Any]:
+    """Return the decisions so far, oldest first, and what the policy asks for besides."""
+    signatures = list(call.signatures.select_related("signer").order_by("id"))
+    allowing = [row for row in signatures if row.verdict == CallVerdict.ALLOW]
+    return {"signatures": signatures, **signers.asked(call, allowing)}
 
 
 def _around(request: PersonRequest, call: CallApproval) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def row_of(call: Any) -> CallRow:  # with the sealed facts selectors load beside
 def closer_look(user: User, row: CallRow) -> dict[str, Any]:
     """Return one call with its seal, for the pane beside the list."""
     found = CallApproval.objects.visible_to(user).select_related(
-        "task", "requester", "step__agent", "decided_by", "call"
+        "task", "project", "requester", "step__agent", "decided_by", "call"
     )
     call = found.get(pk=row.approval.pk)
     return {
@@ -78,6 +78,7 @@ def closer_look(user: User, row: CallRow) -> dict[str, Any]:
         "hidden": call_page.hidden_in(call),
         "pending": call.state == CallState.PENDING,
         "offers": snoozing.offers(call, timezone.now()),
+        **call_page.signatures_of(call),
     }
 
 

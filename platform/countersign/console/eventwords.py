@@ -223,6 +223,10 @@ _VERDICTS = {
 
 
 def _signed(data: dict[str, Any]) -> Said:
+    if tool := _text(data, "tool"):  # not the last permission that is needed
+        counted = f"{data.get('signed')} of {data.get('needed')} signatures"
+        who = _text(data, "by")
+        return Said(who=who, text=f"allowed {tool}", detail=counted, icon="pen-line")
     text, _ = _VERDICTS.get(_text(data, "verdict"), ("signed", ""))
     counted = f"{data['signed']} of {data['needed']} signatures" if "needed" in data else ""
     return Said(who=_text(data, "by"), text=f"signed: {text}", detail=counted, icon="pen-line")

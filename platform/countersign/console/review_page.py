@@ -12,7 +12,7 @@ from agents import holds
 from agents import rounds as agent_rounds
 from agents.lifecycle import TaskState
 from agents.models import HoldScope
-from approvals import presence, rights, routing, selectors, snoozing, standing_in, undoing, viewing
+from approvals import presence, rights, routing, selectors, snoozing, undoing, viewing
 from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
 from approvals.requirements import Required
 from countersign.console import (
@@ -227,17 +227,8 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
 
 
 def _required(approval: Approval, signatures: Sequence[Signature]) -> dict[str, Any]:
-    """Return what the policy asks for, and what of it is still missing."""
-    required = Required.now(approval)
     approving = [row for row in signatures if row.verdict == SignatureVerdict.APPROVE]
-    signed = [row.signer_id for row in approving]
-    stood_for = standing_in.persons(each for row in approving for each in row.on_behalf_of)
-    return {
-        "required": required,
-        "approvals_so_far": len(signed),
-        "unnamed": required.unnamed({*signed, *stood_for}),
-        "editors": list(required.not_alone.values()) if required.only_editors(signed) else [],
-    }
+    return signers.asked(approval, approving)
 
 
 def _revert(approval: Approval, user: User, record: Record) -> dict[str, Any]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from approvals import standing_in
+from approvals.requirements import Required
 from projects.models import Role, User
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from django.db.models import QuerySet
 
     from agents.models import Task
+    from approvals.rights import Decidable
+    from approvals.signing import Marked
     from projects.across import Mine
 
 _NAMED = 3
@@ -55,3 +59,16 @@ def may_sign(task: Task, user: User, mine: Mine) -> bool:
     """Tell whether this person is one of the signers."""
     other = user.pk != task.requester_id or task.project.single_person
     return other and task.project_id in mine.led
+
+
+def asked(approval: Decidable, agreed: Sequence[Marked]) -> dict[str, Any]:
+    """Return what the policy asks for, and whom of it these signatures, which agree, leave missing."""
+    required = Required.now(approval)
+    signed = {row.signer_id for row in agreed}
+    stood_for = standing_in.persons(each for row in agreed for each in row.on_behalf_of)
+    return {
+        "required": required,
+        "approvals_so_far": len(signed),
+        "unnamed": required.unnamed({*signed, *stood_for}),
+        "editors": list(required.not_alone.values()) if required.only_editors(signed) else [],
+    }

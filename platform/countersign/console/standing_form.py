@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from approvals.models import CallApproval
     from approvals.standing.granting import Terms
+    from projects.models import User
 
 LOOK, REMEMBER = "look", "remember"
 MOST_ROWS = 50  # a form takes so many fields; calls with more arguments are remembered exactly
@@ -44,12 +45,12 @@ class Row:
     is_text: bool
 
 
-def context_of(call: CallApproval, typed: Mapping[str, str]) -> dict[str, Any]:
+def context_of(call: CallApproval, user: User, typed: Mapping[str, str]) -> dict[str, Any]:
     """Return what the form shows; `terms` is what a click on it agrees to."""
-    if refusal := granting.why_none(call):
+    if refusal := granting.why_none(call, user):
         return {"refusal": refusal}
     try:
-        terms = granting.terms_of(call, asked_in(typed, call))
+        terms = granting.terms_of(call, user, asked_in(typed, call))
     except InvalidInput:
         terms = None  # the page says what is wrong; nothing can be agreed to
     return {

@@ -10,6 +10,7 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from approvals.calls.sealing import covered
 from approvals.decisions import MAX_NOTE
 from approvals.lifecycle import CallState, CallVerdict
 from approvals.models import (
@@ -20,6 +21,8 @@ from approvals.models import (
     StandingUse,
 )
 from approvals.rights import why_not
+from countersign.api.approvals.serializers import StoodForShape
+from countersign.api.approvals.terms import SignersShape
 from countersign.api.fields import Chosen, Input, Text
 from countersign.api.paging import PageQuery
 from countersign.api.standing.serializers import RememberInput
@@ -101,12 +104,43 @@ class CallShape(serializers.Serializer[Any]):
         }
 
 
+class CallPolicyShape(serializers.Serializer[Any]):
+    """What the policy and those of its rules that apply ask of a call, as it was sealed."""
+
+    id = serializers.UUIDField()
+    version = serializers.IntegerField()
+    signatures_needed = serializers.IntegerField(default=1)
+    rules = serializers.ListField(
+        child=serializers.CharField(), default=list, help_text="Those that apply, by name."
+    )
+    signers = SignersShape(many=True, default=list)
+
+
+class CallSignatureShape(serializers.Serializer[Any]):
+    """One person's decision."""
+
+    id = serializers.UUIDField()
+    verdict = serializers.ChoiceField(choices=CallVerdict.choices)
+    signer = PersonShape()
+    note = serializers.CharField()
+    digest = serializers.CharField(
+        help_text="Of what is called: with the arguments a person put in place of the agent's, if any."
+    )
+    at = serializers.DateTimeField()
+    on_behalf_of = StoodForShape(many=True, help_text="Absent people it counts for, too.")
+
+
 class CallDetailShape(CallShape):
     """One call, whole: what is sealed, and what a decision names."""
 
-    digest = serializers.CharField()
+    digest = serializers.SerializerMethodField(
+        help_text="Of what would be called: with the arguments the first signer put in place of the "
+        "agent's, if several must allow it."
+    )
     nonce = serializers.CharField()
     snapshot = serializers.JSONField()
+    policy = CallPolicyShape(source="snapshot.policy")
+    signatures = serializers.SerializerMethodField(help_text="Oldest first.")
     arguments = serializers.SerializerMethodField(help_text="As the agent asked for them.")
     edited = serializers.SerializerMethodField(help_text="As a person changed them, or null.")
     reason = serializers.CharField()
@@ -115,6 +149,16 @@ class CallDetailShape(CallShape):
         help_text="The standing grant that let it through, or null."
     )
     you_may_decide = serializers.SerializerMethodField()
+
+    def get_digest(self, call: CallApproval) -> str:
+        """Return it."""
+        return covered(call)
+
+    @extend_schema_field(CallSignatureShape(many=True))
+    def get_signatures(self, call: CallApproval) -> Any:
+        """Return the decisions."""
+        found = call.signatures.select_related("signer").order_by("id")
+        return CallSignatureShape(found, many=True).data
 
     @extend_schema_field(_OBJECT)
     def get_arguments(self, call: CallApproval) -> dict[str, Any]:
@@ -134,20 +178,14 @@ class CallDetailShape(CallShape):
         """Tell whether the caller may decide on it, in person."""
         request = self.context["request"]
         via = "token" if request.auth else "session"
-        return call.state == CallState.PENDING and not why_not(call, request.user, via=via)
+        if call.state != CallState.PENDING or why_not(call, request.user, via=via):
+            return False
+        return not call.signatures.filter(signer=request.user).exists()
 
 
-class CallDecidedShape(serializers.Serializer[Any]):
-    """The receipt of a decision."""
+class CallDecidedShape(CallSignatureShape):
+    """The receipt of a decision; `pending` when others must allow it, too."""
 
-    id = serializers.UUIDField()
-    verdict = serializers.ChoiceField(choices=CallVerdict.choices)
-    signer = PersonShape()
-    note = serializers.CharField()
-    digest = serializers.CharField(
-        help_text="Of what is called: with your arguments, if you sent any."
-    )
-    at = serializers.DateTimeField()
     call = serializers.UUIDField(source="approval_id")
     state = serializers.ChoiceField(choices=CallState.choices, source="approval.state")
     standing_grant = serializers.SerializerMethodField(help_text="Made with it, or null.")

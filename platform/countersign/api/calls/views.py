@@ -86,6 +86,7 @@ class CallDecision(Endpoint):
     def post(self, request: Request, pk: uuid.UUID) -> Response:
         """Allow it once, with other arguments if you send some, or refuse it; in person only.
 
+        Where the policy asks for several, the first who allows it may send other arguments.
         With `remember` a standing grant is made as well, or nothing is decided.
         """
         call, body = _call(self, pk), self.body(CallDecisionInput)

@@ -32,12 +32,14 @@ def _chosen(choices: Any, **options: Any) -> serializers.ListField:
 
 
 class RuleInput(Input):
-    """What is asked besides, of proposals it applies to; a list that is empty leaves nothing out."""
+    """What is asked besides, of proposals and calls of tools it applies to; a list that is empty leaves
+    nothing out. Of calls it asks for signatures, signers and an earlier end."""
 
     name = Text(max_length=80)
     risks = _chosen(Risk.choices, default=list)
     paths = _paths(default=list, help_text="Globs of which one is changed.")
     kinds = _chosen(EffectKind.choices, default=list)
+    tools = _paths(default=list, help_text="Globs of server/tool of which one is called, as pay/*.")
     signatures_needed = Whole(min_value=1, max_value=5, allow_null=True, default=None)
     signers = _people(default=list, help_text="One of these tech leads must be among who signs.")
     every_file_viewed = Flag(default=False)

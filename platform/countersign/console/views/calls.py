@@ -14,7 +14,7 @@ from approvals import rights
 from approvals.calls import deciding
 from approvals.calls.exceptions import CallMismatch, UnknownCall
 from approvals.exceptions import CannotSign, DecisionConflict, NotAllowed
-from approvals.lifecycle import CallVerdict
+from approvals.lifecycle import CallState, CallVerdict
 from approvals.standing import granting
 from countersign.console import call_page, standing_form
 from countersign.console.addresses import address_of
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpResponse
 
-    from approvals.models import CallApproval
+    from approvals.models import CallApproval, CallSignature
     from approvals.standing.granting import Asked
     from countersign.console.requests import PersonRequest
 
@@ -38,6 +38,7 @@ _CHANGED = (
 _EDIT = "edit"
 _ALLOWING = (CallVerdict.ALLOW, _EDIT, standing_form.REMEMBER)
 _ONCE = "Allowed once. The agent goes on with the answer of the tool."
+_NOT_ALONE = "You have allowed it. It is called once another tech lead has, too."
 _SAID: dict[str, str] = {
     CallVerdict.ALLOW: _ONCE,
     _EDIT: _ONCE,
@@ -59,7 +60,7 @@ def live(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Answer a doorbell: state and notices, never a form under the hand."""
     found = _found(request, pk)
     context = call_page.context_of(request, found)
-    changed = request.GET.get("shown", "") != found.state
+    changed = request.GET.get("shown", "") != context["shown"]
     return page(request, "calls/live.html", {**context, "changed": changed})
 
 
@@ -76,19 +77,20 @@ def decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         remember = _remembered(request, found)
         if verdict == standing_form.LOOK or (remember and not _was_shown(request, found, remember)):
             return call_page.show(request, found)
-        _decide(request, found, verdict, remember)
+        signature = _decide(request, found, verdict, remember)
     except CountersignError as error:
         return call_page.show(request, _found(request, pk), error=error, status=_status_of(error))
-    messages.success(request, _SAID[verdict])
+    waits = signature.approval.state == CallState.PENDING
+    messages.success(request, _NOT_ALONE if waits else _SAID[verdict])
     return redirect("console:call", pk)
 
 
 def _decide(
     request: PersonRequest, found: CallApproval, verdict: str, remember: Asked | None
-) -> None:
+) -> CallSignature:
     if verdict in {CallVerdict.ALLOW, standing_form.REMEMBER}:
         _require_as_shown(request, found)
-    deciding.decide(
+    return deciding.decide(
         found.pk,
         by=request.user,
         verdict=CallVerdict.ALLOW if verdict in _ALLOWING else verdict,
@@ -108,13 +110,13 @@ def _remembered(request: PersonRequest, found: CallApproval) -> Asked | None:
     if refusal := rights.why_not(found, request.user):
         raise NotAllowed(refusal)
     asked = standing_form.asked_in(request.POST, found)
-    granting.terms_of(found, asked)
+    granting.terms_of(found, request.user, asked)
     return asked
 
 
 def _was_shown(request: PersonRequest, found: CallApproval, remember: Asked) -> bool:
     """Tell whether the page said in words what is agreed to now."""
-    agreed = standing_form.name_of(granting.terms_of(found, remember))
+    agreed = standing_form.name_of(granting.terms_of(found, request.user, remember))
     return request.POST.get("agreed", "") == agreed
 
 
