@@ -30,6 +30,7 @@ function act(key) {
   if (key === "x") return toggle();
   if (key === "J" || key === "K") return extend(key === "J" ? 1 : -1);
   if (key === "a" || key === "r") return decide(key);
+  if (key === "m") return remember();
   if (key === " ") return look();
   return false;
 }
@@ -112,6 +113,14 @@ function decide(key) {
   box.checked = true;
   state.then = toApprove;
   changed();
+  return true;
+}
+
+// A call opens at what would be remembered with it; nothing is allowed before that was read.
+function remember() {
+  const row = rowNow();
+  if (!row?.dataset.alone) return false;
+  location.assign(`${row.href}#remember-first`);
   return true;
 }
 

@@ -43,8 +43,8 @@ function press(key) {
   if (!node) return false;
   if (node.tagName === "SUMMARY") {
     node.parentElement.open = true;
-    const fields = node.parentElement.querySelector("textarea, input:not([type=hidden])");
-    (fields ?? node.parentElement.querySelector("button"))?.focus();
+    const first = (what) => node.parentElement.querySelector(what);
+    (first("[data-first]") ?? first("textarea, input:not([type=hidden])") ?? first("button"))?.focus();
   } else if (node.tagName === "A") {
     node.click();
   } else {

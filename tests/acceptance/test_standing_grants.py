@@ -75,3 +75,28 @@ def test_it_is_shown_agreed_to_used_and_revoked(address, waiting, project, reque
         page.get_by_role("button", name="Revoke pay at pay").click()
         expect(page.get_by_text("Nothing goes through beforehand.")).to_be_visible()
         assert beside(lambda: StandingGrant.objects.get().revoked_at)
+
+
+def test_one_key_leads_to_what_would_be_remembered_and_enter_agrees_to_it(address, waiting):
+    with chromium() as browser:
+        page = browser.new_page()
+        _sign_in(page, address)
+        page.goto(f"{address}/inbox")
+        page.keyboard.press("j")
+        expect(page.locator(f"#row-{waiting.pk} [data-row]")).to_be_focused()
+        page.keyboard.press("m")
+        expect(page).to_have_url(re.compile(f"/calls/{waiting.pk}#remember-first"))
+        first = page.get_by_label("How cents may differ")
+        expect(first).to_be_focused()
+        page.goto(f"{address}/calls/{waiting.pk}")
+        expect(first).to_be_hidden()
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keyboard")).to_contain_text("Allow and remember")
+        page.keyboard.press("Escape")
+        page.keyboard.press("m")
+        expect(first).to_be_focused()
+        assert violations(page, "remember, by its key") == []
+        assert beside(lambda: CallApproval.objects.get(pk=waiting.pk).state) == "pending"
+        page.get_by_role("button", name="Allow and remember").focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("link", name="remembered as a standing grant")).to_be_visible()
