@@ -64,7 +64,8 @@ def as_sent(rule):
     names = ("name", "risks", "kinds", "signatures_needed", "undo_seconds", "expires_hours")
     fields = {name: getattr(rule, name) for name in names if getattr(rule, name) is not None}
     signers = [person.pk for person in rule.signers.all()]
-    return {**fields, "paths": "\n".join(rule.paths), "signers": signers}
+    globs = {name: "\n".join(getattr(rule, name)) for name in ("paths", "tools")}
+    return {**fields, **globs, "signers": signers}
 
 
 def test_change_puts_a_new_version_in_force_and_keeps_the_old(policy, project, as_admin, admin):
@@ -151,16 +152,29 @@ def test_rules_are_written_down_changed_and_taken_out_each_in_a_new_version(
     policy, project, as_admin, lead
 ):
     merges = {"name": "Merges", "kinds": ["git.merge"], "signers": [lead.pk]}
-    high = {"name": "High", "risks": ["high"], "paths": "auth/**\r\n", "signatures_needed": 2}
+    high = {
+        "name": "High",
+        "risks": ["high"],
+        "paths": "auth/**\r\n",
+        "tools": "pay/*\r\nmail/send",
+        "signatures_needed": 2,
+    }
     as_admin.post(page(policy), form(policy, **rules(merges, high)))
     second = Policy.objects.get(project=project, active=True)
     first_rule, second_rule = second.rules.all()
     assert (first_rule.name, first_rule.kinds) == ("Merges", ["git.merge"])
     assert list(first_rule.signers.all()) == [lead]
     assert (second_rule.risks, second_rule.paths) == (["high"], ["auth/**"])
+    assert second_rule.tools == ["pay/*", "mail/send"]
     told = [
         {"name": "Merges", "kinds": ["git.merge"], "signers": ["dana"]},
-        {"name": "High", "risks": ["high"], "paths": ["auth/**"], "signatures_needed": 2},
+        {
+            "name": "High",
+            "risks": ["high"],
+            "paths": ["auth/**"],
+            "tools": ["pay/*", "mail/send"],
+            "signatures_needed": 2,
+        },
     ]
     assert AuditEntry.objects.get().detail == {"version": 2, "rules": told}
 

@@ -65,7 +65,7 @@ def test_what_was_read_can_be_sent_back_changed(project, body, boss, second_lead
         "remind_half": "people",
         "remind_people": [str(second_lead.pk)],
         "extend_hours": 12,
-        "rules": [rule(signers=[str(second_lead.pk)], risks=["high"])],
+        "rules": [rule(signers=[str(second_lead.pk)], risks=["high"], tools=["pay/*"])],
     }
     answer = by_session(boss)("PUT", ADDRESS, body)
     assert answer.status_code == 200
@@ -75,6 +75,7 @@ def test_what_was_read_can_be_sent_back_changed(project, body, boss, second_lead
     assert list(new.remind_people.all()) == [second_lead]
     (written,) = new.rules.all()
     assert (written.name, written.risks, written.signatures_needed) == ("Money", ["high"], 2)
+    assert written.tools == answer.json()["rules"][0]["tools"] == ["pay/*"]
     entry = AuditEntry.objects.get(action="policy.changed")
     assert (entry.actor, entry.detail["rules"][0]["signers"]) == (boss, ["ravi"])
     again = {**answer.json(), "rules": []}
@@ -129,6 +130,7 @@ def test_who_may_change_it(project, body, boss, lead, requester, stranger, admin
         ("rules", [{"name": "Nothing"}], "rules.0"),
         ("rules", [rule(name="")], "rules.0.name"),
         ("rules", [rule(risks=["none"])], "rules.0.risks.0"),
+        ("rules", [rule(tools=["x" * 301])], "rules.0.tools.0"),
         ("rules", [rule(signers=[str(uuid.uuid4())])], "rules.0.signers"),
         ("rules", [rule(), rule(undo_seconds=999)], "rules.1.undo_seconds"),
         ("rules", [rule(other=1)], "rules.0.other"),

@@ -32,6 +32,7 @@ NUMBERS = frozenset(
         *("file.new_count", "files_count", "files_left", "files_viewed", "hidden", "hidden_count"),
         *("limits.rounds", "listed.after", "listed.before", "meter.limit", "meter.value"),
         *("most.arguments", "most.note", "one.line", "other_warnings", "proven", "reminder.share"),
+        *("peek.approvals_so_far", "peek.required.signatures", "required.signatures"),
         *("peek.sealed.policy.undo_seconds", "sealed.policy.undo_seconds", "undo_seconds"),
         *("required.reminders.extend_hours", "row.claims", "row.cost", "row.proven", "rows_read"),
         *("row.siblings", "row.since", "row.time", "row.tokens", "row.turn", "shell.inbox"),
@@ -51,6 +52,7 @@ ADDRESSES = frozenset(
         *("links.all_errors", "links.clear", "links.errors", "links.open", "page_address", "whole"),
         *("price_url", "request.GET.urlencode", "row.without", "said.where", "to", "view", "tab"),
         *("warning.target", "name", "commit", "effect.base", "merged", "one.codepoint", "zone"),
+        "shown",
         *('sealed.call.definition|slice:":12"', 'grant.pin.definition|slice:":12"'),
     }
 )

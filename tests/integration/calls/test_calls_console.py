@@ -222,7 +222,7 @@ def test_time_that_is_over_takes_the_form_away(client, waiting, lead):
 
 def test_the_live_answer_says_that_somebody_decided(client, waiting, lead):
     client.force_login(lead)
-    shown = f"/calls/{waiting.pk}/live?shown=pending"
+    shown = f"/calls/{waiting.pk}/live?shown=pending-0"
     assert "This page shows what was here" not in _text(client, shown)
     decided(waiting, lead)
     assert "This page shows what was here" in _text(client, shown)

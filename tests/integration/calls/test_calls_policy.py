@@ -189,7 +189,7 @@ def test_a_named_person_is_waited_for_or_who_stands_in_for_them(
             "no mark of this console",
         ),
         (
-            "UPDATE projects_membership SET role = 'asker' WHERE user_id = %(first)s",
+            "UPDATE projects_membership SET role = 'requester' WHERE user_id = %(first)s",
             "may no longer",
         ),
     ],

@@ -120,7 +120,7 @@ def test_what_is_wrong_is_said_and_decides_nothing(client, waiting, lead, facts)
 
 def test_who_may_not_decide_remembers_nothing(client, waiting, requester, stranger):
     client.force_login(requester)
-    assert "Allow and remember" not in _text(client, f"/calls/{waiting.pk}")
+    assert 'id="remember"' not in _text(client, f"/calls/{waiting.pk}")
     for verdict in ("look", "remember"):
         assert _send(client, waiting, verdict=verdict).status_code == 403
     client.force_login(stranger)
