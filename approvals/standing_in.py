@@ -17,8 +17,8 @@ from projects.models import AuditEntry
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from approvals.origins import Marked
     from approvals.rights import Decidable
-    from approvals.signing import Marked
     from projects.models import User
 
 Stood = list[dict[str, str]]  # as it stands in a signature: delegation, person, name

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from agents.models import Task
+    from approvals.origins import Marked
     from approvals.rights import Decidable
-    from approvals.signing import Marked
     from projects.across import Mine
 
 _NAMED = 3
