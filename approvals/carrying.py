@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
@@ -221,7 +220,7 @@ def _approve(one: Held) -> None:
         ApprovalState.APPROVED, decided_at=Now(), decided_by=before.decided_by, reason=last.note
     )
     approval.refresh_from_db(fields=["decided_at"])
-    transaction.on_commit(partial(failpoint, "carry.committed"))
+    transaction.on_commit(lambda: failpoint("carry.committed"))
     consequences.plan_effects(approval, due=_due(approval, before))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from django.db import transaction
@@ -44,7 +43,7 @@ def write(approval: CallApproval, grant: StandingGrant) -> StandingUse:
         number=use.number,
     )
     failpoint("grant.counted")
-    transaction.on_commit(partial(failpoint, "grant.committed"))
+    transaction.on_commit(lambda: failpoint("grant.committed"))
     return use
 
 

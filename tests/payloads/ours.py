@@ -52,7 +52,7 @@ ADDRESSES = frozenset(
         *("links.all_errors", "links.clear", "links.errors", "links.open", "page_address", "whole"),
         *("price_url", "request.GET.urlencode", "row.without", "said.where", "to", "view", "tab"),
         *("warning.target", "name", "commit", "effect.base", "merged", "one.codepoint", "zone"),
-        "shown",
+        *("shown", "whole_at"),
         *('sealed.call.definition|slice:":12"', 'grant.pin.definition|slice:":12"'),
     }
 )
