@@ -83,7 +83,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--longest", type=int, default=870, help="Seconds after which nothing more is begun."
     )
-    parser.add_argument("--write", action="store_true", help="Write docs/crash-matrix.md.")
+    parser.add_argument(
+        "--write", action="store_true", help="Write what was played into docs/crash-matrix.md."
+    )
     return parser.parse_args()
 
 

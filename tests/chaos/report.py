@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ from tests.chaos.matrix import MODES
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator
 
     from rich.console import Console
 
@@ -31,13 +31,26 @@ that may have landed must have been asked of a person, who signed what main move
 asked again, and what lands carries each signature once; and no finished turn may have been asked of the
 model again.
 
+The last column of a row is the run it is from, by day and seed: `make chaos` writes the rows of what it
+played and leaves the others.
+
 ## Every named point, three ways
 
 `kill` is kill -9 of the process there, `raise` an exception, `stall` a pause longer than the lease.
 
-| point | what has just happened | kill | raise | stall |
-|---|---|---|---|---|
+| point | what has just happened | kill | raise | stall | run |
+|---|---|---|---|---|---|
 """
+_FAULTS = """
+## Random faults
+
+Each run hands in its tasks while the fault strikes at a moment the seed decides.
+
+| fault | how | runs | tasks | ended | wait for a person | violations | run |
+|---|---|---|---|---|---|---|---|
+"""
+NOT_RUN = "not run"
+_NO_RUNS = [*["0"] * 5, ""]
 
 
 @dataclass
@@ -50,6 +63,11 @@ class Case:
     waiting: int = 0
     violations: int = 0
     slowest: float = 0.0
+
+    @property
+    def counted(self) -> tuple[int, ...]:
+        """What the tables show of it."""
+        return self.runs, self.tasks, self.ended, self.waiting, self.violations
 
 
 @dataclass
@@ -95,8 +113,7 @@ def show(figures: Figures, console: Console) -> None:
         )
         table = Table(*columns, box=None)
         for name, case in figures.faults.items():
-            counted = (case.runs, case.tasks, case.ended, case.waiting, case.violations)
-            table.add_row(name, *map(str, counted), f"{case.slowest:.0f}")
+            table.add_row(name, *map(str, case.counted), f"{case.slowest:.0f}")
         console.print(table)
     runs = sum(case.runs for case in figures.faults.values())
     tasks = sum(case.tasks for case in figures.faults.values())
@@ -107,25 +124,28 @@ def show(figures: Figures, console: Console) -> None:
 
 
 def write(figures: Figures, lease: int) -> None:
-    """Write the document; the same run gives the same layout."""
+    """Write what a run found into the document; rows it has nothing of stay as an earlier run left them."""
+    kept, run = _kept(), f"{datetime.now(UTC):%Y-%m-%d}, {figures.seed}"
     lines = [_HEAD.format(lease=lease)]
     for point, what in POINTS.items():
-        cells = " | ".join(figures.points.get((point, mode), "not run") for mode in MODES)
-        lines.append(f"| `{point}` | {what} | {cells} |\n")
-    lines.append("\n## Random faults\n\n")
-    lines += _of_faults(figures) if figures.faults else ["Not part of this run.\n"]
+        cells = [figures.points.get((point, mode), NOT_RUN) for mode in MODES]
+        found = [*cells, run] if set(cells) != {NOT_RUN} else kept.get(f"`{point}`", [*cells, ""])
+        lines.append(_row(f"`{point}`", what, *found))
+    lines.append(_FAULTS)
+    for fault in FAULTS:
+        case = figures.faults.get(fault.name)
+        rest = [*map(str, case.counted), run] if case else kept.get(fault.name, _NO_RUNS)
+        lines.append(_row(fault.name, fault.sentence, *rest))
     DOCUMENT.parent.mkdir(exist_ok=True)
     DOCUMENT.write_text("".join(lines), encoding="utf-8")
 
 
-def _of_faults(figures: Figures) -> Iterator[str]:
-    yield (
-        "Each run hands in its tasks while the fault strikes at a moment the seed decides (this run: "
-        f"{figures.seed}).\n\n"
-        "| fault | how | runs | tasks | ended | wait for a person | violations |\n"
-        "|---|---|---|---|---|---|---|\n"
-    )
-    for fault in FAULTS:
-        case = figures.faults.get(fault.name, Case())
-        counted = (case.runs, case.tasks, case.ended, case.waiting, case.violations)
-        yield f"| {fault.name} | {fault.sentence} | {' | '.join(map(str, counted))} |\n"
+def _kept() -> dict[str, list[str]]:
+    """Return what the document says now, by what stands first in its row, without what was done there."""
+    text = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else ""
+    rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines())
+    return {cells[0]: cells[2:] for cells in rows if len(cells) > 2}
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |\n"
