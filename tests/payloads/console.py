@@ -18,6 +18,7 @@ from notices import moments
 from notices.models import Kind, Notice, Notification
 from projects.models import Project, User
 from tests import console_fixtures as fixtures
+from tests.payloads.linked import link
 from tests.routes.asking import address_of, routes
 from tests.routes.table import CONSOLE, rows
 from tests.routes.world import World, make_world
@@ -46,7 +47,8 @@ def make_everything() -> tuple[World, list[str]]:
     stands_in = {project.pk: people["second"].pk}
     absences.leave(lead, begins_at=now - day, ends_at=now + day, delegates=stands_in)
     world.names |= {"talked": talked.task.number, "report": report.task.number, "memory": memory.pk}
-    return world, [*_declared(world), *_more(world)]
+    linked = link(world, project, requester, lead)
+    return world, [*_declared(world), *_more(world), *linked]
 
 
 def _declared(world: World) -> Iterator[str]:
@@ -76,6 +78,7 @@ def _more(world: World) -> Iterator[str]:
     picked = urlencode({"pick": [names["easy_id"], names["reviewed_id"]]}, doseq=True)
     yield f"/inbox/selected?{picked}"
     yield f"/calls/{names['call']}/live?shown=allowed"
+    yield "/standing-grants?tab=ended"
     yield from (f"/memory?state={state}" for state in ("active", "proposed"))
     yield f"/memory?edit={Memory.objects.get(pk=names['memory']).pk}"
     yield "/jump?q=rounding"

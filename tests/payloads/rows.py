@@ -25,9 +25,11 @@ _OURS = frozenset(
         *("password", "secret", "address", "mark", "key", "nonce", "digest", "tree", "model"),
         *("username", "host", "result_commit", "base_commit", "head_commit", "repository"),
         *("object_type", "object_id", "previous_digest", "fingerprint", "scopes", "kinds"),
-        *("edited", "options", "colour", "icon"),
+        *("options", "colour", "icon"),
     }
 )
+
+_AS_JSON = frozenset({"arguments", "schema", "edited", "patterns"})  # a text that holds JSON
 
 # Names of JSON members that hold free text, even where it looks like a word of the house.
 _FREE = frozenset(
@@ -80,7 +82,10 @@ def _written(field: Any, now: Any, text: str, number: int) -> Any:
         return _within({"said": "-", **now} if _takes_more(field, now) else now, text)
     if isinstance(field, ArrayField):
         longest = getattr(field.base_field, "max_length", None)
-        return [text[:longest]] if isinstance(field.base_field, models.CharField) else None
+        texts = isinstance(field.base_field, models.CharField | models.TextField)
+        return [text[:longest]] if texts else None
+    if field.name in _AS_JSON:
+        return _json_of(now, text) if now else None
     if isinstance(field, models.CharField | models.TextField) and not isinstance(
         field, models.SlugField
     ):
@@ -101,9 +106,21 @@ def _within(now: Any, text: str, key: str = "") -> Any:
         return [_within(value, text, key) for value in now]
     if not isinstance(now, str) or not now or key in _WORDS:
         return now
-    if key in {"arguments", "schema"}:  # of a sealed call: JSON as it is sent
-        return json.dumps(_within(json.loads(now), text, "text"), ensure_ascii=False)
+    if key in _AS_JSON:
+        return _json_of(now, text)
     return text if key in _FREE or not _OF_THE_HOUSE.fullmatch(now) else now
+
+
+def _json_of(now: str, text: str) -> str:
+    """Replace the texts inside a JSON text, and add a member: its name is the agent's word, too."""
+    made = _within(json.loads(now), text, "text")
+    return json.dumps({**made, text[:200]: _like(made, text)}, ensure_ascii=False)
+
+
+def _like(made: dict[str, Any], text: str) -> Any:
+    """Return a value as the other members have: a pattern where those are patterns."""
+    patterns = any(isinstance(each, dict) and "kind" in each for each in made.values())
+    return {"kind": "prefix", "value": text} if patterns else text
 
 
 def _update(field: Any, row: models.Model, value: Any) -> None:
