@@ -39,7 +39,7 @@ def why_not_editable(file: dict[str, Any]) -> str:
 def open_file(approval: Approval, path: str, *, by: User, via: str = "session") -> editing.Text:
     """Return a file of what is sealed, to be edited. Blocks: git.
 
-    Raises NotAllowed, InvalidInput that says why it cannot be edited, or GitFailed.
+    Raises NotAllowed, InvalidInput that says why it cannot be edited, or CountersignError of git.
     """
     if refusal := why_not(approval, by, via=via):
         raise NotAllowed(refusal)
@@ -50,7 +50,13 @@ def open_file(approval: Approval, path: str, *, by: User, via: str = "session") 
         raise InvalidInput("path", why)
     if refusal := _alone(approval, by):
         raise NotAllowed(refusal)
-    return editing.read(Store.of(approval.project), _head(approval), path)
+    try:
+        return editing.read(Store.of(approval.project), _head(approval), path)
+    except GitFailed as error:
+        raise CountersignError(
+            "Git could not read this file. Nothing was changed, and it can still be decided. Try again; "
+            f"if it stays so, an admin can look at the project's repository. ({str(error)[:200]})"
+        ) from error
 
 
 def _alone(approval: Approval, by: User) -> str:
