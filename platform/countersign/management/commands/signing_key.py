@@ -11,6 +11,11 @@ from approvals import signing
 from approvals.exceptions import CannotSign
 from projects.signing_keys import public_half
 
+_HOW = (
+    "Name its file: COUNTERSIGN_SIGNING_KEY_FILE=… manage.py signing_key. The one that make up made is "
+    "signing-key in the data directory."
+)
+
 
 class Command(BaseCommand):
     """Print what the processes that verify are to be given."""
@@ -23,5 +28,5 @@ class Command(BaseCommand):
         try:
             signing.require_key()
         except CannotSign as error:
-            raise CommandError(f"{error} Give COUNTERSIGN_SIGNING_KEY or its _FILE.") from error
+            raise CommandError(f"{error} {_HOW}") from error
         self.stdout.write(public_half(settings.SIGNING_KEY))
