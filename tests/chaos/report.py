@@ -32,7 +32,7 @@ asked again, and what lands carries each signature once; and no finished turn ma
 model again.
 
 The last column of a row is the run it is from, by day and seed: `make chaos` writes the rows of what it
-played and leaves the others.
+played and leaves the others, which were judged by what was asked on their day.
 
 ## Every named point, three ways
 
