@@ -275,7 +275,14 @@ def _proposal(step: Step, version: int, assembly: Assembly, draft: ProposalDraft
         checks=storable.plain(assembly.checks.model_dump(mode="json")) if change else {},
         warnings=storable.plain(assembly.warnings),
         model=task.model,
+        **_raised(draft),
     )
+
+
+def _raised(draft: ProposalDraft) -> dict[str, str]:
+    risk = draft.raised_risk
+    why = storable.text(risk.why).strip() if risk else ""
+    return {"raised_to": risk.to, "raised_why": why} if risk and why else {}
 
 
 def _write_files(writes: Writes, proposal: Proposal, assembly: Assembly) -> None:

@@ -225,6 +225,13 @@ class Answer(Message):
     evidence: list[Evidence] = Field(default_factory=list, max_length=10)
 
 
+class RaisedRisk(Message):
+    """A danger of the whole change that its paths and sizes do not show."""
+
+    to: Literal["medium", "high"]
+    why: Line = Field(description="What may go wrong and for whom, in one plain sentence.")
+
+
 class ProposalDraft(Message):
     """The aggregator's answer: what a tech lead reads first."""
 
@@ -244,4 +251,8 @@ class ProposalDraft(Message):
         default="",
         max_length=20_000,
         description="Markdown, only when the plan's outcome is a report.",
+    )
+    raised_risk: RaisedRisk | None = Field(
+        default=None,
+        description="Only for a danger that nobody sees from the files; it never lowers the risk.",
     )

@@ -1,4 +1,7 @@
-"""How dangerous a proposal is: a deterministic score with its reasons as sentences."""
+"""How dangerous a proposal is: a deterministic score with its reasons as sentences.
+
+What a model says of it may raise it: it is one finding more, and the gravest counts.
+"""
 
 from __future__ import annotations
 
@@ -113,6 +116,7 @@ def score(
         *_claims(snapshot["claims"]),
         *(_checks(snapshot["checks"], expected=checks_expected) if files else ()),
         *_effects(snapshot["effects"]),
+        *_raised(snapshot["proposal"]),
     ]
     if not findings:
         return Risk.LOW, [_calm(files)]
@@ -226,6 +230,11 @@ def _effects(effects: list[dict[str, Any]]) -> Iterator[Finding]:
         # A report stays inside Countersign: it cannot be unread, but it changes nothing.
         if effect["kind"] != "deliver" and not effect.get("reversible"):
             yield Risk.HIGH, f"The effect {effect['kind']} cannot be undone."
+
+
+def _raised(proposal: dict[str, Any]) -> Iterator[Finding]:
+    if raised := proposal.get("raised_risk"):
+        yield Risk(raised["to"]), f"An agent raises it to {raised['to']}: “{raised['why']}”"
 
 
 def _calm(files: list[dict[str, Any]]) -> str:

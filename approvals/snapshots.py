@@ -235,7 +235,14 @@ def _proposal(proposal: Proposal) -> dict[str, Any]:
         "summary": proposal.summary,
         "report": proposal.report,
         "model": proposal.model,
+        **_raised(proposal),
     }
+
+
+def _raised(proposal: Proposal) -> dict[str, Any]:
+    if not proposal.raised_to:
+        return {}
+    return {"raised_risk": {"to": proposal.raised_to, "why": proposal.raised_why}}
 
 
 def _claims(proposals: Sequence[Proposal]) -> dict[uuid.UUID, list[dict[str, Any]]]:

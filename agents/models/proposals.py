@@ -22,6 +22,13 @@ class ProposalKind(models.TextChoices):
     REPORT = "report", "Report"  # effect deliver
 
 
+class RaisedTo(models.TextChoices):
+    """How grave a model says the change is; what we find ourselves may be graver."""
+
+    MEDIUM = "medium", "Medium"
+    HIGH = "high", "High"
+
+
 class Proposal(models.Model):
     """One reviewable whole. Never changed after it was written; a new one supersedes it."""
 
@@ -51,6 +58,15 @@ class Proposal(models.Model):
     warnings = models.JSONField(
         default=list, help_text='What a reviewer must see: [{"kind", "path", "line", "text"}].'
     )
+    raised_to = models.CharField(
+        max_length=6,
+        choices=RaisedTo,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The least risk it has, as who put it together says.",
+    )
+    raised_why = models.CharField(max_length=200, blank=True, default="", db_default="")
     model = models.CharField(max_length=200)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -67,6 +83,11 @@ class Proposal(models.Model):
                 condition=~Q(kind=ProposalKind.CHANGE)
                 | (~Q(base_commit="") & ~Q(head_commit="") & ~Q(tree="")),
                 name="change_names_its_commits",
+            ),
+            models.CheckConstraint(
+                condition=Q(raised_to="", raised_why="")
+                | Q(raised_to__in=RaisedTo.values) & ~Q(raised_why=""),
+                name="raised_risk_says_why",
             ),
         ]
 

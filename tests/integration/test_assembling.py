@@ -13,7 +13,7 @@ import pytest
 
 from agents import assembling, cautions, materials
 from agents.finishing import settle
-from agents.messages import Check, ProposalDraft, StatedClaim, StepResult
+from agents.messages import Check, ProposalDraft, RaisedRisk, StatedClaim, StepResult
 from agents.models import Claim, Proposal, Step
 from agents.runtime import preparing
 from agents.runtime.claims import claim
@@ -21,6 +21,7 @@ from agents.runtime.contract import Finished, NeedsHuman
 from agents.workspace.demo import create_demo_repository
 from agents.workspace.files import Workspace
 from agents.workspace.git import Store
+from approvals import sealing
 from projects.models import Project
 from tests import runtime_fixtures
 from tests.runtime_fixtures import claim_one, plan_step, planned, state_of
@@ -136,16 +137,20 @@ def test_proposal_names_its_commits_and_its_versions(task, store):
     (one,) = claim("worker-a", limit=1)
     made = assembling.prepare(materials.gather(one.step))
     verified = assembling.verify(made, DRAFT)
+    raised = RaisedRisk(to="high", why="All invoices\0 of May are sent again.")
+    draft = DRAFT.model_copy(update={"raised_risk": raised})
     assert settle(
         one.attempt,
-        Finished(DRAFT),
-        publish=partial(assembling.publish, assembly=made, draft=DRAFT, verified=verified),
+        Finished(draft),
+        publish=partial(assembling.publish, assembly=made, draft=draft, verified=verified),
     )
     proposal = Proposal.objects.get()
     assert (proposal.base_commit, proposal.kind) == (store.main_now(), "change")
     assert store.tree_of(proposal.head_commit) == proposal.tree
     assert store.is_ancestor(proposal.base_commit, proposal.head_commit)
     assert Claim.objects.get().verdict == "proven"
+    assert proposal.raised_why == "All invoices\ufffd of May are sent again."
+    assert sealing.seal(proposal).risk == "high"
     assert [file.hunks.get().colours for file in proposal.files.all()] == ["-4n1", ""]
     assert (state_of(task), proposal.model) == ("review", "rehearsal")
     # A second delivery of the same end writes nothing.

@@ -26,7 +26,7 @@ def _file(path: str, **facts: object) -> dict:
 
 
 def _snapshot(*files: dict, **facts: object) -> dict:
-    parts = {"files": list(files), "claims": [], "checks": GREEN, "warnings": []}
+    parts = {"files": list(files), "claims": [], "checks": GREEN, "warnings": [], "proposal": {}}
     return {**parts, "effects": [MERGE], **facts}
 
 
@@ -141,6 +141,21 @@ def test_hidden_characters_contradicted_claims_and_secrets_come_with_their_place
     assert reasons[0] == "May contain a secret: src/key.txt:1."
     assert "Contains hidden characters: docs/a.md:12." in reasons
     assert "An agent's claim is contradicted by our own check." in reasons
+
+
+@pytest.mark.parametrize(
+    ("path", "to", "level"),
+    [
+        ("src/app.py", "medium", Risk.MEDIUM),
+        ("src/app.py", "high", Risk.HIGH),
+        (".github/workflows/ci.yml", "medium", Risk.HIGH),
+    ],
+)
+def test_a_model_raises_the_risk_and_never_lowers_it(path, to, level):
+    said = {"raised_risk": {"to": to, "why": "Invoices of May are sent again."}}
+    found, reasons = score(_snapshot(_file(path), proposal=said))
+    assert found == level
+    assert f"An agent raises it to {to}: “Invoices of May are sent again.”" in reasons
 
 
 def test_an_effect_that_cannot_be_undone_is_high():
