@@ -53,7 +53,9 @@ function fromDraft() {
 }
 
 const sideOf = (cell) => (cell.classList.contains("diff-old") ? "old" : "new");
-const numberOf = (cell) => Number(cell.querySelector(".diff-no:not(.diff-no-old)")?.textContent);
+// Lines around a hunk are no part of it: nothing is said on them.
+const numberOf = (cell) =>
+  cell.closest("[data-around]") ? 0 : Number(cell.querySelector(".diff-no:not(.diff-no-old)")?.textContent);
 const numbered = (cells) => [...cells].filter((cell) => numberOf(cell));
 const shown = (cells) => numbered(cells).filter((cell) => cell.getClientRects().length);
 

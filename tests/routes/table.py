@@ -77,6 +77,7 @@ review         GET        reviewed,1          sign-in  sign-in  page      page  
 review_live    GET        reviewed,1          sign-in  sign-in  page      page  page   404      404
 main_moved     GET        reviewed,1          sign-in  sign-in  page      page  page   404      404
 viewed         POST       reviewed,1          sign-in  sign-in  done      done  done   404      404
+around         GET        reviewed,1          sign-in  sign-in  400       400   400    404      404
 edit           GET,HEAD   reviewed,1          sign-in  sign-in  403       400   400    404      404
 edit           POST       reviewed,1          sign-in  sign-in  403       400   400    404      404
 decide         POST       reviewed,1          sign-in  sign-in  403       done  done   404      404

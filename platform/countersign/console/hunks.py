@@ -8,11 +8,13 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from approvals.editing import why_not_editable
+from approvals.surroundings import AT_ONCE, gap_above, gap_below
 from countersign.console import diff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from approvals.surroundings import Gap
     from countersign.console.rounds import Said
 
 _COLLAPSE_ABOVE = 400  # changed lines; the file is folded, never cut
@@ -36,6 +38,17 @@ class HunkView:
     verdict: str = ""
     note: str = ""
     typed: list[dict[str, str]] = field(default_factory=list)  # on its lines
+    above: Gap | None = None  # unchanged lines that are not shown
+    below: Gap | None = None
+
+    @property
+    def above_words(self) -> str:
+        """Say how many of the lines above are shown next."""
+        count = self.above.count if self.above else 0
+        if count > AT_ONCE:
+            return f"Show {AT_ONCE} of {count:,} lines above"
+        return "Show 1 line above" if count == 1 else f"Show {count} lines above"
+
     said: dict[str, list[Said]] = field(default_factory=dict)  # of its lines, by side and number
 
     @cached_property
@@ -120,6 +133,7 @@ def _file(
     hunks = [
         _hunk(hunk, agents, new, anchor, colours.get(hunk["id"], "")) for hunk in file["hunks"]
     ]
+    _put_gaps(file, hunks)
     authors = {
         (hunk.author["slug"], hunk.author.get("person")): hunk.author
         for hunk in hunks
@@ -139,6 +153,14 @@ def _file(
         folded=file["added"] + file["removed"] > _COLLAPSE_ABOVE,
         editable=not why_not_editable(file),
     )
+
+
+def _put_gaps(file: dict[str, Any], hunks: list[HunkView]) -> None:
+    for position, hunk in enumerate(hunks):
+        gap = gap_above(file, position)
+        hunk.above = gap if gap.count > 0 else None
+    if hunks:
+        hunks[-1].below = gap_below(file)
 
 
 def _hunk(

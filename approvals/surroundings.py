@@ -1,0 +1,111 @@
+"""The lines around what a change touches, read from the very blobs that are sealed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agents.workspace.diffs import readable
+from agents.workspace.exceptions import GitFailed
+from agents.workspace.git import Store
+from projects.exceptions import CountersignError, InvalidInput
+
+if TYPE_CHECKING:
+    from approvals.models import Approval
+
+AT_ONCE = 40  # lines
+MAX_BYTES = 2 * 1024 * 1024  # of the file
+_CONTEXT = 3  # unchanged lines git shows around a change
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """Unchanged lines between hunks, numbered as proposed; `last` is None to the end of the file."""
+
+    first: int
+    last: int | None
+    shift: int  # what to add for the number a line has on main
+
+    @property
+    def count(self) -> int:
+        """Return how many lines there are; 0 where nobody knows before the file is read."""
+        return 0 if self.last is None else self.last - self.first + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lines:
+    """Some lines of a gap, and whether there are more on the way one goes."""
+
+    first: int
+    shift: int
+    texts: list[str]
+    more: bool
+
+
+def gap_above(file: dict[str, Any], position: int) -> Gap:
+    """Return what lies between a sealed hunk and the one before it, or the beginning of its file."""
+    hunk = file["hunks"][position]
+    first = _end(file["hunks"][position - 1], "new") if position else 1
+    begin = _begin(hunk, "new")
+    return Gap(first=first, last=begin - 1, shift=_begin(hunk, "old") - begin)
+
+
+def gap_below(file: dict[str, Any]) -> Gap | None:
+    """Return what follows the last hunk of a sealed file; None where the file ends with it."""
+    hunk = file["hunks"][-1]
+    lines = [line[:1] for line in hunk["text"].split("\n")[:-1]]
+    if file["status"] in {"added", "deleted"} or lines[-_CONTEXT:] != [" "] * _CONTEXT:
+        return None
+    end = _end(hunk, "new")
+    return Gap(first=end, last=None, shift=_end(hunk, "old") - end)
+
+
+def read(approval: Approval, hunk_id: str, at: int, *, below: bool) -> Lines:
+    """Return at most `AT_ONCE` lines of the gap above a hunk, or below it, next to line `at`.
+
+    Blocks: git. Raises InvalidInput for what is no place of this change, and what git says as a
+    CountersignError.
+    """
+    file, gap = _place(approval.snapshot, hunk_id, below=below)
+    last = gap.last if gap.last is not None else at + AT_ONCE
+    if not gap.first <= at <= last:
+        raise InvalidInput("at", "There are no unchanged lines at this place of the change.")
+    texts = _texts(approval, file["new_blob"])
+    if below:
+        found = texts[at - 1 : at - 1 + AT_ONCE]
+        return Lines(first=at, shift=gap.shift, texts=found, more=len(texts) >= at + AT_ONCE)
+    first = max(gap.first, at - AT_ONCE + 1)
+    return Lines(first=first, shift=gap.shift, texts=texts[first - 1 : at], more=first > gap.first)
+
+
+def _place(sealed: dict[str, Any], hunk_id: str, *, below: bool) -> tuple[dict[str, Any], Gap]:
+    for file in sealed["files"]:
+        for position, hunk in enumerate(file["hunks"]):
+            if hunk["id"] == hunk_id:
+                last = position == len(file["hunks"]) - 1
+                gap = gap_below(file) if below and last else None
+                return file, gap or gap_above(file, position)
+    raise InvalidInput("hunk", "This hunk is not part of the change.")
+
+
+def _texts(approval: Approval, blob: str) -> list[str]:
+    store = Store.of(approval.project)
+    tree = next((each["tree"] for each in approval.snapshot["effects"] if "tree" in each), "")
+    try:
+        size = next((one.size for one in store.paths(tree) if one.blob == blob), None)
+        if size is None or size > MAX_BYTES:
+            raise InvalidInput("hunk", "This file is too large to show lines around the change.")
+        [content] = store.blobs([blob])
+    except GitFailed as error:
+        raise CountersignError(f"Git could not read the file: {str(error)[:300]}") from error
+    lines = content.split(b"\n")
+    return [readable(line) for line in (lines[:-1] if lines[-1] == b"" else lines)]
+
+
+def _begin(hunk: dict[str, Any], side: str) -> int:
+    # Of no lines, git names the line before them.
+    return int(hunk[f"{side}_start"]) + (hunk[f"{side}_lines"] == 0)
+
+
+def _end(hunk: dict[str, Any], side: str) -> int:
+    return _begin(hunk, side) + int(hunk[f"{side}_lines"])
