@@ -41,6 +41,7 @@ NUMBERS = frozenset(
         *("text.length", "took", "verified", "warning.line", "with_agents_word", "edge.path"),
         *("said.comment.side", "earlier", "value", "target.value", "grant.hits", "grant.max_hits"),
         *("hours", "most_uses", "remember.max_pattern", "remember.terms.max_hits", "remember.span"),
+        *("first", "last", "at"),
         *("kind.value", "asked.questions_count", "asked.again_count", "calls_count"),
     }
 )
@@ -48,6 +49,7 @@ NUMBERS = frozenset(
 # Addresses, percent-encoded where they name what others wrote, and hashes:
 ADDRESSES = frozenset(
     {
+        'hunk_id|urlencode:""',
         *("address", "chip.address", "close", "detail.version_url", "first_new", "kept", "marks"),
         *("links.all_errors", "links.clear", "links.errors", "links.open", "page_address", "whole"),
         *("price_url", "request.GET.urlencode", "row.without", "said.where", "to", "view", "tab"),
@@ -80,6 +82,8 @@ WORDS = frozenset(
             "text.word",
             "way.help",
             "way.label",
+            "way",
+            "words",
             "word",
         ),
     }

@@ -26,7 +26,8 @@ _DIGITS = 9
 def around(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Show unchanged lines next to a hunk of what is sealed; what cannot be shown says why."""
     approval = approval_or_404(request.user, number, round_number)
-    hunk, way = request.GET.get("hunk", ""), request.GET.get("way", "")
+    hunk = request.GET.get("hunk", "")
+    way = "below" if request.GET.get("way") == "below" else "above"
     context = {"here": "inbox", "approval": approval, "task": approval.task, "status": 200}
     context |= {"hunk_id": hunk, "way": way}
     try:
