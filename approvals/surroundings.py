@@ -97,14 +97,17 @@ def _texts(approval: Approval, blob: str) -> list[str]:
             raise InvalidInput("hunk", "This file is too large to show lines around the change.")
         [content] = store.blobs([blob])
     except GitFailed as error:
-        raise CountersignError(f"Git could not read the file: {str(error)[:300]}") from error
+        raise CountersignError(
+            "Git could not read this file. What is shown of the change is whole without it. Try again; "
+            f"if it stays so, an admin can look at the project's repository. ({str(error)[:200]})"
+        ) from error
     lines = content.split(b"\n")
     return [readable(line) for line in (lines[:-1] if lines[-1] == b"" else lines)]
 
 
 def _begin(hunk: dict[str, Any], side: str) -> int:
     # Of no lines, git names the line before them.
-    return int(hunk[f"{side}_start"]) + (hunk[f"{side}_lines"] == 0)
+    return int(hunk[f"{side}_start"]) + (int(hunk[f"{side}_lines"]) == 0)
 
 
 def _end(hunk: dict[str, Any], side: str) -> int:

@@ -28,8 +28,8 @@ def around(request: PersonRequest, number: int, round_number: int) -> HttpRespon
     approval = approval_or_404(request.user, number, round_number)
     hunk = request.GET.get("hunk", "")
     way = "below" if request.GET.get("way") == "below" else "above"
-    context = {"here": "inbox", "approval": approval, "task": approval.task, "status": 200}
-    context |= {"hunk_id": hunk, "way": way}
+    context: dict[str, Any] = {"hunk_id": hunk, "way": way, "status": 200}
+    context |= {"here": "inbox", "approval": approval, "task": approval.task}
     try:
         at = _number(request.GET.get("at", ""))
         context |= _shown(surroundings.read(approval, hunk, at, below=way == "below"), way)
