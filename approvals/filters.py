@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -14,19 +15,20 @@ from django.db.models.functions import Now
 
 from agents.lifecycle import TaskState
 from agents.models import Agent
-from approvals import deadlines
+from approvals import deadlines, lists
 from approvals.lifecycle import ApprovalState, CallState
+from approvals.lists import List
 from approvals.models import COSTS, RANKS, UNDER_AGENT, UNDER_REQUESTER, Listed, Risk
 from projects import across, together
 from projects.models import User
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from uuid import UUID
 
     from django.db.models import QuerySet, TextChoices
 
-    from projects.across import Mine
+    from projects.across import Mine, Statement
 
 LONGEST = 300  # characters
 MOST = 10  # terms
@@ -46,6 +48,8 @@ ME = "me"
 _DUE = re.compile(r"([<>])([0-9]{1,4})([mhd])")
 _COST = re.compile(r"([<>])([0-9]{1,6}(?:\.[0-9]{1,6})?)")
 _COSTS = tuple(map(Decimal, COSTS))
+_SHORT = {"requester", "cost", "agent", "state", "risk"}  # words by which there are lists
+_LOOK = 8  # rows of an index are read in the time of one that is looked up
 _ALL = Q()
 _NONE = Q(pk__in=())
 _SPANS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -88,32 +92,39 @@ class Known:
 
     agents: frozenset[str] = frozenset()
     people: frozenset[UUID] = frozenset()  # any of them
+    lengths: Mapping[str, int] = field(default_factory=dict)  # by word, where lists are several
+
+    def costs(self, each: List) -> float:
+        """Return what it costs to read all of a list; of those too long to count the first is read.
+
+        What else is asked of a row an index tells, but whether it is of an agent is looked up.
+        """
+        length = self.lengths.get(each.word, 0)
+        if length >= lists.MEASURED:
+            return math.inf
+        return length if each.word == "agent" or "agent" not in self.lengths else _LOOK * length
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """What a filter asks of approvals, so that a list of its own can be read where few fit.
+    """What a filter asks of approvals, and the lists of their own that have all of it.
 
-    Of two such lists the one that is named first is read: requester, cost, agent, risk.
+    The shortest comes first; it is read (see `shortest`).
     """
 
     where: Q = _ALL
-    bounds: Q = _ALL  # on risk and due time, which the lists of `under` have, too
-    under: tuple[str, ...] = ()  # any of these names; see Listed
-    too: tuple[str, ...] = ()  # and any of these
-    path: str = ""  # or any of these numbers in this column
-    numbers: tuple[int, ...] = ()
+    bounds: Q = _ALL  # on what rows of `Listed` say, too
+    agents: tuple[str, ...] = ()  # in the list of any of these
+    lists: tuple[List, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.where or self.bounds or self.under or self.path)
+        return bool(self.where or self.bounds or self.agents)
 
     @property
     def all(self) -> Q:
         """All of them at once, for a list that is short."""
         where = self.where & self.bounds
-        for names in filter(None, (self.under, self.too)):
-            where &= in_lists(names)
-        return where & Q(**{f"{self.path}__in": self.numbers}) if self.path else where
+        return where & in_lists(self.agents) if self.agents else where
 
 
 def parse(typed: str) -> Filter:
@@ -141,21 +152,40 @@ def narrowed(given: Filter, mine: Mine) -> Mine:
     return mine.within(row.pk for row in mine.named if {row.slug, row.name.lower()} & named)
 
 
-def look_up(given: Filter, user: User) -> Known:
-    """Return who and what it names, read together."""
+def look_up(given: Filter, user: User, mine: Mine | None = None, *, over: bool = False) -> Known:
+    """Return who and what it names, and how long the lists of `mine` are by it, read together."""
     agents, names = given.of("agent"), given.of("requester")
-    lists: dict[str, QuerySet[Any]] = {}
+    people = User.objects.filter(_any(Q(username__iexact=name) for name in names))
+    me = Q(pk=user.pk) if ME in names else _NONE
+    rows: dict[str, QuerySet[Any]] = {}
     if agents:
-        lists["agents"] = Agent.objects.filter(slug__in=agents).only("slug")
+        rows["agents"] = Agent.objects.filter(slug__in=agents).only("slug")
     if names:
-        people = User.objects.filter(_any(Q(username__iexact=name) for name in names))
-        lists["people"] = people.only("username")
-    found = together.read(lists)
-    me = {user.pk} if ME in names else set()
+        rows["people"] = people.only("username")
+    asked = people | User.objects.filter(me)
+    numbers = _lengths(given, asked, mine.projects, over=over) if mine else {}
+    found = together.read(rows, numbers)
     return Known(
         agents=frozenset(agent.slug for agent in found.rows("agents")),
-        people=frozenset({person.pk for person in found.rows("people")} | me),
+        people=frozenset(
+            {person.pk for person in found.rows("people")} | ({user.pk} if ME in names else set())
+        ),
+        lengths={word: found.number(word) for word in numbers},
     )
+
+
+def _lengths(
+    given: Filter, people: QuerySet[User], projects: Sequence[UUID], *, over: bool
+) -> dict[str, Statement]:
+    """Return the statements that tell how long each list is, where there is more than one to read."""
+    found = {
+        each.word: each.length(projects, over=over)
+        for each in _lists(given, frozenset(), pending=not over)
+        if each.word != "requester"
+    }
+    if given.of("requester"):
+        found["requester"] = lists.length_of(people, projects, over=over)
+    return found if len(found) > 1 else {}
 
 
 def unknown(given: Filter, mine: Mine, known: Known) -> list[str]:
@@ -171,29 +201,52 @@ def unknown(given: Filter, mine: Mine, known: Known) -> list[str]:
 
 def of_approvals(given: Filter, known: Known, *, pending: bool = True) -> Conditions:
     """Return the conditions on approvals; what was decided is not due any more."""
-    if not shows(given, "proposal"):
-        return Conditions(where=_NONE)
-    agents = tuple(f"{UNDER_AGENT}{slug}" for slug in given.of("agent"))
-    ranks = tuple(RANKS[Risk(risk)] for risk in given.of("risk"))
     states = _in_states(given, ApprovalState, pending=pending)
-    where, bounds = states & _costs(given, "cost"), Q()
+    if states == _NONE or not shows(given, "proposal") or _nothing_fits(given, known):
+        return Conditions(where=_NONE)
+    where, bounds = Q(), states & _costs(given, "cost")
+    if given.of("risk"):
+        bounds &= Q(risk_rank__in=_ranks(given))
+    if given.of("requester"):
+        bounds &= Q(requester__in=sorted(known.people))
     for due in given.of("due") if pending else ():
         bounds &= _due(due)
         where &= _held(due)
-    of_risk = Q(risk_rank__in=ranks) if ranks else Q()
+    return Conditions(
+        where=where,
+        bounds=bounds,
+        agents=_agents(given),
+        lists=tuple(sorted(_lists(given, known.people, pending=pending), key=known.costs)),
+    )
+
+
+def _nothing_fits(given: Filter, known: Known) -> bool:
+    nobody = bool(given.of("requester")) and not known.people
+    return nobody or (bool(given.of("cost")) and not _classes(given))
+
+
+def _agents(given: Filter) -> tuple[str, ...]:
+    return tuple(f"{UNDER_AGENT}{slug}" for slug in given.of("agent"))
+
+
+def _ranks(given: Filter) -> tuple[int, ...]:
+    return tuple(RANKS[Risk(risk)] for risk in given.of("risk"))
+
+
+def _lists(given: Filter, people: frozenset[UUID], *, pending: bool) -> Iterator[List]:
+    """Return the lists that have all that fits; by risk alone most fit, so it is no short one."""
+    states = () if pending else tuple(s for s in given.of("state") if s in ApprovalState.values)
     if given.of("requester"):
-        under = tuple(f"{UNDER_REQUESTER}{key}" for key in sorted(known.people))
-        where &= Q() if under else Q(pk__in=[])
-        return Conditions(where=where, bounds=bounds & of_risk, under=under, too=agents)
+        names = tuple(f"{UNDER_REQUESTER}{key}" for key in sorted(people))
+        yield List(word="requester", names=names)
     if given.of("cost"):
-        classes = _classes(given)
-        where &= of_risk if classes else Q(pk__in=[])
-        path = "cost_class"
-        return Conditions(where=where, bounds=bounds, path=path, numbers=classes, too=agents)
-    if agents:
-        return Conditions(where=where, bounds=bounds & of_risk, under=agents)
-    path = "risk_rank" if ranks else ""
-    return Conditions(where=where, bounds=bounds, path=path, numbers=ranks)
+        yield List(word="cost", path="cost_class", values=_classes(given))
+    if states and ApprovalState.APPROVED not in states:  # of most that was decided there is no list
+        yield List(word="state", path="state", values=states)
+    if given.of("agent"):
+        yield List(word="agent", names=_agents(given))
+    if {term.word for term in given.terms} & _SHORT == {"risk"}:
+        yield List(word="risk", path="risk_rank", values=_ranks(given))
 
 
 def of_calls(given: Filter, known: Known, *, pending: bool = True) -> Q:

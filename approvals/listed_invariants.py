@@ -16,8 +16,9 @@ CROSS JOIN LATERAL (
 LEFT JOIN approvals_listed listed ON listed.approval_id = approval.id AND listed.under = named.under
 WHERE approval.decided_at IS NULL AND (
     listed.approval_id IS NULL OR listed.decided_at IS NOT NULL
-    OR (listed.project_id, listed.risk_rank, listed.expires_at)
-    <> (approval.project_id, approval.risk_rank, approval.expires_at))
+    OR (listed.project_id, listed.risk_rank, listed.expires_at, listed.cost, listed.requester, listed.state)
+    IS DISTINCT FROM (approval.project_id, approval.risk_rank, approval.expires_at, approval.cost,
+        approval.requester_id, approval.state))
 UNION ALL
 SELECT 'approvals.approval', approval.id::text, format('stands in the list %%s as if it waited', listed.under)
 FROM approvals_listed listed JOIN approvals_approval approval ON approval.id = listed.approval_id

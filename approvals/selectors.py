@@ -6,7 +6,7 @@ no further than a cap: an inbox of 200,000 costs what one of 200 does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
@@ -16,11 +16,11 @@ from django.utils import timezone
 from agents.lifecycle import EscalationState, TaskState
 from agents.models import Escalation, Task
 from agents.models.tasks import Choice
-from approvals import collisions, deadlines, filters, routing
+from approvals import collisions, deadlines, routing, shortest
 from approvals.calls import selectors as calls
 from approvals.filters import WITH_AGENTS, Conditions
 from approvals.lifecycle import ApprovalState
-from approvals.models import Approval, Listed, Policy, Signature, Snooze
+from approvals.models import Approval, Policy, Signature, Snooze
 from projects import across, keyset
 from projects.across import Across, Few, Mine
 from projects.keyset import Order, Page, Place
@@ -77,7 +77,7 @@ def needs_you(
     mine = mine or Mine.of(user)
     page = _shown(
         keyset.page(
-            _narrowed(_waiting(user, mine), fits),
+            shortest.narrowed(_waiting(user, mine), fits),
             _loaded,
             order=order,
             place=place,
@@ -140,7 +140,7 @@ def decided(
     over = Approval.objects.filter(decided_at__isnull=False)
     return _shown(
         keyset.page(
-            _narrowed(
+            shortest.narrowed(
                 Across(rows=over, projects=(mine or Mine.of(user)).projects), fits, over=True
             ),
             _loaded,
@@ -225,39 +225,6 @@ def _waiting(user: User, mine: Mine) -> Across:
     put_off = Q(pk__in=_asleep(user).values("approval"))
     held = Q(pk__in=routing.others_hold(user, mine.led).values("approval"))
     return Across(rows=_to_sign(user, mine).filter(~put_off, ~held), projects=mine.led)
-
-
-def _narrowed(listed: Across, fits: Conditions, *, over: bool = False) -> Across:
-    """Return what fits of a list of approvals, read from a list of its own where a name is asked for."""
-    if fits.under:
-        return _of_names(listed, fits, over=over)
-    # In front of the others: asked of each row, what leaves out most comes first.
-    fitting = Approval.objects.filter(fits.where, fits.bounds, *_too(fits, "pk"))
-    listed = replace(listed, rows=fitting & listed.rows)
-    if not fits.path:
-        return listed
-    return replace(listed, states=fits.numbers, state_path=fits.path, state_type="smallint")
-
-
-def _of_names(listed: Across, fits: Conditions, *, over: bool) -> Across:
-    rows = Listed.objects.filter(
-        fits.bounds, *_too(fits, "approval_id"), decided_at__isnull=not over
-    )
-    if not over or fits.where:
-        there = listed.rows.filter(fits.where, pk=OuterRef("approval"), project=OuterRef("project"))
-        rows = rows.filter(across.of_each(Exists(there)))
-    return Across(
-        rows=rows,
-        projects=listed.projects,
-        states=fits.under,
-        state_path="under",
-        key="approval_id",
-        listed=Approval,
-    )
-
-
-def _too(fits: Conditions, key: str) -> list[Q]:
-    return [filters.in_lists(fits.too, key)] if fits.too else []
 
 
 def _put_off(user: User, mine: Mine) -> QuerySet[Approval]:

@@ -213,6 +213,13 @@ class Approval(models.Model):
                 name="approval_over_by_cost",
                 condition=Q(decided_at__isnull=False),
             ),
+            # Of most that was decided it would be the list of all once more.
+            models.Index(
+                fields=["project", "state", "-decided_at", "-id"],
+                include=["requester", "risk_rank", "cost"],
+                name="approval_over_by_state",
+                condition=Q(decided_at__isnull=False) & ~Q(state=ApprovalState.APPROVED),
+            ),
             models.Index(
                 fields=["decided_by", "decided_at"],
                 name="approval_decided_by",

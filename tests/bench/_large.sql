@@ -247,9 +247,10 @@ FROM bench_approval CROSS JOIN LATERAL (
         CASE WHEN state <> 'pending' THEN least(at + (h % 2000) * interval '1 minute', now())
             END AS decided_at) more;
 -- As a trigger does, which is off while this is filled.
-INSERT INTO approvals_listed (approval_id, under, project_id, risk_rank, expires_at, decided_at)
+INSERT INTO approvals_listed (approval_id, under, project_id, risk_rank, expires_at, decided_at,
+    cost, requester, state)
 SELECT approval.id, named.under, approval.project_id, approval.risk_rank, approval.expires_at,
-    approval.decided_at
+    approval.decided_at, approval.cost, approval.requester_id, approval.state
 FROM approvals_approval approval CROSS JOIN LATERAL (
     SELECT 'requester:' || approval.requester_id AS under
     UNION SELECT 'agent:' || (worked ->> 'slug')

@@ -48,6 +48,8 @@ _PROJECT = "project-0"
 _TYPED = (
     *("agent:coder", "agent:tester", "agent:tech-writer", "agent:router"),
     *("risk:high", "requester:person-2", "requester:person-77", "agent:tester requester:person-2"),
+    *("agent:tester cost:>0.80", "requester:person-2 cost:>0.80", "agent:coder cost:>0.898"),
+    *("state:rejected", "state:expired agent:coder", "state:pending agent:coder risk:high"),
     *("cost:>0.80", "cost:>0.898", "cost:>100", "due:<1h", "kind:call", "kind:call risk:low"),
 )
 _OFTEN = frozenset({"home", "new task", "tasks active", "tasks done", "inbox"})
@@ -162,6 +164,8 @@ def _lists(at: _Places) -> Iterator[tuple[str, str]]:
     for typed in _TYPED:
         for tab in ("needs-you", "decided"):
             yield f"inbox {tab} {typed}", f"/inbox?{urlencode({'tab': tab, 'q': typed})}"
+    for typed in ("agent:coder", "agent:tester cost:>0.80", "risk:high", "cost:>0.80"):
+        yield f"inbox newest {typed}", f"/inbox?{urlencode({'sort': 'newest', 'q': typed})}"
     for state in ("", "proposed", "active", "retired"):
         yield f"memory {state}".strip(), f"/memory?state={state}"
     yield "memory of a project", f"/memory?project={_PROJECT}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from django.db.models import F
 
-from approvals import filters, sealing, selectors
+from approvals import filters, sealing, selectors, undoing
 from approvals.deciding import decide
 from approvals.models import Approval, Listed
 from projects.across import Mine
@@ -17,6 +18,7 @@ from tests.approval_fixtures import make_report, past_triggers
 
 pytestmark = pytest.mark.django_db
 ORDERS = selectors.SORTS
+SAID = ("project", "expires_at", "decided_at", "risk_rank", "cost", "state")
 
 
 @pytest.fixture
@@ -34,16 +36,20 @@ def test_it_is_listed_under_each_agent_once_and_under_its_requester(change, requ
         *(f"agent:{agent['slug']}" for agent in change.snapshot["agents"]),
     }
     rows = Listed.objects.filter(approval=change)
-    assert not rows.exclude(
-        project=change.project, expires_at=change.expires_at, decided_at=None
-    ).exists()
+    change.refresh_from_db()
+    said = {name: getattr(change, name) for name in SAID}
+    assert not rows.exclude(requester=requester.pk, **said).exists()
+    assert said["cost"] == Decimal("1.42")
 
 
 def test_it_moves_to_what_is_over_as_it_is_decided(change, lead):
     decide(change.pk, by=lead, verdict="approve", digest=change.digest, nonce=change.nonce)
     change.refresh_from_db()
     rows = Listed.objects.filter(approval=change)
-    assert set(rows.values_list("decided_at", flat=True)) == {change.decided_at}
+    assert set(rows.values_list("decided_at", "state")) == {(change.decided_at, "approved")}
+    undoing.undo(change, by=lead)
+    change.refresh_from_db()
+    assert set(rows.values_list("decided_at", "state")) == {(change.decided_at, "withdrawn")}
 
 
 def test_what_was_sealed_keeps_its_rank_and_its_cost_beside_it(change, project, requester):
@@ -71,7 +77,8 @@ def test_what_was_sealed_keeps_its_rank_and_its_cost_beside_it(change, project, 
 )
 def test_only_the_classes_of_cost_that_may_fit_are_read(typed, classes):
     given = filters.parse(typed)
-    assert filters.of_approvals(given, filters.Known()).numbers == tuple(classes)
+    (read,) = filters.of_approvals(given, filters.Known()).lists
+    assert (read.path, read.values) == ("cost_class", tuple(classes))
 
 
 @pytest.fixture
@@ -122,6 +129,61 @@ def test_every_order_is_kept_where_a_name_is_asked_for(lead, many, sort):
     if sort == "due":  # of a page those due at the same moment stand by risk
         found.sort(key=lambda each: each.pk)
     assert found == list(Approval.objects.order_by(*names))
+
+
+COMBINED = (
+    *("agent:tester requester:mira", "agent:coder cost:>1", "requester:mira cost:<5 agent:router"),
+    *("agent:coder risk:medium cost:>1 requester:mira", "agent:coder agent:tester requester:mira"),
+    *(
+        "cost:<1 requester:mira",
+        "agent:router requester:mira risk:low",
+        "agent:tester due:>1h cost:>1",
+    ),
+)
+
+
+@pytest.mark.parametrize("typed", COMBINED)
+@pytest.mark.parametrize("over", [False, True])
+def test_whichever_list_is_read_the_same_fits(lead, many, change, typed, over):
+    if over:
+        many[0].move("withdrawn", decided_at=many[0].requested_at)
+        many[1].move("expired", decided_at=many[0].requested_at)
+        change.move("withdrawn", decided_at=change.requested_at)
+        typed = f"{typed} state:withdrawn"
+    given, mine = filters.parse(typed), Mine.of(lead)
+    known = filters.look_up(given, lead, mine, over=over)
+    fits = filters.of_approvals(given, known, pending=not over)
+    few = Approval.objects.filter(fits.all, decided_at__isnull=not over)
+    assert set(known.lengths) == {each.word for each in fits.lists}
+    for each in fits.lists:
+        alone = replace(fits, lists=(each,))
+        if over:
+            found = selectors.decided(lead, mine, fits=alone).rows
+        else:
+            found = selectors.needs_you(lead, mine, fits=alone).pending
+        assert {row.pk for row in found} == set(few.values_list("pk", flat=True)), each
+
+
+def test_the_shortest_list_is_read(lead, many, change, project, second_lead):
+    theirs = sealing.seal(make_report(project, second_lead))
+    for typed, first in (
+        ("agent:tester requester:mira", "agent"),
+        (f"agent:aggregator requester:{second_lead.username}", "requester"),
+        ("agent:aggregator requester:mira", "agent"),
+        ("requester:mira cost:>1", "cost"),
+        ("agent:router cost:<1", "agent"),
+    ):
+        given = filters.parse(typed)
+        known = filters.look_up(given, lead, Mine.of(lead))
+        assert filters.of_approvals(given, known).lists[0].word == first, (typed, known.lengths)
+    assert known.lengths == {"agent": 0, "cost": len([*many, theirs])}
+    assert filters.look_up(filters.parse("agent:tester"), lead, Mine.of(lead)).lengths == {}
+
+
+def test_whom_a_list_is_of_is_counted_before_it_is_known_who_that_is(lead, many, change, stranger):
+    given = filters.parse("requester:MIRA requester:me agent:tester")
+    assert filters.look_up(given, lead, Mine.of(lead)).lengths["requester"] == len([*many, change])
+    assert filters.look_up(given, stranger, Mine.of(stranger)).lengths["requester"] == 0
 
 
 def test_of_two_agents_each_is_shown_once(lead, change):

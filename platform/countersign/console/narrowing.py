@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from projects.models import User
 
 SORTS = dict(Sort.choices)
+_LONG = ("needs-you", "decided")  # tabs with so much in them that the shortest list is looked for
 _UNUSED = {"with-agents": ("risk", "agent", "due"), "decided": ("due",)}
 
 
@@ -127,14 +128,16 @@ def read(
     view = _view(request, views)
     typed = {"q": view["query"], "sort": view["sort"]} if view else request.GET
     given, sort = filters.parse(typed.get("q", "")), typed.get("sort", "")
-    known = filters.look_up(given, request.user)
+    left = filters.narrowed(given, mine)
+    measured = left if tab in _LONG else None
+    known = filters.look_up(given, request.user, measured, over=tab == "decided")
     problems = [*given.problems, *filters.unknown(given, mine, known)]
     return Narrowing(
         user=request.user,
         tab=tab,
         filter=given,
         sort=sort if sort in SORTS else "due",
-        mine=mine.within(()) if problems else filters.narrowed(given, mine),
+        mine=mine.within(()) if problems else left,
         problems=problems,
         known=known,
         view=view,
