@@ -31,7 +31,7 @@ NUMBERS = frozenset(
         *("approvals_so_far", "checks.exit_code", "contradicted", "decided_today", "done_steps"),
         *("file.new_count", "files_count", "files_left", "files_viewed", "hidden", "hidden_count"),
         *("limits.rounds", "listed.after", "listed.before", "meter.limit", "meter.value"),
-        *("most.arguments", "most.note", "one.line", "other_warnings", "proven", "reminder.share"),
+        *("most.arguments", "most.note", "other_warnings", "proven", "reminder.share"),
         *("peek.approvals_so_far", "peek.required.signatures", "required.signatures"),
         *("peek.sealed.policy.undo_seconds", "sealed.policy.undo_seconds", "undo_seconds"),
         *("required.reminders.extend_hours", "row.claims", "row.cost", "row.proven", "rows_read"),
@@ -53,7 +53,7 @@ ADDRESSES = frozenset(
         *("address", "chip.address", "close", "detail.version_url", "first_new", "kept", "marks"),
         *("links.all_errors", "links.clear", "links.errors", "links.open", "page_address", "whole"),
         *("price_url", "request.GET.urlencode", "row.without", "said.where", "to", "view", "tab"),
-        *("warning.target", "name", "commit", "effect.base", "merged", "one.codepoint", "zone"),
+        *("warning.target", "name", "commit", "effect.base", "merged", "zone"),
         *("shown", "whole_at"),
         *('sealed.call.definition|slice:":12"', 'grant.pin.definition|slice:":12"'),
     }
@@ -71,7 +71,6 @@ WORDS = frozenset(
             "one.header",
             "new_word",
             "offer.words",
-            "one.name",
         ),
         *("priority_word|lower", "request.user.theme", "row.look", "row.name", "text", "title"),
         *(

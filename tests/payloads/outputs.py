@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 TEXT, ATTRIBUTE, FIELD, NO_ELEMENT = "text", "attribute", "field", "no element"
+KEPT = "kept"  # in a field nobody reads, or of a kind that takes no such text
 _TOKEN = re.compile(r"\{\{\s*(.*?)\s*\}\}")
 _BLOCK = re.compile(r"\{%\s*block (\w+).*?%\}(.*?)\{%\s*endblock\b.*?%\}", re.DOTALL)
 _TAG = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -20,6 +21,9 @@ _KEPT = re.compile(r"\uf8ff(\d+)\uf8ff")
 _PLAIN_ELEMENTS = {"title", "option"}
 # Blocks that stand in attributes of the page.
 _OF_ATTRIBUTES = {"socket", "live", "seq", "ticket", "card_class"}
+
+
+_KINDS_KEPT = {"hidden", "checkbox", "radio", "number", "time", "date"}
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,10 @@ class _Walker(HTMLParser):
         self._within = ""
 
     def handle_starttag(self, tag, attrs):
+        kind = KEPT if dict(attrs).get("type") in _KINDS_KEPT else FIELD
         for name, value in attrs:
             field = tag == "input" and name == "value"
-            self._note(f"{name} {value or ''}", FIELD if field else ATTRIBUTE)
+            self._note(f"{name} {value or ''}", kind if field else ATTRIBUTE)
         self._within = tag
 
     def handle_endtag(self, tag):

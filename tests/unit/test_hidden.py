@@ -79,3 +79,25 @@ def test_a_long_text_is_looked_at_in_no_time():
     begun = time.process_time()
     assert characters.marks(lines) == []
     assert time.process_time() - begun < 0.5
+
+
+def test_what_a_field_holds_is_named_beside_it():
+    said = drawn("{% unseen text %}", text="one\ntwo\u200b p\u0430y")
+    assert '<span class="hidden-char">U+200B</span> ZERO WIDTH SPACE in line 2; ' in said
+    assert '<span class="hidden-char">U+0430</span> CYRILLIC SMALL LETTER A in line 2.' in said
+    assert "in line" not in drawn("{% unseen text %}", text="one\u200b")
+
+
+@pytest.mark.parametrize("text", ["", None, "plain", "two\r\nlines", "\u043f\u0440\u0438"])
+def test_nothing_is_said_beside_a_field_that_is_what_it_seems(text):
+    assert drawn("{% unseen text %}", text=text) == ""
+
+
+def test_of_many_the_first_are_named_and_the_others_counted():
+    said = drawn("{% unseen text %}", text="\u200b" * 1_025)
+    assert said.count("ZERO WIDTH SPACE") == 20
+    assert said.endswith("; and 1,005 more.</p>")
+
+
+def test_a_field_too_long_to_be_looked_at_says_so():
+    assert "too much to look for" in drawn("{% unseen text %}", text="\u200b" * 200_001)

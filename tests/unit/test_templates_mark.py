@@ -7,7 +7,17 @@ import re
 import pytest
 
 from tests.payloads import ours
-from tests.payloads.outputs import ATTRIBUTE, FIELD, NO_ELEMENT, TEXT, Output, outputs, outputs_of
+from tests.payloads.outputs import (
+    ATTRIBUTE,
+    FIELD,
+    KEPT,
+    NO_ELEMENT,
+    TEMPLATES,
+    TEXT,
+    Output,
+    outputs,
+    outputs_of,
+)
 
 # Admin pages are marked as a whole when they are answered.
 OUTPUTS = [each for each in outputs() if not each.template.startswith("admin/")]
@@ -16,6 +26,7 @@ MARKS = {
     ATTRIBUTE: {"plain"},
     NO_ELEMENT: {"plain"},
     FIELD: set(),
+    KEPT: set(),
 }
 
 
@@ -38,20 +49,30 @@ def declared(output: Output) -> bool:
 
 
 def test_every_output_is_marked_or_declared():
-    # A field holds what was written as it is, or saving it would change it; what is in a field of a
-    # page that decides is marked beside it.
-    bare = [each for each in OUTPUTS if each.place != FIELD]
+    # A field holds what was written as it is, or saving it would change it.
+    bare = [each for each in OUTPUTS if each.place not in {FIELD, KEPT}]
     missing = [each for each in bare if not marked(each) and not declared(each)]
     assert missing == [], (
         "mark it with `reveal` or `plain`, or declare it in tests/payloads/ours.py"
     )
 
 
+def test_what_a_field_holds_is_marked_beside_it():
+    fields = [each for each in OUTPUTS if each.place == FIELD]
+    assert [
+        each
+        for each in fields
+        if f"{{% unseen {each.expression.split('|')[0]} %}}"
+        not in (TEMPLATES / each.template).read_text(encoding="utf-8")
+    ] == []
+
+
 def test_no_badge_is_put_where_no_element_can_stand():
     assert [
         each
         for each in OUTPUTS
-        if each.place in {ATTRIBUTE, NO_ELEMENT, FIELD} and set(each.filters) & {"reveal", "report"}
+        if each.place in {ATTRIBUTE, NO_ELEMENT, FIELD, KEPT}
+        and set(each.filters) & {"reveal", "report"}
     ] == []
 
 
@@ -69,7 +90,7 @@ def test_no_output_is_taken_for_safe(filter_):
 def test_the_walker_knows_where_an_output_stands():
     page = (
         '<title>{{ a }}</title>{% block title %}{{ b|plain }}{% endblock %}<p title="x {{ c }}">'
-        '{{ d|reveal }}</p><input value="{{ e }}"><textarea>{{ f }}</textarea><option>{{ g }}'
+        '{{ d|reveal }}</p><input value="{{ e }}"><input type="hidden" value="{{ k }}"><textarea>{{ f }}</textarea><option>{{ g }}'
         '</option>{% block seq %}{{ h }}{% endblock %}<a {% if x %}href="/?{{ i }}"{% endif %}>{{ j }}'
     )
     places = {each.expression[0]: each.place for each in outputs_of("x.html", page)}
@@ -78,4 +99,5 @@ def test_the_walker_knows_where_an_output_stands():
         **dict.fromkeys("chi", ATTRIBUTE),
         **dict.fromkeys("dj", TEXT),
         **dict.fromkeys("ef", FIELD),
+        "k": KEPT,
     }

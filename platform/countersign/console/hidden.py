@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from html import escape
 
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from projects import characters
+
+_BESIDE = '<p class="small tone-warn" role="note">This field holds {}.</p>'
+_NAMED = 20  # beside one field
+_READ = 200_000  # characters of it; as many as of a file that can be edited
 
 
 def shown(text: str) -> SafeString:
@@ -25,6 +29,25 @@ def reveal(text: str) -> SafeString:
 def in_html(html: str) -> str:
     """Return text that is escaped already, with a badge in place of each hidden character."""
     return "".join(badge(each) if marked else each for each, marked in characters.pieces(html))
+
+
+def beside(text: str) -> SafeString:
+    """Return what is said beside a field that holds hidden characters; it cannot mark them itself."""
+    if len(text) > _READ:
+        return format_html(_BESIDE, "too much to look for characters that cannot be seen")
+    if not (found := characters.marks(text)):
+        return SafeString("")
+    named = format_html_join(
+        "; ", '<span class="hidden-char">{}</span> {}{}', (_told(text, at) for at in found[:_NAMED])
+    )
+    more = f"; and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+    what = format_html("characters that cannot be seen, or pass for others: {}{}", named, more)
+    return format_html(_BESIDE, what)
+
+
+def _told(text: str, at: int) -> tuple[str, str, str]:
+    line = f" in line {text.count(chr(10), 0, at) + 1}" if "\n" in text else ""
+    return characters.code(text[at]), characters.name_of(text[at]), line
 
 
 def badge(character: str) -> SafeString:

@@ -174,6 +174,12 @@ def plain(text: Any) -> str:
     return characters.plain(str(text if text is not None else ""))
 
 
+@register.simple_tag
+def unseen(text: Any) -> SafeString:
+    """Say beside a field which characters of what it holds cannot be seen, or pass for others."""
+    return hidden.beside(str(text if text is not None else ""))
+
+
 @register.filter
 def as_json(value: Any) -> str:
     """Write data for people to read."""

@@ -9,13 +9,11 @@ from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from agents.editing import MAX_BYTES
 from approvals import editing
 from approvals.exceptions import DecisionConflict, DigestMismatch, NotAllowed
 from countersign.console.addresses import address_of
 from countersign.console.lookup import approval_or_404, of_form
 from countersign.console.rendering import page
-from projects import characters
 from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from approvals.models import Approval
     from countersign.console.requests import PersonRequest
 
-_MOST_HIDDEN = 20  # named; a field cannot mark them where they are
 SAVED = "Saved as your commit. It is checked anew; then the new version waits for a signature here."
 
 
@@ -77,16 +74,8 @@ def _show(
         "may_edit": typed is not None or not error,
         "error": error,
         "too_late": isinstance(error, DecisionConflict),
-        "hidden": _hidden(text),
     }
     return page(request, "review/edit.html", context, status=_status_of(error))
-
-
-def _hidden(text: str) -> list[characters.Hidden]:
-    """Name the first characters that cannot be seen; of what is refused for its length, none."""
-    if len(text) > MAX_BYTES:
-        return []
-    return [*characters.scan(text), *characters.scan_confusables(text)][:_MOST_HIDDEN]
 
 
 def _status_of(error: CountersignError | None) -> int:
