@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 from approvals.lines import lines_of
+from approvals.matching import Allowance
 from approvals.models import Side
 
 if TYPE_CHECKING:
     from approvals.lines import Line
+    from approvals.matching import Run
 
 _TELLING = 4  # characters that are not blank: what shorter lines say stands in many places
-_MOST_COMPARED = 4_000_000  # pairs of lines, for one page; a quarter of a second, at worst
-
-_Block = tuple[int, int, int]  # lines both have: where before, where now, how many
+_MOST_COMPARED = 4_000_000  # pairs of lines, for one page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +32,8 @@ class Anchors:
     def __init__(self) -> None:
         self._before: dict[tuple[str, str], list[Line]] = {}
         self._now: dict[tuple[str, str], list[tuple[str, Line]]] = {}
-        self._blocks: dict[tuple[str, str, str], list[_Block]] = {}
-        self._left = _MOST_COMPARED
+        self._blocks: dict[tuple[str, str, str], list[Run]] = {}
+        self._left = Allowance(_MOST_COMPARED)
 
     def spot_of(
         self, hunk: dict[str, Any], side: str, number: int, file: dict[str, Any]
@@ -69,21 +68,13 @@ class Anchors:
             self._now[key] = [(of, line) for of, line in lines if line.side == side]
         return self._now[key]
 
-    def _shared(self, hunk: dict[str, Any], side: str, file: dict[str, Any]) -> list[_Block]:
+    def _shared(self, hunk: dict[str, Any], side: str, file: dict[str, Any]) -> list[Run]:
         """Return the lines both have; past what one page may compare, those at both ends."""
         key = (hunk["id"], side, file["path"])
         if key not in self._blocks:
             before = [line.text for line in self._lines_of(hunk, side)]
             now = [line.text for _, line in self._lines_in(file, side)]
-            head, tail = _ends(before, now)
-            within = (before[head : len(before) - tail], now[head : len(now) - tail])
-            pairs = len(within[0]) * len(within[1])
-            blocks = [(0, 0, head), (len(before) - tail, len(now) - tail, tail)]
-            if pairs <= self._left:
-                self._left -= pairs
-                inside = SequenceMatcher(None, *within).get_matching_blocks()
-                blocks += [(head + block.a, head + block.b, block.size) for block in inside]
-            self._blocks[key] = blocks
+            self._blocks[key] = self._left.shared(before, now)
         return self._blocks[key]
 
 
@@ -99,16 +90,7 @@ def nearest_hunk(side: str, number: int, file: dict[str, Any]) -> str:
     return str(found["id"]) if found else ""
 
 
-def _ends(before: list[str], now: list[str]) -> tuple[int, int]:
-    """Return how many lines are the same at the beginning, and at the end."""
-    most = min(len(before), len(now))
-    head = next((place for place in range(most) if before[place] != now[place]), most)
-    most -= head
-    tail = next((place for place in range(most) if before[-1 - place] != now[-1 - place]), most)
-    return head, tail
-
-
-def _followed(line: Line, at: int, blocks: list[_Block]) -> int | None:
+def _followed(line: Line, at: int, blocks: list[Run]) -> int | None:
     for start, there, size in blocks:
         if start <= at < start + size:
             by_chance = size == 1 and not _tells(line)

@@ -102,6 +102,7 @@ function draw(cell, { note = "", agent = "" }) {
   say.querySelector("textarea").dataset.kept = `say|${kept}`;
   say.querySelector("select").dataset.kept = `to|${kept}`;
   cell.closest(".diff-row").after(row);
+  row.closest("[data-spaces]")?.setAttribute("open", ""); // what is typed is never folded
   return say;
 }
 

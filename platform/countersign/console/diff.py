@@ -12,18 +12,22 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache, cached
 from django.utils.safestring import SafeString, mark_safe
 
-from countersign.console import diff_rows
+from approvals.matching import Allowance
+from countersign.console import diff_rows, spaces
 from countersign.console.diff_rows import Raw, Row
 from countersign.console.highlighting import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from approvals.matching import Run
+
 _WORD = re.compile(r"\w+|\s+|.")
 # Words of one line by words of the other, for a hunk and for each of its characters: to compare two lines
 # costs that much, and a hostile pair of 2,000 characters took five seconds. Usual lines need 2 to 5 each.
 _SPENT, _SPENT_EACH = 500, 8
 _LEAST_ALIKE = 0.25  # below this, marking words says less than the whole line does
+_COMPARED = 250_000  # pairs of lines of a hunk, to tell those that differ in spaces only
 _KEPT = 24 * 1024 * 1024  # characters of drawn rows: a dozen changes of two thousand lines
 
 
@@ -33,6 +37,7 @@ class Block:
 
     changed: bool
     rows: tuple[Row, ...]
+    spaces: bool = False  # its sides differ in spaces only
 
     @property
     def html(self) -> SafeString:
@@ -46,14 +51,23 @@ def _size(drawn: tuple[Block, ...]) -> int:
 
 @cached(LRUCache(maxsize=_KEPT, getsizeof=_size), lock=Lock())
 def blocks(
-    text: str, old_start: int, new_start: int, anchor: str = "", colours: str = ""
+    text: str,
+    old_start: int,
+    new_start: int,
+    anchor: str = "",
+    colours: str = "",
+    *,
+    apart: str = "",
 ) -> tuple[Block, ...]:
     """Return the rows of a hunk; `text` is its unified-diff lines, each with its marker.
 
-    New lines are found on the page under the anchor of their file. What is drawn is kept: whoever
-    comes next, or comes back, is shown the same sealed text.
+    New lines are found on the page under the anchor of their file. `apart` is the path
+    of a file whose lines that differ in spaces only are to be blocks of their own. What is drawn is kept: whoever comes next, or comes back, is
+    shown the same sealed text.
     """
     parts = list(_parts(text, old_start, new_start, colours))
+    if apart and colours and spaces.may_be_free(apart):
+        parts = list(_apart(apart, parts))
     _mark_words([pair for part in parts for pair in part.pairs()], _SPENT + _SPENT_EACH * len(text))
     return tuple(part.drawn(anchor) for part in parts)
 
@@ -63,6 +77,7 @@ class _Part:
 
     def __init__(self, *, changed: bool) -> None:
         self.changed = changed
+        self.spaces = False  # its sides differ in nothing else
         self.old_side: list[Raw] = []
         self.new_side: list[Raw] = []
         self._last: list[Raw] = []
@@ -92,6 +107,20 @@ class _Part:
         if self.changed:
             yield from zip(self.old_side, self.new_side, strict=False)
 
+    def split(self, runs: Iterable[Run]) -> Iterator[_Part]:
+        """Yield the same lines in order, those of the runs as parts of their own."""
+        old, new = 0, 0
+        for left, right, count in [*runs, (len(self.old_side), len(self.new_side), 0)]:
+            yield self._piece(slice(old, left), slice(new, right))
+            old, new = left + count, right + count
+            yield self._piece(slice(left, old), slice(right, new), spaces=True)
+
+    def _piece(self, old: slice, new: slice, *, spaces: bool = False) -> _Part:
+        piece = _Part(changed=True)
+        piece.old_side, piece.new_side = self.old_side[old], self.new_side[new]
+        piece.spaces = spaces
+        return piece
+
     def drawn(self, anchor: str) -> Block:
         if not self.changed:
             pairs = zip(self.old_side, self.new_side, strict=True)
@@ -99,7 +128,7 @@ class _Part:
             return Block(changed=False, rows=tuple(rows))
         both = itertools.zip_longest(self.old_side, self.new_side)
         rows = [diff_rows.changed(old, new, anchor) for old, new in both]
-        return Block(changed=True, rows=tuple(rows))
+        return Block(changed=True, rows=tuple(rows), spaces=self.spaces)
 
 
 def _parts(text: str, old_number: int, new_number: int, colours: str) -> Iterator[_Part]:
@@ -122,6 +151,17 @@ def _parts(text: str, old_number: int, new_number: int, colours: str) -> Iterato
         new_number += marker != "-"
     if part is not None:
         yield part
+
+
+def _apart(path: str, parts: Sequence[_Part]) -> Iterator[_Part]:
+    """Yield the parts, which have been coloured; what is within a text is known by that."""
+    allowance = Allowance(_COMPARED)
+    for part in parts:
+        if not part.changed:
+            yield part
+            continue
+        found = spaces.runs_of(path, part.old_side, part.new_side, allowance)
+        yield from (each for each in part.split(found) if each.old_side or each.new_side)
 
 
 def _raw(number: int, content: str, code: str) -> Raw:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -21,6 +22,15 @@ _COLLAPSE_ABOVE = 400  # changed lines; the file is folded, never cut
 _TESTS = ("tests/", "test_", "/tests/")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Blocks of a hunk that stand together: as they are, or folded for they differ in spaces only."""
+
+    blocks: list[diff.Block]
+    folded: int = 0  # lines
+    said: bool = False  # something of one of them
+
+
 @dataclass(kw_only=True)
 class HunkView:
     """One hunk with its author, its rows and what the reader said of it."""
@@ -29,7 +39,7 @@ class HunkView:
     header: str
     section: str
     author: dict[str, Any] | None
-    draw: Callable[[], tuple[diff.Block, ...]]
+    draw: Callable[..., tuple[diff.Block, ...]]
     first: int  # line of the new side
     last: int
     kept_as: str = ""  # under which what is typed is kept: the same while its lines are the same
@@ -55,6 +65,20 @@ class HunkView:
     def blocks(self) -> tuple[diff.Block, ...]:
         """Its rows, drawn when they are shown: of a large change that is most of the work."""
         return self.draw()
+
+    @property
+    def groups(self) -> list[Group]:
+        """Its blocks, with runs of those that differ in spaces only, where they are drawn apart."""
+        runs = itertools.groupby(self.blocks, key=lambda block: block.spaces)
+        return [self._group(spaces, list(blocks)) for spaces, blocks in runs]
+
+    def _group(self, spaces: bool, blocks: list[diff.Block]) -> Group:  # noqa: FBT001
+        if not spaces:
+            return Group(blocks=blocks)
+        rows = [row for block in blocks for row in block.rows]
+        sides = [("old", row.old) for row in rows] + [("new", row.new) for row in rows]
+        said = any(f"{side}-{line.number}" in self.said for side, line in sides if line)
+        return Group(blocks=blocks, folded=len(rows), said=said)
 
 
 @dataclass(kw_only=True)
@@ -210,3 +234,10 @@ def fold_known(files: list[FileView]) -> None:
         for hunk in file.hunks:
             hunk.folded = not (hunk.is_new or hunk.said or hunk.typed)
         file.same = bool(file.hunks) and all(hunk.folded for hunk in file.hunks)
+
+
+def fold_spaces(files: list[FileView]) -> None:
+    """Have lines that differ in spaces only drawn apart, to be folded and counted where they stand."""
+    for file in files:
+        for hunk in file.hunks:
+            hunk.draw = partial(hunk.draw, apart=file.path)

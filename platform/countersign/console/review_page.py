@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -26,10 +27,11 @@ from countersign.console import (
     signers,
 )
 from countersign.console.checks import checks_of
-from countersign.console.hunks import files_of, fold_known
+from countersign.console.hunks import files_of, fold_known, fold_spaces
 from countersign.console.in_parts import page_in_parts
 from countersign.console.line_forms import typed_on
 from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
+from countersign.console.spaces import may_be_free
 from countersign.console.task_page import price_url
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from agents.models import Proposal
     from approvals.models import Approval, Signature
+    from countersign.console.hunks import FileView
     from countersign.console.requests import PersonRequest
     from countersign.console.review_rows import Record
     from projects.across import Mine
@@ -59,7 +62,7 @@ def show(
     since = request.GET.get("since", "")
     context = context_of(approval, request.user, mine_of(request), since=since)
     context |= {"typed": request.POST, "error": error}
-    context["diff_mode"] = "unified" if request.GET.get("diff") == "unified" else "split"
+    context |= _shown_as(request, approval, context["files"])
     _fill(context["files"], request)
     if context["base"]:
         fold_known(context["files"])
@@ -73,6 +76,21 @@ def show(
         pieces=({"file": file} for file in context["files"]),
         status=status,
     )
+
+
+def _shown_as(request: PersonRequest, approval: Approval, files: list[FileView]) -> dict[str, Any]:
+    """Return how the address asks for the diff to be shown, and where its links lead."""
+    folded = request.GET.get("spaces") == "fold"
+    if folded:
+        fold_spaces(files)
+    # A refused decision is answered under an address nobody can come back to.
+    place = [approval.task.number, approval.proposal.round]
+    return {
+        "diff_mode": "unified" if request.GET.get("diff") == "unified" else "split",
+        "spaces": folded,
+        "may_fold_spaces": any(may_be_free(file.path) for file in files),
+        "page_address": reverse("console:review", args=place) if request.method == "POST" else "",
+    }
 
 
 def context_of(approval: Approval, user: User, mine: Mine, *, since: str = "") -> dict[str, Any]:

@@ -1,0 +1,119 @@
+"""Lines that differ in spaces only stand apart where spaces mean nothing, and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents.workspace.lexing import codes
+from countersign.console import diff
+from tests.unit.test_diff_rendering import lines_of
+
+WRAPPED = (
+    " function total() {\n"
+    "-  const sum = add(lines);\n"
+    "-  return round(sum);\n"
+    "+  if (lines) {\n"
+    "+    const sum = add(lines);\n"
+    "+    return round(sum);\n"
+    "+  }\n"
+    " }\n"
+)
+
+
+def drawn(path: str, text: str) -> tuple[diff.Block, ...]:
+    return diff.blocks(text, 1, 1, "", codes(path, text), apart=path)
+
+
+def apart(path: str, text: str) -> list[int]:
+    """Return how many rows each block has that differs in spaces only."""
+    blocks = drawn(path, text)
+    return [len(block.rows) for block in blocks if block.spaces]
+
+
+def test_what_is_wrapped_and_indented_stands_apart_from_what_wraps_it():
+    blocks = drawn("a.ts", WRAPPED)
+    assert [(block.changed, block.spaces, len(block.rows)) for block in blocks] == [
+        (False, False, 1),
+        (True, False, 1),
+        (True, True, 2),
+        (True, False, 1),
+        (False, False, 1),
+    ]
+
+
+def test_every_line_is_there_in_its_order_and_with_its_number():
+    for side in ("old", "new"):
+        whole = diff.blocks(WRAPPED, 1, 1)
+        assert lines_of(drawn("a.ts", WRAPPED), side) == lines_of(whole, side)
+
+
+def test_nothing_stands_apart_unless_it_is_asked_for():
+    assert not any(block.spaces for block in diff.blocks(WRAPPED, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        ("a.ts", "  let a = 1;", "\tlet a = 1;"),
+        ("a.ts", "let a = 1;", "let a = 1;   "),
+        ("a.ts", "let a   =  1;", "let a = 1;"),
+        ("a.go", "x := f(a)  // why", "x := f(a) // why"),
+        ("a.json", '  "name": 1,', '    "name": 1,'),
+        ("a.py", "x  = 1 + y", "x = 1 + y  "),
+    ],
+)
+def test_spaces_without_meaning(path, before, after):
+    assert apart(path, f"-{before}\n+{after}\n") == [1]
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        ("a.py", "x = 1", "    x = 1"),  # another block
+        ("a.yaml", "key: 1", "  key: 1"),
+        ("a.yaml", "run: a  b", "run: a b"),
+        ("Makefile", "\tmake all", "        make all"),
+        ("a.md", "one two", "one two  "),  # a line break
+        ("a.sh", "echo a  b", "echo a b"),
+        ("a.txt", "a  b", "a b"),
+        ("a", "a  b", "a b"),
+        ("a.ts", 'let a = "x  y";', 'let a = "x y";'),
+        ("a.ts", "let a = 'x\ty';", "let a = 'x y';"),
+        ("a.ts", "return x", "returnx"),  # none is not fewer
+        ("a.ts", "a - -b", "a --b"),
+        ("a.c", "#define F(x) \\", "#define F(x) \\ "),  # does not go on any more
+        ("a.ts", "let a = 1;", "let a = 1;\r"),
+        ("a.ts", "let a = 1;", "let\u00a0a = 1;"),
+        ("a.ts", "let a = 1;", "let a =\u2003 1;"),
+        ("a.ts", "let  a\u200b = 1;", "let a\u200b = 1;"),  # what is marked is shown
+    ],
+)
+def test_spaces_that_may_have_a_meaning_are_shown(path, before, after):
+    assert apart(path, f"-{before}\n+{after}\n") == []
+
+
+def test_what_was_not_coloured_is_shown():
+    text = "-  let a = 1;\n+let a = 1;\n"
+    assert not any(block.spaces for block in diff.blocks(text, 1, 1, apart="a.ts"))
+
+
+def test_a_newline_missing_at_the_end_is_no_space():
+    assert apart("a.ts", "-  a();\n+a();\n\\ No newline at end of file\n") == []
+
+
+def test_lines_within_a_text_over_several_lines_are_shown():
+    text = " const page = `\n-  one two\n-  three\n+    one  two\n+three\n `;\n"
+    assert apart("a.js", text) == []
+
+
+def test_a_bracket_that_is_the_same_by_chance_tears_no_change_apart():
+    text = "-  one(a);\n-  }\n-  two(b);\n+    three(c);\n+    }\n+    four(d);\n"
+    assert apart("a.ts", text) == []
+    assert apart("a.ts", " if (x) {\n-  }\n+    }\n") == [1]
+
+
+def test_more_than_may_be_compared_is_shown():
+    old = "".join(f"-  f({n});\n" for n in range(600))
+    new = "".join(f"+f({n});\n" for n in (*range(1, 600), 0))
+    assert apart("a.ts", old + new) == []
+    assert apart("a.ts", old + old.replace("-  ", "+")) == [600]
