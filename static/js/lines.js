@@ -75,9 +75,18 @@ function first(hunk, side) {
 function write(cell) {
   // A line that stays is the same on both sides.
   const stays = !cell.closest("[data-change]") && cell.parentElement.querySelector(".diff-new");
-  if (!numberOf(stays || cell)) return;
-  const say = draw(stays || cell, {});
+  const place = below(stays || cell);
+  if (!place || !numberOf(place)) return;
+  const say = draw(place, {});
   say.querySelector("textarea").focus();
+}
+
+// What differs between two versions is commented on where it stands in this one.
+function below(cell) {
+  const between = cell.closest("[data-between]");
+  if (!between) return cell;
+  const hunk = document.querySelector(`[data-hunk="${CSS.escape(between.dataset.between)}"]`);
+  return sideOf(cell) === "new" ? find(hunk, "new", numberOf(cell)) : null;
 }
 
 function draw(cell, { note = "", agent = "" }) {

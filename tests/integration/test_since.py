@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from agents.models import Hunk
+from agents.models import FileChange, Hunk
 from approvals import deciding
 from approvals.decisions import LineComment
 from tests import console_fixtures as fixtures
@@ -106,3 +106,57 @@ def test_a_version_of_another_task_is_not_compared_with(client, first, lead, pro
     fixtures.reviewed_task(project, requester)
     client.force_login(lead)
     assert len(open_files(page_of(client, first, since="1.1"))) == 3
+
+
+def told(page: str) -> str:
+    """Return what is said of the lines that differ between the two versions."""
+    assert page.count("<details data-between") == 1
+    return page.split("<details data-between")[1].split("</details>")[0]
+
+
+def test_a_rewritten_hunk_shows_which_lines_are_others_than_before(client, first, lead):
+    send_back(first, lead)
+    second = fixtures.next_round(first)
+    client.force_login(lead)
+    found = told(page_of(client, second))
+    assert "Since round 1" in found
+    assert '<span class="num-add">+1</span><span class="num-del">\u22121</span>' in found
+    assert found.count('class="diff-cell diff-old diff-del"') == 1
+    assert found.count('class="diff-cell diff-new diff-add"') == 1
+    assert "U+200B" in found.split("diff-del")[1].split("diff-add")[0]
+
+
+def test_the_whole_hunk_stands_below_with_its_verdicts(client, first, lead):
+    send_back(first, lead)
+    second = fixtures.next_round(first)
+    client.force_login(lead)
+    page = page_of(client, second)
+    hunk = str(Hunk.objects.get(file__proposal=second.proposal, file__path=DOCS).pk)
+    below = page.split(f'data-between="{hunk}"')[1]
+    assert f'id="h-{hunk}"' in below
+    assert below.count(f'name="verdict-{hunk}"') == 2
+
+
+def test_without_a_version_to_compare_with_nothing_is_told(client, first, lead):
+    send_back(first, lead)
+    second = fixtures.next_round(first)
+    client.force_login(lead)
+    assert "data-between" not in page_of(client, second, since="all")
+
+
+def test_a_file_main_changed_meanwhile_is_compared_by_hunks_only(client, first, lead):
+    send_back(first, lead)
+    second = fixtures.next_round(first)
+    FileChange.objects.filter(proposal=first.proposal, path=DOCS).update(old_blob="0" * 40)
+    client.force_login(lead)
+    page = page_of(client, second)
+    assert "data-between" not in page
+    assert "main changed it since round 1: compared by hunks only" in page
+
+
+def test_lines_are_found_though_the_file_has_another_name_now(client, first, lead):
+    send_back(first, lead)
+    FileChange.objects.filter(proposal=first.proposal, path=DOCS).update(path="docs/old.md")
+    second = fixtures.next_round(first)
+    client.force_login(lead)
+    assert "U+200B" in told(page_of(client, second))

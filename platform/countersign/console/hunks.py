@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from approvals.surroundings import Gap
+    from countersign.console.rewritten import Between
     from countersign.console.rounds import Said
 
 _COLLAPSE_ABOVE = 400  # changed lines; the file is folded, never cut
@@ -39,12 +40,14 @@ class HunkView:
     header: str
     section: str
     author: dict[str, Any] | None
+    colours: str
     draw: Callable[..., tuple[diff.Block, ...]]
     first: int  # line of the new side
     last: int
     kept_as: str = ""  # under which what is typed is kept: the same while its lines are the same
     is_new: bool = False
     folded: bool = False  # it is as in the version that is compared with
+    between: Between | None = None  # what it says otherwise than the version it is compared with
     verdict: str = ""
     note: str = ""
     typed: list[dict[str, str]] = field(default_factory=list)  # on its lines
@@ -99,6 +102,7 @@ class FileView:
     viewed: bool = False  # by the person who asks
     editable: bool = False  # as far as the seal tells
     same: bool = False  # as in the version that is compared with; it is folded
+    other_main: bool = False  # main changed it since the version that is compared with
 
     def shows(self, line: int) -> bool:
         """Tell whether a line of the new side is on the page."""
@@ -202,6 +206,7 @@ def _hunk(
         header=header,
         section=hunk["section"],
         author=_author(hunk["author"], agents),
+        colours=colours,
         draw=partial(
             diff.blocks, hunk["text"], hunk["old_start"], hunk["new_start"], anchor, colours
         ),

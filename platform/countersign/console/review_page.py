@@ -22,6 +22,7 @@ from countersign.console import (
     looks,
     report,
     review_rows,
+    rewritten,
     rounds,
     sentences,
     signers,
@@ -66,6 +67,7 @@ def show(
     _fill(context["files"], request)
     if context["base"]:
         fold_known(context["files"])
+        rewritten.tell(context["files"], approval.snapshot, context["base"])
     if sum(file.added + file.removed for file in context["files"]) < _LONG:
         return page(request, "review/review.html", context, status=status)
     return page_in_parts(
