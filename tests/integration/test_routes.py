@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from importlib import import_module
 
 import pytest
 from django.contrib import admin
 from django.db import transaction
+from django.http import HttpResponse
+from django.urls import path
 
 from projects.models import Project, User
 from tests.admin_fixtures import make_one_of_everything
@@ -51,8 +54,23 @@ def test_no_route_is_missing_from_the_tables_and_none_is_there_that_is_not():
     known = {row["route"] for row in PAGES} | of_models | {"login", "<path:object_id>/"}
     assert of_admin == known
     assert set(OF_MODELS) == set(MODELS)
-    others = {name for name in PATTERNS if not name.startswith("admin:")} - {"invariants", UNKNOWN}
-    assert others == set(LINES)
+    assert of_console_and_api(PATTERNS) == set(LINES)
+
+
+def of_console_and_api(patterns):
+    return {name for name in patterns if not name.startswith("admin:")} - {"invariants", UNKNOWN}
+
+
+@pytest.mark.parametrize("space", ["console", "api"])
+def test_a_route_that_is_not_declared_is_found(space):
+    there = import_module(f"countersign.{space}.urls").urlpatterns
+    added = path("quite-new", lambda _: HttpResponse(), name="quite_new")
+    there.append(added)
+    try:
+        found = of_console_and_api(dict(routes())) - set(LINES)
+    finally:
+        there.remove(added)
+    assert [name.endswith("quite_new") for name in found] == [True]
 
 
 def expected(route, method, who):
