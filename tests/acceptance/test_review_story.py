@@ -1,7 +1,8 @@
 """A review from the first look to the merge, by people at real browsers, mostly by the keyboard.
 
 One hunk is refused with a note; the second round shows only what changed; two people sign, one takes it
-back in time, both sign again; the bytes on main are the bytes that were sealed.
+back in time, both sign again, the second by taps on a phone in the dark; the bytes on main are the bytes
+that were sealed.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from tests.stack import Stack
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page, ViewportSize
 
 pytestmark = pytest.mark.needs_chromium
 
+WIDE: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 REQUEST = "Fix the billing bug & update docs"
 REFUSAL = "Line 12 still says half up: a hidden character kept it from the search."
 # Long enough for somebody to press a key on a busy machine.
@@ -63,10 +66,12 @@ def test_from_a_refused_hunk_to_the_sealed_bytes_on_main(stack, people):
     sign_by_keys(second, number, says="carries out in")
     take_back(lead, number)
     sign_by_keys(lead, number, says="You have signed. It waits for another tech lead.")
-    sign_by_keys(second, number, says="carries out in")
+    sign_on_a_phone(second, number, says="carries out in")
     expect(second.page.get_by_text("Merged as").first).to_be_visible(timeout=SLOW)
     sealed = sealed_by(lead, number)
     assert stack.git("rev-parse", "main^{tree}") == sealed["effects"][0]["tree"]
+    blobs = {each["path"]: each["new_blob"] for each in sealed["files"]}
+    assert {path: stack.git("rev-parse", f"main:{path}") for path in blobs} == blobs
     assert stack.git("rev-parse", "main^1") == sealed["effects"][0]["base"]
     trailers = stack.git("log", "-1", "--format=%(trailers:key=Approved-by,valueonly)", "main")
     assert [line.split(" <")[0] for line in trailers.splitlines()] == ["Dana Kim", "Ravi Singh"]
@@ -89,6 +94,7 @@ def refuse_one_hunk(lead: Person, number: int) -> str:
     docs.locator("summary").click()
     docs.get_by_role("textbox").fill(REFUSAL)
     page.keyboard.press("Escape")
+    expect(page.locator("input[value=refuse]:checked")).to_have_count(1)
     page.keyboard.press("r")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Sent back").first).to_be_visible()
@@ -96,21 +102,36 @@ def refuse_one_hunk(lead: Person, number: int) -> str:
 
 
 def second_round_shows_the_delta(lead: Person, number: int, refused: str) -> None:
-    """Only what the tech writer did anew is new, and the comment on it is addressed."""
+    """Only what the tech writer did anew is shown, and the comment on it is addressed."""
     page = lead.open(f"/review/T-{number}/r2")
-    new = page.locator(".hunk-new")
-    every = page.locator("[data-hunk]")
-    assert 0 < new.count() < every.count()
+    new, old = page.locator(".hunk-new"), page.locator("[data-hunk]:not(.hunk-new)")
+    assert new.count() > 0
+    assert old.count() > 0
     for at in range(new.count()):
         expect(new.nth(at)).to_contain_text("Tech writer")
+        expect(new.nth(at).get_by_role("table")).to_be_visible()
+    assert shown_lines(old) == 0
+    page.keyboard.press("d")
+    expect(page.get_by_text("The whole change, whatever was decided before.")).to_be_visible()
+    assert shown_lines(old) == old.count()
+    page.keyboard.press("d")
+    expect(page.get_by_text("and folded.")).to_be_visible()
     comment = page.locator("#rounds li.comment", has_text=refused)
     expect(comment).to_contain_text("addressed")
     assert both_sizes(page, "round 2") == []
 
 
+def shown_lines(hunks: Locator) -> int:
+    """Return how many of these hunks show their lines."""
+    tables = hunks.locator("[role=table]")
+    return sum(tables.nth(at).is_visible() for at in range(tables.count()))
+
+
 def sign_by_keys(person: Person, number: int, *, says: str) -> None:
     """Open the review from the inbox and approve, without a pointer."""
-    page = person.open("/inbox")
+    page = person.open("/tasks")
+    page.keyboard.press("g")
+    page.keyboard.press("i")
     expect(page.locator("[data-row]").first).to_be_visible(timeout=SLOW)
     page.keyboard.press("j")
     page.keyboard.press("Enter")
@@ -126,6 +147,23 @@ def sign_by_keys(person: Person, number: int, *, says: str) -> None:
     assert both_sizes(page, says) == []
 
 
+def sign_on_a_phone(person: Person, number: int, *, says: str) -> None:
+    """Do the same by taps, on a phone in the dark."""
+    person.page.set_viewport_size(PHONE)
+    person.page.emulate_media(color_scheme="dark")
+    page = person.open("/inbox")
+    page.locator("[data-row]").first.click()
+    expect(page).to_have_url(re.compile(rf"/review/T-{number}/r2"))
+    left = page.locator("[data-viewed][aria-pressed=false]")
+    while left.count():
+        before = left.count()
+        left.first.click()
+        expect(left).to_have_count(before - 1)
+    page.get_by_role("button", name="Approve").click()
+    expect(page.locator("#decision-part")).to_contain_text(says)
+    assert both_sizes(page, f"{says}, on a phone") == []
+
+
 def take_back(lead: Person, number: int) -> None:
     page = lead.open(f"/review/T-{number}/r2")
     page.keyboard.press("z")
@@ -134,11 +172,12 @@ def take_back(lead: Person, number: int) -> None:
 
 
 def both_sizes(page: Page, name: str) -> list[str]:
-    """Return what axe holds against the page, wide and on a phone, in both themes."""
+    """Return what axe holds against the page, wide and on a phone, in both themes; nothing sticks out."""
     found = []
-    for width, height in ((390, 844), (1440, 900)):
-        page.set_viewport_size({"width": width, "height": height})
-        found += violations(page, f"{name}, {width}")
+    for size in (PHONE, WIDE):
+        page.set_viewport_size(size)
+        found += violations(page, f"{name}, {size['width']}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], name
     return found
 
 
