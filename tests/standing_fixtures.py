@@ -42,7 +42,7 @@ def standing_grant(
 
 def plant(grant: StandingGrant, count: int) -> None:
     """Put so many more like it in force, as rows: each of a call that is not there."""
-    own = {"id": "gen_random_uuid()", "origin_id": "gen_random_uuid()"}
+    own = {"id": "uuidv7()", "origin_id": "gen_random_uuid()"}
     names = [field.column for field in StandingGrant._meta.concrete_fields]
     values = ", ".join(own.get(name, f'kept."{name}"') for name in names)
     past_triggers(
