@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -23,11 +24,16 @@ def change_of(
     project: Project, requester: User, folder: Path, texts: Sequence[str]
 ) -> tuple[Approval, str]:
     """Seal a change of one file that holds these texts, named like the first; return its path."""
-    name = texts[0].replace("/", "\u2044").encode()[:_LONGEST].decode(errors="ignore")
-    path = f"docs/{name or 'empty'}.md"
+    path = f"docs/{_name(texts[0])}.md"
     proposal = make_change(project, requester, folder, texts={path: words_of(texts)})
     approval = sealing.seal(proposal)
     return approval, approval.snapshot["files"][0]["path"]
+
+
+def _name(text: str) -> str:
+    """Return a text as a file may be called; one with control characters is refused to agents."""
+    kept = "".join(each for each in text if unicodedata.category(each) != "Cc")
+    return kept.replace("/", "\u2044").encode()[:_LONGEST].decode(errors="ignore")
 
 
 def words_of(texts: Sequence[str]) -> str:
