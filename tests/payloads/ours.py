@@ -62,7 +62,16 @@ ADDRESSES = frozenset(
 # Words of the house:
 WORDS = frozenset(
     {
-        *("base_word", "code", "diff_mode", "example", "file.mode", "file.status", "heading"),
+        *(
+            "base_word",
+            "code",
+            "diff_mode",
+            "example",
+            "file.folded",
+            "file.mode",
+            "file.status",
+            "heading",
+        ),
         *(
             "gap",
             "kind.label",

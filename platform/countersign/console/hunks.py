@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from approvals.editing import why_not_editable
 from approvals.surroundings import AT_ONCE, gap_above, gap_below
 from countersign.console import diff
+from countersign.console.reading_order import in_order, is_generated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from countersign.console.rounds import Said
 
 _COLLAPSE_ABOVE = 400  # changed lines; the file is folded, never cut
-_TESTS = ("tests/", "test_", "/tests/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ class FileView:
     mode: str
     hunks: list[HunkView]
     authors: list[dict[str, Any]]
-    folded: bool
+    folded: str  # why: large, or generated
     viewed: bool = False  # by the person who asks
     editable: bool = False  # as far as the seal tells
     same: bool = False  # as in the version that is compared with; it is folded
@@ -121,15 +121,16 @@ def files_of(
     digests: Mapping[str, str],
     colours: Mapping[str, str],
 ) -> list[FileView]:
-    """Return the sealed files, tests last; `new` names hunks the proposal before did not have, `viewed`
+    """Return the sealed files as they are read; `new` names hunks the proposal before did not have, `viewed`
     the paths that were looked at, `digests` and `colours` are those of the hunks by their ids."""
     agents = {agent["slug"]: agent for agent in sealed["agents"]}
     anchored = anchors(sealed)
-    shown = [
-        _file(anchored[file["path"]], file, agents, new, colours) for file in _in_order(sealed)
-    ]
+    shown = [_file(anchored[file["path"]], file, agents, new, colours) for file in in_order(sealed)]
+    warned = {warning["path"] for warning in sealed["warnings"]}
     for file in shown:
         file.viewed = file.path in viewed
+        if is_generated(file.path, warned):
+            file.folded = "generated"
     _name_drafts(shown, digests)
     return shown
 
@@ -144,11 +145,7 @@ def _name_drafts(files: list[FileView], digests: Mapping[str, str]) -> None:
 
 def anchors(sealed: dict[str, Any]) -> dict[str, str]:
     """Return where each file of the page is, by path."""
-    return {file["path"]: f"f{index}" for index, file in enumerate(_in_order(sealed), 1)}
-
-
-def _in_order(sealed: dict[str, Any]) -> list[dict[str, Any]]:
-    return sorted(sealed["files"], key=lambda file: _is_test(file["path"]))
+    return {file["path"]: f"f{index}" for index, file in enumerate(in_order(sealed), 1)}
 
 
 def _file(
@@ -178,7 +175,7 @@ def _file(
         mode=_mode(file),
         hunks=hunks,
         authors=list(authors.values()),
-        folded=file["added"] + file["removed"] > _COLLAPSE_ABOVE,
+        folded="large" if file["added"] + file["removed"] > _COLLAPSE_ABOVE else "",
         editable=not why_not_editable(file),
     )
 
@@ -220,10 +217,6 @@ def _author(author: dict[str, Any] | None, agents: dict[str, Any]) -> dict[str, 
     if not author:
         return None
     return {"slug": author["agent"], **agents.get(author["agent"], {}), **author}
-
-
-def _is_test(path: str) -> bool:
-    return path.startswith(_TESTS) or any(part in f"/{path}" for part in ("/tests/", "/test_"))
 
 
 def _mode(file: dict[str, Any]) -> str:
