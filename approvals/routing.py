@@ -1,27 +1,30 @@
-"""Who sees to what waits for a signature: claimed, assigned, given back; others may still sign."""
+"""Who sees to what waits for a signature or a permission: claimed, assigned, given back; others may still decide."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
-from agents import takeovers
+from agents import permitting, takeovers
 from agents.clocks import Frozen
 from agents.events import Kind
 from approvals import policies, presence, rights
 from approvals.exceptions import DecisionConflict
-from approvals.lifecycle import ApprovalState
+from approvals.lifecycle import ApprovalState, CallState
 from approvals.models import (
     SEAL_OF_APPROVAL,
     Absence,
     Approval,
     Assignment,
+    CallApproval,
+    CallAssignment,
+    CallSnooze,
     Edit,
     Risk,
-    Signature,
     Snooze,
 )
 from approvals.requirements import Required
@@ -31,24 +34,28 @@ from projects.models import Membership, Role, User
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from django.db.models import QuerySet
 
+    from approvals.rights import Decidable
+
+    Held = Assignment | CallAssignment
+
 OVER = "This does not wait for a signature any more, so nobody has to see to it."
+CALL_OVER = "This call does not wait for permission any more, so nobody has to see to it."
 
 
-def claim(approval: Approval, *, by: User, address: str | None = None) -> Assignment:
-    """Take an approval to see to it; twice: nothing more happens.
+def claim(approval: Decidable, *, by: User, address: str | None = None) -> Held:
+    """Take an approval or a call to see to it; twice: nothing more happens.
 
-    Locks the approval, then the task. Raises NotAllowed for those it does not wait for, and
+    Locks the approval, then the task; of a call its step, then the task. Raises NotAllowed for those it does not wait for, and
     DecisionConflict when somebody else has it or it waits for nobody.
     """
     if refusal := rights.why_not(approval, by):
         raise NotAllowed(refusal)
-    with transaction.atomic():
-        _lock(approval)
+    with _waiting(approval):
         if _has_signed(approval, by):
             raise DecisionConflict("You have signed this already. It waits for another tech lead.")
         held = holder_of(approval)
@@ -63,19 +70,18 @@ def claim(approval: Approval, *, by: User, address: str | None = None) -> Assign
 
 
 def assign(
-    approval: Approval, to: uuid.UUID | str, *, by: User, address: str | None = None
-) -> Assignment:
-    """Let a tech lead see to an approval, whoever had it before.
+    approval: Decidable, to: uuid.UUID | str, *, by: User, address: str | None = None
+) -> Held:
+    """Let a tech lead see to an approval or a call, whoever had it before.
 
-    Locks the approval, then the task. Raises NotAllowed unless a tech lead does it, InvalidInput for
+    Locks what `claim` does. Raises NotAllowed unless a tech lead does it, InvalidInput for
     somebody who may not sign it, DecisionConflict when it waits for nobody.
     """
     if not access.is_lead(by, approval.project):
         raise NotAllowed("Only a tech lead of this project can assign a review.")
     person = _lead(approval, to)
     _require_here(approval, person)
-    with transaction.atomic():
-        _lock(approval)
+    with _waiting(approval):
         if _has_signed(approval, person):
             raise InvalidInput("to", f"{person.display_name} has signed this already.")
         held = holder_of(approval)
@@ -84,21 +90,33 @@ def assign(
         return _give(approval, person, by=by, address=address)
 
 
-def release(approval: Approval, *, by: User, address: str | None = None) -> bool:
-    """Give an approval back; return whether this person had it."""
+def release(approval: Decidable, *, by: User, address: str | None = None) -> bool:
+    """Give an approval or a call back; return whether this person had it."""
     with transaction.atomic():
-        given_back = bool(Assignment.objects.filter(approval=approval, holder=by).delete()[0])
+        given_back = bool(approval.assignments.filter(holder=by).delete()[0])
         if given_back:
-            _record("approval.released", approval, by, address)
+            _record("released", approval, by, address)
     return given_back
 
 
-def holder_of(approval: Approval) -> Assignment | None:
+def holder_of(approval: Decidable) -> Held | None:
     """Return who sees to it, if anybody does."""
-    return Assignment.objects.filter(approval=approval).select_related("holder").first()
+    return approval.assignments.select_related("holder").first()
 
 
 def others_hold(user: User, projects: Sequence[uuid.UUID]) -> QuerySet[Assignment]:
+    """Return which approvals somebody else sees to, as `others_hold_calls` does calls."""
+    return _others_hold(Assignment.objects.all(), Snooze, user, projects)
+
+
+def others_hold_calls(user: User, projects: Sequence[uuid.UUID]) -> QuerySet[CallAssignment]:
+    """Return which calls somebody else sees to."""
+    return _others_hold(CallAssignment.objects.all(), CallSnooze, user, projects)
+
+
+def _others_hold(
+    rows: QuerySet[Any], snoozes: type[Any], user: User, projects: Sequence[uuid.UUID]
+) -> QuerySet[Any]:
     """Return what somebody else sees to: this person is not asked before half of its time is over.
 
     Nothing of who is away, has put it off or may not sign here any more: nobody would be asked.
@@ -106,7 +124,7 @@ def others_hold(user: User, projects: Sequence[uuid.UUID]) -> QuerySet[Assignmen
     leads = Membership.objects.filter(
         project=OuterRef("project"), user=OuterRef("holder"), role=Role.LEAD, user__is_active=True
     )
-    off = Snooze.objects.filter(
+    off = snoozes.objects.filter(
         approval=OuterRef("approval"), person=OuterRef("holder"), until__gt=Now()
     )
     # As with reminders the time of a hold does not count; it is added up for few.
@@ -114,19 +132,18 @@ def others_hold(user: User, projects: Sequence[uuid.UUID]) -> QuerySet[Assignmen
         task=F("approval__task_id"), project=F("project_id"), since=F("approval__requested_at")
     )
     alone = Q(alone_until__gt=Now()) | Q(alone_until__gt=Now() - held)
-    theirs = Assignment.objects.filter(alone, project__in=projects, alone_until__isnull=False)
+    theirs = rows.filter(alone, project__in=projects, alone_until__isnull=False)
     there = theirs.filter(Exists(leads), ~Exists(off)).exclude(holder=user)
     return there.exclude(holder__in=Absence.objects.now().values("person"))
 
 
-def candidates(approval: Approval) -> QuerySet[User]:
-    """Return the tech leads who may sign an approval and have not, by name."""
-    signed = Signature.objects.filter(approval=approval)
-    found = _may_sign(approval).exclude(pk__in=signed.values("signer"))
+def candidates(approval: Decidable) -> QuerySet[User]:
+    """Return the tech leads who may sign an approval, or allow a call, and have not, by name."""
+    found = _may_sign(approval).exclude(pk__in=approval.signatures.values("signer"))
     return found.order_by("first_name", "last_name", "username")
 
 
-def _may_sign(approval: Approval) -> QuerySet[User]:
+def _may_sign(approval: Decidable) -> QuerySet[User]:
     leads = User.objects.filter(
         memberships__project=approval.project_id, memberships__role=Role.LEAD, is_active=True
     )
@@ -148,7 +165,7 @@ def may_sign_edited(approval: Approval, by: User) -> bool:
     return others.exists()
 
 
-def others(people: Iterable[User], user: User, held: Assignment | None) -> list[User]:
+def others(people: Iterable[User], user: User, held: Held | None) -> list[User]:
     """Leave out the person who asks and who has it: nothing would change."""
     known = {user.pk, held.holder_id if held else None}
     return [person for person in people if person.pk not in known]
@@ -167,54 +184,62 @@ def carry_over(sealed: Sequence[Approval], now: datetime) -> None:
     for old in held.select_related("approval__proposal").defer(*SEAL_OF_APPROVAL):
         new, before = again[old.approval.task_id], old.approval.proposal
         if (before.round, before.version + 1) == (new.proposal.round, new.proposal.version):
-            rows.append(_row(new, old.holder_id, by=old.by_id, since=now, signed=(), at=old.at))
+            facts = _facts(new, old.holder_id, by=old.by_id, since=now, signed=())
+            rows.append(Assignment(approval=new, at=old.at, **facts))
     Assignment.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _lock(approval: Approval) -> None:
-    """Lock the row a decision changes: what is held was not decided a moment before."""
-    pending = Approval.objects.filter(pk=approval.pk, state=ApprovalState.PENDING)
-    if not pending.select_for_update(no_key=True).only("pk").exists():
-        raise DecisionConflict(OVER)
+@contextmanager
+def _waiting(approval: Decidable) -> Iterator[None]:
+    """Hold what a decision changes, as it does: what is held was not decided a moment before."""
+    if isinstance(approval, CallApproval):
+        with permitting.held(approval.call_id):
+            calls = CallApproval.objects.filter(pk=approval.pk, state=CallState.PENDING, free=False)
+            if not calls.exists():
+                raise DecisionConflict(CALL_OVER)
+            yield
+        return
+    with transaction.atomic():
+        pending = Approval.objects.filter(pk=approval.pk, state=ApprovalState.PENDING)
+        if not pending.select_for_update(no_key=True).only("pk").exists():
+            raise DecisionConflict(OVER)
+        yield
 
 
-def _give(approval: Approval, to: User, *, by: User, address: str | None) -> Assignment:
-    Assignment.objects.filter(approval=approval).delete()
+def _give(approval: Decidable, to: User, *, by: User, address: str | None) -> Held:
+    approval.assignments.all().delete()
     signed = approval.signatures.values_list("signer", flat=True)
-    row = _row(approval, to.pk, by=by.pk, since=approval.requested_at, signed=signed)
+    given = _facts(approval, to.pk, by=by.pk, since=approval.requested_at, signed=signed)
+    row: Held = approval.assignments.model(approval=approval, **given)
     row.save(force_insert=True)
     row.holder = to
     facts = {"approval": str(approval.pk), "to": str(to.pk), "by": by.display_name}
+    if isinstance(approval, CallApproval):
+        facts["tool"] = approval.snapshot["call"]["tool"]
     approval.task.record(Kind.APPROVAL_ASSIGNED, facts)
-    action = "approval.claimed" if to == by else "approval.assigned"
-    _record(action, approval, by, address, to=to.username)
+    _record("claimed" if to == by else "assigned", approval, by, address, to=to.username)
     return row
 
 
-def _row(
-    approval: Approval,
+def _facts(
+    approval: Decidable,
     holder: uuid.UUID,
     *,
     by: uuid.UUID,
     since: datetime,
     signed: Iterable[uuid.UUID],
-    at: datetime | None = None,
-) -> Assignment:
+) -> dict[str, Any]:
     last_one = not Required.now(approval).missing({*signed, holder})
     half = since + (approval.expires_at - since) / 2
-    row = Assignment(
-        approval=approval,
-        project_id=approval.project_id,
-        holder_id=holder,
-        by_id=by,
-        alone_until=half if last_one else None,
-    )
-    if at is not None:
-        row.at = at
-    return row
+    return {
+        "project_id": approval.project_id,
+        "holder_id": holder,
+        "by_id": by,
+        "alone_until": half if last_one else None,
+    }
 
 
-def _lead(approval: Approval, key: uuid.UUID | str) -> User:
+def _lead(approval: Decidable, key: uuid.UUID | str) -> User:
     found = next((one for one in candidates(approval) if str(one.pk) == str(key)), None)
     if found is None:
         raise InvalidInput(
@@ -233,11 +258,17 @@ def _require_here(approval: Approval, person: User) -> None:
     raise InvalidInput("to", f"{until}. {says}")
 
 
-def _has_signed(approval: Approval, person: User) -> bool:
+def _has_signed(approval: Decidable, person: User) -> bool:
     return approval.signatures.filter(signer=person).exists()
 
 
-def _record(action: str, approval: Approval, by: User, address: str | None, **detail: str) -> None:
+def _record(what: str, approval: Decidable, by: User, address: str | None, **detail: str) -> None:
+    kind = "call" if isinstance(approval, CallApproval) else "approval"
     audit.record(
-        action, subject=approval, actor=by, project=approval.project, address=address, **detail
+        f"{kind}.{what}",
+        subject=approval,
+        actor=by,
+        project=approval.project,
+        address=address,
+        **detail,
     )

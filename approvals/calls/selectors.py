@@ -21,7 +21,7 @@ from django.db.models.functions import Left, Now
 
 from agents.models import Escalation
 from agents.models.tasks import Choice
-from approvals import deadlines
+from approvals import deadlines, routing
 from approvals.lifecycle import CallState
 from approvals.models import CallApproval, CallSignature, CallSnooze, StandingUse
 from projects import across
@@ -46,15 +46,23 @@ NAMED = {
     "task_title": "task__title",
     **{f"agent_{name}": f"step__agent__{name}" for name in ("name", "colour", "icon")},
     **{f"by_{name}": f"decided_by__{name}" for name in ("username", "first_name", "last_name")},
+    "held_by": "assignments__holder_id",
+    "held_alone_until": "assignments__alone_until",
+    **{
+        f"held_by_{name}": f"assignments__holder__{name}"
+        for name in ("username", "first_name", "last_name")
+    },
 }
 _CALLED = Case(When(edited="", then=KeyTextTransform("arguments", "snapshot")), default=F("edited"))
 _AT_WORK = (CallState.ALLOWED, CallState.CALLING)
 
 
 def waiting(user: User, mine: Mine) -> Across:
-    """Return pending calls this person may decide on, has not allowed and has not put off."""
+    """Return pending calls this person may decide on, has not allowed and has not put off, and no
+    other sees to."""
     put_off = Q(pk__in=_asleep(user).values("approval"))
-    return Across(rows=_to_decide(user, mine).filter(~put_off), projects=mine.led)
+    held = Q(pk__in=routing.others_hold_calls(user, mine.led).values("approval"))
+    return Across(rows=_to_decide(user, mine).filter(~put_off, ~held), projects=mine.led)
 
 
 def put_off(user: User, mine: Mine) -> QuerySet[CallApproval]:
@@ -84,8 +92,8 @@ def page_of(
 ) -> QuerySet[Any]:
     """Return one page of calls and one more, in reading order, as a list shows them.
 
-    Of what is sealed they carry only `tool_name`, `server` and the beginning of the arguments, `given`,
-    which are those a person put in their place, if one did;
+    Of what is sealed they carry only `tool_name`, `server`, what the policy asks, `policy`, and the
+    beginning of the arguments, `given`, which are those a person put in their place, if one did;
     beside it `until` when each can be decided, until when this person has put it off, and by name what
     a row shows of its task, its agent and who decided: to read these beside them would be to look for
     the page once for each.
@@ -149,6 +157,7 @@ def _shown(rows: QuerySet[CallApproval], user: User) -> QuerySet[Any]:
     return rows.annotate(
         tool_name=KeyTextTransform("tool", KeyTransform("call", "snapshot")),
         server=KeyTextTransform("server", KeyTransform("tool", "snapshot")),
+        policy=KeyTransform("policy", "snapshot"),
         given=Left(_CALLED, GIVEN),
         changed=ExpressionWrapper(~Q(edited=""), output_field=BooleanField()),
         until=ExpressionWrapper(

@@ -24,7 +24,7 @@ from approvals.models.policies import (
     Risk,
 )
 from approvals.models.reminders import Reminder, Share
-from approvals.models.routing import Assignment
+from approvals.models.routing import Assignment, CallAssignment
 from approvals.models.snoozing import CallSnooze, Snooze
 from approvals.models.standing import Standing, StandingGrant, StandingUse
 from approvals.models.viewing import Viewed
@@ -43,6 +43,7 @@ __all__ = [
     "Approval",
     "Assignment",
     "CallApproval",
+    "CallAssignment",
     "CallSignature",
     "CallSnooze",
     "Collision",

@@ -34,7 +34,7 @@ _NOT_DONE = {"git.merge": "Could not be merged", "mcp.call": "The tool call fail
 def sentence(notice: Notice) -> str:
     """Return what happened, as a sentence without its task: "Dana Kim approved it"."""
     say = _SAY.get(notice.type)
-    return say(notice.facts) if say else "Something happened"
+    return say(notice.facts | _about(notice)) if say else "Something happened"
 
 
 def path(notice: Notice) -> str:
@@ -66,6 +66,10 @@ def icon(notice: Notice) -> str:
     return _ICONS.get(notice.type, "bell")
 
 
+def _about(notice: Notice) -> dict[str, Any]:
+    return {"about": "call of a tool" if notice.call_id else "review"}
+
+
 def _requested(_: dict[str, Any]) -> str:
     return "Waits for your signature"
 
@@ -75,8 +79,8 @@ def _call(_: dict[str, Any]) -> str:
 
 
 def _assigned(facts: dict[str, Any]) -> str:
-    by = facts.get("by")
-    return f"{by} gave you this review" if by else "This review was given to you"
+    by, what = facts.get("by"), facts["about"]
+    return f"{by} gave you this {what}" if by else f"This {what} was given to you"
 
 
 def _reminded(facts: dict[str, Any]) -> str:

@@ -56,6 +56,8 @@ ENDPOINTS = [
     ("POST", "call_decision", "call", None),
     ("POST", "call_snooze", "call", None),
     ("DELETE", "call_snooze", "call", None),
+    ("POST", "call_assignment", "call", None),
+    ("DELETE", "call_assignment", "call", None),
     ("GET", "standing_grants", "", "approvals:read"),
     ("GET", "standing_grant", "standing_grant", "approvals:read"),
     ("POST", "revoke_standing_grant", "standing_grant", None),

@@ -70,6 +70,8 @@ call_live      GET        call                sign-in  sign-in  page      page  
 call_decide    POST       call                sign-in  sign-in  403       done  done   404      404
 call_snooze    POST       call                sign-in  sign-in  on        done  done   404      404
 call_wake      POST       put_off_call        sign-in  sign-in  on        done  on     404      404
+call_assign    POST       call                sign-in  sign-in  on        done  done   404      404
+call_release   POST       held_call           sign-in  sign-in  on        done  on     404      404
 standing_grants GET       -                   sign-in  sign-in  page      page  page   page     page
 standing_grant GET        standing            sign-in  sign-in  page      page  page   404      404
 revoke_standing_grant POST standing           sign-in  sign-in  on        done  done   404      404
@@ -125,6 +127,8 @@ call             GET,HEAD   call                   401    page  page      page p
 call_decision    POST       call                   401    403   403       done done   404      404
 call_snooze      POST       call                   401    403   403       done done   404      404
 call_snooze      DELETE     put_off_call           401    403   page      done page   404      404
+call_assignment  POST       call                   401    403   403       done done   404      404
+call_assignment  DELETE     held_call              401    403   page      done page   404      404
 standing_grants  GET,HEAD   -                      401    page  page      page page   page     page
 standing_grant   GET,HEAD   standing               401    page  page      page page   404      404
 revoke_standing_grant POST  standing               401    403   403       done done   404      404

@@ -112,7 +112,9 @@ def _rows(project: Project, requester: User, lead: User) -> dict[str, Any]:
     call = call_fixtures.waiting_call(project, requester)
     put_off = call_fixtures.waiting_call(project, requester)
     snoozing.snooze(put_off, by=lead, until=snoozing.after(put_off, "hour"))
-    names |= {"put_off_call": put_off.pk}
+    held_call = call_fixtures.waiting_call(project, requester)
+    routing.claim(held_call, by=lead)
+    names |= {"put_off_call": put_off.pk, "held_call": held_call.pk}
     names |= {"call": call.pk, "call_digest": call.digest, "call_nonce": call.nonce}
     standing = standing_fixtures.standing_grant(project, requester, lead, "S-1", widened={})
     names["standing"] = standing.pk

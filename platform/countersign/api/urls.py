@@ -57,6 +57,7 @@ urlpatterns = [
     path("v1/calls", calls.Calls.as_view(), name="calls"),
     path("v1/calls/<uuid:pk>", calls.OneCall.as_view(), name="call"),
     path("v1/calls/<uuid:pk>/snooze", calls.CallSnoozes.as_view(), name="call_snooze"),
+    path("v1/calls/<uuid:pk>/assignment", calls.CallAssignments.as_view(), name="call_assignment"),
     path("v1/calls/<uuid:pk>/decision", calls.CallDecision.as_view(), name="call_decision"),
     path("v1/standing-grants", standing.StandingGrants.as_view(), name="standing_grants"),
     path(

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from approvals import deadlines, rights, snoozing
+from approvals import deadlines, presence, rights, routing, snoozing
 from approvals.calls import selectors
 from approvals.calls.arguments import MAX_CHARACTERS
 from approvals.calls.sealing import covered
 from approvals.decisions import MAX_NOTE
 from approvals.lifecycle import CallState, CallVerdict
 from approvals.models import CallApproval
+from approvals.requirements import Required
 from countersign.console import call_looks, signers, standing_form
 from countersign.console.rendering import mine_of, page
-from projects import characters
+from projects import access, characters
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -36,6 +37,8 @@ def show(
     """Render the page; after a refused decision with what was typed and why."""
     context = context_of(request, call)
     context |= {"typed": request.POST, "error": error, **_around(request, call)}
+    if context["pending"] and not context["overdue"]:
+        context |= _routed(call, request.user)
     if context["may_decide"]:
         context["remember"] = standing_form.context_of(call, request.user, request.POST)
     return page(request, "calls/call.html", context, status=status)
@@ -100,6 +103,19 @@ def _around(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
         "before": before,
         "after": after,
         "offers": snoozing.offers(call, timezone.now()),
+    }
+
+
+def _routed(call: CallApproval, user: User) -> dict[str, Any]:
+    """Return who sees to a call that waits, whom it can be given to, and for whom this person stands in."""
+    held = routing.holder_of(call)
+    people = signers.shown(routing.candidates(call))
+    absent = presence.absent_for(user, call.project_id)
+    return {
+        "holder": held,
+        "others": routing.others(people, user, held),
+        "may_assign": access.is_lead(user, call.project),
+        "stands_for": presence.named(Required.sealed(call.snapshot), absent),
     }
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
 from agents.models import Agent, Task
-from approvals import snoozing
+from approvals import presence, snoozing
 from approvals.lifecycle import CALL_UNDECIDED, CallState
-from approvals.models import CallApproval
+from approvals.models import CallApproval, CallAssignment
+from approvals.requirements import Required
 from countersign.console import call_looks, call_page
 from countersign.console.inbox_rows import urgency
 from projects.models import User
@@ -42,6 +43,8 @@ class CallRow:
     agent: Agent
     decided_by: User | None
     asleep_until: datetime | None
+    held: CallAssignment | None = None
+    stands_for: tuple[str, ...] = ()  # absent people a rule names, whose delegate this person is
     is_call: bool = True
 
 
@@ -59,6 +62,13 @@ def row_of(call: Any) -> CallRow:  # with the sealed facts selectors load beside
         decided_by=_decider(call),
         asleep_until=call.asleep_until,
     )
+
+
+def waiting_row(call: Any, absent: presence.Absent) -> CallRow:
+    """Return a call that waits, with who sees to it, and for whom this person may allow it."""
+    required = Required.sealed({"policy": call.policy})
+    stands_for = presence.named(required, absent.get(call.project_id, {}))
+    return replace(row_of(call), held=_held(call), stands_for=stands_for)
 
 
 def closer_look(user: User, row: CallRow) -> dict[str, Any]:
@@ -88,10 +98,19 @@ def _capped(text: str) -> tuple[str, int]:
 
 
 def _decider(call: Any) -> User | None:
-    if call.decided_by_id is None:
+    return None if call.decided_by_id is None else _person(call, "by")
+
+
+def _held(call: Any) -> CallAssignment | None:
+    if call.held_by is None:
         return None
-    names = {name: getattr(call, f"by_{name}") for name in ("username", "first_name", "last_name")}
-    return User(**names)
+    holder = _person(call, "held_by", pk=call.held_by)
+    return CallAssignment(approval=call, holder=holder, alone_until=call.held_alone_until)
+
+
+def _person(call: Any, under: str, **facts: Any) -> User:
+    names = ("username", "first_name", "last_name")
+    return User(**facts, **{name: getattr(call, f"{under}_{name}") for name in names})
 
 
 def _decision(call: Any) -> str:

@@ -243,7 +243,8 @@ def _signatures_held(data: dict[str, Any]) -> Said:
 
 
 def _assigned(data: dict[str, Any]) -> Said:
-    return Said(who=_text(data, "by"), text="said who sees to the review", icon="user")
+    what = f"the call of {_text(data, 'tool')}" if "tool" in data else "the review"
+    return Said(who=_text(data, "by"), text=f"said who sees to {what}", icon="user")
 
 
 def _reminded(data: dict[str, Any]) -> Said:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from agents.models import Escalation, Task
     from approvals.models import Assignment, Edit
+    from approvals.rights import Decidable
     from countersign.console.narrowing import Narrowing
     from projects.across import Across, Mine
     from projects.keyset import Page, Place
@@ -140,7 +141,7 @@ def _with_calls(
 def _waiting_row(found: Any, more: Beside) -> AnyRow:
     """Return a row of what waits, with who sees to it, and for whom this person may sign it."""
     if isinstance(found, CallApproval):
-        return call_rows.row_of(found)
+        return call_rows.waiting_row(found, more.absent)
     row = _row(found, more.held.get(found.pk))
     return replace(row, stands_for=_stands_for(found, more.absent))
 
@@ -226,7 +227,8 @@ def decided(narrowing: Narrowing, place: Place | None) -> tuple[list[AnyRow], Pa
 def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:
     """Return one approval or call with its whole seal, for the pane beside the list."""
     if isinstance(row, CallRow):
-        return call_rows.closer_look(user, row)
+        look = call_rows.closer_look(user, row)
+        return look | (_assigned(look["call"], user, mine, row) if look["pending"] else {})
     approval = (
         Approval.objects.visible_to(user)
         .select_related("task", "proposal", "requester", "project")
@@ -251,7 +253,7 @@ def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:
     }
 
 
-def _assigned(approval: Approval, user: User, mine: Mine, row: Row) -> dict[str, Any]:
+def _assigned(approval: Decidable, user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:
     candidates = list(signers.shown(routing.candidates(approval)))
     return {
         "holder": row.held,

@@ -10,6 +10,7 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from approvals import routing
 from approvals.calls.sealing import covered
 from approvals.decisions import MAX_NOTE
 from approvals.lifecycle import CallState, CallVerdict
@@ -21,7 +22,7 @@ from approvals.models import (
     StandingUse,
 )
 from approvals.rights import why_not
-from countersign.api.approvals.serializers import StoodForShape
+from countersign.api.approvals.serializers import AssignmentShape, StoodForShape
 from countersign.api.approvals.terms import SignersShape
 from countersign.api.fields import Chosen, Input, Text
 from countersign.api.paging import PageQuery
@@ -148,6 +149,7 @@ class CallDetailShape(CallShape):
     standing_grant = serializers.SerializerMethodField(
         help_text="The standing grant that let it through, or null."
     )
+    assignment = serializers.SerializerMethodField(help_text="Who sees to it, if anybody.")
     you_may_decide = serializers.SerializerMethodField()
 
     def get_digest(self, call: CallApproval) -> str:
@@ -169,6 +171,12 @@ class CallDetailShape(CallShape):
     def get_edited(self, call: CallApproval) -> dict[str, Any] | None:
         """Return what is called in its place."""
         return json.loads(call.edited) if call.edited else None
+
+    @extend_schema_field(AssignmentShape(allow_null=True))
+    def get_assignment(self, call: CallApproval) -> Any:
+        """Return who sees to it."""
+        held = routing.holder_of(call)
+        return AssignmentShape(held).data if held else None
 
     def get_standing_grant(self, call: CallApproval) -> uuid.UUID | None:
         """Return it."""

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 
 from rest_framework.response import Response
 
-from approvals import snoozing
+from approvals import routing, snoozing
 from approvals.calls.deciding import decide
 from approvals.models import CallApproval
-from countersign.api.approvals.serializers import SnoozedShape, SnoozeInput
+from countersign.api.approvals.serializers import (
+    AssignmentInput,
+    AssignmentShape,
+    SnoozedShape,
+    SnoozeInput,
+)
 from countersign.api.authentication import NEVER
 from countersign.api.calls.serializers import (
     CallDecidedShape,
@@ -126,6 +131,34 @@ class CallSnoozes(Endpoint):
     def delete(self, request: Request, pk: uuid.UUID) -> Response:
         """Be asked at once; one that was not put off stays as it is."""
         snoozing.wake(_call(self, pk), by=self.person, address=self.address)
+        return Response(status=204)
+
+
+class CallAssignments(Endpoint):
+    """Who sees to a call."""
+
+    scopes = {"POST": NEVER, "DELETE": NEVER}
+
+    @operation(
+        "Assign a call",
+        request=AssignmentInput,
+        answer=AssignmentShape,
+        problems=(404, 409),
+        tag="calls",
+    )
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        """Say who sees to it, or claim it; others may decide still. 409 when somebody was faster."""
+        call, body = _call(self, pk), self.body(AssignmentInput)
+        if "to" in body:
+            held = routing.assign(call, body["to"], by=self.person, address=self.address)
+        else:
+            held = routing.claim(call, by=self.person, address=self.address)
+        return Response(AssignmentShape(held).data)
+
+    @operation("Release a call", answer=None, status=204, problems=(404,), tag="calls")
+    def delete(self, request: Request, pk: uuid.UUID) -> Response:
+        """Give it back; one you do not see to stays as it is."""
+        routing.release(_call(self, pk), by=self.person, address=self.address)
         return Response(status=204)
 
 

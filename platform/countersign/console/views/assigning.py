@@ -1,4 +1,4 @@
-"""Saying in the inbox, or on a review page, who sees to an approval."""
+"""Saying in the inbox, or on their pages, who sees to an approval or to a call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from approvals import routing
-from approvals.models import Approval
+from approvals.models import Approval, CallApproval
 from countersign.console.addresses import address_of, inside
 from projects.exceptions import CountersignError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpResponse
 
+    from approvals.rights import Decidable
     from countersign.console.requests import PersonRequest
 
 
@@ -27,37 +28,67 @@ if TYPE_CHECKING:
 @require_POST
 def assign(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Let the person named see to an approval; without a name, claim it."""
-    approval, address = _approval(request, pk), address_of(request)
-    try:
-        if to := request.POST.get("to", ""):
-            held = routing.assign(approval, to, by=request.user, address=address)
-        else:
-            held = routing.claim(approval, by=request.user, address=address)
-    except CountersignError as error:
-        messages.error(request, str(error))
-    else:
-        who = "You see" if held.holder == request.user else f"{held.holder.display_name} sees"
-        messages.success(request, f"{who} to {approval.task.label} now.")
-    return _back(request)
+    return _assigned(request, _approval(request, pk))
 
 
 @login_required
 @require_POST
 def release(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Give an approval back."""
-    approval = _approval(request, pk)
-    if routing.release(approval, by=request.user, address=address_of(request)):
-        messages.success(
-            request, f"You gave {approval.task.label} back. All who may sign are asked."
-        )
+    return _released(request, _approval(request, pk))
+
+
+@login_required
+@require_POST
+def call_assign(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Let the person named see to a call; without a name, claim it."""
+    return _assigned(request, _call(request, pk))
+
+
+@login_required
+@require_POST
+def call_release(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Give a call back."""
+    return _released(request, _call(request, pk))
+
+
+def _assigned(request: PersonRequest, found: Decidable) -> HttpResponse:
+    address = address_of(request)
+    try:
+        if to := request.POST.get("to", ""):
+            held = routing.assign(found, to, by=request.user, address=address)
+        else:
+            held = routing.claim(found, by=request.user, address=address)
+    except CountersignError as error:
+        messages.error(request, str(error))
     else:
-        messages.error(request, f"You do not hold {approval.task.label}, so nothing was changed.")
+        who = "You see" if held.holder == request.user else f"{held.holder.display_name} sees"
+        messages.success(request, f"{who} to {_named(found)} now.")
     return _back(request)
+
+
+def _released(request: PersonRequest, found: Decidable) -> HttpResponse:
+    if routing.release(found, by=request.user, address=address_of(request)):
+        may = "decide" if isinstance(found, CallApproval) else "sign"
+        messages.success(request, f"You gave {_named(found)} back. All who may {may} are asked.")
+    else:
+        messages.error(request, f"You do not hold {_named(found)}, so nothing was changed.")
+    return _back(request)
+
+
+def _named(found: Decidable) -> str:
+    label = found.task.label
+    return f"the call of {label}" if isinstance(found, CallApproval) else label
 
 
 def _approval(request: PersonRequest, pk: uuid.UUID) -> Approval:
     rows = Approval.objects.visible_to(request.user).select_related("project", "task")
     return get_object_or_404(rows, pk=pk)
+
+
+def _call(request: PersonRequest, pk: uuid.UUID) -> CallApproval:
+    rows = CallApproval.objects.visible_to(request.user).select_related("project", "task")
+    return get_object_or_404(rows, pk=pk, free=False)
 
 
 def _back(request: PersonRequest) -> HttpResponse:
