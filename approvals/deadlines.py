@@ -26,7 +26,7 @@ from django.db.models.functions import Coalesce, Now
 
 from agents.clocks import Frozen
 from approvals.lifecycle import EffectState
-from approvals.models import Approval, Reminder
+from approvals.models import Approval, CallReminder, Reminder
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,26 +36,31 @@ if TYPE_CHECKING:
 
     from approvals.models import Effect
 
+    Reminders = type[Reminder | CallReminder]
+
 
 def held_for() -> Frozen:
-    """Return, for approvals, the time holds took from the time to decide."""
+    """Return, for approvals and calls, the time holds took from the time to decide."""
     return Frozen(task=F("task_id"), project=F("project_id"), since=F("requested_at"))
 
 
-def extension() -> Combinable:
-    """Return, for approvals, by how much the sealed policy puts the end of the time to decide off."""
-    rows = Reminder.objects.filter(approval=OuterRef("pk"), extends__isnull=False)
+def extension(reminders: Reminders = Reminder) -> Combinable:
+    """Return, for approvals, by how much the sealed policy puts the end of the time to decide off.
+
+    Of calls, `reminders` are theirs; so it is for all that follows.
+    """
+    rows = reminders.objects.filter(approval=OuterRef("pk"), extends__isnull=False)
     return Coalesce(Subquery(rows.values("extends")), Value(timedelta(), DurationField()))
 
 
-def deciding_now() -> Combinable:
+def deciding_now(reminders: Reminders = Reminder) -> Combinable:
     """Return what `expires_at` of approvals is compared with: now, less the time that was added."""
-    return Now() - held_for() - extension()
+    return Now() - held_for() - extension(reminders)
 
 
-def added() -> Combinable:
+def added(reminders: Reminders = Reminder) -> Combinable:
     """Return, for approvals, the time added to `expires_at` so far: an extension once it is reached."""
-    reached = When(expires_at__lte=Now() - held_for(), then=held_for() + extension())
+    reached = When(expires_at__lte=Now() - held_for(), then=held_for() + extension(reminders))
     return Case(reached, default=held_for())
 
 
@@ -71,9 +76,9 @@ def window_now() -> Combinable:
     return Now() - Frozen(task=of["task_id"], project=of["project_id"], since=began)
 
 
-def with_deadline(rows: QuerySet[Approval]) -> QuerySet[Any]:
+def with_deadline(rows: QuerySet[Any], reminders: Reminders = Reminder) -> QuerySet[Any]:
     """Return approvals with `until`, the moment until which each can be decided, as things are now."""
-    return rows.annotate(until=F("expires_at") + added())
+    return rows.annotate(until=F("expires_at") + added(reminders))
 
 
 def with_window(rows: QuerySet[Effect]) -> QuerySet[Any]:

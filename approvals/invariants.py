@@ -187,6 +187,16 @@ FROM approvals_reminder reminder JOIN approvals_approval approval ON approval.id
 WHERE reminder.extends IS NOT NULL AND reminder.extends IS DISTINCT FROM
     (approval.snapshot -> 'policy' -> 'reminders' ->> 'extend_hours')::int * interval '1 hour'
 UNION ALL
+SELECT 'approvals.callreminder', reminder.id::text, 'extends the time to decide otherwise than was sealed'
+FROM approvals_callreminder reminder JOIN approvals_callapproval call ON call.id = reminder.approval_id
+WHERE reminder.extends IS NOT NULL AND reminder.extends IS DISTINCT FROM
+    (call.snapshot -> 'policy' -> 'reminders' ->> 'extend_hours')::int * interval '1 hour'
+UNION ALL
+SELECT 'approvals.callapproval', call.id::text, 'expired before its time was over'
+FROM approvals_callapproval call
+LEFT JOIN approvals_callreminder reminder ON reminder.approval_id = call.id AND reminder.extends IS NOT NULL
+WHERE call.state = 'expired' AND call.decided_at < call.expires_at + coalesce(reminder.extends, interval '0')
+UNION ALL
 SELECT 'approvals.approval', approval.id::text, 'expired before its time was over'
 FROM approvals_approval approval
 LEFT JOIN approvals_reminder reminder ON reminder.approval_id = approval.id AND reminder.extends IS NOT NULL

@@ -190,6 +190,7 @@ def of_call(
         expires_hours=min([policy.expires_hours, *_set(applied, "expires_hours")]),
         rules=tuple(rule.name for rule in applied),
         named=_everybody_named(applied, snapshot),
+        reminders=_reminders(policy),
     )
 
 

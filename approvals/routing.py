@@ -55,7 +55,7 @@ def claim(approval: Decidable, *, by: User, address: str | None = None) -> Held:
     """
     if refusal := rights.why_not(approval, by):
         raise NotAllowed(refusal)
-    with _waiting(approval):
+    with waiting(approval):
         if _has_signed(approval, by):
             raise DecisionConflict("You have signed this already. It waits for another tech lead.")
         held = holder_of(approval)
@@ -81,7 +81,7 @@ def assign(
         raise NotAllowed("Only a tech lead of this project can assign a review.")
     person = _lead(approval, to)
     _require_here(approval, person)
-    with _waiting(approval):
+    with waiting(approval):
         if _has_signed(approval, person):
             raise InvalidInput("to", f"{person.display_name} has signed this already.")
         held = holder_of(approval)
@@ -102,6 +102,26 @@ def release(approval: Decidable, *, by: User, address: str | None = None) -> boo
 def holder_of(approval: Decidable) -> Held | None:
     """Return who sees to it, if anybody does."""
     return approval.assignments.select_related("holder").first()
+
+
+@contextmanager
+def waiting(approval: Decidable) -> Iterator[None]:
+    """Hold what a decision changes, as it does: what is held was not decided a moment before.
+
+    For one transaction; raises DecisionConflict when it waits for nobody.
+    """
+    if isinstance(approval, CallApproval):
+        with permitting.held(approval.call_id):
+            calls = CallApproval.objects.filter(pk=approval.pk, state=CallState.PENDING, free=False)
+            if not calls.exists():
+                raise DecisionConflict(CALL_OVER)
+            yield
+        return
+    with transaction.atomic():
+        pending = Approval.objects.filter(pk=approval.pk, state=ApprovalState.PENDING)
+        if not pending.select_for_update(no_key=True).only("pk").exists():
+            raise DecisionConflict(OVER)
+        yield
 
 
 def others_hold(user: User, projects: Sequence[uuid.UUID]) -> QuerySet[Assignment]:
@@ -187,23 +207,6 @@ def carry_over(sealed: Sequence[Approval], now: datetime) -> None:
             facts = _facts(new, old.holder_id, by=old.by_id, since=now, signed=())
             rows.append(Assignment(approval=new, at=old.at, **facts))
     Assignment.objects.bulk_create(rows, ignore_conflicts=True)
-
-
-@contextmanager
-def _waiting(approval: Decidable) -> Iterator[None]:
-    """Hold what a decision changes, as it does: what is held was not decided a moment before."""
-    if isinstance(approval, CallApproval):
-        with permitting.held(approval.call_id):
-            calls = CallApproval.objects.filter(pk=approval.pk, state=CallState.PENDING, free=False)
-            if not calls.exists():
-                raise DecisionConflict(CALL_OVER)
-            yield
-        return
-    with transaction.atomic():
-        pending = Approval.objects.filter(pk=approval.pk, state=ApprovalState.PENDING)
-        if not pending.select_for_update(no_key=True).only("pk").exists():
-            raise DecisionConflict(OVER)
-        yield
 
 
 def _give(approval: Decidable, to: User, *, by: User, address: str | None) -> Held:

@@ -17,7 +17,7 @@ from approvals.calls.sealing import covered, facts_of
 from approvals.decisions import MAX_NOTE
 from approvals.exceptions import NotAllowed
 from approvals.lifecycle import CallState, CallVerdict
-from approvals.models import CallApproval, CallSignature
+from approvals.models import CallApproval, CallReminder, CallSignature
 from approvals.requirements import Required
 from approvals.rights import why_not
 from approvals.standing import granting
@@ -122,7 +122,7 @@ def _require_undecided(approval: CallApproval, by: User, *, digest: str, nonce: 
 
 
 def _in_time() -> dict[str, Any]:
-    return {"expires_at__gt": deadlines.deciding_now()}
+    return {"expires_at__gt": deadlines.deciding_now(CallReminder)}
 
 
 def _over(approval: CallApproval) -> CallOver:

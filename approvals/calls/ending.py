@@ -12,7 +12,7 @@ from agents.lifecycle import CALL_OPEN, StepState, ToolCallState
 from approvals import deadlines
 from approvals.calls.sealing import facts_of
 from approvals.lifecycle import CallState
-from approvals.models import CallApproval
+from approvals.models import CallApproval, CallReminder
 from projects import audit
 from projects.exceptions import TransitionRefused
 
@@ -30,7 +30,7 @@ def expire_due(limit: int = 50) -> int:
     """Refuse pending calls past their time (database clock); return how many. The agents go on."""
     # The plain condition has an index.
     past = CallApproval.objects.filter(state=CallState.PENDING, expires_at__lte=Now())
-    due = past.filter(expires_at__lte=deadlines.deciding_now())
+    due = past.filter(expires_at__lte=deadlines.deciding_now(CallReminder))
     return sum(_expire(row) for row in _some(due.order_by("expires_at"), limit))
 
 
@@ -60,7 +60,7 @@ def _some(rows: QuerySet[CallApproval], limit: int) -> list[CallApproval]:
 def _expire(row: CallApproval) -> bool:
     try:
         with permitting.held(row.call_id) as held:
-            overdue = {"expires_at__lte": deadlines.deciding_now()}
+            overdue = {"expires_at__lte": deadlines.deciding_now(CallReminder)}
             row.move(CallState.EXPIRED, guard=overdue, decided_at=Now(), reason=EXPIRED)
             if held.call.state == ToolCallState.ASKED:
                 permitting.decline(held, facts_of(row), EXPIRED)

@@ -15,7 +15,7 @@ from agents import grants, permitting
 from agents.events import Kind
 from agents.lifecycle import AttemptState, StepState, ToolCallState
 from agents.models import Attempt, Event, ToolCall
-from approvals import calling, policies, requirements
+from approvals import calling, policies, reminding, requirements
 from approvals.calls import arguments
 from approvals.canonical import digest_of
 from approvals.deadlines import database_now
@@ -172,6 +172,7 @@ def _let_through(held: Held, row: CallApproval, grant: StandingGrant) -> None:
 
 def _ask(held: Held, row: CallApproval, tool: Tool) -> None:
     permitting.ask(held, facts_of(row))
+    reminding.plan_call(row, database_now())
     audit.record(
         "call.requested",
         subject=row,

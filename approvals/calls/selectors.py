@@ -23,7 +23,7 @@ from agents.models import Escalation
 from agents.models.tasks import Choice
 from approvals import deadlines, routing
 from approvals.lifecycle import CallState
-from approvals.models import CallApproval, CallSignature, CallSnooze, StandingUse
+from approvals.models import CallApproval, CallReminder, CallSignature, CallSnooze, StandingUse
 from projects import across
 from projects.across import Across
 from projects.keyset import Order, Place
@@ -143,7 +143,7 @@ def _to_decide(user: User, mine: Mine) -> QuerySet[CallApproval]:
         ~Exists(signed),
         ~Q(task__in=took_over.values("task")) | alone,
         ~Q(requester=user) | alone,
-        Q(expires_at__gt=Now()) | Q(expires_at__gt=deadlines.deciding_now()),
+        Q(expires_at__gt=Now()) | Q(expires_at__gt=deadlines.deciding_now(CallReminder)),
         state=CallState.PENDING,
     )
 
@@ -161,7 +161,7 @@ def _shown(rows: QuerySet[CallApproval], user: User) -> QuerySet[Any]:
         given=Left(_CALLED, GIVEN),
         changed=ExpressionWrapper(~Q(edited=""), output_field=BooleanField()),
         until=ExpressionWrapper(
-            F("expires_at") + deadlines.held_for(), output_field=DateTimeField()
+            F("expires_at") + deadlines.added(CallReminder), output_field=DateTimeField()
         ),
         asleep_until=Subquery(asleep.values("until")),
         beforehand=Exists(StandingUse.objects.filter(approval=OuterRef("pk"))),

@@ -23,7 +23,7 @@ from approvals.models.policies import (
     Remind,
     Risk,
 )
-from approvals.models.reminders import Reminder, Share
+from approvals.models.reminders import CallReminder, Reminder, Share
 from approvals.models.routing import Assignment, CallAssignment
 from approvals.models.snoozing import CallSnooze, Snooze
 from approvals.models.standing import Standing, StandingGrant, StandingUse
@@ -44,6 +44,7 @@ __all__ = [
     "Assignment",
     "CallApproval",
     "CallAssignment",
+    "CallReminder",
     "CallSignature",
     "CallSnooze",
     "Collision",

@@ -1,4 +1,4 @@
-"""When people are reminded of what waits for a signature."""
+"""When people are reminded of what waits for a signature or a permission."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from approvals.models.approvals import Approval
+from approvals.models.calls import CallApproval
 from projects.ids import uuid7
 from projects.scoping import ScopedQuerySet
 
@@ -47,6 +48,44 @@ class Reminder(models.Model):
         indexes = [
             # Read by the effects worker, every two seconds.
             models.Index(fields=["due_at"], name="reminder_due", condition=Q(told_at__isnull=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.approval_id} at {self.share} %"
+
+
+class CallReminder(models.Model):
+    """The same of a call."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    approval = models.ForeignKey(
+        CallApproval, models.CASCADE, related_name="reminders", db_index=False
+    )
+    share = models.PositiveSmallIntegerField(choices=Share)
+    due_at = models.DateTimeField(help_text="Later by the time of holds.")
+    extends = models.DurationField(null=True, help_text="As of a reminder of an approval.")
+    told_at = models.DateTimeField(null=True)
+    to = ArrayField(models.UUIDField(), default=list, help_text="Who was told.")
+
+    project_path = "approval__project"
+    objects: ClassVar[ScopedQuerySet[CallReminder]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["approval", "share"], name="one_call_reminder_per_share"
+            ),
+            models.CheckConstraint(condition=Q(share__in=Share.values), name="call_share_known"),
+            models.CheckConstraint(
+                condition=Q(extends__isnull=True) | Q(share=Share.END),
+                name="the_end_extends_a_call",
+            ),
+        ]
+        indexes = [
+            # Read by the effects worker, every two seconds.
+            models.Index(
+                fields=["due_at"], name="call_reminder_due", condition=Q(told_at__isnull=True)
+            ),
         ]
 
     def __str__(self) -> str:

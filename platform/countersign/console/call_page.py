@@ -14,7 +14,7 @@ from approvals.calls.arguments import MAX_CHARACTERS
 from approvals.calls.sealing import covered
 from approvals.decisions import MAX_NOTE
 from approvals.lifecycle import CallState, CallVerdict
-from approvals.models import CallApproval
+from approvals.models import CallApproval, CallReminder
 from approvals.requirements import Required
 from countersign.console import call_looks, signers, standing_form
 from countersign.console.rendering import mine_of, page
@@ -116,6 +116,7 @@ def _routed(call: CallApproval, user: User) -> dict[str, Any]:
         "others": routing.others(people, user, held),
         "may_assign": access.is_lead(user, call.project),
         "stands_for": presence.named(Required.sealed(call.snapshot), absent),
+        "reminders": list(call.reminders.filter(told_at__isnull=False).order_by("share")),
     }
 
 
@@ -125,8 +126,8 @@ def pretty(text: str) -> str:
 
 
 def _deadline(call: CallApproval) -> Any:
-    found = CallApproval.objects.filter(pk=call.pk).annotate(held_for=deadlines.held_for())
-    return call.expires_at + found.values_list("held_for", flat=True).get()
+    rows = deadlines.with_deadline(CallApproval.objects.filter(pk=call.pk), CallReminder)
+    return rows.values_list("until", flat=True).get()
 
 
 def hidden_in(call: CallApproval) -> int:

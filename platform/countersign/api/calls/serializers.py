@@ -10,12 +10,13 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from approvals import routing
+from approvals import deadlines, routing
 from approvals.calls.sealing import covered
 from approvals.decisions import MAX_NOTE
 from approvals.lifecycle import CallState, CallVerdict
 from approvals.models import (
     CallApproval,
+    CallReminder,
     CallSignature,
     Risk,
     StandingGrant,
@@ -23,7 +24,7 @@ from approvals.models import (
 )
 from approvals.rights import why_not
 from countersign.api.approvals.serializers import AssignmentShape, StoodForShape
-from countersign.api.approvals.terms import SignersShape
+from countersign.api.approvals.terms import RemindersShape, SignersShape
 from countersign.api.fields import Chosen, Input, Text
 from countersign.api.paging import PageQuery
 from countersign.api.standing.serializers import RememberInput
@@ -115,6 +116,7 @@ class CallPolicyShape(serializers.Serializer[Any]):
         child=serializers.CharField(), default=list, help_text="Those that apply, by name."
     )
     signers = SignersShape(many=True, default=list)
+    reminders = RemindersShape(required=False)
 
 
 class CallSignatureShape(serializers.Serializer[Any]):
@@ -150,6 +152,9 @@ class CallDetailShape(CallShape):
         help_text="The standing grant that let it through, or null."
     )
     assignment = serializers.SerializerMethodField(help_text="Who sees to it, if anybody.")
+    decide_by = serializers.SerializerMethodField(
+        help_text="Until when it can be decided as things are: later by holds and an extension."
+    )
     you_may_decide = serializers.SerializerMethodField()
 
     def get_digest(self, call: CallApproval) -> str:
@@ -171,6 +176,13 @@ class CallDetailShape(CallShape):
     def get_edited(self, call: CallApproval) -> dict[str, Any] | None:
         """Return what is called in its place."""
         return json.loads(call.edited) if call.edited else None
+
+    @extend_schema_field(serializers.DateTimeField())
+    def get_decide_by(self, call: CallApproval) -> Any:
+        """Return the deadline that holds now."""
+        rows = CallApproval.objects.filter(pk=call.pk).only("pk")
+        until = deadlines.with_deadline(rows, CallReminder).get().until
+        return serializers.DateTimeField().to_representation(until)
 
     @extend_schema_field(AssignmentShape(allow_null=True))
     def get_assignment(self, call: CallApproval) -> Any:
