@@ -78,7 +78,8 @@ def window_now() -> Combinable:
 
 def with_deadline(rows: QuerySet[Any], reminders: Reminders = Reminder) -> QuerySet[Any]:
     """Return approvals with `until`, the moment until which each can be decided, as things are now."""
-    return rows.annotate(until=F("expires_at") + added(reminders))
+    found: QuerySet[Any] = rows.annotate(until=F("expires_at") + added(reminders))
+    return found
 
 
 def with_window(rows: QuerySet[Effect]) -> QuerySet[Any]:

@@ -59,13 +59,13 @@ def remind_due(limit: int = 50) -> int:
     Two processes may do this at once: each reminder is told by one of them. While a hold stops the
     task, its time to decide stands still. What was decided meanwhile needs no reminder.
     """
-    waits = {"approval__state": ApprovalState.PENDING}
-    told = _due(Reminder.objects.defer(*SEAL_OF_APPROVAL), waits, limit)
-    waits = {"approval__state": CallState.PENDING}
-    return told + _due(CallReminder.objects.defer("approval__snapshot"), waits, limit)
+    approvals = Reminder.objects.defer(*SEAL_OF_APPROVAL)
+    calls = CallReminder.objects.defer("approval__snapshot")
+    return _due(approvals, ApprovalState.PENDING, limit) + _due(calls, CallState.PENDING, limit)
 
 
-def _due(rows: QuerySet[Any], waits: dict[str, Any], limit: int) -> int:
+def _due(rows: QuerySet[Any], state: str, limit: int) -> int:
+    waits = {"approval__state": state}
     past = rows.filter(told_at=None, due_at__lte=Now())
     over = past.exclude(**waits).values("pk")[:limit]
     rows.model.objects.filter(pk__in=over).delete()

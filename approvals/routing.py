@@ -159,7 +159,8 @@ def _others_hold(
 
 def candidates(approval: Decidable) -> QuerySet[User]:
     """Return the tech leads who may sign an approval, or allow a call, and have not, by name."""
-    found = _may_sign(approval).exclude(pk__in=approval.signatures.values("signer"))
+    signed: QuerySet[Any] = approval.signatures.all()
+    found = _may_sign(approval).exclude(pk__in=signed.values("signer"))
     return found.order_by("first_name", "last_name", "username")
 
 
@@ -213,7 +214,8 @@ def _give(approval: Decidable, to: User, *, by: User, address: str | None) -> He
     approval.assignments.all().delete()
     signed = approval.signatures.values_list("signer", flat=True)
     given = _facts(approval, to.pk, by=by.pk, since=approval.requested_at, signed=signed)
-    row: Held = approval.assignments.model(approval=approval, **given)
+    model: type[Any] = approval.assignments.model
+    row: Held = model(approval=approval, **given)
     row.save(force_insert=True)
     row.holder = to
     facts = {"approval": str(approval.pk), "to": str(to.pk), "by": by.display_name}
@@ -251,7 +253,7 @@ def _lead(approval: Decidable, key: uuid.UUID | str) -> User:
     return found
 
 
-def _require_here(approval: Approval, person: User) -> None:
+def _require_here(approval: Decidable, person: User) -> None:
     """Raise InvalidInput, which proposes their delegate, for somebody who is out of office."""
     if (absence := presence.away(person)) is None:
         return

@@ -54,7 +54,7 @@ ADDRESSES = frozenset(
         *("links.all_errors", "links.clear", "links.errors", "links.open", "page_address", "whole"),
         *("price_url", "request.GET.urlencode", "row.without", "said.where", "to", "view", "tab"),
         *("warning.target", "name", "commit", "effect.base", "merged", "zone"),
-        *("shown", "whole_at"),
+        *("shown", "assign_url", "release_url", "whole_at"),
         *('sealed.call.definition|slice:":12"', 'grant.pin.definition|slice:":12"'),
     }
 )
@@ -81,7 +81,15 @@ WORDS = frozenset(
             "new_word",
             "offer.words",
         ),
-        *("priority_word|lower", "request.user.theme", "row.look", "row.name", "text", "title"),
+        *(
+            "priority_word|lower",
+            "request.user.theme",
+            "verb",
+            "row.look",
+            "row.name",
+            "text",
+            "title",
+        ),
         *(
             "badge.word",
             "each.word",

@@ -18,7 +18,7 @@ from approvals.calls import selectors as call_selectors
 from approvals.exceptions import DecisionConflict
 from approvals.models import CallApproval, CallAssignment
 from approvals.policies import Rule
-from notices import words
+from notices import reading, words
 from notices.models import Notification
 from projects import across
 from projects.across import Mine
@@ -262,7 +262,9 @@ def test_it_is_assigned_over_the_api(call, lead, second_lead):
     assert by_session(lead)("GET", address).json()["assignment"] is None
 
 
+@pytest.mark.django_db(transaction=True)
 def test_who_is_given_a_call_is_told(call, lead, second_lead):
+    reading.begin()
     routing.assign(call, second_lead.pk, by=lead)
     read_all()
     line = Notification.objects.get(notice__type=Kind.APPROVAL_ASSIGNED)

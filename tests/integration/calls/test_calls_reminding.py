@@ -17,7 +17,7 @@ from approvals.calls import ending
 from approvals.calls import selectors as call_selectors
 from approvals.calls.exceptions import CallOver
 from approvals.models import CallApproval, CallReminder
-from notices import words
+from notices import reading, words
 from notices.models import Notification
 from projects.across import Mine
 from projects.models import AuditEntry
@@ -72,11 +72,19 @@ def test_all_who_may_allow_it_are_reminded_at_half_of_its_time(asks, lead, secon
     assert sorted(data["to"]) == sorted([str(lead.pk), str(second_lead.pk)])
     entry = AuditEntry.objects.get(action="call.reminded")
     assert (entry.actor, entry.detail["share"], entry.detail["to"]) == (None, 50, ["dana", "ravi"])
+    assert state(call) == "pending"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_reminder_leads_to_the_page_of_the_call(asks, lead, second_lead):
+    call = asks()
+    reading.begin()
+    reach(call)
+    reminding.remind_due()
     read_all()
     line = Notification.objects.get(person=lead, notice__type="approval.reminded")
     assert words.path(line.notice) == f"/calls/{call.pk}"
     assert words.sentence(line.notice) == "Half of the time to decide is over"
-    assert state(call) == "pending"
 
 
 def test_who_has_allowed_it_is_not_reminded_and_what_is_over_reminds_nobody(
@@ -142,11 +150,13 @@ def test_within_the_extension_it_is_decided(asks, lead):
 
 def test_a_hold_stops_the_time_of_its_reminders(asks, lead):
     call = asks()
+    past_triggers("UPDATE approvals_callapproval SET requested_at = now() - interval '1 hour'")
+    CallReminder.objects.update(due_at=Now() - timedelta(minutes=10))
     hold = holds.place(by=lead, task=call.task)
-    Hold.objects.filter(pk=hold.pk).update(placed_at=call.requested_at)
-    reach(call)
-    assert reminding.remind_due() == 0
-    holds.lift(hold, by=lead)
+    Hold.objects.filter(pk=hold.pk).update(placed_at=Now() - timedelta(minutes=30))
+    assert reminding.remind_due() == 0  # ten minutes late, but thirty were held
+    Hold.objects.filter(pk=hold.pk).update(placed_at=Now() - timedelta(minutes=5))
+    assert reminding.remind_due() == 1
 
 
 def test_the_database_keeps_what_was_sealed(asks):
