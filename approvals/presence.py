@@ -34,12 +34,6 @@ def stand_in(person: User, project: uuid.UUID) -> User | None:
     return found.delegate if found else None
 
 
-def absent_for(delegate: User, project: uuid.UUID) -> dict[str, str]:
-    """Return, by id, the names of those a person stands in for in a project now."""
-    rows = in_force().filter(delegate=delegate, project=project).select_related("person")
-    return {str(row.person_id): row.person.display_name for row in rows}
-
-
 def named(required: Required, absent: Mapping[str, str]) -> tuple[str, ...]:
     """Return which of these absent people the rules name that apply."""
     keys = {key for each in required.named for key in each.people}

@@ -8,21 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from approvals import deadlines, presence, rights, routing, snoozing
+from approvals import presence, rights, routing, snoozing
 from approvals.calls import selectors
 from approvals.calls.arguments import MAX_CHARACTERS
 from approvals.calls.sealing import covered
 from approvals.decisions import MAX_NOTE
 from approvals.lifecycle import CallState, CallVerdict
-from approvals.models import CallApproval, CallReminder
 from approvals.requirements import Required
-from countersign.console import call_looks, signers, standing_form
+from countersign.console import call_beside, call_looks, signers, standing_form
 from countersign.console.rendering import mine_of, page
-from projects import access, characters
+from projects import characters
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from django.http import HttpResponse
 
+    from approvals.models import CallApproval, CallSignature
+    from countersign.console.call_beside import Beside
     from countersign.console.requests import PersonRequest
     from projects.models import User
 
@@ -37,8 +40,6 @@ def show(
     """Render the page; after a refused decision with what was typed and why."""
     context = context_of(request, call)
     context |= {"typed": request.POST, "error": error, **_around(request, call)}
-    if context["pending"] and not context["overdue"]:
-        context |= _routed(call, request.user)
     if context["may_decide"]:
         context["remember"] = standing_form.context_of(call, request.user, request.POST)
     return page(request, "calls/call.html", context, status=status)
@@ -46,9 +47,12 @@ def show(
 
 def context_of(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
     """Return the sealed facts, the state of the decision, and what this person may do."""
-    sealed, refusal = call.snapshot, rights.why_not(call, request.user)
-    left = _deadline(call) - timezone.now()
-    pending = call.state == CallState.PENDING
+    sealed, user = call.snapshot, request.user
+    known, more = rights.Known.of(user, call), call_beside.read(call, user)
+    refusal = rights.why_not(call, user, known=known)
+    left = more.decide_by - timezone.now()
+    pending, overdue = call.state == CallState.PENDING, left <= timedelta()
+    may_decide = pending and not refusal and not overdue
     return {
         "here": "inbox",
         "call": call,
@@ -63,24 +67,26 @@ def context_of(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
         "schema": pretty(sealed["tool"]["schema"]),
         "hidden": hidden_in(call),
         "pending": pending,
-        "overdue": left <= timedelta(),
+        "overdue": overdue,
         "left": max(left, timedelta()),
         "refusal": refusal,
         "result": call.call.result if call.finished_at or not pending else "",
         "let_through": getattr(call, "standing_use", None),
         "remembered": getattr(call, "remembered_as", None),
         "most": {"arguments": MAX_CHARACTERS, "note": MAX_NOTE},
-        **_signed(call, request.user, may=pending and not refusal and left > timedelta()),
+        "may_assign": pending and not overdue and known.lead,
+        **_signed(call, user, more.signatures, may=may_decide),
+        **(_routed(call, user, more) if pending and not overdue else {}),
     }
 
 
-def _signed(call: CallApproval, user: User, *, may: bool) -> dict[str, Any]:
+def _signed(
+    call: CallApproval, user: User, signatures: list[CallSignature], *, may: bool
+) -> dict[str, Any]:
     """Return who has decided so far, who is still asked for, and whether this person may decide."""
-    facts = signatures_of(call)
-    signatures = facts["signatures"]
     signed = any(row.signer_id == user.pk for row in signatures)
     return {
-        **facts,
+        **asked_of(call, signatures),
         "signed_by_me": signed,
         "may_decide": may and not signed,
         # The first who allows it may change the arguments; then others allow the same.
@@ -89,9 +95,8 @@ def _signed(call: CallApproval, user: User, *, may: bool) -> dict[str, Any]:
     }
 
 
-def signatures_of(call: CallApproval) -> dict[str, Any]:
-    """Return the decisions so far, oldest first, and what the policy asks for besides."""
-    signatures = list(call.signatures.select_related("signer").order_by("id"))
+def asked_of(call: CallApproval, signatures: Sequence[CallSignature]) -> dict[str, Any]:
+    """Return these decisions, and what the policy asks for besides."""
     allowing = [row for row in signatures if row.verdict == CallVerdict.ALLOW]
     return {"signatures": signatures, **signers.asked(call, allowing)}
 
@@ -106,28 +111,19 @@ def _around(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
     }
 
 
-def _routed(call: CallApproval, user: User) -> dict[str, Any]:
+def _routed(call: CallApproval, user: User, more: Beside) -> dict[str, Any]:
     """Return who sees to a call that waits, whom it can be given to, and for whom this person stands in."""
-    held = routing.holder_of(call)
-    people = signers.shown(routing.candidates(call))
-    absent = presence.absent_for(user, call.project_id)
     return {
-        "holder": held,
-        "others": routing.others(people, user, held),
-        "may_assign": access.is_lead(user, call.project),
-        "stands_for": presence.named(Required.sealed(call.snapshot), absent),
-        "reminders": list(call.reminders.filter(told_at__isnull=False).order_by("share")),
+        "holder": more.holder,
+        "others": routing.others(more.candidates, user, more.holder),
+        "stands_for": presence.named(Required.sealed(call.snapshot), more.absent),
+        "reminders": more.reminders,
     }
 
 
 def pretty(text: str) -> str:
     """Return JSON for people: indented, as it was written otherwise."""
     return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
-
-
-def _deadline(call: CallApproval) -> Any:
-    rows = deadlines.with_deadline(CallApproval.objects.filter(pk=call.pk), CallReminder)
-    return rows.values_list("until", flat=True).get()
 
 
 def hidden_in(call: CallApproval) -> int:

@@ -13,7 +13,7 @@ from approvals import presence, snoozing
 from approvals.lifecycle import CALL_UNDECIDED, CallState
 from approvals.models import CallApproval, CallAssignment
 from approvals.requirements import Required
-from countersign.console import call_looks, call_page
+from countersign.console import call_beside, call_looks, call_page, signers
 from countersign.console.inbox_rows import urgency
 from projects.models import User
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from countersign.console.looks import Look
+    from projects.across import Mine
 
 _MOST = 1_500  # characters of arguments and of an answer beside a list
 _WHY = {
@@ -71,12 +72,14 @@ def waiting_row(call: Any, absent: presence.Absent) -> CallRow:
     return replace(row_of(call), held=_held(call), stands_for=stands_for)
 
 
-def closer_look(user: User, row: CallRow) -> dict[str, Any]:
+def closer_look(user: User, mine: Mine, row: CallRow) -> dict[str, Any]:
     """Return one call with its seal, for the pane beside the list."""
     found = CallApproval.objects.visible_to(user).select_related(
         "task", "project", "requester", "step__agent", "decided_by", "call"
     )
     call = found.get(pk=row.approval.pk)
+    more, pending = call_beside.read(call, user), call.state == CallState.PENDING
+    lead = pending and call.project_id in mine.led
     return {
         "call": call,
         "sealed": call.snapshot,
@@ -86,9 +89,10 @@ def closer_look(user: User, row: CallRow) -> dict[str, Any]:
         "edited": _capped(call_page.pretty(call.edited)) if call.edited else None,
         "result": _capped(call.call.result) if call.state not in CALL_UNDECIDED else None,
         "hidden": call_page.hidden_in(call),
-        "pending": call.state == CallState.PENDING,
+        "pending": pending,
         "offers": snoozing.offers(call, timezone.now()),
-        **call_page.signatures_of(call),
+        **call_page.asked_of(call, more.signatures),
+        **signers.assignable(more.candidates, more.holder, user, lead=lead),
     }
 
 

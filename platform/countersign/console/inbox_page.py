@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from agents.models import Escalation, Task
     from approvals.models import Assignment, Edit
-    from approvals.rights import Decidable
     from countersign.console.narrowing import Narrowing
     from projects.across import Across, Mine
     from projects.keyset import Page, Place
@@ -227,8 +226,7 @@ def decided(narrowing: Narrowing, place: Place | None) -> tuple[list[AnyRow], Pa
 def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:
     """Return one approval or call with its whole seal, for the pane beside the list."""
     if isinstance(row, CallRow):
-        look = call_rows.closer_look(user, row)
-        return look | (_assigned(look["call"], user, mine, row) if look["pending"] else {})
+        return call_rows.closer_look(user, mine, row)
     approval = (
         Approval.objects.visible_to(user)
         .select_related("task", "proposal", "requester", "project")
@@ -253,14 +251,9 @@ def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:
     }
 
 
-def _assigned(approval: Decidable, user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:
-    candidates = list(signers.shown(routing.candidates(approval)))
-    return {
-        "holder": row.held,
-        "others": routing.others(candidates, user, row.held),
-        "may_assign": approval.project_id in mine.led,
-        "may_take": any(person.pk == user.pk for person in candidates),
-    }
+def _assigned(approval: Approval, user: User, mine: Mine, row: Row) -> dict[str, Any]:
+    people = list(signers.shown(routing.candidates(approval)))
+    return signers.assignable(people, row.held, user, lead=approval.project_id in mine.led)
 
 
 def _stands_for(approval: Approval, absent: presence.Absent) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ def beside(
         **({"calls": calls} if calls is not None else {}),
     }
     found = together.read(lists)
-    return Beside(held=_held(found), absent=_absent(found), calls=found.rows("calls"))
+    return Beside(held=_held(found), absent=absent_in(found), calls=found.rows("calls"))
 
 
 def urgency(left: timedelta) -> str:
@@ -57,14 +57,15 @@ def urgency(left: timedelta) -> str:
 
 
 def _held(found: Found) -> dict[uuid.UUID, Assignment]:
-    people = _by_key(found.rows("holders"))
+    people = by_key(found.rows("holders"))
     for row in found.rows("held"):
         row.holder = people[row.holder_id]
     return {row.approval_id: row for row in found.rows("held")}
 
 
-def _absent(found: Found) -> presence.Absent:
-    people = _by_key(found.rows("absent"))
+def absent_in(found: Found) -> presence.Absent:
+    """Return whom a person stands in for, of what was read as `stands_in` and `absent`."""
+    people = by_key(found.rows("absent"))
     absent: presence.Absent = {}
     for row in found.rows("stands_in"):
         names = absent.setdefault(row.project_id, {})
@@ -72,5 +73,6 @@ def _absent(found: Found) -> presence.Absent:
     return absent
 
 
-def _by_key(rows: Iterable[Any]) -> dict[Any, Any]:
+def by_key(rows: Iterable[Any]) -> dict[Any, Any]:
+    """Return rows by their key."""
     return {row.pk: row for row in rows}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from approvals import standing_in
+from django.db.models import Q
+
+from approvals import routing, standing_in
 from approvals.requirements import Required
 from projects.models import Role, User
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from agents.models import Task
     from approvals.origins import Marked
     from approvals.rights import Decidable
+    from approvals.routing import Held
     from projects.across import Mine
 
 _NAMED = 3
@@ -35,7 +38,12 @@ def of(task: Task) -> QuerySet[User]:
 
 def people(keys: Any) -> QuerySet[User]:
     """Return people as a page shows them: their password's hash stays where it is."""
-    return User.objects.filter(pk__in=keys).only(*_SHOWN)
+    return named_by(Q(pk__in=keys))
+
+
+def named_by(fits: Q) -> QuerySet[User]:
+    """Return the people a condition fits, as a page shows them."""
+    return User.objects.filter(fits).only(*_SHOWN)
 
 
 def shown(people: QuerySet[User]) -> QuerySet[User]:
@@ -59,6 +67,18 @@ def may_sign(task: Task, user: User, mine: Mine) -> bool:
     """Tell whether this person is one of the signers."""
     other = user.pk != task.requester_id or task.project.single_person
     return other and task.project_id in mine.led
+
+
+def assignable(
+    people: Sequence[User], held: Held | None, user: User, *, lead: bool
+) -> dict[str, Any]:
+    """Return who sees to something that waits, and to whom of these people it may be given."""
+    return {
+        "holder": held,
+        "others": routing.others(people, user, held),
+        "may_assign": lead,
+        "may_take": any(person.pk == user.pk for person in people),
+    }
 
 
 def asked(approval: Decidable, agreed: Sequence[Marked]) -> dict[str, Any]:

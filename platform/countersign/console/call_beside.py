@@ -1,0 +1,72 @@
+"""What is read beside a tool call for its page, in one statement: who decided on it, until when somebody
+can, who sees to it, whom it can be given to, and who was reminded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Q
+
+from approvals import deadlines, presence, routing
+from approvals.models import CallApproval, CallReminder
+from countersign.console import signers
+from countersign.console.inbox_rows import absent_in, by_key
+from projects import together
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+    from approvals.models import CallAssignment, CallSignature
+    from projects.models import User
+    from projects.together import Found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """It."""
+
+    signatures: list[CallSignature]  # oldest first
+    decide_by: datetime
+    holder: CallAssignment | None
+    candidates: list[User]
+    absent: dict[str, str]  # names by id of those this person stands in for here
+    reminders: list[CallReminder]  # that were told
+
+
+def read(call: CallApproval, user: User) -> Beside:
+    """Read it."""
+    signatures, held = call.signatures.order_by("id"), call.assignments.all()
+    stands_in = presence.in_force().filter(delegate=user, project=call.project_id)
+    told = call.reminders.filter(told_at__isnull=False).order_by("share")
+    rows = CallApproval.objects.filter(pk=call.pk).only("pk")
+    known = Q(pk__in=signatures.values("signer")) | Q(pk__in=held.values("holder"))
+    lists: dict[str, QuerySet[Any]] = {
+        "signatures": signatures,
+        "deadline": deadlines.with_deadline(rows, CallReminder),
+        "held": held,
+        "people": signers.named_by(known),
+        "candidates": signers.shown(routing.candidates(call)),
+        "stands_in": stands_in,
+        "absent": signers.people(stands_in.values("person")),
+        "reminders": told.defer("extends"),  # the policy says by how much
+    }
+    return _made(call, together.read(lists))
+
+
+def _made(call: CallApproval, found: Found) -> Beside:
+    people = by_key(found.rows("people"))
+    for row in found.rows("signatures"):
+        row.signer = people[row.signer_id]
+    for row in found.rows("held"):
+        row.holder = people[row.holder_id]
+    return Beside(
+        signatures=found.rows("signatures"),
+        decide_by=found.rows("deadline")[0].until,
+        holder=found.first("held"),
+        candidates=found.rows("candidates"),
+        absent=absent_in(found).get(call.project_id, {}),
+        reminders=found.rows("reminders"),
+    )
