@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Q
+from django.db.models import F, Func, IntegerField, Q
 
 from approvals import deadlines, presence, routing
 from approvals.models import CallApproval, CallReminder
@@ -33,14 +33,17 @@ class Beside:
     holder: CallAssignment | None
     candidates: list[User]
     absent: dict[str, str]  # names by id of those this person stands in for here
-    reminders: list[CallReminder]  # that were told
+    reminders: list[Any]  # that were told, each with how many `people`
+
+
+_COUNT = Func(F("to"), function="cardinality", output_field=IntegerField())
 
 
 def read(call: CallApproval, user: User) -> Beside:
     """Read it."""
     signatures, held = call.signatures.order_by("id"), call.assignments.all()
     stands_in = presence.in_force().filter(delegate=user, project=call.project_id)
-    told = call.reminders.filter(told_at__isnull=False).order_by("share")
+    told = call.reminders.filter(told_at__isnull=False).annotate(people=_COUNT).order_by("share")
     rows = CallApproval.objects.filter(pk=call.pk).only("pk")
     known = Q(pk__in=signatures.values("signer")) | Q(pk__in=held.values("holder"))
     lists: dict[str, QuerySet[Any]] = {
@@ -51,7 +54,7 @@ def read(call: CallApproval, user: User) -> Beside:
         "candidates": signers.shown(routing.candidates(call)),
         "stands_in": stands_in,
         "absent": signers.people(stands_in.values("person")),
-        "reminders": told.defer("extends"),  # the policy says by how much
+        "reminders": told.defer("to", "extends"),  # the policy says by how much
     }
     return _made(call, together.read(lists))
 
