@@ -32,7 +32,7 @@ CREATE TRIGGER sealed BEFORE UPDATE ON approvals_callreminder FOR EACH ROW WHEN 
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('approvals', '0039_assign_calls'),
+        ('approvals', '0040_assign_calls'),
     ]
 
     operations = [

@@ -22,7 +22,7 @@ CREATE TRIGGER claimed_over AFTER UPDATE OF decided_at ON approvals_callapproval
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('approvals', '0038_ask_more_of_calls'),
+        ('approvals', '0039_narrow_lists_by_name'),
         ('projects', '0005_index_audit_by_object'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
