@@ -80,10 +80,8 @@ def _withdraw(approval: Approval, *, by: User, address: str | None) -> Approval:
     approval.move(ApprovalState.WITHDRAWN, reason=reason)
     for effect in approval.effects.all():
         effect.move(EffectState.WITHDRAWN, finished_at=Now())
-    task.record(
-        Kind.APPROVAL_DECIDED,
-        {"approval": str(approval.pk), "state": approval.state, "reason": reason},
-    )
+    facts = {"approval": str(approval.pk), "state": approval.state}
+    task.record(Kind.APPROVAL_DECIDED, {**facts, "verdict": "undo", "by": by.display_name})
     task.refresh_from_db(fields=["state", "last_seq"])
     task.move(TaskState.REVIEW, data={"approval": str(approval.pk), "reason": reason})
     sealed = sealing.seal(approval.proposal)

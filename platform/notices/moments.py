@@ -25,7 +25,7 @@ DECIDED, EFFECT, RAISED = "approval.decided", "effect.finished", "escalation.rai
 CALL, CALL_DECIDED = "call.asked", "call.decided"
 FINISHED, RESOLVED = "task.finished", "escalation.resolved"
 LONGEST_NAME = 80
-_VERDICTS = frozenset({"approve", "request_changes", "reject"})
+_VERDICTS = frozenset({"approve", "request_changes", "reject", "undo"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ def _assigned(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _decided(data: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what a person decided, or that nobody did; stale ones are put up again unasked."""
+    """Return what a person decided or undid, or that nobody did; stale ones are put up again unasked."""
     if data.get("verdict") in _VERDICTS:
         return {"verdict": data["verdict"], **_by(data)}
     return {"state": "expired"} if data.get("state") == ApprovalState.EXPIRED else None

@@ -20,6 +20,7 @@ _VERDICTS = {
     "approve": "approved it",
     "request_changes": "requested changes",
     "reject": "rejected it",
+    "undo": "undid the approval",
 }
 _ENDS = {
     "done": "Is done",

@@ -13,6 +13,7 @@ from django.utils import timezone
 from agents.models import Event
 from approvals import routing
 from approvals.deciding import decide
+from approvals.undoing import undo
 from countersign.sink import publishing
 from notices import messages, reading, telling, words
 from notices.models import Delivery, Hours, LogPlace, Notice, Notification
@@ -80,6 +81,19 @@ def test_a_reject_is_told_once_though_it_also_ends_the_task(project, requester, 
         "verdict": "reject",
         "by": "Dana Kim",
     }
+
+
+def test_who_heard_of_an_approval_hears_that_it_was_undone(project, requester, lead):
+    approval = sealed(project, requester)
+    decided(approval, lead)
+    undo(approval, by=lead)
+    read_all()
+    assert told(requester) == ["approval.decided", "approval.decided"]
+    found = Notice.objects.filter(type="approval.decided").order_by("event")
+    assert [words.sentence(each) for each in found] == [
+        "Dana Kim approved it",
+        "Dana Kim undid the approval",
+    ]
 
 
 def test_the_requester_and_the_leads_hear_that_a_task_needs_a_person(project, requester, lead):

@@ -55,6 +55,8 @@ def test_undoing_withdraws_and_seals_the_same_proposal_anew(approved, lead):
     assert new.digest != approved.digest
     assert approved.task.state == TaskState.REVIEW
     assert AuditEntry.objects.filter(action="approval.undone", actor=lead).count() == 1
+    told = approved.task.events.filter(kind="approval.decided").order_by("seq").last()
+    assert (told.data["verdict"], told.data["by"]) == ("undo", "Dana Kim")
 
 
 def test_the_effect_of_an_undone_approval_is_never_carried_out(approved, lead):

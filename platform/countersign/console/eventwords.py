@@ -219,6 +219,7 @@ _VERDICTS = {
     "approve": ("approved", "ok"),
     "request_changes": ("requested changes", "warn"),
     "reject": ("rejected it", "bad"),
+    "undo": ("undid the approval", "warn"),
 }
 
 
