@@ -265,6 +265,7 @@ def test_another_tool_of_the_server_is_not_let_through(grant, tool, project, req
     (row,) = asks(project, requester, "J-2")
     assert row.state == "pending"
     ToolCall.objects.filter(pk=row.call_id).update(tool="pay__refund", state="waiting")
+    past_triggers("DELETE FROM approvals_callreminder WHERE approval_id = %s", row.pk)
     past_triggers("DELETE FROM approvals_callapproval WHERE id = %s", row.pk)
     ToolCall.objects.filter(pk=row.call_id).update(arguments={"invoice": "I-2", "cents": 900})
     sealing.seal_waiting()
