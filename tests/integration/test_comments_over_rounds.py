@@ -167,7 +167,8 @@ def test_comments_stay_on_their_lines_in_the_round_they_were_made_in(client, fir
     client.force_login(lead)
     page = page_of(client, first, 1)
     assert "Said of this version" in page
-    assert page.index('id="f1-n88"') < page.index("line-row") < page.index('id="f1-n89"')
+    # The file with a warning stands first.
+    assert page.index('id="f2-n88"') < page.index("line-row") < page.index('id="f2-n89"')
     assert "Cover this." in comments_in(page)
 
 
