@@ -44,6 +44,8 @@ def edge(site):
 def ask(application, path, headers=PLAIN, method="GET", query=b""):
     """Ask as a server does; return status, headers and body."""
 
+    pairs = headers.items() if isinstance(headers, dict) else headers
+
     async def asked():
         sent = []
 
@@ -60,7 +62,7 @@ def ask(application, path, headers=PLAIN, method="GET", query=b""):
             "method": method,
             "path": path,
             "query_string": query,
-            "headers": [(b"host", b"testserver"), *headers.items()],
+            "headers": [(b"host", b"testserver"), *pairs],
         }
         await application(scope, receive, send)
         return sent
@@ -92,6 +94,21 @@ def test_packed_and_plain_are_two_answers_of_one_text(edge, site) -> None:
         assert packed[1][b"content-encoding"] == b"gzip"
         assert gzip.decompress(packed[2]) == plain[2]
     assert site.asked == 2
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        [(b"accept-encoding", b"gzip"), (b"accept-encoding", b"identity")],
+        [(b"accept-encoding", b"xgzip")],
+        [(b"accept-encoding", b"gzipped, br")],
+    ],
+)
+def test_an_odd_request_changes_nothing_of_what_others_are_answered(edge, odd) -> None:
+    url = static("css/tokens.css")
+    ask(edge, url, odd)
+    assert b"content-encoding" not in ask(edge, url)[1]
+    assert ask(edge, url, PACKED)[1][b"content-encoding"] == b"gzip"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ that draws a long review these took more than the drawing, and the page waited f
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from cachetools import LRUCache
@@ -24,6 +25,7 @@ _KEPT, _LARGEST = 8 * 1024 * 1024, 1024 * 1024  # bytes of all files, and of one
 # Who sends one of these asks for something else than the whole file.
 _IN_PART = frozenset((b"if-none-match", b"if-modified-since", b"if-range", b"range"))
 _PACKED = (b"", b"gzip")
+_GZIP = re.compile(rb"\bgzip\b")
 
 
 def kept(site: Application) -> Application:
@@ -51,10 +53,11 @@ def _name(scope: dict[str, Any]) -> tuple[str, bool] | None:
     """Return what tells a file asked for as a whole from others, with whether it may be packed."""
     if scope["method"] != "GET" or scope["query_string"]:
         return None
-    headers = dict(scope["headers"])
-    if _IN_PART & headers.keys():
+    if any(name in _IN_PART for name, _ in scope["headers"]):
         return None
-    return scope["path"], b"gzip" in headers.get(b"accept-encoding", b"")
+    # As Django reads it, or one client would be answered as another asked.
+    accepts = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
+    return scope["path"], _GZIP.search(accepts) is not None
 
 
 class _Heard:
