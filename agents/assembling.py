@@ -11,7 +11,7 @@ from agents import cautions, omissions, planning, storable
 from agents.events import Kind
 from agents.lifecycle import StepState, TaskState
 from agents.models import Claim, FileChange, Hunk, Proposal, Step
-from agents.models.proposals import ProposalKind
+from agents.models.proposals import ProposalKind, RaisedTo
 from agents.models.tasks import Rule
 from agents.runtime.contract import NeedsHuman
 from agents.workspace import claims as checking
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from agents.materials import Material
     from agents.messages import ProposalDraft, StatedClaim
+    from agents.models import Task
     from agents.workspace.diffs import FileDiff, HunkDiff
     from agents.writing import Writes
 
@@ -275,14 +276,21 @@ def _proposal(step: Step, version: int, assembly: Assembly, draft: ProposalDraft
         checks=storable.plain(assembly.checks.model_dump(mode="json")) if change else {},
         warnings=storable.plain(assembly.warnings),
         model=task.model,
-        **_raised(draft),
+        **_raised(task, draft, version),
     )
 
 
-def _raised(draft: ProposalDraft) -> dict[str, str]:
+def _raised(task: Task, draft: ProposalDraft, version: int) -> dict[str, str]:
+    """Return the gravest risk a version of this round was given: asked anew, a model lowers none."""
     risk = draft.raised_risk
-    why = storable.text(risk.why).strip() if risk else ""
-    return {"raised_to": risk.to, "raised_why": why} if risk and why else {}
+    found: list[tuple[str, str]] = [(risk.to, storable.text(risk.why))] if risk else []
+    if version > 1:
+        before = Proposal.objects.filter(task=task, round=task.round).exclude(raised_to="")
+        found += before.order_by("-version").values_list("raised_to", "raised_why")
+    if not found:
+        return {}
+    to, why = max(found, key=lambda each: RaisedTo.values.index(each[0]))
+    return {"raised_to": to, "raised_why": why}
 
 
 def _write_files(writes: Writes, proposal: Proposal, assembly: Assembly) -> None:

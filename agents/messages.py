@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -229,7 +229,9 @@ class RaisedRisk(Message):
     """A danger of the whole change that its paths and sizes do not show."""
 
     to: Literal["medium", "high"]
-    why: Line = Field(description="What may go wrong and for whom, in one plain sentence.")
+    why: Annotated[Line, StringConstraints(strip_whitespace=True)] = Field(
+        description="What may go wrong and for whom, in one plain sentence."
+    )
 
 
 class ProposalDraft(Message):

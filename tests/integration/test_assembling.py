@@ -131,6 +131,26 @@ def test_claim_keeps_the_words_and_the_check_of_the_agent(task, store):
     assert [(one.claim, one.verdict) for one in verified] == [(CHANGED, "contradicted")]
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "kept"),
+    [
+        ("high", None, ("high", "Before.")),
+        ("high", "medium", ("high", "Before.")),
+        ("medium", "high", ("high", "Now.")),
+        ("high", "high", ("high", "Now.")),
+    ],
+)
+def test_a_model_that_is_asked_again_lowers_no_risk_of_the_round(task, before, now, kept):
+    said = {"task": task, "round": 1, "kind": "report", "title": "T", "summary": "S", "model": "m"}
+    Proposal.objects.create(**said, raised_to=before, raised_why="Before.")
+    Proposal.objects.create(**{**said, "round": 2}, raised_to="high", raised_why="Another round.")
+    risk = RaisedRisk(to=now, why="Now.") if now else None
+    draft = DRAFT.model_copy(update={"raised_risk": risk})
+    task.round = 1
+    raised = assembling._raised(task, draft, 2)
+    assert (raised["raised_to"], raised["raised_why"]) == kept
+
+
 def test_proposal_names_its_commits_and_its_versions(task, store):
     planned(task, plan_step("a"))
     work(store, claim_one().step, {"a.py": b"x = 1\n", "b.txt": b"x\n"}, CHANGED)
