@@ -109,16 +109,18 @@ class Known:
 class Conditions:
     """What a filter asks of approvals, and the lists of their own that have all of it.
 
-    The shortest comes first; it is read (see `shortest`).
+    The shortest comes first; it is read (see `shortest`). What all that waits has is asked for, too,
+    with nothing to look for: it leaves out what does not wait.
     """
 
+    asked: bool = False  # for something else than where it is
     where: Q = _ALL
     bounds: Q = _ALL  # on what rows of `Listed` say, too
     agents: tuple[str, ...] = ()  # in the list of any of these
     lists: tuple[List, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.where or self.bounds or self.agents)
+        return bool(self.asked or self.where or self.bounds or self.agents)
 
     @property
     def all(self) -> Q:
@@ -213,6 +215,7 @@ def of_approvals(given: Filter, known: Known, *, pending: bool = True) -> Condit
         bounds &= _due(due)
         where &= _held(due)
     return Conditions(
+        asked=any(term.word != "repo" for term in given.terms),
         where=where,
         bounds=bounds,
         agents=_agents(given),

@@ -96,6 +96,27 @@ def test_what_fits_is_shown(shown, typed, fits):
     assert shown(q=typed) == fits
 
 
+def test_what_waits_no_more_is_shown_by_no_filter_but_where_it_is(
+    shown, waiting, project, requester, client
+):
+    stale = waiting["ravi"]
+    stale.move("stale", decided_at=stale.requested_at)
+    fixtures.stopped_task(project, requester)
+    for typed, there in (
+        ("", True),
+        ("repo:acme-billing", True),
+        ("repo:web", False),
+        ("state:pending", False),
+        ("kind:proposal", False),
+        ("state:pending repo:acme-billing", False),
+        ("risk:low", False),
+        ("state:stale", False),
+    ):
+        assert ("ravi" in shown(q=typed)) is there, typed
+        page = client.get("/inbox", {"q": typed}).content.decode()
+        assert ("Stopped, needs an answer" in page) is there, typed
+
+
 def test_a_filter_that_is_not_understood_shows_nothing_and_says_why(client, lead, shown):
     for typed, said in (
         ("risk:low age:>1", "“age” is not known here."),
