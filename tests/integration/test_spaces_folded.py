@@ -8,8 +8,6 @@ from html import unescape
 import pytest
 
 from agents.lifecycle import TaskState
-from agents.models import Hunk
-from agents.workspace.lexing import codes
 from approvals import deciding, sealing, viewing
 from approvals.decisions import LineComment
 from tests import console_fixtures as fixtures
@@ -29,8 +27,7 @@ def made(project, requester, lead):
     for position, (path, text) in enumerate(
         [("web/mixed.ts", MIXED), ("web/spaces.ts", SPACES), ("billing/tax.py", PYTHON)]
     ):
-        made = fixtures.make_file(proposal, position, path, text, steps["coder"])
-        Hunk.objects.filter(pk=made.pk).update(colours=codes(path, text))
+        fixtures.make_file(proposal, position, path, text, steps["coder"])
     approval = sealing.seal(proposal)
     return fixtures.Made(task=task, steps=steps, proposal=proposal, approval=approval)
 
@@ -112,11 +109,12 @@ def test_ways_to_other_views_and_reviews_keep_it(client, made, lead, project, re
     assert re.search(r'href="/review/T-\d+/r1\?spaces=fold" data-key="[jk]"', page)
 
 
-def test_a_change_without_such_files_offers_no_fold(client, project, requester, lead):
+@pytest.mark.parametrize(("path", "start"), [("deploy.yaml", 1), ("web/a.ts", 20)])
+def test_a_change_without_such_hunks_offers_no_fold(client, project, requester, lead, path, start):
     task = fixtures.make_task(project, requester, state=TaskState.REVIEW)
     steps = fixtures.make_team(task)
     proposal = fixtures.make_proposal(task, steps, warnings=[])
-    fixtures.make_file(proposal, 0, "deploy.yaml", "-a: 1\n+  a: 1\n", steps["coder"])
+    fixtures.make_file(proposal, 0, path, "-a: 1\n+  a: 1\n", steps["coder"], start=start)
     made = fixtures.Made(task=task, steps=steps, proposal=proposal, approval=sealing.seal(proposal))
     client.force_login(lead)
     assert 'data-key="w"' not in page_of(client, made)

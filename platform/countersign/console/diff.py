@@ -61,12 +61,12 @@ def blocks(
 ) -> tuple[Block, ...]:
     """Return the rows of a hunk; `text` is its unified-diff lines, each with its marker.
 
-    New lines are found on the page under the anchor of their file. `apart` is the path
-    of a file whose lines that differ in spaces only are to be blocks of their own. What is drawn is kept: whoever comes next, or comes back, is
-    shown the same sealed text.
+    New lines are found on the page under the anchor of their file. `apart` is the path of a file whose
+    lines that differ in spaces only are to be blocks of their own. What is drawn is kept: whoever comes
+    next, or comes back, is shown the same sealed text.
     """
     parts = list(_parts(text, old_start, new_start, colours))
-    if apart and colours and spaces.may_be_free(apart):
+    if apart:
         parts = list(_apart(apart, parts))
     _mark_words([pair for part in parts for pair in part.pairs()], _SPENT + _SPENT_EACH * len(text))
     return tuple(part.drawn(anchor) for part in parts)
@@ -154,7 +154,7 @@ def _parts(text: str, old_number: int, new_number: int, colours: str) -> Iterato
 
 
 def _apart(path: str, parts: Sequence[_Part]) -> Iterator[_Part]:
-    """Yield the parts, which have been coloured; what is within a text is known by that."""
+    """Yield the parts, runs of lines that differ in spaces only as parts of their own."""
     allowance = Allowance(_COMPARED)
     for part in parts:
         if not part.changed:

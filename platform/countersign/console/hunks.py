@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from approvals.editing import why_not_editable
 from approvals.surroundings import AT_ONCE, gap_above, gap_below
-from countersign.console import diff
+from countersign.console import diff, spaces
 from countersign.console.reading_order import in_order, is_generated
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class HunkView:
     first: int  # line of the new side
     last: int
     kept_as: str = ""  # under which what is typed is kept: the same while its lines are the same
+    free: bool = False  # spaces may have no meaning in it
     is_new: bool = False
     folded: bool = False  # it is as in the version that is compared with
     between: Between | None = None  # what it says otherwise than the version it is compared with
@@ -53,6 +54,7 @@ class HunkView:
     typed: list[dict[str, str]] = field(default_factory=list)  # on its lines
     above: Gap | None = None  # unchanged lines that are not shown
     below: Gap | None = None
+    said: dict[str, list[Said]] = field(default_factory=dict)  # of its lines, by side and number
 
     @property
     def above_words(self) -> str:
@@ -61,8 +63,6 @@ class HunkView:
         if count > AT_ONCE:
             return f"Show {AT_ONCE} of {count:,} lines above"
         return "Show 1 line above" if count == 1 else f"Show {count} lines above"
-
-    said: dict[str, list[Said]] = field(default_factory=dict)  # of its lines, by side and number
 
     @cached_property
     def blocks(self) -> tuple[diff.Block, ...]:
@@ -158,6 +158,8 @@ def _file(
     hunks = [
         _hunk(hunk, agents, new, anchor, colours.get(hunk["id"], "")) for hunk in file["hunks"]
     ]
+    for view, hunk in zip(hunks, file["hunks"], strict=True):
+        view.free = spaces.may_be_free(file["path"], hunk)
     _put_gaps(file, hunks)
     authors = {
         (hunk.author["slug"], hunk.author.get("person")): hunk.author
@@ -237,5 +239,5 @@ def fold_known(files: list[FileView]) -> None:
 def fold_spaces(files: list[FileView]) -> None:
     """Have lines that differ in spaces only drawn apart, to be folded and counted where they stand."""
     for file in files:
-        for hunk in file.hunks:
+        for hunk in (hunk for hunk in file.hunks if hunk.free):
             hunk.draw = partial(hunk.draw, apart=file.path)

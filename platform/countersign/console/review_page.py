@@ -32,7 +32,6 @@ from countersign.console.hunks import files_of, fold_known, fold_spaces
 from countersign.console.in_parts import page_in_parts
 from countersign.console.line_forms import typed_on
 from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
-from countersign.console.spaces import may_be_free
 from countersign.console.task_page import price_url
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def _shown_as(request: PersonRequest, approval: Approval, files: list[FileView])
     return {
         "diff_mode": "unified" if request.GET.get("diff") == "unified" else "split",
         "spaces": folded,
-        "may_fold_spaces": any(may_be_free(file.path) for file in files),
+        "may_fold_spaces": any(hunk.free for file in files for hunk in file.hunks),
         "page_address": reverse("console:review", args=place) if request.method == "POST" else "",
     }
 

@@ -1,59 +1,67 @@
 """Tells which lines of a change differ in spaces only, where spaces have no meaning.
 
 Where they may have one, nothing counts as such a line: in Python where a line begins, in YAML, Makefiles,
-Markdown and whatever else is not on the lists any space, and everywhere those within texts in quotes.
-Blanks that are none of the keyboard's are no spaces here: they are shown, and warned of. What is within a
-text is known by the colours found when the change was assembled; a hunk without any is shown as it is.
+Markdown and whatever else is not on the lists any space, and everywhere those of lines with a quote.
+Blanks that are none of the keyboard's are no spaces here: they are shown, and warned of. A text over several
+lines has quotes only where it begins and ends, and a hunk does not tell whether one began above it: so a hunk
+counts only if no text of its language goes over lines, or if it is its file from the first line on and
+begins no such text. All of it is told by the lines that are sealed; the colours of a hunk are not, and whoever
+may write them could have any line taken for code.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from projects import characters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from approvals.matching import Allowance, Run
     from countersign.console.diff_rows import Raw
 
-# Only what is known not to read them; templates, shell, PHP and Ruby have passages that are text.
-_FREE = frozenset(
-    {
-        *(
-            ".c",
-            ".h",
-            ".cc",
-            ".cpp",
-            ".cxx",
-            ".hh",
-            ".hpp",
-            ".cs",
-            ".java",
-            ".kt",
-            ".swift",
-            ".dart",
-        ),
-        *(".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".go", ".rs", ".lua", ".proto", ".sql"),
-        *(".css", ".scss", ".less", ".json"),
-    }
-)
+_ENDLESS = r"\\\s*$"  # a line that goes on in the next
+# What may begin a text over several lines, by suffix. Only languages known not to read spaces: templates,
+# shell, SQL, JSX, PHP and Ruby have passages that are text.
+_BEGINS = {
+    suffix: re.compile(f"{begins}|{_ENDLESS}", re.MULTILINE)
+    for suffixes, begins in (
+        ((".json", ".proto"), r"(?!)"),
+        ((".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp"), r'R"|\?\?/'),
+        ((".cs",), r'@\$*"|"""'),
+        ((".java",), r'"""|\\u'),
+        ((".kt",), r'"""'),
+        ((".swift",), r'"""|#/'),
+        ((".dart", ".py", ".pyi"), "\"\"\"|'''"),
+        ((".js", ".mjs", ".cjs"), "`|<(?![ =])"),
+        ((".ts", ".go", ".css", ".scss", ".less"), "`"),
+        ((".rs",), '"'),
+        ((".lua",), r"\[=*\[|\\z"),
+    )
+    for suffix in suffixes
+}
+_ONE_LINE = frozenset({".json", ".proto"})  # none of their texts goes over lines
 _INDENTED = frozenset({".py", ".pyi"})  # free but for where a line begins
-_SPACES, _QUOTE = re.compile("[ \t]+"), re.compile("[\"'`]")
-_TEXT = "s"  # the class of a run that is of a text
+# A slash, too, may begin a text: a regular expression has no other quotes.
+_SPACES, _QUOTE, _OR_SLASH = re.compile("[ \t]+"), re.compile("[\"'`]"), re.compile("[\"'`/]")
+_SLASHED = frozenset({".js", ".mjs", ".cjs", ".ts", ".swift"})
 _TELLING = 4  # characters that are not blank: what shorter lines say stands in many places
 
 
-def may_be_free(path: str) -> bool:
-    """Tell whether a file of this name can have lines that differ in meaningless spaces only."""
-    return _suffix(path) in _FREE | _INDENTED
+def may_be_free(path: str, hunk: Mapping[str, Any]) -> bool:
+    """Tell whether a sealed hunk can have lines that differ in meaningless spaces only."""
+    begins = _BEGINS.get(_suffix(path))
+    if begins is None:
+        return False
+    first = max(hunk["old_start"], hunk["new_start"]) <= 1
+    return _suffix(path) in _ONE_LINE or (first and not begins.search(hunk["text"]))
 
 
 def runs_of(path: str, old: Sequence[Raw], new: Sequence[Raw], allowance: Allowance) -> list[Run]:
-    """Return the runs of lines that differ in spaces only; both sides have been coloured.
+    """Return the runs of lines of a hunk that may be free which differ in spaces only.
 
     Beside other changes, a run of which no line tells much, as one of closing brackets, is left out:
     it is the same by chance.
@@ -72,24 +80,21 @@ def runs_of(path: str, old: Sequence[Raw], new: Sequence[Raw], allowance: Allowa
 
 
 def _keys(path: str, side: Iterable[Raw]) -> list[tuple[str, bool, bool]]:
-    indented = _suffix(path) in _INDENTED
-    return [(_key(raw, indented=indented), raw.returns, raw.ends_file) for raw in side]
+    suffix = _suffix(path)
+    quote = _OR_SLASH if suffix in _SLASHED else _QUOTE
+    return [
+        (_key(raw.text, quote, indented=suffix in _INDENTED), raw.returns, raw.ends_file)
+        for raw in side
+    ]
 
 
-def _key(raw: Raw, *, indented: bool) -> str:
+def _key(text: str, quote: re.Pattern[str], *, indented: bool) -> str:
     """Return the line as it is where spaces mean nothing."""
-    text, body = raw.text, raw.text.strip(" \t")
-    tokens = [token for token, _ in raw.runs] or [""]
-    if characters.marks(text) or (_TEXT in tokens and not body):
+    if characters.marks(text):
         return text
-    start = text[: len(text) - len(text.lstrip(" \t"))]
-    end = text[len(text.rstrip(" \t")) :]
-    quoted = _TEXT in tokens or _QUOTE.search(body)
-    return (
-        (start if indented or tokens[0] == _TEXT else "")
-        + (body if quoted else _SPACES.sub(" ", body))
-        + (end if tokens[-1] == _TEXT or body.endswith("\\") else "")
-    )
+    body = text.strip(" \t")
+    start = text[: len(text) - len(text.lstrip(" \t"))] if indented else ""
+    return start + (body if quote.search(body) else _SPACES.sub(" ", body))
 
 
 def _tells(raw: Raw) -> bool:
