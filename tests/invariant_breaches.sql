@@ -436,6 +436,63 @@ JOIN agents_step step ON step.id = attempt.step_id JOIN agents_task task ON task
 WHERE call.call_id = 'breach';
 -- row SELECT '018f0000-0000-7000-8000-00000000ca11'
 
+-- breaks call-allowed
+INSERT INTO approvals_callapproval (id, project_id, task_id, step_id, call_id, requester_id, single_person,
+                                    free, state, snapshot, digest, nonce, edited, expires_at,
+                                    decided_at, decided_by_id, reason, worker)
+SELECT '018f0000-0000-7000-8000-00000000ca11', step.project_id, step.task_id, step.id, gen_random_uuid(),
+       task.requester_id, false, false, 'done', jsonb_build_object('policy', jsonb_build_object(
+           'signatures_needed', 1, 'signers', jsonb_build_array(jsonb_build_object(
+               'rule', 'Ravi looks', 'anyone_of', jsonb_build_array(jsonb_build_object('id', gen_random_uuid())))))), '', 'breach', '', now(), now(),
+       (SELECT decided_by_id FROM approvals_approval WHERE task_id = :merged), '', ''
+FROM agents_step step JOIN agents_task task ON task.id = step.task_id
+WHERE step.task_id = :merged AND step.key = 'mend';
+INSERT INTO approvals_callsignature (id, approval_id, signer_id, requester_id, single_person, verdict, digest,
+                                     nonce, note, key, mark, on_behalf_of)
+SELECT gen_random_uuid(), id, decided_by_id, requester_id, false, 'allow', '', nonce, '', '', '',
+       jsonb_build_array(jsonb_build_object('delegation', gen_random_uuid(), 'person', gen_random_uuid()))
+FROM approvals_callapproval WHERE nonce = 'breach';
+-- row SELECT '018f0000-0000-7000-8000-00000000ca11'
+
+-- breaks reminded-once
+INSERT INTO approvals_callapproval (id, project_id, task_id, step_id, call_id, requester_id, single_person,
+                                    free, state, snapshot, digest, nonce, edited, expires_at,
+                                    decided_at, decided_by_id, reason, worker)
+SELECT '018f0000-0000-7000-8000-00000000ca11', step.project_id, step.task_id, step.id, gen_random_uuid(),
+       task.requester_id, false, false, 'pending', '{}', '', 'breach', '', now(), NULL,
+       NULL, '', ''
+FROM agents_step step JOIN agents_task task ON task.id = step.task_id
+WHERE step.task_id = :merged AND step.key = 'mend';
+INSERT INTO approvals_callreminder (id, approval_id, share, due_at, extends, "to")
+SELECT '018f0000-0000-7000-8000-0000000004e3', id, 100, expires_at, interval '90 days', '{}'
+FROM approvals_callapproval WHERE nonce = 'breach';
+-- row SELECT '018f0000-0000-7000-8000-0000000004e3'
+
+-- breaks reminded-once
+INSERT INTO approvals_callapproval (id, project_id, task_id, step_id, call_id, requester_id, single_person,
+                                    free, state, snapshot, digest, nonce, edited, expires_at,
+                                    decided_at, decided_by_id, reason, worker)
+SELECT '018f0000-0000-7000-8000-00000000ca11', step.project_id, step.task_id, step.id, gen_random_uuid(),
+       task.requester_id, false, false, 'expired', '{}', '', 'breach', '', now() + interval '1 minute', now(),
+       NULL, '', ''
+FROM agents_step step JOIN agents_task task ON task.id = step.task_id
+WHERE step.task_id = :merged AND step.key = 'mend';
+-- row SELECT '018f0000-0000-7000-8000-00000000ca11'
+
+-- breaks reminded-once
+INSERT INTO approvals_callapproval (id, project_id, task_id, step_id, call_id, requester_id, single_person,
+                                    free, state, snapshot, digest, nonce, edited, expires_at,
+                                    decided_at, decided_by_id, reason, worker)
+SELECT '018f0000-0000-7000-8000-00000000ca11', step.project_id, step.task_id, step.id, gen_random_uuid(),
+       task.requester_id, false, false, 'expired', '{"policy": {"reminders": {"extend_hours": 2}}}', '', 'breach', '', now() - interval '1 hour', now(),
+       NULL, '', ''
+FROM agents_step step JOIN agents_task task ON task.id = step.task_id
+WHERE step.task_id = :merged AND step.key = 'mend';
+INSERT INTO approvals_callreminder (id, approval_id, share, due_at, extends, "to")
+SELECT gen_random_uuid(), id, 100, expires_at, interval '2 hours', '{}'
+FROM approvals_callapproval WHERE nonce = 'breach';
+-- row SELECT '018f0000-0000-7000-8000-00000000ca11'
+
 -- breaks grant-counted
 INSERT INTO approvals_standinggrant (id, project_id, server, tool, pin, patterns, origin_id, granted_by_id, at,
                                      expires_at, max_hits, hits, key, mark)
@@ -473,6 +530,21 @@ FROM approvals_callapproval WHERE nonce = 'breach';
 UPDATE approvals_listed SET decided_at = NULL
 WHERE approval_id = (SELECT id FROM approvals_approval WHERE task_id = :merged) AND under LIKE 'requester:%';
 -- row SELECT (SELECT id FROM approvals_approval WHERE task_id = :merged)
+
+-- breaks listed
+UPDATE approvals_listed SET requester = gen_random_uuid()
+WHERE approval_id = (SELECT id FROM approvals_approval WHERE task_id = :review) AND under LIKE 'requester:%';
+-- row SELECT (SELECT id FROM approvals_approval WHERE task_id = :review)
+
+-- breaks listed
+UPDATE approvals_listed SET cost = cost + 1
+WHERE approval_id = (SELECT id FROM approvals_approval WHERE task_id = :review) AND under LIKE 'requester:%';
+-- row SELECT (SELECT id FROM approvals_approval WHERE task_id = :review)
+
+-- breaks listed
+UPDATE approvals_listed SET state = 'stale'
+WHERE approval_id = (SELECT id FROM approvals_approval WHERE task_id = :review) AND under LIKE 'requester:%';
+-- row SELECT (SELECT id FROM approvals_approval WHERE task_id = :review)
 
 -- breaks worker-cannot-sign
 GRANT INSERT ON approvals_signature TO countersign_effects;

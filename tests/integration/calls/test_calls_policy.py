@@ -177,6 +177,11 @@ def test_a_named_person_is_waited_for_or_who_stands_in_for_them(
     (stood,) = CallSignature.objects.get(approval=second).on_behalf_of
     assert stood["name"] == "Ravi Singh"
     assert list(sql_of(CHECK)) == list(sql_of(STOOD_IN)) == []
+    # Two allowed it, and one of them decided: only who is named, or stood in for, is missing now.
+    past_triggers(
+        "UPDATE approvals_callsignature SET on_behalf_of = '[]' WHERE approval_id = %s", first.pk
+    )
+    assert [offence.pk for offence in sql_of(CHECK)] == [str(first.pk)]
 
 
 @pytest.mark.parametrize(
