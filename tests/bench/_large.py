@@ -12,7 +12,7 @@ import psycopg
 
 TASKS = 1_000_000
 QUICK = TASKS // 50
-_SQL = Path(__file__).with_suffix(".sql")
+_SQL = [Path(__file__).with_name(name) for name in ("_large.sql", "_large_calls.sql")]
 _SESSION = (
     "SET maintenance_work_mem = '256MB'",
     "SET work_mem = '128MB'",
@@ -26,7 +26,7 @@ _FILLED = (
     *(f"agents_{name}" for name in ("task", "step", "attempt", "modelcall", "escalation")),
     *(f"agents_{name}" for name in ("proposal", "hold", "toolcall")),
     *(f"approvals_{name}" for name in ("approval", "listed", "signature", "effect")),
-    *("approvals_callapproval", "approvals_standinggrant"),
+    *(f"approvals_{name}" for name in ("callapproval", "callsignature", "standinggrant")),
     *(f"notices_{name}" for name in ("notice", "notification", "delivery")),
     *("memory_memory", "projects_auditentry"),
 )
@@ -108,6 +108,6 @@ def _index(database: psycopg.Connection[tuple[object, ...]], removed: Removed) -
 
 
 def _parts() -> dict[str, str]:
-    text = _SQL.read_text(encoding="utf-8")
-    pieces = text.split("-- part: ")[1:]
+    texts = (path.read_text(encoding="utf-8") for path in _SQL)
+    pieces = [piece for text in texts for piece in text.split("-- part: ")[1:]]
     return {piece.partition("\n")[0].strip(): piece.partition("\n")[2] for piece in pieces}

@@ -1,5 +1,6 @@
 -- Fills an installation at the size of years. `bench.tasks` says how many tasks; all else follows.
--- Parts are divided by "-- part: NAME"; _large.py says in which order they run, and beside which.
+-- Parts are divided by "-- part: NAME", that of calls has a file of its own; _large.py says in which
+-- order they run, and beside which.
 
 -- part: people
 INSERT INTO projects_user (id, password, is_superuser, username, first_name, last_name, email,
@@ -33,6 +34,13 @@ JOIN projects_user person ON person.username = 'person-' || CASE
 INSERT INTO projects_membership (user_id, project_id, role, created_at)
 SELECT user_id, project_id, CASE WHEN min(slot) = 0 THEN 'lead' ELSE 'requester' END, now()
 FROM bench_pool GROUP BY user_id, project_id;
+-- And who leads another one: two may decide.
+INSERT INTO projects_membership (user_id, project_id, role, created_at)
+SELECT person.id, project_id, 'lead', now() FROM bench_pool
+JOIN projects_user person ON person.username = 'person-' || 3 + (n + 4) % 8 WHERE slot = 0;
+CREATE UNLOGGED TABLE bench_lead AS
+SELECT project_id, array_agg(user_id ORDER BY user_id) AS two
+FROM projects_membership WHERE role = 'lead' GROUP BY project_id;
 INSERT INTO approvals_policy (id, project_id, version, active, signatures_needed, undo_seconds,
     expires_hours, money_paths, protected_paths, created_at)
 SELECT uuidv7(), id, 1, true, 1, 10, 2160, '{}', '{}', now() FROM projects_project
@@ -260,6 +268,12 @@ SELECT uuidv7(), now() + interval '1 day', now(), approval.id, member.user_id
 FROM (SELECT id, project_id FROM approvals_approval WHERE state = 'pending'
     AND hashtext(nonce) % 5000 = 0) approval
 JOIN projects_membership member USING (project_id) WHERE member.role = 'lead';
+-- One in fifty is seen to by one of the two, for the first half of its time alone.
+INSERT INTO approvals_assignment (id, approval_id, project_id, holder_id, by_id, at, alone_until)
+SELECT uuidv7(), approval.id, project_id, two[h / 50 % 2 + 1], two[h / 50 % 2 + 1], requested_at,
+    requested_at + (expires_at - requested_at) / 2
+FROM approvals_approval approval JOIN bench_lead USING (project_id)
+CROSS JOIN LATERAL (SELECT abs(hashtext(nonce)) AS h) facts WHERE state = 'pending' AND h % 50 = 7;
 INSERT INTO approvals_collision (id, one_id, other_id, paths)
 SELECT uuidv7(), least(id, next), greatest(id, next), '{billing/invoice.py}'
 FROM (SELECT id, lead(id) OVER (PARTITION BY project_id ORDER BY expires_at, id) AS next
@@ -282,62 +296,6 @@ SELECT uuidv7(decided_at - now()), 0, 'git.merge', approval.snapshot -> 'effects
         ELSE jsonb_build_object('commit', md5(approval.id::text) || '00000000') END, '', approval.id
 FROM approvals_approval approval JOIN agents_task task ON task.id = approval.task_id
 WHERE approval.state = 'approved' AND task.state IN ('done', 'executing');
-
--- part: calls
--- Of every attempt of a piece of work, three calls of tools outside; those of running ones wait.
-INSERT INTO agents_toolcall (id, attempt_id, response, call_id, server, tool, arguments, fingerprint,
-    state, result, result_fingerprint, error, summary, sandbox, tree)
-SELECT uuidv7(attempt.started_at - now()), attempt.id, 0, 'call-' || turn, 'tickets', 'tickets__file',
-    jsonb_build_object('title', 'Round once on the total', 'number', turn), '',
-    CASE WHEN attempt.finished_at IS NULL THEN 'asked' ELSE 'done' END, '', '', '', '', '', ''
-FROM agents_attempt attempt JOIN agents_step step ON step.id = attempt.step_id
-CROSS JOIN generate_series(1, 3) turn WHERE step.kind = 'work';
-INSERT INTO approvals_callapproval (id, project_id, task_id, step_id, call_id, requester_id,
-    single_person, free, state, snapshot, digest, nonce, edited, requested_at, expires_at, decided_at,
-    decided_by_id, reason, worker, sent_at, finished_at)
-SELECT call.id, step.project_id, step.task_id, step.id, call.id, task.requester_id, false, false,
-    CASE WHEN open THEN 'pending' ELSE 'done' END,
-    jsonb_build_object('says', 'countersign.call.1', 'call', jsonb_build_object('server', call.server,
-            'tool', 'file', 'idempotent', h % 3 = 1, 'target', 'http://127.0.0.1:1/mcp',
-            'definition', repeat('d', 64)),
-        'arguments', call.arguments::text, 'free', false,
-        'tool', jsonb_build_object('offered', call.tool, 'server', 'Tickets', 'read_only', h % 3 = 0,
-            'description', 'Files a ticket.', 'schema', '{"type": "object"}'),
-        'task', jsonb_build_object('id', task.id, 'label', 'T-' || task.number, 'title', task.title),
-        'step', jsonb_build_object('id', step.id, 'key', step.key, 'title', step.title),
-        'agent', jsonb_build_object('slug', agent.slug, 'name', agent.name, 'version', 1),
-        'ledger', jsonb_build_object('id', call.id, 'call_id', call.call_id, 'response', 0),
-        'said', 'The ticket tells what was done.',
-        'project', jsonb_build_object('id', project.id, 'name', project.name),
-        'policy', jsonb_build_object('id', policy.id, 'version', 1),
-        'requester', jsonb_build_object('id', person.id, 'name', person.username),
-        'single_person', false, 'nonce', call.id, 'expires_at', now() + h % 4000 * interval '1 minute'),
-    repeat('e', 64), call.id, '', attempt.started_at,
-    CASE WHEN open THEN now() + h % 4000 * interval '1 minute' + interval '3 hours'
-        ELSE attempt.started_at + interval '1 day' END,
-    CASE WHEN NOT open THEN attempt.finished_at END, CASE WHEN NOT open THEN lead.user_id END, '',
-    '', CASE WHEN NOT open THEN attempt.finished_at END, CASE WHEN NOT open THEN attempt.finished_at END
-FROM agents_toolcall call JOIN agents_attempt attempt ON attempt.id = call.attempt_id
-JOIN agents_step step ON step.id = attempt.step_id JOIN agents_task task ON task.id = step.task_id
-JOIN agents_agent agent ON agent.id = step.agent_id
-JOIN projects_project project ON project.id = step.project_id
-JOIN projects_user person ON person.id = task.requester_id
-JOIN approvals_policy policy ON policy.project_id = step.project_id
-JOIN bench_pool lead ON lead.project_id = step.project_id AND lead.slot = 0
-CROSS JOIN LATERAL (SELECT call.state = 'asked' AS open, abs(hashtext(call.id::text)) AS h) facts;
--- Grants of half a year, one in forty in force; some were revoked, some used up.
-INSERT INTO approvals_standinggrant (id, project_id, agent_id, server, tool, pin, patterns, origin_id,
-    granted_by_id, at, expires_at, max_hits, hits, used_at, revoked_at, revoked_by_id, key, mark)
-SELECT uuidv7(made.at - now()), project_id, NULL, 'tickets', 'file', snapshot -> 'call',
-    '{"number": {"kind": "any", "value": null}, "title": {"kind": "exact", "value": "Round once on the total"}}', id,
-    decided_by_id, made.at, made.at + lasts, 100, CASE WHEN nth % 11 = 0 THEN 100 ELSE nth % 90 END,
-    made.at + lasts / 2, CASE WHEN nth % 7 = 0 THEN least(made.at + lasts / 2, now()) END,
-    CASE WHEN nth % 7 = 0 THEN decided_by_id END, 'bench', ''
-FROM (SELECT *, row_number() OVER (ORDER BY hashtext(id::text), id) AS nth
-      FROM approvals_callapproval WHERE state = 'done') call
-CROSS JOIN LATERAL (SELECT now() - nth * interval '180 days' * 50 / current_setting('bench.tasks')::int
-    AS at, interval '9 days' AS lasts) made
-WHERE nth <= current_setting('bench.tasks')::int / 50;
 
 -- part: rest
 INSERT INTO memory_memory (id, agent_slug, kind, content, text_digest, subject, tags, paths, state,
@@ -391,4 +349,4 @@ SELECT uuidv7(at - now()), notice.id, hook.id, 'sent', 1, at, 200, '', at, at + 
 FROM notices_notice notice JOIN notices_webhook hook ON hook.project_id = notice.project_id;
 
 -- part: clean
-DROP TABLE bench_pool, bench_step, bench_approval;
+DROP TABLE bench_pool, bench_lead, bench_step, bench_approval;
