@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from agents.clocks import Frozen
 from agents.events import Kind
-from approvals import presence, routing
+from approvals import acts, presence, routing
 from approvals.exceptions import DecisionConflict
 from approvals.lifecycle import ApprovalState, CallState
 from approvals.models import (
@@ -23,7 +23,6 @@ from approvals.models import (
     Share,
 )
 from approvals.requirements import Required
-from projects import audit
 from projects.models import User
 
 if TYPE_CHECKING:
@@ -126,17 +125,9 @@ def _names_people(row: AnyReminder, terms: Reminders) -> bool:
 
 def _tell(row: AnyReminder, whom: Sequence[User]) -> None:
     approval = row.approval
-    kind = "call" if isinstance(approval, CallApproval) else "approval"
     facts: dict[str, Any] = {"approval": str(approval.pk), "share": int(row.share)}
     approval.task.record(Kind.APPROVAL_REMINDED, {**facts, "to": [str(one.pk) for one in whom]})
     detail: dict[str, Any] = {"share": int(row.share), "to": [one.username for one in whom]}
     if row.extends:
         detail["extended_hours"] = row.extends // timedelta(hours=1)
-    audit.record(
-        f"{kind}.reminded",
-        subject=approval,
-        actor=None,
-        project=approval.task.project,
-        task=approval.task.label,
-        **detail,
-    )
+    acts.record("reminded", approval, None, task=approval.task.label, **detail)

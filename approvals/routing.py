@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from agents import permitting, takeovers
 from agents.clocks import Frozen
 from agents.events import Kind
-from approvals import policies, presence, rights
+from approvals import acts, policies, presence, rights
 from approvals.exceptions import DecisionConflict
 from approvals.lifecycle import ApprovalState, CallState
 from approvals.models import (
@@ -28,7 +28,7 @@ from approvals.models import (
     Snooze,
 )
 from approvals.requirements import Required
-from projects import access, audit
+from projects import access
 from projects.exceptions import InvalidInput, NotAllowed
 from projects.models import Membership, Role, User
 
@@ -50,8 +50,8 @@ CALL_OVER = "This call does not wait for permission any more, so nobody has to s
 def claim(approval: Decidable, *, by: User, address: str | None = None) -> Held:
     """Take an approval or a call to see to it; twice: nothing more happens.
 
-    Locks the approval, then the task; of a call its step, then the task. Raises NotAllowed for those it does not wait for, and
-    DecisionConflict when somebody else has it or it waits for nobody.
+    Locks the approval, then the task; of a call its step, then the task. Raises NotAllowed for those
+    it does not wait for, and DecisionConflict when somebody else has it or it waits for nobody.
     """
     if refusal := rights.why_not(approval, by):
         raise NotAllowed(refusal)
@@ -95,7 +95,7 @@ def release(approval: Decidable, *, by: User, address: str | None = None) -> boo
     with transaction.atomic():
         given_back = bool(approval.assignments.filter(holder=by).delete()[0])
         if given_back:
-            _record("released", approval, by, address)
+            acts.record("released", approval, by, address)
     return given_back
 
 
@@ -222,7 +222,7 @@ def _give(approval: Decidable, to: User, *, by: User, address: str | None) -> He
     if isinstance(approval, CallApproval):
         facts["tool"] = approval.snapshot["call"]["tool"]
     approval.task.record(Kind.APPROVAL_ASSIGNED, facts)
-    _record("claimed" if to == by else "assigned", approval, by, address, to=to.username)
+    acts.record("claimed" if to == by else "assigned", approval, by, address, to=to.username)
     return row
 
 
@@ -265,15 +265,3 @@ def _require_here(approval: Decidable, person: User) -> None:
 
 def _has_signed(approval: Decidable, person: User) -> bool:
     return approval.signatures.filter(signer=person).exists()
-
-
-def _record(what: str, approval: Decidable, by: User, address: str | None, **detail: str) -> None:
-    kind = "call" if isinstance(approval, CallApproval) else "approval"
-    audit.record(
-        f"{kind}.{what}",
-        subject=approval,
-        actor=by,
-        project=approval.project,
-        address=address,
-        **detail,
-    )

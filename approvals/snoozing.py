@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models.functions import Now
 
-from approvals import rights
+from approvals import acts, rights
 from approvals.deadlines import database_now
 from approvals.exceptions import DecisionConflict
 from approvals.lifecycle import ApprovalState, CallState
 from approvals.models import Approval, CallApproval, CallSnooze, Snooze
-from projects import audit
 from projects.exceptions import InvalidInput, NotAllowed
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def snooze(
             unique_fields=["person", "approval"],
             update_fields=["until", "at"],
         )
-        _record("snoozed", approval, by, address, until=end.isoformat())
+        acts.record("snoozed", approval, by, address, until=end.isoformat())
     return row
 
 
@@ -95,7 +94,7 @@ def wake(approval: Decidable, *, by: User, address: str | None = None) -> bool:
         asleep = rows.filter(approval=approval.pk, person=by, until__gt=Now())
         woken = bool(asleep.delete()[0])
         if woken:
-            _record("woken", approval, by, address)
+            acts.record("woken", approval, by, address)
     return woken
 
 
@@ -143,15 +142,3 @@ def _why_not_until(approval: Decidable, until: datetime, now: datetime) -> str:
         return "Name a moment that is still to come."
     minutes = max(0, int((approval.expires_at - now).total_seconds() // 60))
     return f"It is due in {minutes} min, which is too soon to put it off."
-
-
-def _record(what: str, approval: Decidable, by: User, address: str | None, **detail: str) -> None:
-    kind = "call" if isinstance(approval, CallApproval) else "approval"
-    audit.record(
-        f"{kind}.{what}",
-        subject=approval,
-        actor=by,
-        project=approval.project,
-        address=address,
-        **detail,
-    )

@@ -61,10 +61,11 @@ class Terms:
 
 
 def why_none(approval: CallApproval, by: User) -> str:
-    """Return why the policy lets no standing grant of this person be made or used for this call, or nothing.
+    """Return why the policy lets this person make or use no standing grant for this call, or nothing.
 
-    What one permission is not enough for, one person cannot let through beforehand. Nothing outside can be taken back by us. What is known of a tool is what its server declared and an
-    admin pinned: that it only reads, or that a second call does the work once.
+    What one permission is not enough for, one person cannot let through beforehand. Nothing outside
+    can be taken back by us. What is known of a tool is what its server declared and an admin pinned:
+    that it only reads, or that a second call does the work once.
     """
     if Required.sealed(approval.snapshot).missing({by.pk}):
         return "The policy asks for more than your permission for this call, so it cannot be remembered."
