@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from approvals.lines import lines_of
-from approvals.matching import Allowance
 from approvals.models import Side
 
 if TYPE_CHECKING:
     from approvals.lines import Line
-    from approvals.matching import Run
+    from approvals.matching import Allowance, Run
 
 _TELLING = 4  # characters that are not blank: what shorter lines say stands in many places
-_MOST_COMPARED = 4_000_000  # pairs of lines, for one page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +27,11 @@ class Spot:
 class Anchors:
     """Finds lines again in one version of the change, for one page: nothing is compared twice."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowance: Allowance) -> None:
         self._before: dict[tuple[str, str], list[Line]] = {}
         self._now: dict[tuple[str, str], list[tuple[str, Line]]] = {}
         self._blocks: dict[tuple[str, str, str], list[Run]] = {}
-        self._left = Allowance(_MOST_COMPARED)
+        self._left = allowance
 
     def spot_of(
         self, hunk: dict[str, Any], side: str, number: int, file: dict[str, Any]
@@ -69,7 +67,7 @@ class Anchors:
         return self._now[key]
 
     def _shared(self, hunk: dict[str, Any], side: str, file: dict[str, Any]) -> list[Run]:
-        """Return the lines both have; past what one page may compare, those at both ends."""
+        """Return the lines both have; past what one page may compare, fewer."""
         key = (hunk["id"], side, file["path"])
         if key not in self._blocks:
             before = [line.text for line in self._lines_of(hunk, side)]

@@ -43,7 +43,7 @@ def differences(
 ) -> dict[str, Difference]:
     """Return, by the id of a hunk among the `new`, what is otherwise where an earlier one stood.
 
-    Past the allowance what lies between the first and the last difference counts as one. Where hunks
+    Past the allowance more lines count as different, at most all between the first and the last that are. Where hunks
     of `now` share the place of an earlier one, it is told once, by the first of them.
     """
     found = {}

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from approvals.anchoring import Anchors, Spot, nearest_hunk
+from approvals.matching import Allowance
 
 BEFORE = """\
  def tax(lines):
@@ -32,7 +33,7 @@ def hunk(text: str, *, key: str = "a", old: int = 10, new: int = 10) -> dict:
 
 
 def found(after: list[dict], line: int, side: str = "new") -> Spot | None:
-    return Anchors().spot_of(hunk(BEFORE), side, line, {"path": "a.py", "hunks": after})
+    return Anchors(Allowance()).spot_of(hunk(BEFORE), side, line, {"path": "a.py", "hunks": after})
 
 
 @pytest.mark.parametrize("side", ["old", "new"])
@@ -97,7 +98,9 @@ def test_very_long_hunks_are_not_compared_line_by_line():
     many = [f"+line number {line}\n" for line in range(5_000)]
     turned = "".join([*many[2_500:], *many[:2_500]])
     before, file = hunk("".join(many)), {"path": "a.py", "hunks": [hunk(turned, key="b", new=7)]}
-    assert Anchors().spot_of(before, "new", 4_010, file) == Spot(hunk="b", side="new", line=1_507)
+    assert Anchors(Allowance()).spot_of(before, "new", 4_010, file) == Spot(
+        hunk="b", side="new", line=1_507
+    )
 
 
 def test_a_long_file_with_few_edits_is_followed_line_by_line():
@@ -106,7 +109,7 @@ def test_a_long_file_with_few_edits_is_followed_line_by_line():
     ]  # texts that say too little to be searched for
     edited = [*many[:2_400], "+two\n", "+more\n", *many[2_400:2_500], "+three\n", *many[2_501:]]
     file = {"path": "a.py", "hunks": [hunk("".join(edited), key="b")]}
-    anchors, before = Anchors(), hunk("".join(many))
+    anchors, before = Anchors(Allowance()), hunk("".join(many))
     found = [anchors.spot_of(before, "new", line, file) for line in (10, 2_450, 4_009)]
     assert [spot and spot.line for spot in found] == [10, 2_452, 4_011]
 
@@ -115,7 +118,7 @@ def test_a_short_line_between_edits_at_both_ends_of_a_long_file_is_not_gone():
     many = [f"+value_{line} = compute({line})\n" for line in range(1_500)]
     many[800] = "+}\n"
     file = {"path": "a.py", "hunks": [hunk("".join(["+new\n", *many[1:-1], "+new\n"]), key="b")]}
-    spot = Anchors().spot_of(hunk("".join(many)), "new", 810, file)
+    spot = Anchors(Allowance()).spot_of(hunk("".join(many)), "new", 810, file)
     assert spot == Spot(hunk="b", side="new", line=810)
 
 
@@ -123,7 +126,7 @@ def test_two_hundred_comments_on_a_long_file_compare_it_once():
     base = [f"+value_{line} = compute({line})\n" for line in range(2_000)]
     now = "".join(text for line, text in enumerate(base) if line % 17)
     file = {"path": "a.py", "hunks": [hunk(now, key="b")]}
-    anchors, before = Anchors(), hunk("".join(base))
+    anchors, before = Anchors(Allowance()), hunk("".join(base))
     began = time.process_time()
     found = [anchors.spot_of(before, "new", 10 + 10 * number, file) for number in range(200)]
     assert time.process_time() - began < 1.2  # what a page may take in all
@@ -132,7 +135,7 @@ def test_two_hundred_comments_on_a_long_file_compare_it_once():
 
 
 def test_the_sides_and_files_of_a_page_are_told_apart():
-    anchors, before = Anchors(), hunk(BEFORE)
+    anchors, before = Anchors(Allowance()), hunk(BEFORE)
     for path, side, line in (("a.py", "old", 12), ("a.py", "new", 13), ("b.py", "new", 63)):
         after = hunk(BEFORE, key=path, new=60 if path == "b.py" else 10)
         found = anchors.spot_of(before, side, line % 50, {"path": path, "hunks": [after]})

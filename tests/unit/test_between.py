@@ -29,10 +29,10 @@ def hunks(old: list[str], new: list[str], mark: str) -> list[dict]:
     return found
 
 
-def compared(before: list[str], now: list[str], *, main: list[str] = MAIN, pairs: int = 10_000):
+def compared(before: list[str], now: list[str], *, main: list[str] = MAIN, steps: int = 10_000):
     later = hunks(main, now, "n")
     ids = {each["id"] for each in later}
-    return differences(hunks(main, before, "b"), later, ids, Allowance(pairs))
+    return differences(hunks(main, before, "b"), later, ids, Allowance(steps))
 
 
 def sides(part) -> tuple[list[str], list[str]]:
@@ -125,7 +125,7 @@ def test_versions_of_another_main_are_not_compared():
 def test_past_the_allowance_all_between_the_ends_counts_as_one():
     before = changed(MAIN, l10="ten", l11="eleven", l12="twelve")
     now = changed(MAIN, l10="Ten", l11="eleven", l12="Twelve")
-    [difference] = compared(before, now, pairs=1).values()
+    [difference] = compared(before, now, steps=1).values()
     assert (difference.added, difference.removed) == (3, 3)
 
 
@@ -142,7 +142,7 @@ def test_every_difference_and_nothing_else_is_told_of_any_two_versions(seed):
         return lines
 
     before, now = version(), version()
-    found = compared(before, now, main=main, pairs=chance.choice([0, 10_000]))
+    found = compared(before, now, main=main, steps=chance.choice([0, 10_000]))
     patched, shift = [*before], 0
     for part in (part for each in found.values() for part in each.parts):
         old, new = sides(part)

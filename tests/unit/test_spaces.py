@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.workspace.lexing import codes
+from approvals.matching import Allowance
 from countersign.console import diff, spaces
 from tests.unit.test_diff_rendering import lines_of
 
@@ -172,8 +173,12 @@ def test_a_bracket_that_is_the_same_by_chance_tears_no_change_apart():
     assert apart("a.ts", " if (x) {\n-  }\n+    }\n") == [1]
 
 
-def test_more_than_may_be_compared_is_shown():
+def test_more_than_a_page_may_compare_is_shown():
     old = "".join(f"-  f({n});\n" for n in range(600))
     new = "".join(f"+f({n});\n" for n in (*range(1, 600), 0))
-    assert apart("a.ts", old + new) == []
-    assert apart("a.ts", old + old.replace("-  ", "+")) == [600]
+    spent = Allowance(steps=600)
+    [shown] = diff.blocks(old + new, 7, 7, apart="a.ts", allowance=spent)
+    assert not shown.spaces
+    assert apart("a.ts", old + new) == [599]
+    [block] = diff.blocks(old + old.replace("-  ", "+"), 7, 7, apart="a.ts", allowance=spent)
+    assert block.spaces

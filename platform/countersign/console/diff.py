@@ -10,6 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from cachetools import LRUCache, cached
+from cachetools.keys import hashkey
 from django.utils.safestring import SafeString, mark_safe
 
 from approvals.matching import Allowance
@@ -27,7 +28,6 @@ _WORD = re.compile(r"\w+|\s+|.")
 # costs that much, and a hostile pair of 2,000 characters took five seconds. Usual lines need 2 to 5 each.
 _SPENT, _SPENT_EACH = 500, 8
 _LEAST_ALIKE = 0.25  # below this, marking words says less than the whole line does
-_COMPARED = 250_000  # pairs of lines of a hunk, to tell those that differ in spaces only
 _KEPT = 24 * 1024 * 1024  # characters of drawn rows: a dozen changes of two thousand lines
 
 
@@ -49,7 +49,13 @@ def _size(drawn: tuple[Block, ...]) -> int:
     return sum(len(row.html) for block in drawn for row in block.rows)
 
 
-@cached(LRUCache(maxsize=_KEPT, getsizeof=_size), lock=Lock())
+def _key(
+    *sealed: object, allowance: Allowance | None = None, **shown: object
+) -> tuple[object, ...]:
+    return hashkey(*sealed, **shown)
+
+
+@cached(LRUCache(maxsize=_KEPT, getsizeof=_size), key=_key, lock=Lock())
 def blocks(
     text: str,
     old_start: int,
@@ -58,16 +64,17 @@ def blocks(
     colours: str = "",
     *,
     apart: str = "",
+    allowance: Allowance | None = None,
 ) -> tuple[Block, ...]:
     """Return the rows of a hunk; `text` is its unified-diff lines, each with its marker.
 
     New lines are found on the page under the anchor of their file. `apart` is the path of a file whose
-    lines that differ in spaces only are to be blocks of their own. What is drawn is kept: whoever comes
+    lines that differ in spaces only are to be blocks of their own, as far as the page's allowance goes. What is drawn is kept: whoever comes
     next, or comes back, is shown the same sealed text.
     """
     parts = list(_parts(text, old_start, new_start, colours))
     if apart:
-        parts = list(_apart(apart, parts))
+        parts = list(_apart(apart, parts, allowance or Allowance()))
     _mark_words([pair for part in parts for pair in part.pairs()], _SPENT + _SPENT_EACH * len(text))
     return tuple(part.drawn(anchor) for part in parts)
 
@@ -153,9 +160,8 @@ def _parts(text: str, old_number: int, new_number: int, colours: str) -> Iterato
         yield part
 
 
-def _apart(path: str, parts: Sequence[_Part]) -> Iterator[_Part]:
+def _apart(path: str, parts: Sequence[_Part], allowance: Allowance) -> Iterator[_Part]:
     """Yield the parts, runs of lines that differ in spaces only as parts of their own."""
-    allowance = Allowance(_COMPARED)
     for part in parts:
         if not part.changed:
             yield part

@@ -16,6 +16,7 @@ from countersign.console.reading_order import in_order, is_generated
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from approvals.matching import Allowance
     from approvals.surroundings import Gap
     from countersign.console.rewritten import Between
     from countersign.console.rounds import Said
@@ -236,8 +237,8 @@ def fold_known(files: list[FileView]) -> None:
         file.same = bool(file.hunks) and all(hunk.folded for hunk in file.hunks)
 
 
-def fold_spaces(files: list[FileView]) -> None:
+def fold_spaces(files: list[FileView], allowance: Allowance) -> None:
     """Have lines that differ in spaces only drawn apart, to be folded and counted where they stand."""
     for file in files:
         for hunk in (hunk for hunk in file.hunks if hunk.free):
-            hunk.draw = partial(hunk.draw, apart=file.path)
+            hunk.draw = partial(hunk.draw, apart=file.path, allowance=allowance)

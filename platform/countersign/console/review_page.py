@@ -14,7 +14,9 @@ from agents import rounds as agent_rounds
 from agents.lifecycle import TaskState
 from agents.models import HoldScope
 from approvals import presence, rights, routing, selectors, snoozing, undoing, viewing
+from approvals.anchoring import Anchors
 from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
+from approvals.matching import Allowance
 from approvals.requirements import Required
 from countersign.console import (
     collision_rows,
@@ -60,13 +62,14 @@ def show(
 ) -> HttpResponseBase:
     """Render the page, a long one in parts; after a refused decision with what was typed and why."""
     since = request.GET.get("since", "")
-    context = context_of(approval, request.user, mine_of(request), since=since)
+    allowance = Allowance()
+    context = context_of(approval, request.user, mine_of(request), allowance, since=since)
     context |= {"typed": request.POST, "error": error}
-    context |= _shown_as(request, approval, context["files"])
+    context |= _shown_as(request, approval, context["files"], allowance)
     _fill(context["files"], request)
     if context["base"]:
         fold_known(context["files"])
-        rewritten.tell(context["files"], approval.snapshot, context["base"])
+        rewritten.tell(context["files"], approval.snapshot, context["base"], allowance)
     if sum(file.added + file.removed for file in context["files"]) < _LONG:
         return page(request, "review/review.html", context, status=status)
     return page_in_parts(
@@ -79,11 +82,13 @@ def show(
     )
 
 
-def _shown_as(request: PersonRequest, approval: Approval, files: list[FileView]) -> dict[str, Any]:
+def _shown_as(
+    request: PersonRequest, approval: Approval, files: list[FileView], allowance: Allowance
+) -> dict[str, Any]:
     """Return how the address asks for the diff to be shown, and where its links lead."""
     folded = request.GET.get("spaces") == "fold"
     if folded:
-        fold_spaces(files)
+        fold_spaces(files, allowance)
     # A refused decision is answered under an address nobody can come back to.
     place = [approval.task.number, approval.proposal.round]
     return {
@@ -94,16 +99,14 @@ def _shown_as(request: PersonRequest, approval: Approval, files: list[FileView])
     }
 
 
-def context_of(approval: Approval, user: User, mine: Mine, *, since: str = "") -> dict[str, Any]:
+def context_of(
+    approval: Approval, user: User, mine: Mine, allowance: Allowance, *, since: str = ""
+) -> dict[str, Any]:
     """Return the sealed facts, the state of the decision, and what this person may do."""
     record = review_rows.read(approval, user, mine, since=since)
     sealed = approval.snapshot
     viewed = viewing.paths_of(approval, record.viewed)
     files = files_of(sealed, record.new, viewed, record.digests, record.colours)
-    shown = rounds.Shown(sealed=sealed, files=files, digests=record.digests, answers=record.answers)
-    earlier = rounds.earlier_of(record.earlier, record.edits, shown)
-    own = rounds.own_of(record.said, shown)
-    rounds.put_on_lines((*(said for past in earlier for said in past.comments), *own), files)
     return {
         "here": "inbox",
         "approval": approval,
@@ -127,8 +130,7 @@ def context_of(approval: Approval, user: User, mine: Mine, *, since: str = "") -
         "price_url": price_url(user),
         "expires_at": parse_datetime(sealed["expires_at"]),
         "lessons": [memory for memory in record.lessons if memory.content],  # else forgotten
-        "earlier": earlier,
-        "own": own,
+        **_said(record, sealed, files, allowance),
         "edit": record.edits.get(approval.pk),
         "first_editable": next((file for file in files if file.editable), None),
         "first_new": next((h.id for file in files for h in file.hunks if h.is_new), ""),
@@ -143,6 +145,23 @@ def context_of(approval: Approval, user: User, mine: Mine, *, since: str = "") -
         **files_left(approval, viewed),
         **decision_of(approval, user, mine, record),
     }
+
+
+def _said(
+    record: Record, sealed: dict[str, Any], files: list[FileView], allowance: Allowance
+) -> dict[str, Any]:
+    """Return what was said of this version and of earlier ones; its lines are told of it."""
+    shown = rounds.Shown(
+        sealed=sealed,
+        files=files,
+        digests=record.digests,
+        answers=record.answers,
+        anchors=Anchors(allowance),
+    )
+    earlier = rounds.earlier_of(record.earlier, record.edits, shown)
+    own = rounds.own_of(record.said, shown)
+    rounds.put_on_lines((*(said for past in earlier for said in past.comments), *own), files)
+    return {"earlier": earlier, "own": own}
 
 
 def _compared(approval: Approval, record: Record, since: str) -> dict[str, Any]:

@@ -9,16 +9,15 @@ from django.db.models import Q
 
 from agents.models import Hunk
 from approvals import between
-from approvals.matching import Allowance
 from countersign.console import diff
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agents.models import Proposal
+    from approvals.matching import Allowance
     from countersign.console.hunks import FileView
 
-_COMPARED = 1_000_000  # pairs of lines, for one page
 _PLACE = ("old_start", "old_lines", "new_start", "new_lines", "text")
 _OF_FILE = ("file__path", "file__old_path", "file__old_blob", "file__proposal")
 
@@ -40,7 +39,9 @@ class Between:
         return diff.blocks(part.text, part.old_start, part.new_start, "", codes)
 
 
-def tell(files: list[FileView], sealed: dict[str, Any], base: Proposal) -> None:
+def tell(
+    files: list[FileView], sealed: dict[str, Any], base: Proposal, allowance: Allowance
+) -> None:
     """Give each hunk that took the place of one of the base what it says otherwise.
 
     A file of which main itself changed meanwhile is only marked: its lines cannot be told apart
@@ -48,7 +49,6 @@ def tell(files: list[FileView], sealed: dict[str, Any], base: Proposal) -> None:
     """
     shown = {file.path: file for file in files if file.new_count}
     earlier = _earlier(base, [*shown, *(file.old_path for file in shown.values() if file.old_path)])
-    allowance = Allowance(_COMPARED)
     for file in (file for file in sealed["files"] if file["path"] in shown):
         before = earlier.get(file["path"]) or earlier.get(file["old_path"])
         if before and before[0].file.old_blob != file["old_blob"]:

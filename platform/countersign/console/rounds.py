@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from approvals import anchoring
-from approvals.anchoring import Anchors
 from approvals.lifecycle import ApprovalState
 from approvals.models import HunkVerdict, Side
 from countersign.console import looks
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from agents.models import Hunk
-    from approvals.anchoring import Spot
+    from approvals.anchoring import Anchors, Spot
     from approvals.models import Approval, Comment, Edit
     from countersign.console.hunks import FileView, HunkView
 
@@ -60,7 +59,7 @@ class Shown:
     files: list[FileView]
     digests: Mapping[str, str]  # of its hunks, by their ids
     answers: Mapping[str, dict[str, Any]]  # of agents, by the comment they answer
-    anchors: Anchors = field(default_factory=Anchors)
+    anchors: Anchors
 
     def file(self, path: str) -> dict[str, Any] | None:
         """Return the sealed file that had this path, also under its new one."""
