@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 40  # lines
 MAX_BYTES = 2 * 1024 * 1024  # of the file
+_NONE_HERE = "There are no unchanged lines at this place of the change."
 _CONTEXT = 3  # unchanged lines git shows around a change
 
 
@@ -69,7 +70,7 @@ def read(approval: Approval, hunk_id: str, at: int, *, below: bool) -> Lines:
     file, gap = _place(approval.snapshot, hunk_id, below=below)
     last = gap.last if gap.last is not None else at + AT_ONCE
     if not gap.first <= at <= last:
-        raise InvalidInput("at", "There are no unchanged lines at this place of the change.")
+        raise InvalidInput("at", _NONE_HERE)
     texts = _texts(approval, file["new_blob"])
     if below:
         found = texts[at - 1 : at - 1 + AT_ONCE]
@@ -82,10 +83,18 @@ def _place(sealed: dict[str, Any], hunk_id: str, *, below: bool) -> tuple[dict[s
     for file in sealed["files"]:
         for position, hunk in enumerate(file["hunks"]):
             if hunk["id"] == hunk_id:
-                last = position == len(file["hunks"]) - 1
-                gap = gap_below(file) if below and last else None
-                return file, gap or gap_above(file, position)
+                gap = _gap(file, position, below=below)
+                if gap is None:
+                    raise InvalidInput("at", _NONE_HERE)
+                return file, gap
     raise InvalidInput("hunk", "This hunk is not part of the change.")
+
+
+def _gap(file: dict[str, Any], position: int, *, below: bool) -> Gap | None:
+    if not below:
+        return gap_above(file, position)
+    # What is below another hunk is above the next, and asked for there.
+    return gap_below(file) if position == len(file["hunks"]) - 1 else None
 
 
 def _texts(approval: Approval, blob: str) -> list[str]:

@@ -143,6 +143,15 @@ def test_what_is_no_place_of_the_change_is_said(client, lead, approval, query) -
     assert rows_of(answer.content.decode()) == []
 
 
+def test_nothing_is_below_a_hunk_that_another_follows(approval) -> None:
+    first, second = hunks_of(approval)
+    file = approval.snapshot["files"][0]
+    for hunk, gap in ((first, 0), (second, 1)):
+        last = surroundings.gap_above(file, gap).last
+        with pytest.raises(InvalidInput):
+            surroundings.read(approval, hunk, last, below=True)
+
+
 def test_others_are_not_told_that_it_is_there(client, stranger, approval) -> None:
     client.force_login(stranger)
     given = {"hunk": hunks_of(approval)[0], "way": "above", "at": "96"}
