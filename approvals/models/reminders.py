@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -13,6 +13,9 @@ from approvals.models.calls import CallApproval
 from projects.ids import uuid7
 from projects.scoping import ScopedQuerySet
 
+if TYPE_CHECKING:
+    from uuid import UUID
+
 
 class Share(models.IntegerChoices):
     """How much of the time to decide is over, in percent."""
@@ -21,20 +24,34 @@ class Share(models.IntegerChoices):
     END = 100, "100 %"
 
 
-class Reminder(models.Model):
-    """At one share of the time to decide people are told, once; written when it is sealed."""
+class _Reminded(models.Model):
+    """People are told of something that waits, whatever it is."""
+
+    approval_id: UUID  # of a foreign key that each has
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    approval = models.ForeignKey(Approval, models.CASCADE, related_name="reminders", db_index=False)
     share = models.PositiveSmallIntegerField(choices=Share)
     due_at = models.DateTimeField(help_text="Later by the time of holds.")
-    extends = models.DurationField(
-        null=True, help_text="From the start, the time to decide ends so much later: it is sealed."
-    )
     told_at = models.DateTimeField(null=True)
     to = ArrayField(models.UUIDField(), default=list, help_text="Who was told.")
 
     project_path = "approval__project"
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.approval_id} at {self.share} %"
+
+
+class Reminder(_Reminded):
+    """At one share of the time to decide people are told, once; written when it is sealed."""
+
+    approval = models.ForeignKey(Approval, models.CASCADE, related_name="reminders", db_index=False)
+    extends = models.DurationField(
+        null=True, help_text="From the start, the time to decide ends so much later: it is sealed."
+    )
+
     objects: ClassVar[ScopedQuerySet[Reminder]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
@@ -50,24 +67,15 @@ class Reminder(models.Model):
             models.Index(fields=["due_at"], name="reminder_due", condition=Q(told_at__isnull=True)),
         ]
 
-    def __str__(self) -> str:
-        return f"{self.approval_id} at {self.share} %"
 
-
-class CallReminder(models.Model):
+class CallReminder(_Reminded):
     """The same of a call."""
 
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     approval = models.ForeignKey(
         CallApproval, models.CASCADE, related_name="reminders", db_index=False
     )
-    share = models.PositiveSmallIntegerField(choices=Share)
-    due_at = models.DateTimeField(help_text="Later by the time of holds.")
     extends = models.DurationField(null=True, help_text="As of a reminder of an approval.")
-    told_at = models.DateTimeField(null=True)
-    to = ArrayField(models.UUIDField(), default=list, help_text="Who was told.")
 
-    project_path = "approval__project"
     objects: ClassVar[ScopedQuerySet[CallReminder]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
@@ -87,6 +95,3 @@ class CallReminder(models.Model):
                 fields=["due_at"], name="call_reminder_due", condition=Q(told_at__isnull=True)
             ),
         ]
-
-    def __str__(self) -> str:
-        return f"{self.approval_id} at {self.share} %"

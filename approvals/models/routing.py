@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -15,25 +15,42 @@ from projects.ids import uuid7
 from projects.models import Project
 from projects.scoping import ScopedQuerySet
 
+if TYPE_CHECKING:
+    from uuid import UUID
 
-class Assignment(models.Model):
-    """One person sees to one approval: routing, not a right, for others may still sign it."""
+
+class _Held(models.Model):
+    """One person sees to something that waits, whatever it is."""
+
+    approval_id: UUID  # of a foreign key that each has
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    approval = models.ForeignKey(
-        Approval, models.CASCADE, related_name="assignments", db_index=False
-    )
     project = models.ForeignKey(Project, models.CASCADE, related_name="+", db_index=False)
     holder = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     at = models.DateTimeField(db_default=Now())
+
+    project_path = "project"
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.holder} holds {self.approval_id}"
+
+
+class Assignment(_Held):
+    """One person sees to one approval: routing, not a right, for others may still sign it."""
+
+    approval = models.ForeignKey(
+        Approval, models.CASCADE, related_name="assignments", db_index=False
+    )
     alone_until = models.DateTimeField(
         null=True,
         help_text="Until then, later by the time of holds, nobody else is asked; empty: others must "
         "sign too, or it is over.",
     )
 
-    project_path = "project"
     objects: ClassVar[ScopedQuerySet[Assignment]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
@@ -50,26 +67,17 @@ class Assignment(models.Model):
             ),
         ]
 
-    def __str__(self) -> str:
-        return f"{self.holder} holds {self.approval_id}"
 
-
-class CallAssignment(models.Model):
+class CallAssignment(_Held):
     """The same of a call."""
 
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     approval = models.ForeignKey(
         CallApproval, models.CASCADE, related_name="assignments", db_index=False
     )
-    project = models.ForeignKey(Project, models.CASCADE, related_name="+", db_index=False)
-    holder = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
-    at = models.DateTimeField(db_default=Now())
     alone_until = models.DateTimeField(
         null=True, help_text="As of an assignment of what waits for a signature."
     )
 
-    project_path = "project"
     objects: ClassVar[ScopedQuerySet[CallAssignment]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
@@ -85,6 +93,3 @@ class CallAssignment(models.Model):
                 condition=Q(alone_until__isnull=False),
             ),
         ]
-
-    def __str__(self) -> str:
-        return f"{self.holder} holds {self.approval_id}"

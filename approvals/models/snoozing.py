@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -13,12 +13,16 @@ from approvals.models.calls import CallApproval
 from projects.ids import uuid7
 from projects.scoping import ScopedQuerySet
 
+if TYPE_CHECKING:
+    from uuid import UUID
 
-class Snooze(models.Model):
-    """One person does not want to be asked for one approval before a moment; others are."""
+
+class _PutOff(models.Model):
+    """What a person has put off until a moment, whatever it is."""
+
+    approval_id: UUID  # of a foreign key that each has
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    approval = models.ForeignKey(Approval, models.CASCADE, related_name="snoozes", db_index=False)
     person = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
     )
@@ -26,6 +30,19 @@ class Snooze(models.Model):
     at = models.DateTimeField(db_default=Now())
 
     project_path = "approval__project"
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.person}: {self.approval_id} until {self.until}"
+
+
+class Snooze(_PutOff):
+    """One person does not want to be asked for one approval before a moment; others are."""
+
+    approval = models.ForeignKey(Approval, models.CASCADE, related_name="snoozes", db_index=False)
+
     objects: ClassVar[ScopedQuerySet[Snooze]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
@@ -36,24 +53,14 @@ class Snooze(models.Model):
             ),
         ]
 
-    def __str__(self) -> str:
-        return f"{self.person}: {self.approval_id} until {self.until}"
 
-
-class CallSnooze(models.Model):
+class CallSnooze(_PutOff):
     """The same of a call."""
 
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     approval = models.ForeignKey(
         CallApproval, models.CASCADE, related_name="snoozes", db_index=False
     )
-    person = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
-    )
-    until = models.DateTimeField()
-    at = models.DateTimeField(db_default=Now())
 
-    project_path = "approval__project"
     objects: ClassVar[ScopedQuerySet[CallSnooze]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
@@ -65,6 +72,3 @@ class CallSnooze(models.Model):
                 condition=models.Q(until__gt=models.F("at")), name="call_snooze_ends_later"
             ),
         ]
-
-    def __str__(self) -> str:
-        return f"{self.person}: {self.approval_id} until {self.until}"
