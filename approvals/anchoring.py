@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from approvals.lines import lines_of
+from approvals.matching import tells
 from approvals.models import Side
 
 if TYPE_CHECKING:
     from approvals.lines import Line
     from approvals.matching import Allowance, Run
-
-_TELLING = 4  # characters that are not blank: what shorter lines say stands in many places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,17 +90,13 @@ def nearest_hunk(side: str, number: int, file: dict[str, Any]) -> str:
 def _followed(line: Line, at: int, blocks: list[Run]) -> int | None:
     for start, there, size in blocks:
         if start <= at < start + size:
-            by_chance = size == 1 and not _tells(line)
+            by_chance = size == 1 and not tells(line.text)
             return None if by_chance else there + at - start
     return None
 
 
 def _moved(line: Line, now: list[Line]) -> int | None:
-    if not _tells(line):
+    if not tells(line.text):
         return None
     same = [place for place, other in enumerate(now) if other.text == line.text]
     return min(same, key=lambda place: abs(now[place].number - line.number), default=None)
-
-
-def _tells(line: Line) -> bool:
-    return len("".join(line.text.split())) >= _TELLING

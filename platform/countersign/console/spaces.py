@@ -15,6 +15,7 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from approvals.matching import tells
 from projects import characters
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ _INDENTED = frozenset({".py", ".pyi"})  # free but for where a line begins
 # A slash, too, may begin a text: a regular expression has no other quotes.
 _SPACES, _QUOTE, _OR_SLASH = re.compile("[ \t]+"), re.compile("[\"'`]"), re.compile("[\"'`/]")
 _SLASHED = frozenset({".js", ".mjs", ".cjs", ".ts", ".swift"})
-_TELLING = 4  # characters that are not blank: what shorter lines say stands in many places
 
 
 def may_be_free(path: str, hunk: Mapping[str, Any]) -> bool:
@@ -71,7 +71,11 @@ def runs_of(path: str, old: Sequence[Raw], new: Sequence[Raw], allowance: Allowa
         return []
     runs = allowance.shared(before, now)
     alone = runs == [(0, 0, len(before))] and len(before) == len(now)
-    told = [run for run in runs if alone or any(map(_tells, old[run[0] : run[0] + run[2]]))]
+    told = [
+        run
+        for run in runs
+        if alone or any(tells(raw.text) for raw in old[run[0] : run[0] + run[2]])
+    ]
     return [
         run
         for run in told
@@ -95,10 +99,6 @@ def _key(text: str, quote: re.Pattern[str], *, indented: bool) -> str:
     body = text.strip(" \t")
     start = text[: len(text) - len(text.lstrip(" \t"))] if indented else ""
     return start + (body if quote.search(body) else _SPACES.sub(" ", body))
-
-
-def _tells(raw: Raw) -> bool:
-    return len("".join(raw.text.split())) >= _TELLING
 
 
 def _suffix(path: str) -> str:
