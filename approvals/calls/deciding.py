@@ -114,11 +114,18 @@ def _require_undecided(approval: CallApproval, by: User, *, digest: str, nonce: 
     waits = CallApproval.objects.filter(pk=approval.pk, state=CallState.PENDING, **_in_time())
     if not waits.exists():
         raise _over(approval)
+    # Who changed the arguments as they allowed it has a page with others, and is told of the former.
+    _require_unsigned(approval, by)
     # What was sent may hold what PostgreSQL cannot: it is compared here first.
     if (digest, nonce) != (covered(approval), approval.nonce):
         raise CallMismatch
-    if approval.signatures.filter(signer=by).exists():
-        raise CallOver(_SIGNED)
+
+
+def _require_unsigned(approval: CallApproval, by: User) -> None:
+    if not approval.signatures.filter(signer=by).exists():
+        return
+    waits = CallApproval.objects.filter(pk=approval.pk, state=CallState.PENDING, **_in_time())
+    raise CallOver(_SIGNED) if waits.exists() else _over(approval)
 
 
 def _in_time() -> dict[str, Any]:
@@ -185,6 +192,7 @@ def _edited(approval: CallApproval, text: str) -> str:
 def _write(held: Held, approval: CallApproval, decision: _Decision) -> CallSignature:
     if not held.waits:
         raise CallOver(_STOPPED)
+    _require_unsigned(approval, decision.by)  # in another tab; the step is locked, so it counts
     stood: standing_in.Stood = []
     settles = not decision.allows
     if not settles:
@@ -222,8 +230,6 @@ def _completes(approval: CallApproval, decision: _Decision, stood: standing_in.S
     """
     rows = list(approval.signatures.select_related("signer"))
     signed = {row.signer_id for row in rows}
-    if decision.by.pk in signed:
-        raise CallOver(_SIGNED)
     if rows and decision.edited != decision.seen:
         raise InvalidInput("arguments", _AS_ALLOWED.format(who=rows[0].signer.display_name))
     stood_for = standing_in.persons([*stood, *(each for row in rows for each in row.on_behalf_of)])

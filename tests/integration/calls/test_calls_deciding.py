@@ -13,6 +13,7 @@ from agents.finishing import settle
 from agents.lifecycle import StepState, TaskState, ToolCallState
 from agents.models import Event, Grant, Tool, ToolCall
 from agents.runtime.contract import Waits
+from approvals import policies
 from approvals.calls import carrying, ending, sealing
 from approvals.calls.deciding import decide
 from approvals.calls.exceptions import CallMismatch, CallOver, UnknownCall
@@ -20,7 +21,8 @@ from approvals.exceptions import CannotSign
 from approvals.models import CallApproval, CallSignature
 from projects.exceptions import InvalidInput, NotAllowed
 from projects.models import AuditEntry, Membership
-from tests.call_fixtures import call, decided, end_time, park, working_step
+from tests.call_fixtures import call, decided, end_time, park, waiting_call, working_step
+from tests.waiting_locks import until_somebody_waits
 
 pytestmark = pytest.mark.django_db
 
@@ -341,3 +343,27 @@ def test_of_many_who_decide_at_once_one_wins(tool, project, requester, lead, sec
         won = [verdict for verdict in pool.map(one, range(8)) if verdict]
     assert len(won) == 1
     assert CallSignature.objects.get().verdict == won[0]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("needed", "says"), [(2, "allowed this already"), (1, "Dana Kim allowed")])
+def test_who_refuses_in_a_second_tab_what_they_allow_is_told_so(
+    tool, project, requester, lead, second_lead, needed, says
+):
+    policies.change(project, by=lead, signatures_needed=needed)
+    row = waiting_call(project, requester)
+
+    def refuse() -> CallApproval:
+        try:
+            return decided(row, lead, "refuse", note="No.")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as tab:
+        with transaction.atomic():
+            decided(row, lead)
+            refused = tab.submit(refuse)
+            until_somebody_waits()
+        with pytest.raises(CallOver, match=says):
+            refused.result()
+    assert CallSignature.objects.get().verdict == "allow"

@@ -127,6 +127,13 @@ def test_who_has_allowed_it_is_asked_no_more_and_decides_no_more(
     assert CallSignature.objects.count() == 1
 
 
+def test_who_allowed_it_with_other_arguments_and_submits_twice_is_told_so(two_needed, lead):
+    decided(two_needed, lead, edited=OTHER)
+    with pytest.raises(CallOver, match="allowed this already"):
+        decided(two_needed, lead, edited=OTHER)
+    assert CallSignature.objects.count() == 1
+
+
 def waits_for(person: User, row: CallApproval) -> bool:
     listed = call_selectors.waiting(person, Mine.of(person))
     return row.pk in set(listed.rows.values_list("pk", flat=True))
