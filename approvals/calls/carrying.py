@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, IntegrityError
 from django.db.models import F, Window
 from django.db.models.functions import Now, RowNumber
 
@@ -94,7 +94,20 @@ def _begins(approval: CallApproval, worker: str) -> bool:
                 approval.move(CallState.CALLING, worker=worker)
     except TransitionRefused:
         return False
+    except IntegrityError:
+        _refuse(approval)
+        return False
     return approval.state == CallState.CALLING
+
+
+def _refuse(approval: CallApproval) -> None:
+    """End a call that the database lets nobody begin: too few have allowed it."""
+    said = "Fewer have allowed this than were asked for. Nothing was called."
+    try:
+        verifying.require_allowed(approval)
+    except (Refused, NotCarriedOut) as surely:
+        said = str(surely)
+    _end(approval, CallState.FAILED, said)
 
 
 def _goes(held: Held) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from agents.models import ToolCall
 from approvals import absences, invariants, policies
 from approvals.calls import carrying
 from approvals.calls import selectors as call_selectors
@@ -216,6 +217,36 @@ def test_it_is_not_made_with_less_than_was_asked_for(
     row = now(two_needed)
     assert (row.state, server.calls) == ("failed", [])
     assert says in row.reason
+
+
+def test_the_database_lets_no_worker_make_it_with_fewer_permissions_than_were_sealed(
+    two_needed, server, lead
+):
+    """As one of the version before would, that knows of one; its console lets one be enough."""
+    decided(two_needed, lead)
+    past_triggers(
+        "UPDATE approvals_callapproval SET state = 'allowed', decided_at = now(), decided_by_id = %s",
+        lead.pk,
+    )
+    ToolCall.objects.filter(approval=two_needed).update(state="waiting")
+    of_old = CallApproval.objects.filter(pk=two_needed.pk)
+    with pytest.raises(IntegrityError, match="fewer have allowed"), transaction.atomic():
+        of_old.update(state="calling", worker="old")
+    assert carrying.make_due("effects") == 0
+    row = now(two_needed)
+    assert (row.state, row.call.state, server.calls) == ("failed", "failed", [])
+    assert "one more signature" in row.reason
+    assert row.step.state == "ready"
+
+
+def test_permissions_of_another_sealing_are_not_counted(two_needed, lead, second_lead):
+    decided(two_needed, lead)
+    decided(two_needed, second_lead)
+    past_triggers(
+        "UPDATE approvals_callsignature SET nonce = repeat('0', 64) WHERE signer_id = %s", lead.pk
+    )
+    with pytest.raises(IntegrityError, match="fewer have allowed"), transaction.atomic():
+        CallApproval.objects.filter(pk=two_needed.pk).update(state="calling")
 
 
 def test_the_database_takes_one_decision_of_a_person_and_one_refusal(
