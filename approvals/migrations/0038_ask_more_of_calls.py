@@ -1,4 +1,7 @@
-"""A rule may be for tools, and a call may need several permissions, also for somebody who is away."""
+"""A rule may be for tools, and a call may need several permissions, also for somebody who is away.
+
+It cannot be taken back once any call has two signatures: before it there was room for one.
+"""
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
@@ -22,7 +25,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='policyrule',
             name='tools',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=300), blank=True, default=list, help_text='Globs of server/tool, one per line, of which one is called. Empty: any.', size=None),
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=300), blank=True, db_default=[], default=list, help_text='Globs of server/tool, one per line, of which one is called. Empty: any.', size=None),
         ),
         migrations.AlterField(
             model_name='callsignature',

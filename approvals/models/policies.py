@@ -195,6 +195,7 @@ class PolicyRule(models.Model):
     tools = ArrayField(
         models.CharField(max_length=300),
         default=list,
+        db_default=[],
         blank=True,
         help_text="Globs of server/tool, one per line, of which one is called. Empty: any.",
     )
