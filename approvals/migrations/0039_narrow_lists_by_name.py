@@ -3,7 +3,9 @@
 from django.db import migrations, models
 
 # A table with a new column in each row would be written anew: it is emptied and filled instead.
+# First what it is of is locked, as those do who read and write both; else they wait for each other.
 ADD = """
+LOCK TABLE approvals_approval IN ACCESS EXCLUSIVE MODE;
 TRUNCATE approvals_listed;
 ALTER TABLE approvals_listed ADD COLUMN cost numeric(12, 6) NULL,
 ADD COLUMN requester uuid NOT NULL, ADD COLUMN state varchar(17) NOT NULL

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+
 import pytest
-from django.db import connection
+from django.db import ProgrammingError, connection, transaction
 
 from approvals import policies
+from tests.waiting_locks import until_somebody_waits
 
 pytestmark = pytest.mark.django_db
+
+NARROW = import_module("approvals.migrations.0039_narrow_lists_by_name")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lists_are_filled_anew_without_a_deadlock_with_who_reads_reviews_and_then_lists():
+    def migrate() -> None:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(NARROW.ADD)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as hand:
+        with transaction.atomic(), connection.cursor() as reader:
+            reader.execute("SET LOCAL lock_timeout = '5s'")
+            reader.execute("SELECT count(*) FROM approvals_approval")
+            migrating = hand.submit(migrate)
+            until_somebody_waits()
+            reader.execute("SELECT count(*) FROM approvals_listed")
+        with pytest.raises(ProgrammingError, match="already exists"):  # it was migrated before
+            migrating.result()
 
 
 def test_a_process_of_before_rules_named_tools_saves_a_policy_with_rules(project, lead):
