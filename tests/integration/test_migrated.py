@@ -47,3 +47,16 @@ def test_a_process_of_before_rules_named_tools_saves_a_policy_with_rules(project
             [policy.pk],
         )
     assert policy.rules.get().tools == []
+
+
+def test_every_function_of_the_database_looks_up_what_it_names_in_our_schema():
+    """A temporary table of the same name would pass for what a trigger holds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT proname, array_to_string(proconfig, ';') FROM pg_proc"
+            " WHERE pronamespace = 'public'::regnamespace AND NOT EXISTS ("
+            "SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')"
+        )
+        found = dict(cursor.fetchall())
+    assert "list_approval" in found
+    assert set(found.values()) == {"search_path=pg_catalog, public, pg_temp"}
