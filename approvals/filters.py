@@ -18,7 +18,16 @@ from agents.models import Agent
 from approvals import deadlines, lists
 from approvals.lifecycle import ApprovalState, CallState
 from approvals.lists import List
-from approvals.models import COSTS, RANKS, UNDER_AGENT, UNDER_REQUESTER, Listed, Risk
+from approvals.models import (
+    COSTS,
+    RANKS,
+    UNDER_AGENT,
+    UNDER_REQUESTER,
+    CallReminder,
+    Listed,
+    Reminder,
+    Risk,
+)
 from projects import across, together
 from projects.models import User
 
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet, TextChoices
 
+    from approvals.deadlines import Reminders
     from projects.across import Mine, Statement
 
 LONGEST = 300  # characters
@@ -260,7 +270,7 @@ def of_calls(given: Filter, known: Known, *, pending: bool = True) -> Q:
     if agents := given.of("agent"):
         where &= Q(agent__in=agents)
     for due in given.of("due") if pending else ():
-        where &= _due(due) & _held(due)
+        where &= _due(due) & _held(due, CallReminder)
     return where
 
 
@@ -349,10 +359,13 @@ def _due(value: str) -> Q:
     return Q(**{f"expires_at__{'gt' if way == '>' else 'lt'}": Now() + span})
 
 
-def _held(value: str) -> Q:
-    """Return what is added to it by a hold, for those few that are due soon; later stays later."""
+def _held(value: str, reminders: Reminders = Reminder) -> Q:
+    """Return what is added to it by a hold or an extension, for those few that are due soon.
+
+    What is later stays later.
+    """
     way, span = _span(value)
-    return Q() if way == ">" else Q(expires_at__lt=deadlines.deciding_now() + span)
+    return Q() if way == ">" else Q(expires_at__lt=Now() + span - deadlines.added(reminders))
 
 
 def _span(value: str) -> tuple[str, timedelta]:

@@ -191,3 +191,23 @@ def test_two_workers_remind_once(asks):
         thread.join()
     assert sorted(counts) == [0, 1]
     assert len(told(call)) == 1
+
+
+@pytest.mark.parametrize(
+    ("minutes", "shown"), [(30, {"due:<1h", "due:<2d"}), (-1, {"due:<2d"})], ids=["soon", "put off"]
+)
+def test_the_inbox_narrows_it_by_the_end_of_its_time_as_it_was_put_off(
+    client, asks, lead, minutes, shown
+):
+    call = asks(extend_hours=24)
+    past_triggers(
+        "UPDATE approvals_callapproval SET expires_at = now() + %s * interval '1 minute' WHERE id = %s",
+        minutes,
+        call.pk,
+    )
+    client.force_login(lead)
+    pages = {
+        typed: client.get("/inbox", {"q": f"{typed} kind:call"}).content.decode()
+        for typed in ("due:<1h", "due:<2d")
+    }
+    assert {typed for typed, page in pages.items() if f"row-{call.pk}" in page} == shown
