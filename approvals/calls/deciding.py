@@ -38,7 +38,7 @@ _SAID = {
     CallState.WITHDRAWN: "This was withdrawn at {when}: its step was stopped. Nothing was called.",
 }
 _STOPPED = "Its step was stopped meanwhile. Nothing was called."
-_SIGNED = "You have allowed this already. It waits for another tech lead."
+_SIGNED = "You have allowed this already. It still waits for others to allow it."
 _AS_ALLOWED = (
     "{who} allowed this with the arguments it has now, so they stay. Nothing was decided: allow it with "
     "them, or refuse it and say what should be different."

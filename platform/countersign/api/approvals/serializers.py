@@ -165,7 +165,7 @@ class AssignmentInput(Input):
     """Who is to see to it."""
 
     to = serializers.UUIDField(
-        required=False, help_text="A tech lead who may sign it; left out, you claim it."
+        required=False, help_text="A tech lead who may decide on it; left out, you claim it."
     )
 
 

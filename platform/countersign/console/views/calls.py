@@ -38,7 +38,7 @@ _CHANGED = (
 _EDIT = "edit"
 _ALLOWING = (CallVerdict.ALLOW, _EDIT, standing_form.REMEMBER)
 _ONCE = "Allowed once. The agent goes on with the answer of the tool."
-_NOT_ALONE = "You have allowed it. It is called once another tech lead has, too."
+_NOT_ALONE = "You have allowed it. It is called once as many tech leads as it needs have."
 _SAID: dict[str, str] = {
     CallVerdict.ALLOW: _ONCE,
     _EDIT: _ONCE,
