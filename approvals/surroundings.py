@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from approvals.models import Approval
 
 AT_ONCE = 40  # lines
+MAX_CHARACTERS = 100_000  # of these together; drawn, a hidden one is 200 times as long
 MAX_BYTES = 2 * 1024 * 1024  # of the file
 _NONE_HERE = "There are no unchanged lines at this place of the change."
 _CONTEXT = 3  # unchanged lines git shows around a change
@@ -73,10 +74,17 @@ def read(approval: Approval, hunk_id: str, at: int, *, below: bool) -> Lines:
         raise InvalidInput("at", _NONE_HERE)
     texts = _texts(approval, file["new_blob"])
     if below:
-        found = texts[at - 1 : at - 1 + AT_ONCE]
+        found = _short(texts[at - 1 : at - 1 + AT_ONCE])
         return Lines(first=at, shift=gap.shift, texts=found, more=len(texts) >= at + AT_ONCE)
     first = max(gap.first, at - AT_ONCE + 1)
-    return Lines(first=first, shift=gap.shift, texts=texts[first - 1 : at], more=first > gap.first)
+    found = _short(texts[first - 1 : at])
+    return Lines(first=first, shift=gap.shift, texts=found, more=first > gap.first)
+
+
+def _short(texts: list[str]) -> list[str]:
+    if sum(map(len, texts)) > MAX_CHARACTERS:
+        raise InvalidInput("at", "The lines here are too long to be shown around the change.")
+    return texts
 
 
 def _place(sealed: dict[str, Any], hunk_id: str, *, below: bool) -> tuple[dict[str, Any], Gap]:

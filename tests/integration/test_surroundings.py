@@ -171,6 +171,37 @@ def test_what_cannot_be_seen_is_marked_around_a_change_too(
     assert "<script>" not in html
 
 
+def test_lines_that_are_very_long_are_not_drawn(
+    client, project, requester, lead, tmp_path, bare
+) -> None:
+    text = "".join(f"line {number}\n" for number in range(1, 41))
+    text = text.replace("line 5", "half\u200b" * 25_000)
+    move_main(bare, "billing/invoice.py", text)
+    approval = put_up(project, requester, tmp_path, text.replace("line 30", "thirty"))
+    client.force_login(lead)
+    html = ask(client, approval, hunk=hunks_of(approval)[0], way="above", at=26).content.decode()
+    assert "The lines here are too long to be shown around the change." in html
+    assert "U+200B" not in html
+
+
+@pytest.mark.parametrize(("way", "at", "place"), [("above", 96, 0), ("below", 124, 1)])
+def test_what_git_could_not_read_can_be_asked_for_again(
+    client, lead, approval, bare, way, at, place
+) -> None:
+    client.force_login(lead)
+    hunk = hunks_of(approval)[place]
+    stores = surroundings.Store.of(approval.project).git_dir
+    gone = stores.rename(stores.with_name("gone"))
+    html = ask(client, approval, hunk=hunk, way=way, at=at).content.decode()
+    assert re.search(r'role="alert">\s*Git could not read this file', html)
+    [again] = re.findall(r'hx-get="([^"]+)"', html)
+    assert f'id="more-{way}-{hunk}"' in html
+    gone.rename(stores)
+    answer = client.get(unescape(again), headers=HTMX).content.decode()
+    assert len(rows_of(answer)) == 40
+    assert "alert" not in answer
+
+
 def test_the_end_of_the_file_is_said(client, project, requester, lead, tmp_path, long) -> None:
     approval = put_up(project, requester, tmp_path, long.replace("line 197\n", "other\n"))
     client.force_login(lead)

@@ -31,7 +31,7 @@ def around(request: PersonRequest, number: int, round_number: int) -> HttpRespon
     context: dict[str, Any] = {"hunk_id": hunk, "way": way, "status": 200}
     context |= {"here": "inbox", "approval": approval, "task": approval.task}
     try:
-        at = _number(request.GET.get("at", ""))
+        context["at"] = at = _number(request.GET.get("at", ""))
         context |= _shown(surroundings.read(approval, hunk, at, below=way == "below"), way)
     except CountersignError as error:
         context |= {"error": error, "status": 400 if isinstance(error, InvalidInput) else 503}
