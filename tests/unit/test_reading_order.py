@@ -21,6 +21,12 @@ def test_harm_comes_first_then_code_then_tests_then_what_tools_wrote():
     assert ordered(*last, *tests, *code, *first) == [*first, *code, *tests, *last]
 
 
+def test_what_lies_where_tools_write_comes_last_but_one_and_stays_open():
+    paths = ["requirements.txt", "tests/test_app.py", "vendor/a.go", "go.sum"]
+    assert ordered(*reversed(paths)) == paths
+    assert [path for path in paths if is_generated(path, ())] == ["go.sum"]
+
+
 def test_a_file_with_a_warning_is_read_first_whatever_its_name():
     assert ordered("src/a.py", "package-lock.json", warned=("package-lock.json", "")) == [
         "package-lock.json",
@@ -31,7 +37,12 @@ def test_a_file_with_a_warning_is_read_first_whatever_its_name():
 
 
 @pytest.mark.parametrize(
-    "path", ["src/distance.py", "vendor.py", "src/generated.py", ".github/dist/x.yml", "a.lock.py"]
+    "path",
+    [
+        *("src/distance.py", "vendor.py", "src/generated.py", ".github/dist/x.yml", "a.lock.py"),
+        *("requirements.txt", "deploy/requirements-dev.txt"),
+        *("vendor/lib/a.go", "dist/app.js", "api/generated/client.py", "node_modules/a/index.js"),
+    ],
 )
 def test_what_people_write_is_not_taken_for_generated(path):
     assert not is_generated(path, ())

@@ -12,25 +12,30 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 _GRAVE = [*risk.CI, *risk.SECRETS, *risk.MIGRATIONS, *risk.BUILD]
-# As GitHub's linguist names them: nobody wrote these lines, and nobody reads them one by one.
+# Names only tools give, as GitHub's linguist knows them: nobody reads these lines one by one. What
+# installs packages and people write by hand, as requirements.txt, is none of them.
 _GENERATED = [
-    *risk.LOCKS,
+    *("**/*.lock", "**/package-lock.json", "**/pnpm-lock.yaml", "**/go.sum"),
     *("**/*.min.js", "**/*.min.css", "**/*.map", "**/*.snap"),
-    *("**/*_pb2.py", "**/*_pb2_grpc.py", "**/*.pb.go", "**/node_modules/**", "**/vendor/**"),
-    *("**/dist/**", "**/__generated__/**", "**/generated/**", "**/__snapshots__/**"),
+    *("**/*_pb2.py", "**/*_pb2_grpc.py", "**/*.pb.go"),
 ]
-_LAST = 3
+# Where tools write, and anybody else may: read last, but never folded for that.
+_KEPT_APART = [
+    *("**/node_modules/**", "**/vendor/**", "**/dist/**"),
+    *("**/__generated__/**", "**/generated/**", "**/__snapshots__/**"),
+]
+_LAST, _FOLDED = 3, 4
 
 
 def in_order(sealed: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the sealed files: those with a warning or a grave path, others, tests, generated ones."""
+    """Return the sealed files: a warning or a grave path, others, tests, generated ones."""
     warned = {warning["path"] for warning in sealed["warnings"]}
     return sorted(sealed["files"], key=lambda file: _rank(file["path"], warned))
 
 
 def is_generated(path: str, warned: Collection[str]) -> bool:
     """Tell whether a tool wrote a file; one with a warning is read like any other."""
-    return path not in warned and _rank_of(path) == _LAST
+    return path not in warned and _rank_of(path) == _FOLDED
 
 
 def _rank(path: str, warned: Collection[str]) -> int:
@@ -43,5 +48,7 @@ def _rank_of(path: str) -> int:
     if matches(path, _GRAVE):
         return 0
     if matches(path, _GENERATED):
+        return _FOLDED
+    if matches(path, _KEPT_APART):
         return _LAST
     return 2 if matches(path, risk.TESTS) else 1
