@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from agents.models import FileChange, Hunk
-from approvals import deciding
+from agents.lifecycle import TaskState
+from agents.models import FileChange, Hunk, Task
+from approvals import deciding, sealing
 from approvals.decisions import LineComment
 from tests import console_fixtures as fixtures
 
@@ -144,19 +146,72 @@ def test_without_a_version_to_compare_with_nothing_is_told(client, first, lead):
     assert "data-between" not in page_of(client, second, since="all")
 
 
-def test_a_file_main_changed_meanwhile_is_compared_by_hunks_only(client, first, lead):
-    send_back(first, lead)
-    second = fixtures.next_round(first)
-    FileChange.objects.filter(proposal=first.proposal, path=DOCS).update(old_blob="0" * 40)
+def reviewed(project, requester, **facts):
+    """Return a first round of which the file of docs was sealed with these facts."""
+    task = fixtures.make_task(project, requester, state=TaskState.REVIEW)
+    steps = fixtures.make_team(task)
+    proposal = fixtures.make_proposal(task, steps, warnings=[])
+    fixtures.make_file(proposal, 0, DOCS, fixtures.DOCS, steps["writer"])
+    FileChange.objects.filter(proposal=proposal).update(**facts)
+    return fixtures.Made(task=task, steps=steps, proposal=proposal, approval=sealing.seal(proposal))
+
+
+def in_another_file(made, lead, **facts):
+    """Return the next round of one, its file of docs sealed with these facts."""
+    send_back(made, lead)
+    Task.objects.filter(pk=made.task.pk).update(round=2, state=TaskState.REVIEW)
+    made.task.refresh_from_db()
+    proposal = fixtures.make_proposal(made.task, made.steps, warnings=[])
+    docs = fixtures.DOCS.replace("\u200b", "")
+    fixtures.make_file(proposal, 0, DOCS, docs, made.steps["writer"])
+    FileChange.objects.filter(proposal=proposal).update(**facts)
+    return replace(made, proposal=proposal, approval=sealing.seal(proposal))
+
+
+def test_a_file_main_changed_meanwhile_is_compared_by_hunks_only(
+    client, project, requester, lead, second_lead
+):
+    first = reviewed(project, requester, old_blob="1" * 40)
+    second = in_another_file(first, lead, old_blob="2" * 40)
     client.force_login(lead)
     page = page_of(client, second)
     assert "data-between" not in page
     assert "main changed it since round 1: compared by hunks only" in page
 
 
-def test_lines_are_found_though_the_file_has_another_name_now(client, first, lead):
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ({"old_blob": "1" * 40}, {"old_blob": "0" * 40, "status": "added"}),
+        ({"old_blob": "1" * 40}, {"old_blob": "2" * 40, "old_path": "docs/other.md"}),
+    ],
+)
+def test_another_file_of_the_same_name_is_not_said_to_be_changed_by_main(
+    client, project, requester, lead, second_lead, before, now
+):
+    second = in_another_file(reviewed(project, requester, **before), lead, **now)
+    client.force_login(lead)
+    page = page_of(client, second)
+    assert "data-between" not in page
+    assert "main changed it" not in page
+    assert "lines not compared with round 1" in page
+
+
+def test_lines_of_the_version_before_are_those_that_were_sealed(client, first, lead):
     send_back(first, lead)
-    FileChange.objects.filter(proposal=first.proposal, path=DOCS).update(path="docs/old.md")
+    second = fixtures.next_round(first)
+    Hunk.objects.filter(file__proposal=first.proposal).update(text="+forged\n", new_lines=1)
+    client.force_login(lead)
+    found = told(page_of(client, second))
+    assert "forged" not in found
+    assert "U+200B" in found.split("diff-del")[1].split("diff-add")[0]
+
+
+def test_lines_are_found_though_the_file_has_another_name_now(
+    client, project, requester, lead, second_lead
+):
+    first = reviewed(project, requester, path="docs/old.md")
+    send_back(first, lead)
     second = fixtures.next_round(first)
     client.force_login(lead)
     assert "U+200B" in told(page_of(client, second))

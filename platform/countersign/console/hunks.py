@@ -104,6 +104,7 @@ class FileView:
     editable: bool = False  # as far as the seal tells
     same: bool = False  # as in the version that is compared with; it is folded
     other_main: bool = False  # main changed it since the version that is compared with
+    not_compared: bool = False  # with that version: it has another file there, or was not sealed
 
     def shows(self, line: int) -> bool:
         """Tell whether a line of the new side is on the page."""

@@ -5,21 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Q
-
 from agents.models import Hunk
 from approvals import between
+from approvals.models import Approval
 from countersign.console import diff
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from agents.models import Proposal
     from approvals.matching import Allowance
     from countersign.console.hunks import FileView
-
-_PLACE = ("old_start", "old_lines", "new_start", "new_lines", "text")
-_OF_FILE = ("file__path", "file__old_path", "file__old_blob", "file__proposal")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,25 +41,46 @@ def tell(
     """Give each hunk that took the place of one of the base what it says otherwise.
 
     A file of which main itself changed meanwhile is only marked: its lines cannot be told apart
-    from those of main without reading more than what was sealed.
+    from those of main without reading more than what was sealed. So is one that is of another file
+    now, and all of them where the base was never sealed.
     """
     shown = {file.path: file for file in files if file.new_count}
-    earlier = _earlier(base, [*shown, *(file.old_path for file in shown.values() if file.old_path)])
+    earlier = _earlier(base)
+    if earlier is None:
+        for view in shown.values():
+            view.not_compared = True
+        return
+    pairs = []
     for file in (file for file in sealed["files"] if file["path"] in shown):
         before = earlier.get(file["path"]) or earlier.get(file["old_path"])
-        if before and before[0].file.old_blob != file["old_blob"]:
-            shown[file["path"]].other_main = True
+        if before and before["old_blob"] == file["old_blob"]:
+            pairs.append((shown[file["path"]], before, file))
         elif before:
-            _tell(shown[file["path"]], before, file, allowance)
+            moved = _same_place(before, file)
+            shown[file["path"]].other_main, shown[file["path"]].not_compared = moved, not moved
+    coloured = _coloured(before for _, before, _ in pairs)
+    for view, before, file in pairs:
+        _tell(view, before, file, coloured, allowance)
 
 
-def _tell(view: FileView, before: list[Hunk], file: dict[str, Any], allowance: Allowance) -> None:
-    rows = [{"id": row.pk, **{name: getattr(row, name) for name in _PLACE}} for row in before]
+def _same_place(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Tell whether both are of one file of main, which then has changed it."""
+    both = before["old_blob"].strip("0") and now["old_blob"].strip("0")
+    return bool(both) and before["old_path"] == now["old_path"]
+
+
+def _tell(
+    view: FileView,
+    before: dict[str, Any],
+    file: dict[str, Any],
+    coloured: Mapping[str, str],
+    allowance: Allowance,
+) -> None:
     new = {hunk.id for hunk in view.hunks if hunk.is_new}
-    found = between.differences(rows, file["hunks"], new, allowance)
-    coloured = {hunk.id: hunk.colours for hunk in view.hunks}
-    colours = _colours([(row.text, row.colours) for row in before])
-    colours |= _colours([(hunk["text"], coloured[hunk["id"]]) for hunk in file["hunks"]])
+    found = between.differences(before["hunks"], file["hunks"], new, allowance)
+    coloured = {**coloured, **{hunk.id: hunk.colours for hunk in view.hunks}}
+    hunks = [*before["hunks"], *file["hunks"]]
+    colours = _colours([(hunk["text"], coloured.get(hunk["id"], "")) for hunk in hunks])
     for hunk in view.hunks:
         if hunk.id in found:
             hunk.between = Between(difference=found[hunk.id], colours=colours)
@@ -82,16 +99,18 @@ def _lines(text: str) -> list[str]:
     return [line for line in text.removesuffix("\n").split("\n") if line[:1] != "\\"]
 
 
-def _earlier(base: Proposal, paths: list[str]) -> dict[str, list[Hunk]]:
-    """Return the hunks of the base in files of these paths, by path, also by the one before it."""
-    if not paths:
-        return {}
-    of_files = Q(file__path__in=paths) | Q(file__old_path__in=paths)
-    rows = Hunk.objects.filter(of_files, file__proposal=base).select_related("file")
-    found: dict[str, list[Hunk]] = {}
-    for row in rows.only(*_PLACE, "colours", *_OF_FILE).order_by("file__position", "position"):
-        found.setdefault(row.file.path, []).append(row)
-    for before in list(found.values()):
-        if old_path := before[0].file.old_path:
-            found.setdefault(old_path, before)
-    return found
+def _earlier(base: Proposal) -> dict[str, dict[str, Any]] | None:
+    """Return the files of the base as they were sealed, by path, also by the one before it."""
+    sealed = Approval.objects.filter(proposal=base).order_by("-pk")
+    files = sealed.values_list("snapshot__files", flat=True).first()
+    if files is None:
+        return None
+    was = {file["old_path"]: file for file in files if file["old_path"]}
+    return was | {file["path"]: file for file in files}
+
+
+def _coloured(files: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """Return the colours of hunks by their ids: all of them that is not of the seal."""
+    ids = [hunk["id"] for file in files for hunk in file["hunks"]]
+    rows = Hunk.objects.filter(pk__in=ids).values_list("pk", "colours") if ids else ()
+    return {str(key): colours for key, colours in rows}
