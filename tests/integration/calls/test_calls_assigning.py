@@ -217,7 +217,7 @@ def test_it_is_claimed_assigned_and_given_back_on_its_page(client, call, lead, s
     page = f"/calls/{call.pk}"
     text = client.get(page).content.decode()
     assert "Claim it" in text
-    assert "Others may still decide on it" in text
+    assert "Others may still decide on it; unless several must, only one is asked until" in text
     sent = client.post(reverse("console:call_assign", args=[call.pk]), {"next": page}, follow=True)
     assert sent.redirect_chain[-1][0] == page
     assert f"You see to the call of {call.task.label} now." in sent.content.decode()
