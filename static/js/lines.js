@@ -81,12 +81,14 @@ function write(cell) {
   say.querySelector("textarea").focus();
 }
 
-// What differs between two versions is commented on where it stands in this one.
+// What differs between two versions is commented on where it stands in this one: it is told once, by the
+// first of all hunks that share its place now.
 function below(cell) {
   const between = cell.closest("[data-between]");
   if (!between) return cell;
-  const hunk = document.querySelector(`[data-hunk="${CSS.escape(between.dataset.between)}"]`);
-  return sideOf(cell) === "new" ? find(hunk, "new", numberOf(cell)) : null;
+  if (sideOf(cell) !== "new") return null;
+  const hunks = [...between.closest("[data-file]").querySelectorAll("[data-hunk]")];
+  return hunks.map((hunk) => find(hunk, "new", numberOf(cell))).find(Boolean);
 }
 
 function draw(cell, { note = "", agent = "" }) {

@@ -7,6 +7,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from agents.lifecycle import TaskState
+from agents.models import Task
+from approvals import deciding, sealing
 from approvals.models import Comment
 from tests import console_fixtures as fixtures
 from tests.acceptance import page_fixtures
@@ -174,3 +177,58 @@ def test_arrows_scroll_and_choose_as_ever_outside_the_diff(page):
     page.keyboard.press("ArrowRight")
     expect(page.locator("#f2").get_by_label("Refuse")).to_be_checked()
     expect(page.locator(".diff-cell:focus")).to_have_count(0)
+
+
+def in_two_hunks(task, lead):
+    """Let two hunks of round 2 stand where one of round 1 did."""
+    changed = {2: "two", 10: "ten", 18: "eighteen"}
+    first = round_of(task, [lines_of(range(1, 22), changed)], starts=[1])
+    sealed = {"digest": first.approval.digest, "nonce": first.approval.nonce}
+    deciding.decide(
+        first.approval.pk, by=lead, verdict="request_changes", note="Not yet.", **sealed
+    )
+    task.steps.filter(round=2).delete()
+    Task.objects.filter(pk=task.pk).update(round=2, state=TaskState.REVIEW)
+    task.refresh_from_db()
+    texts = [lines_of(range(1, 6), {2: "two"}), lines_of(range(15, 22), {18: "Eighteen"})]
+    round_of(task, texts, starts=[1, 15])
+
+
+def lines_of(numbers, changed):
+    return "".join(
+        f"-line {number}\n+{changed[number]}\n" if number in changed else f" line {number}\n"
+        for number in numbers
+    )
+
+
+def round_of(task, texts, *, starts):
+    team = {step.agent.slug: step for step in task.steps.select_related("agent")}
+    proposal = fixtures.make_proposal(task, team, warnings=[])
+    hunk = fixtures.make_file(proposal, 0, "a.txt", texts[0], team["coder"], start=starts[0])
+    for position, text in enumerate(texts[1:], 1):
+        hunk.pk, hunk._state.adding = None, True
+        hunk.position, hunk.text, hunk.digest = position, text, f"{position:064}"
+        hunk.old_start = hunk.new_start = starts[position]
+        hunk.old_lines = hunk.new_lines = text.count("\n") - 1
+        hunk.save()
+    return fixtures.Made(task=task, steps=team, proposal=proposal, approval=sealing.seal(proposal))
+
+
+def a_task(project, requester):
+    task = fixtures.make_task(project, requester, state=TaskState.REVIEW)
+    fixtures.make_team(task)
+    return task
+
+
+def test_a_line_told_above_the_first_of_two_hunks_is_commented_on_in_the_second(
+    house, browser, project, requester, lead, second_lead
+):
+    task = house.write(a_task, project, requester)
+    house.write(in_two_hunks, task, lead)
+    context = signed_in(house, browser, lead, viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.goto(f"/review/{task.label}/r2")
+    expect(page.locator("[data-between]")).to_have_count(1)
+    page.locator("[data-between] .diff-new .diff-no:text-is('18'):not(.diff-no-old)").click()
+    expect(page.locator("[data-hunk]").nth(1).locator("[data-line-say='new-18']")).to_be_visible()
+    context.close()
