@@ -39,7 +39,7 @@ def approval(project, requester, lead, tmp_path) -> Approval:
 
 @pytest.fixture
 def client(lead) -> Client:
-    diff.blocks.cache.clear()
+    diff._drawn.cache.clear()
     client = Client()
     client.force_login(lead)
     return client

@@ -180,3 +180,12 @@ def test_a_line_of_both_sides_has_the_colours_of_each():
 def test_codes_of_another_text_change_nothing_of_this_one(code):
     blocks = diff.blocks(" <i>a\n+b\n", 1, 1, "f1", code)
     assert lines_of(blocks, "new") == [(1, "<i>a"), (2, "b")]
+
+
+def test_all_that_is_kept_of_a_hunk_is_counted():
+    text = " one\n-two\n+three <\n"
+    drawn = diff._drawn(text, 1, 1, "f1", "k3", "", None)
+    rows = [row for block in drawn.blocks for row in block.rows]
+    lines = [rows[0].new.html, rows[1].old.html, rows[1].new.html]
+    kept = [text, "k3", *(row.html for row in rows), *lines]
+    assert diff._size(drawn) == sum(map(len, kept))

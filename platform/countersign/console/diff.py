@@ -28,7 +28,7 @@ _WORD = re.compile(r"\w+|\s+|.")
 # costs that much, and a hostile pair of 2,000 characters took five seconds. Usual lines need 2 to 5 each.
 _SPENT, _SPENT_EACH = 500, 8
 _LEAST_ALIKE = 0.25  # below this, marking words says less than the whole line does
-_KEPT = 24 * 1024 * 1024  # characters of drawn rows: a dozen changes of two thousand lines
+_KEPT = 32 * 1024 * 1024  # characters of what is kept: a dozen changes of two thousand lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +45,23 @@ class Block:
         return mark_safe("".join(row.html for row in self.rows))  # noqa: S308  each is safe
 
 
-def _size(drawn: tuple[Block, ...]) -> int:
-    return sum(len(row.html) for block in drawn for row in block.rows)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Drawn:
+    """What is kept of a hunk, and how long what it is found by is."""
+
+    blocks: tuple[Block, ...]
+    key: int
 
 
-def _key(
-    *sealed: object, allowance: Allowance | None = None, **shown: object
-) -> tuple[object, ...]:
-    return hashkey(*sealed, **shown)
+def _size(drawn: _Drawn) -> int:
+    """Return the characters of all that is kept; a line both sides share is there once."""
+    size = drawn.key
+    for row in (row for block in drawn.blocks for row in block.rows):
+        lines = {id(line.html): len(line.html) for line in (row.old, row.new) if line}
+        size += len(row.html) + sum(lines.values())
+    return size
 
 
-@cached(LRUCache(maxsize=_KEPT, getsizeof=_size), key=_key, lock=Lock())
 def blocks(
     text: str,
     old_start: int,
@@ -69,14 +75,32 @@ def blocks(
     """Return the rows of a hunk; `text` is its unified-diff lines, each with its marker.
 
     New lines are found on the page under the anchor of their file. `apart` is the path of a file whose
-    lines that differ in spaces only are to be blocks of their own, as far as the page's allowance goes. What is drawn is kept: whoever comes
-    next, or comes back, is shown the same sealed text.
+    lines that differ in spaces only are to be blocks of their own, as far as the page's allowance goes.
+    What is drawn is kept: whoever comes next, or comes back, is shown the same sealed text.
     """
+    return _drawn(text, old_start, new_start, anchor, colours, apart, allowance).blocks
+
+
+def _key(*sealed: object) -> tuple[object, ...]:
+    return hashkey(*sealed[:-1])  # but for the allowance
+
+
+@cached(LRUCache(maxsize=_KEPT, getsizeof=_size), key=_key, lock=Lock())
+def _drawn(
+    text: str,
+    old_start: int,
+    new_start: int,
+    anchor: str,
+    colours: str,
+    apart: str,
+    allowance: Allowance | None,
+) -> _Drawn:
     parts = list(_parts(text, old_start, new_start, colours))
     if apart:
         parts = list(_apart(apart, parts, allowance or Allowance()))
     _mark_words([pair for part in parts for pair in part.pairs()], _SPENT + _SPENT_EACH * len(text))
-    return tuple(part.drawn(anchor) for part in parts)
+    drawn = tuple(part.drawn(anchor) for part in parts)
+    return _Drawn(blocks=drawn, key=len(text) + len(colours))
 
 
 class _Part:
