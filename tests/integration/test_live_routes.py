@@ -14,6 +14,7 @@ from agents.lifecycle import TaskState
 from agents.models import Task
 from agents.runtime.database import in_db
 from countersign import asgi
+from countersign.edge import files
 from countersign.edge.submitting import PATH as TASKS
 from countersign.live import consumers, sockets, sse
 from projects import tokens
@@ -67,11 +68,12 @@ def test_no_consumer_is_missing_from_the_table():
 
 
 def test_what_is_answered_before_django_is_what_the_tables_know():
-    """Intake and streams: `http` of asgi.py takes both by their paths, everything else is Django's."""
+    """Intake, streams and static files: `http` of asgi.py takes them by their paths, Django the rest."""
     assert TASKS == "/api/v1/tasks"
     assert sse.PATH.match("/api/v1/tasks/1/stream")
+    assert files.FOLDER == "/static/"  # whoever asks: it repeats what Django answered
     code = asgi.http.__code__
-    assert {"TASKS", "sse", "_submit", "django"} == {
+    assert {"TASKS", "sse", "files", "_submit", "_files", "django"} == {
         name for name in code.co_names if hasattr(asgi, name)
     }
 
