@@ -79,14 +79,25 @@ def test_from_a_refused_hunk_to_the_sealed_bytes_on_main(stack, people):
         assert person.complaints == []
 
 
+def listening(person: Person, path: str) -> Page:
+    """Open a page and wait until its scripts hear keys."""
+    page = person.open(path)
+    hears(page)
+    return page
+
+
+def hears(page: Page) -> None:
+    expect(page.locator("[data-connection=live]").first).to_be_attached(timeout=SLOW)
+
+
 def waits(lead: Person, number: int) -> None:
-    page = lead.open(f"/tasks/T-{number}")
+    page = listening(lead, f"/tasks/T-{number}")
     expect(page.locator("#task-head")).to_contain_text("Waits for your signature", timeout=SLOW)
 
 
 def refuse_one_hunk(lead: Person, number: int) -> str:
     """Refuse one of the four or more; return the text of an accepted one."""
-    page = lead.open(f"/review/T-{number}/r1")
+    page = listening(lead, f"/review/T-{number}/r1")
     hunks = page.locator("[data-hunk]")
     assert hunks.count() >= 4
     docs = hunks.filter(has=page.get_by_text("Tech writer")).first
@@ -103,7 +114,7 @@ def refuse_one_hunk(lead: Person, number: int) -> str:
 
 def second_round_shows_the_delta(lead: Person, number: int, refused: str) -> None:
     """Only what the tech writer did anew is shown, and the comment on it is addressed."""
-    page = lead.open(f"/review/T-{number}/r2")
+    page = listening(lead, f"/review/T-{number}/r2")
     new, old = page.locator(".hunk-new"), page.locator("[data-hunk]:not(.hunk-new)")
     assert new.count() > 0
     assert old.count() > 0
@@ -129,13 +140,15 @@ def shown_lines(hunks: Locator) -> int:
 
 def sign_by_keys(person: Person, number: int, *, says: str) -> None:
     """Open the review from the inbox and approve, without a pointer."""
-    page = person.open("/tasks")
+    page = listening(person, "/tasks")
     page.keyboard.press("g")
     page.keyboard.press("i")
     expect(page.locator("[data-row]").first).to_be_visible(timeout=SLOW)
+    hears(page)
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(rf"/review/T-{number}/r2"))
+    hears(page)
     left = page.locator("[data-viewed][aria-pressed=false]")
     while left.count():
         before = left.count()
@@ -151,9 +164,10 @@ def sign_on_a_phone(person: Person, number: int, *, says: str) -> None:
     """Do the same by taps, on a phone in the dark."""
     person.page.set_viewport_size(PHONE)
     person.page.emulate_media(color_scheme="dark")
-    page = person.open("/inbox")
+    page = listening(person, "/inbox")
     page.locator("[data-row]").first.click()
     expect(page).to_have_url(re.compile(rf"/review/T-{number}/r2"))
+    hears(page)
     left = page.locator("[data-viewed][aria-pressed=false]")
     while left.count():
         before = left.count()
@@ -165,7 +179,7 @@ def sign_on_a_phone(person: Person, number: int, *, says: str) -> None:
 
 
 def take_back(lead: Person, number: int) -> None:
-    page = lead.open(f"/review/T-{number}/r2")
+    page = listening(lead, f"/review/T-{number}/r2")
     page.keyboard.press("z")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Undone. Nothing was merged").first).to_be_visible()
