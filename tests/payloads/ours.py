@@ -100,6 +100,7 @@ WORDS = frozenset(
             "way.label",
             "way",
             "words",
+            "target",  # literal, where the template is included
             "word",
         ),
     }
