@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 AT_ONCE = 40  # lines
 MAX_CHARACTERS = 100_000  # of these together; drawn, a hidden one is 200 times as long
 MAX_BYTES = 2 * 1024 * 1024  # of the file
-_NONE_HERE = "There are no unchanged lines at this place of the change."
+NONE_HERE = "There are no unchanged lines at this place of the change."
 _CONTEXT = 3  # unchanged lines git shows around a change
 
 
@@ -71,7 +71,7 @@ def read(approval: Approval, hunk_id: str, at: int, *, below: bool) -> Lines:
     file, gap = _place(approval.snapshot, hunk_id, below=below)
     last = gap.last if gap.last is not None else at + AT_ONCE
     if not gap.first <= at <= last:
-        raise InvalidInput("at", _NONE_HERE)
+        raise InvalidInput("at", NONE_HERE)
     texts = _texts(approval, file["new_blob"])
     if below:
         found = _short(texts[at - 1 : at - 1 + AT_ONCE])
@@ -93,7 +93,7 @@ def _place(sealed: dict[str, Any], hunk_id: str, *, below: bool) -> tuple[dict[s
             if hunk["id"] == hunk_id:
                 gap = _gap(file, position, below=below)
                 if gap is None:
-                    raise InvalidInput("at", _NONE_HERE)
+                    raise InvalidInput("at", NONE_HERE)
                 return file, gap
     raise InvalidInput("hunk", "This hunk is not part of the change.")
 

@@ -42,7 +42,7 @@ def around(request: PersonRequest, number: int, round_number: int) -> HttpRespon
 
 def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > _DIGITS:
-        raise InvalidInput("at", "There are no unchanged lines at this place of the change.")
+        raise InvalidInput("at", surroundings.NONE_HERE)
     return int(text)
 
 
