@@ -118,8 +118,8 @@ def is_plain(text: str) -> bool:
 def fits_glob(text: str, glob: str) -> bool:
     """Tell whether the whole text fits, case and all; never slow, whatever either is.
 
-    `*` is any run of characters but `/?#@:`, `**` any run, `?` one character but those; all others,
-    brackets too, are themselves.
+    `*` is any run of characters but `/?#@:` and what some program takes for one of them, `**` any
+    run, `?` one character but those; all others, brackets too, are themselves.
     """
     tokens = tuple(_tokens(glob))
     reached = _beyond_runs({0}, tokens)
@@ -153,8 +153,14 @@ def _takes(token: str, one: str) -> bool:
         case "**":
             return True
         case "*" | "?":
-            return one not in _ENDS
+            return not _is_end(one)
     return token == one
+
+
+def _is_end(one: str) -> bool:
+    """Tell whether a character is an end, or becomes one where a host is made ASCII: a fullwidth #."""
+    seen = one if one.isascii() else unicodedata.normalize("NFKC", one)
+    return any(mark in seen for mark in _ENDS)
 
 
 def _beyond_runs(reached: set[int], tokens: tuple[str, ...]) -> set[int]:
@@ -198,7 +204,8 @@ def _leaves_host(pattern: Pattern) -> bool:
     if not is_address or pattern.kind not in _TEXTS:
         return False
     wild = pattern.kind == Kind.GLOB and ("**" in host or host.endswith(("*", "?")))
-    return wild or not ends
+    feigned = any(not one.isascii() and _is_end(one) for one in host)
+    return wild or feigned or not ends
 
 
 def _is_unseen(one: str) -> bool:

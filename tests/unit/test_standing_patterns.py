@@ -74,6 +74,36 @@ def test_a_glob_is_held_against_the_whole_text(glob, text, fits):
     assert fits_glob(text, glob) is fits
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.c\u2100.example.org",
+        "evil.c\u2105.example.org",
+        "evil.org\uff0f.example.org",
+        "evil.org\u3002\uff03.example.org",
+        "evil.org\ufe5f.example.org",
+        "evil.org\uff1f.example.org",
+        "evil.org\u2047.example.org",
+        "a\uff20evil.org.example.org",
+        "a\ufe6bevil.org.example.org",
+        "evil.org\uff1a80.example.org",
+        "evil.org\u2a74.example.org",
+    ],
+)
+def test_a_run_does_not_leave_a_host_by_characters_that_become_its_end(host):
+    assert not _fits(GLOB, "https://*.example.org/**", f"https://{host}/x")
+    assert not _fits(GLOB, "*.example.org", host)
+    url = f"https://{host}/"
+    with pytest.raises(InvalidInput, match="host"):
+        made_from({"url": f"{url}x"}, {"url": Pattern(kind=PREFIX, value=url)})
+
+
+def test_a_dot_of_another_script_parts_a_host_as_any_dot_does_and_ends_it_not():
+    assert _fits(GLOB, "https://*.example.org/**", "https://a\u3002b.example.org/x")
+    assert not _fits(GLOB, "https://*.example.org/**", "https://evil.net\u3002example.org/x")
+    assert _fits(PREFIX, "\u5b8c\u4e86\uff1a", "\u5b8c\u4e86\uff1a\u4e00\u3002")
+
+
 HOSTILE = [
     "docs/../secrets",
     "docs/..",

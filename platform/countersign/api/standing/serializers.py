@@ -46,8 +46,8 @@ class RememberInput(Input):
         required=False,
         default=dict,
         help_text="By the name of an argument: {kind, value}. In a glob `*` and `?` stop at any of "
-        "`/?#@:`, `**` does not; brackets are themselves. Longer texts, hidden or confusable characters, `..` and backslashes fit no "
-        "prefix and no glob. Arguments the call does not have are never let through.",
+        "`/?#@:` and what becomes one of them in a host's name, as `\uff0f` does, `**` does not; brackets are themselves. "
+        "Longer texts, hidden or confusable characters, `..` and backslashes fit no prefix and no glob. Arguments the call does not have are never let through.",
     )
     only_this_agent = Flag(default=True)
     hours = Whole(min_value=1, max_value=MOST_HOURS, default=HOURS)
