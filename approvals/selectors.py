@@ -20,7 +20,7 @@ from approvals import collisions, deadlines, routing, shortest
 from approvals.calls import selectors as calls
 from approvals.filters import WITH_AGENTS, Conditions
 from approvals.lifecycle import ApprovalState
-from approvals.models import Approval, Policy, Signature, Snooze
+from approvals.models import Approval, Edit, Policy, Signature, Snooze
 from projects import across, keyset
 from projects.across import Across, Few, Mine
 from projects.keyset import Order, Page, Place
@@ -240,9 +240,10 @@ def _to_sign(user: User, mine: Mine) -> QuerySet[Approval]:
     singles = [project.pk for project in mine.named if project.single_person]
     alone = Q(single_person=True, project__in=singles)
     one = Policy.objects.filter(project__in=mine.led, signatures_needed=1, rules=None)
+    edited = Edit.objects.filter(person=user).values("approval__task")
     return Approval.objects.filter(
-        # One signature that is enough is the end of it: there is none to look for.
-        Q(policy__in=one.values("pk")) | ~Exists(signed),
+        # One signature that is enough is the end of it, but that of an editor: there is none to look for.
+        Q(~Q(task__in=edited), policy__in=one.values("pk")) | ~Exists(signed),
         ~Q(task__in=took_over.values("task")) | alone,
         ~Q(requester=user) | alone,
         # Held time is added up only for what would be overdue without it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from approvals import effects, policies
+from approvals import effects, policies, selectors
 from approvals.exceptions import NotAllowed
 from approvals.models import Approval, Edit, Effect
 from countersign import invariants
@@ -55,6 +55,9 @@ def test_above_low_risk_somebody_who_did_not_edit_signs_too(risky, lead, second_
     new.refresh_from_db()
     assert new.state == "pending"
     assert not Effect.objects.exists()
+    assert [row.pk for row in selectors.needs_you(second_lead).pending] == [new.pk]
+    assert selectors.needs_you(lead).pending == []
+    assert selectors.count_needs_you(lead, cap=10) == 0
     sign(new, second_lead)
     new.refresh_from_db()
     assert new.state == "approved"
