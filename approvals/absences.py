@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import Func, Q
+from django.db.models import Func, Prefetch, Q
+from django.db.models.functions import Now
 
 from approvals import signing
 from approvals.deadlines import database_now
@@ -66,8 +67,9 @@ def come_back(person: User, *, address: str | None = None) -> bool:
 
 def stated(person: User) -> Absence | None:
     """Return the absence that is or is to come, with its delegations."""
-    coming = Absence.objects.filter(person=person, ended_at=None, ends_at__gt=database_now())
-    return coming.prefetch_related("delegations__delegate", "delegations__project").first()
+    coming = Absence.objects.filter(person=person, ended_at=None, ends_at__gt=Now())
+    rows = Delegation.objects.select_related("delegate", "project")
+    return coming.prefetch_related(Prefetch("delegations", rows)).first()
 
 
 def colleagues(person: User) -> dict[uuid.UUID, list[User]]:

@@ -88,6 +88,11 @@ def terms_of(approval: CallApproval, by: User, asked: Asked) -> Terms:
     """Return what would be let through; raises InvalidInput saying what is wrong with it."""
     if refusal := why_none(approval, by):
         raise InvalidInput(FIELD, refusal)
+    return terms_in(approval, asked)
+
+
+def terms_in(approval: CallApproval, asked: Asked) -> Terms:
+    """Return what would be let through, where nothing stands against it; raises InvalidInput, too."""
     if not 1 <= asked.hours <= MOST_HOURS:
         raise InvalidInput(FIELD, f"Let it end within 1 to {MOST_HOURS} hours.")
     if not 1 <= asked.max_hits <= MAX_HITS:

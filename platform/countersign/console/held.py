@@ -10,7 +10,7 @@ from django.db.models import Q
 from agents import holds
 from agents.lifecycle import TaskState
 from agents.models import Agent, Hold, HoldScope
-from countersign.console import looks
+from countersign.console import looks, signers
 from projects.across import Mine
 from projects.keyset import Order, cut
 from projects.models import Project
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agents.models import Task
     from projects.keyset import Page, Place
     from projects.models import User
+    from projects.together import Found
 
 # It waits for a person anyway: that stays its word, and the hold is told beside it.
 _WAITS = frozenset({TaskState.REVIEW, TaskState.NEEDS_HUMAN})
@@ -49,12 +50,28 @@ class Target:
     word: str
 
 
-def banners(user: User, mine: Mine) -> list[Shown]:
-    """Return the holds every page of this person tells of: all but those of single tasks."""
+def to_tell(user: User, mine: Mine) -> dict[str, QuerySet[Any]]:
+    """Return what is read of the holds every page of this person tells of: all but of single tasks."""
     seen = Q(scope=HoldScope.PROJECT) if user.is_staff else Q(project__in=mine.projects)
     wide = Hold.objects.open().filter(seen | Q(scope__in=[HoldScope.EVERYTHING, HoldScope.AGENT]))
-    rows = wide.select_related("placed_by", "project", "agent").order_by("-id")
-    return [_shown(hold, user, mine) for hold in rows]
+    return {
+        "holds": wide.order_by("-id"),
+        "held_by": signers.people(wide.values("placed_by")),
+        "held_projects": Project.objects.filter(pk__in=wide.values("project")).only("name"),
+        "held_agents": Agent.objects.filter(pk__in=wide.values("agent")).only("name"),
+    }
+
+
+def banners(found: Found, user: User, mine: Mine) -> list[Shown]:
+    """Return those holds, of what was read, the newest first."""
+    people, projects, agents = (
+        {row.pk: row for row in found.rows(name)}
+        for name in ("held_by", "held_projects", "held_agents")
+    )
+    for hold in found.rows("holds"):
+        hold.placed_by = people[hold.placed_by_id]
+        hold.project, hold.agent = projects.get(hold.project_id), agents.get(hold.agent_id)
+    return [_shown(hold, user, mine) for hold in found.rows("holds")]
 
 
 def listed(user: User, mine: Mine, place: Place | None) -> tuple[list[Shown], Page[Hold]]:

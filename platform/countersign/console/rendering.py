@@ -15,7 +15,7 @@ from approvals import saving, selectors
 from approvals.models import Absence
 from countersign.console import held
 from notices import bell
-from projects import across
+from projects import across, together
 from projects.across import Across, Mine
 
 if TYPE_CHECKING:
@@ -68,9 +68,10 @@ def shell_of(
         "unread": bell.unread(user, mine.projects, COUNT_AT_MOST),
         "views": saving.of(user),
     }
-    counts = across.values({**told, **(also or {})})
-    inbox = counts["asked"]
-    holds = held.banners(user, mine)
+    numbers = {**told, **(also or {})}
+    found = together.read(held.to_tell(user, mine), numbers)
+    counts = {name: found.number(name) for name in numbers}
+    inbox, holds = counts["asked"], held.banners(found, user, mine)
     shell = {
         "inbox": inbox,
         "inbox_word": _pill(inbox),

@@ -50,7 +50,7 @@ def context_of(call: CallApproval, user: User, typed: Mapping[str, str]) -> dict
     if refusal := granting.why_none(call, user):
         return {"refusal": refusal}
     try:
-        terms = granting.terms_of(call, user, asked_in(typed, call))
+        terms = granting.terms_in(call, asked_in(typed, call))
     except InvalidInput:
         terms = None  # the page says what is wrong; nothing can be agreed to
     return {

@@ -90,7 +90,7 @@ def test_the_pages_cost_few_statements(client, tool, project, requester, lead):
             connection,
         ) as asked:
             client.get(url)
-        assert len(asked) <= 14, (url, [each["sql"][:80] for each in asked])
+        assert len(asked) <= 12, (url, [each["sql"][:80] for each in asked])
 
 
 def test_the_task_page_says_what_it_waits_for(client, waiting, requester):

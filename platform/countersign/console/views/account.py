@@ -20,10 +20,12 @@ from countersign.console.addresses import address_of, inside
 from countersign.console.rendering import mine_of, page
 from notices import choosing
 from projects.exceptions import InvalidInput
-from projects.models import Membership
+from projects.models import Role
 
 if TYPE_CHECKING:
     from countersign.console.requests import PersonRequest
+    from projects.across import Mine
+    from projects.models import Project
 
 _NEXT_THEME = {"light": "dark", "dark": "light"}
 
@@ -41,10 +43,17 @@ def settings_page(request: PersonRequest) -> HttpResponse:
         "colleagues": [(project, others[project.pk]) for project in led],
         "here": "settings",
         "model": settings.COUNTERSIGN_MODEL,
-        "memberships": Membership.objects.filter(user=request.user).select_related("project"),
+        "roles": _roles(mine_of(request)),
         **preferences.shown(request.user, mine_of(request)),
     }
     return page(request, "settings/settings.html", context)
+
+
+def _roles(mine: Mine) -> list[tuple[Project, str]]:
+    return [
+        (project, Role.LEAD.label if project.pk in mine.led else Role.REQUESTER.label)
+        for project in mine.named
+    ]
 
 
 @login_required
