@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
+from agents import programs
 from agents.workspace import lexing
 
 if TYPE_CHECKING:
@@ -28,18 +27,6 @@ def colours_of(diffs: Sequence[FileDiff]) -> list[list[str]]:
 
 
 def _said(asked: list[list[str]]) -> list[str]:
-    # As ASCII: half a character of a pair, which git can hold, is no UTF-8.
-    text = json.dumps(asked).encode()
-    try:
-        said = subprocess.run(  # noqa: S603 - our own program, no shell
-            [sys.executable, "-I", lexing.__file__],
-            input=text,
-            capture_output=True,
-            env={},
-            timeout=_SECONDS,
-            check=False,
-        ).stdout
-    except subprocess.TimeoutExpired as late:
-        said = late.stdout or b""
-    whole, _, _ = said.rpartition(b"\n")
+    said = programs.ask(lexing.__file__, asked, seconds=_SECONDS)
+    whole, _, _ = said.text.rpartition(b"\n")
     return [str(json.loads(line)) for line in whole.splitlines()]

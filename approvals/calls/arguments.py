@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import Any
 
-from agents import storable
+from agents import programs, storable
 from agents.runtime.redaction import cleaned
 from approvals.calls import fitting
 from projects.exceptions import InvalidInput
@@ -72,19 +70,11 @@ def misfit(arguments: dict[str, Any], schema: dict[str, Any]) -> str:
 
     Looked at in a process of its own, for so long (`fitting`): a schema of a server can take for ever.
     """
-    asked = json.dumps({"arguments": arguments, "schema": schema}).encode()
-    try:
-        said = subprocess.run(  # noqa: S603 - our own program, no shell
-            [sys.executable, "-I", fitting.__file__],
-            input=asked,
-            capture_output=True,
-            env={},
-            timeout=_SECONDS,
-            check=True,
-        ).stdout
-    except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
+    asked = {"arguments": arguments, "schema": schema}
+    said = programs.ask(fitting.__file__, asked, seconds=_SECONDS)
+    if not said.whole:
         return f"its schema cannot be used (it takes longer than {_SECONDS} seconds, or too much)."
-    return str(json.loads(said))
+    return str(json.loads(said.text))
 
 
 def _parsed(text: str) -> dict[str, Any]:
