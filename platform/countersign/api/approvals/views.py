@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from rest_framework.response import Response
 
-from approvals import bulk, editing, reproposing, reverting, routing, snoozing, undoing, viewing
+from approvals import bulk, editing, reproposing, reverting, undoing, viewing
 from approvals.deciding import decide
 from approvals.decisions import HunkDecision, LineComment
 from approvals.models import SEAL, Approval
+from countersign.api import routed
 from countersign.api.approvals.serializers import (
     ApprovalDetailShape,
     ApprovalQuery,
@@ -189,15 +190,12 @@ class Snoozes(Endpoint):
     )
     def post(self, request: Request, pk: uuid.UUID) -> Response:
         """Be asked later, an hour before the deadline at the latest; others are asked meanwhile."""
-        approval, body = _approval(self, pk), self.body(SnoozeInput)
-        kept = snoozing.snooze(approval, by=self.person, until=body["until"], address=self.address)
-        return Response(SnoozedShape(kept).data)
+        return routed.put_off(self, _approval(self, pk))
 
     @operation("Wake an approval", answer=None, status=204, problems=(404,), tag="approvals")
     def delete(self, request: Request, pk: uuid.UUID) -> Response:
         """Be asked at once; one that was not put off stays as it is."""
-        snoozing.wake(_approval(self, pk), by=self.person, address=self.address)
-        return Response(status=204)
+        return routed.wake(self, _approval(self, pk))
 
 
 class Assignments(Endpoint):
@@ -214,18 +212,12 @@ class Assignments(Endpoint):
     )
     def post(self, request: Request, pk: uuid.UUID) -> Response:
         """Say who sees to it, or claim it; others may sign it still. 409 when somebody was faster."""
-        approval, body = _approval(self, pk), self.body(AssignmentInput)
-        if "to" in body:
-            held = routing.assign(approval, body["to"], by=self.person, address=self.address)
-        else:
-            held = routing.claim(approval, by=self.person, address=self.address)
-        return Response(AssignmentShape(held).data)
+        return routed.assign(self, _approval(self, pk))
 
     @operation("Release an approval", answer=None, status=204, problems=(404,), tag="approvals")
     def delete(self, request: Request, pk: uuid.UUID) -> Response:
         """Give it back; one you do not see to stays as it is."""
-        routing.release(_approval(self, pk), by=self.person, address=self.address)
-        return Response(status=204)
+        return routed.release(self, _approval(self, pk))
 
 
 class Undo(Endpoint):

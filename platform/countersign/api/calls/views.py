@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from rest_framework.response import Response
 
-from approvals import routing, snoozing
 from approvals.calls.deciding import decide
 from approvals.models import CallApproval
+from countersign.api import routed
 from countersign.api.approvals.serializers import (
     AssignmentInput,
     AssignmentShape,
@@ -123,15 +123,12 @@ class CallSnoozes(Endpoint):
     )
     def post(self, request: Request, pk: uuid.UUID) -> Response:
         """Be asked later, an hour before the deadline at the latest; others are asked meanwhile."""
-        call, body = _call(self, pk), self.body(SnoozeInput)
-        kept = snoozing.snooze(call, by=self.person, until=body["until"], address=self.address)
-        return Response(SnoozedShape(kept).data)
+        return routed.put_off(self, _call(self, pk))
 
     @operation("Wake a call", answer=None, status=204, problems=(404,), tag="calls")
     def delete(self, request: Request, pk: uuid.UUID) -> Response:
         """Be asked at once; one that was not put off stays as it is."""
-        snoozing.wake(_call(self, pk), by=self.person, address=self.address)
-        return Response(status=204)
+        return routed.wake(self, _call(self, pk))
 
 
 class CallAssignments(Endpoint):
@@ -148,18 +145,12 @@ class CallAssignments(Endpoint):
     )
     def post(self, request: Request, pk: uuid.UUID) -> Response:
         """Say who sees to it, or claim it; others may decide still. 409 when somebody was faster."""
-        call, body = _call(self, pk), self.body(AssignmentInput)
-        if "to" in body:
-            held = routing.assign(call, body["to"], by=self.person, address=self.address)
-        else:
-            held = routing.claim(call, by=self.person, address=self.address)
-        return Response(AssignmentShape(held).data)
+        return routed.assign(self, _call(self, pk))
 
     @operation("Release a call", answer=None, status=204, problems=(404,), tag="calls")
     def delete(self, request: Request, pk: uuid.UUID) -> Response:
         """Give it back; one you do not see to stays as it is."""
-        routing.release(_call(self, pk), by=self.person, address=self.address)
-        return Response(status=204)
+        return routed.release(self, _call(self, pk))
 
 
 def _asked() -> models.QuerySet[CallApproval]:

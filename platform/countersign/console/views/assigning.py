@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from approvals import routing
-from approvals.models import Approval, CallApproval
+from approvals.models import CallApproval
 from countersign.console.addresses import address_of, inside
+from countersign.console.decidable import approval_of, call_of, named
 from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
@@ -28,28 +29,28 @@ if TYPE_CHECKING:
 @require_POST
 def assign(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Let the person named see to an approval; without a name, claim it."""
-    return _assigned(request, _approval(request, pk))
+    return _assigned(request, approval_of(request, pk))
 
 
 @login_required
 @require_POST
 def release(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Give an approval back."""
-    return _released(request, _approval(request, pk))
+    return _released(request, approval_of(request, pk))
 
 
 @login_required
 @require_POST
 def call_assign(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Let the person named see to a call; without a name, claim it."""
-    return _assigned(request, _call(request, pk))
+    return _assigned(request, call_of(request, pk))
 
 
 @login_required
 @require_POST
 def call_release(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Give a call back."""
-    return _released(request, _call(request, pk))
+    return _released(request, call_of(request, pk))
 
 
 def _assigned(request: PersonRequest, found: Decidable) -> HttpResponse:
@@ -63,32 +64,17 @@ def _assigned(request: PersonRequest, found: Decidable) -> HttpResponse:
         messages.error(request, str(error))
     else:
         who = "You see" if held.holder == request.user else f"{held.holder.display_name} sees"
-        messages.success(request, f"{who} to {_named(found)} now.")
+        messages.success(request, f"{who} to {named(found)} now.")
     return _back(request)
 
 
 def _released(request: PersonRequest, found: Decidable) -> HttpResponse:
     if routing.release(found, by=request.user, address=address_of(request)):
         may = "decide" if isinstance(found, CallApproval) else "sign"
-        messages.success(request, f"You gave {_named(found)} back. All who may {may} are asked.")
+        messages.success(request, f"You gave {named(found)} back. All who may {may} are asked.")
     else:
-        messages.error(request, f"You do not hold {_named(found)}, so nothing was changed.")
+        messages.error(request, f"You do not hold {named(found)}, so nothing was changed.")
     return _back(request)
-
-
-def _named(found: Decidable) -> str:
-    label = found.task.label
-    return f"the call of {label}" if isinstance(found, CallApproval) else label
-
-
-def _approval(request: PersonRequest, pk: uuid.UUID) -> Approval:
-    rows = Approval.objects.visible_to(request.user).select_related("project", "task")
-    return get_object_or_404(rows, pk=pk)
-
-
-def _call(request: PersonRequest, pk: uuid.UUID) -> CallApproval:
-    rows = CallApproval.objects.visible_to(request.user).select_related("project", "task")
-    return get_object_or_404(rows, pk=pk, free=False)
 
 
 def _back(request: PersonRequest) -> HttpResponse:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
+from django.utils.text import capfirst
 from django.views.decorators.http import require_POST
 
 from approvals import snoozing
-from approvals.models import SEAL, Approval, CallApproval
 from countersign.console.addresses import address_of
+from countersign.console.decidable import approval_of, call_of, named
 from countersign.templatetags.console import duration
 from projects.exceptions import CountersignError
 
@@ -28,28 +29,28 @@ if TYPE_CHECKING:
 @require_POST
 def snooze(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Put an approval off for one of the spans offered, and go on with the next."""
-    return _snoozed(request, _approval(request, pk))
+    return _snoozed(request, approval_of(request, pk))
 
 
 @login_required
 @require_POST
 def wake(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Take a snooze back."""
-    return _woken(request, _approval(request, pk))
+    return _woken(request, approval_of(request, pk))
 
 
 @login_required
 @require_POST
 def call_snooze(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Put a call off."""
-    return _snoozed(request, _call(request, pk))
+    return _snoozed(request, call_of(request, pk))
 
 
 @login_required
 @require_POST
 def call_wake(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Take the snooze of a call back."""
-    return _woken(request, _call(request, pk))
+    return _woken(request, call_of(request, pk))
 
 
 def _snoozed(request: PersonRequest, found: Decidable) -> HttpResponse:
@@ -60,26 +61,13 @@ def _snoozed(request: PersonRequest, found: Decidable) -> HttpResponse:
         messages.error(request, str(error))
     else:
         away = duration(kept.until - kept.at)
-        messages.success(request, f"{_named(found)} comes back in {away}. It is under Snoozed.")
+        messages.success(
+            request, f"{capfirst(named(found))} comes back in {away}. It is under Snoozed."
+        )
     return redirect("console:inbox")
 
 
 def _woken(request: PersonRequest, found: Decidable) -> HttpResponse:
     snoozing.wake(found, by=request.user, address=address_of(request))
-    messages.success(request, f"{_named(found)} waits for you again.")
+    messages.success(request, f"{capfirst(named(found))} waits for you again.")
     return redirect("console:inbox")
-
-
-def _named(found: Decidable) -> str:
-    label = found.task.label
-    return f"The call of {label}" if isinstance(found, CallApproval) else label
-
-
-def _approval(request: PersonRequest, pk: uuid.UUID) -> Approval:
-    rows = Approval.objects.visible_to(request.user).select_related("project", "task")
-    return get_object_or_404(rows.defer(*SEAL), pk=pk)
-
-
-def _call(request: PersonRequest, pk: uuid.UUID) -> CallApproval:
-    rows = CallApproval.objects.visible_to(request.user).select_related("project", "task")
-    return get_object_or_404(rows.defer("snapshot"), pk=pk, free=False)
