@@ -79,8 +79,9 @@ def test_who_decided_nothing_yet_sees_all_of_it(client, first, lead, second_lead
 def test_what_is_handed_in_unchanged_is_said_and_not_shown_again(client, first, lead):
     send_back(first, lead)
     second = fixtures.next_round(first)
-    same = Hunk.objects.get(file__proposal=first.proposal, file__path=DOCS).digest
-    Hunk.objects.filter(file__proposal=second.proposal, file__path=DOCS).update(digest=same)
+    before = Hunk.objects.get(file__proposal=first.proposal, file__path=DOCS)
+    same = {"digest": before.digest, "text": before.text}
+    Hunk.objects.filter(file__proposal=second.proposal, file__path=DOCS).update(**same)
     client.force_login(lead)
     page = page_of(client, second)
     assert "Nothing is new since round 1." in page

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from approvals.matching import Allowance
     from approvals.surroundings import Gap
+    from countersign.console.known import Compared
     from countersign.console.rewritten import Between
     from countersign.console.rounds import Said
 
@@ -103,6 +104,8 @@ class FileView:
     viewed: bool = False  # by the person who asks
     editable: bool = False  # as far as the seal tells
     same: bool = False  # as in the version that is compared with; it is folded
+    gone: int = 0  # hunks it had in that version
+    otherwise: bool = False  # it differs from that version in what no hunk tells
     other_main: bool = False  # main changed it since the version that is compared with
     not_compared: bool = False  # with that version: it has another file there, or was not sealed
 
@@ -115,34 +118,45 @@ class FileView:
         """How many hunks the proposal before did not have."""
         return sum(hunk.is_new for hunk in self.hunks)
 
+    @property
+    def first_new(self) -> str:
+        """Return where on the page the first thing stands that the proposal before did not have."""
+        new = next((f"h-{hunk.id}" for hunk in self.hunks if hunk.is_new), "")
+        return new or (self.anchor if self.gone or self.otherwise else "")
+
 
 def files_of(
     sealed: dict[str, Any],
-    new: Collection[str] | None,
+    compared: Compared | None,
     viewed: Collection[str],
-    digests: Mapping[str, str],
+    names: Mapping[str, str],
     colours: Mapping[str, str],
 ) -> list[FileView]:
-    """Return the sealed files as they are read; `new` names hunks the proposal before did not have, `viewed`
-    the paths that were looked at, `digests` and `colours` are those of the hunks by their ids."""
+    """Return the sealed files as they are read; `compared` with the proposal before, `viewed` are the
+    paths that were looked at, `names` and `colours` are those of the hunks by their ids."""
     agents = {agent["slug"]: agent for agent in sealed["agents"]}
     anchored = anchors(sealed)
+    new = compared.new if compared else frozenset[str]()
     shown = [_file(anchored[file["path"]], file, agents, new, colours) for file in in_order(sealed)]
     warned = {warning["path"] for warning in sealed["warnings"]}
     for file in shown:
         file.viewed = file.path in viewed
         if is_generated(file.path, warned):
             file.folded = "generated"
-    _name_drafts(shown, digests)
+        if compared:
+            file.gone = compared.gone.get(file.path, 0)
+            file.otherwise = file.path in compared.otherwise
+            file.other_main = file.path in compared.other_main
+    _name_drafts(shown, names)
     return shown
 
 
-def _name_drafts(files: list[FileView], digests: Mapping[str, str]) -> None:
+def _name_drafts(files: list[FileView], names: Mapping[str, str]) -> None:
     seen: Counter[str] = Counter()
     for hunk in (hunk for file in files for hunk in file.hunks):
-        digest = digests.get(hunk.id, hunk.id)
-        seen[digest] += 1
-        hunk.kept_as = f"{digest[:16]}-{seen[digest]}"
+        name = names.get(hunk.id, hunk.id)
+        seen[name] += 1
+        hunk.kept_as = f"{name}-{seen[name]}"
 
 
 def anchors(sealed: dict[str, Any]) -> dict[str, str]:
@@ -154,7 +168,7 @@ def _file(
     anchor: str,
     file: dict[str, Any],
     agents: dict[str, Any],
-    new: Collection[str] | None,
+    new: Collection[str],
     colours: Mapping[str, str],
 ) -> FileView:
     hunks = [
@@ -195,7 +209,7 @@ def _put_gaps(file: dict[str, Any], hunks: list[HunkView]) -> None:
 def _hunk(
     hunk: dict[str, Any],
     agents: dict[str, Any],
-    new: Collection[str] | None,
+    new: Collection[str],
     anchor: str,
     colours: str,
 ) -> HunkView:
@@ -213,7 +227,7 @@ def _hunk(
         ),
         first=hunk["new_start"],
         last=hunk["new_start"] + hunk["new_lines"] - 1,
-        is_new=new is not None and hunk["id"] in new,
+        is_new=hunk["id"] in new,
     )
 
 
@@ -235,7 +249,8 @@ def fold_known(files: list[FileView]) -> None:
     for file in files:
         for hunk in file.hunks:
             hunk.folded = not (hunk.is_new or hunk.said or hunk.typed)
-        file.same = bool(file.hunks) and all(hunk.folded for hunk in file.hunks)
+        known = all(hunk.folded for hunk in file.hunks)
+        file.same = known and not (file.gone or file.otherwise)
 
 
 def fold_spaces(files: list[FileView], allowance: Allowance) -> None:

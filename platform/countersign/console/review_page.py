@@ -106,7 +106,7 @@ def context_of(
     record = review_rows.read(approval, user, mine, since=since)
     sealed = approval.snapshot
     viewed = viewing.paths_of(approval, record.viewed)
-    files = files_of(sealed, record.new, viewed, record.digests, record.colours)
+    files = files_of(sealed, record.compared, viewed, record.names, record.colours)
     return {
         "here": "inbox",
         "approval": approval,
@@ -133,11 +133,11 @@ def context_of(
         **_said(record, sealed, files, allowance),
         "edit": record.edits.get(approval.pk),
         "first_editable": next((file for file in files if file.editable), None),
-        "first_new": next((h.id for file in files for h in file.hunks if h.is_new), ""),
+        "first_new": next((at for file in files if (at := file.first_new)), ""),
         "new_count": sum(file.new_count for file in files),
         "new_word": _new_word(approval, record),
         "made_by": record.made_by,
-        "again": record.again,
+        "again": record.again.words if record.again else None,
         "asked_again": _asked_again(sealed),
         **_compared(approval, record, since),
         **collision_rows.beside(approval),
@@ -170,7 +170,8 @@ def _compared(approval: Approval, record: Record, since: str) -> dict[str, Any]:
     return {
         "base": base,
         "base_word": _version_word(base) if base else "",
-        "gone_count": record.gone,
+        "gone_count": sum(record.compared.gone.values()) if base and record.compared else 0,
+        "otherwise_count": len(record.compared.otherwise) if record.compared else 0,
         "since": since,
         "versions": [(f"{row.round}.{row.version}", _version_word(row)) for row in record.versions],
     }
@@ -225,7 +226,7 @@ def files_left(approval: Approval, viewed: Collection[str]) -> dict[str, Any]:
 def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> dict[str, Any]:
     """Return how the decision stands and what this person may do about it."""
     pending = approval.state == ApprovalState.PENDING
-    refusal = rights.why_not(approval, user, known=record.known)
+    refusal = rights.why_not(approval, user, known=record.person)
     signatures, effects = record.signatures, record.effects
     signed = any(row.signer_id == user.pk for row in signatures)
     now = timezone.now()
@@ -241,7 +242,7 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
         "hurry": left < timedelta(hours=1),
         "may_decide": may_decide,
         "offers": snoozing.offers(approval, now) if may_decide else [],
-        "may_assign": pending and not overdue and record.known.lead,
+        "may_assign": pending and not overdue and record.person.lead,
         "may_take": may_decide,
         "holder": record.holder if pending else None,
         "others": routing.others(record.candidates, user, record.holder),
@@ -271,7 +272,7 @@ def _required(approval: Approval, signatures: Sequence[Signature]) -> dict[str, 
 
 def _revert(approval: Approval, user: User, record: Record) -> dict[str, Any]:
     """Return what takes the merged change back, or whether this person may ask for it."""
-    may = record.known.lead or user.pk == approval.requester_id
+    may = record.person.lead or user.pk == approval.requester_id
     return {"reverted_by": record.reverted_by, "may_revert": may and record.reverted_by is None}
 
 

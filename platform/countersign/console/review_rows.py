@@ -24,7 +24,7 @@ from approvals.models import (
     Signature,
     Viewed,
 )
-from countersign.console import answering_rows, held, signers
+from countersign.console import answering_rows, held, known, signers
 from countersign.console.meters import UNPRICED
 from countersign.console.sentences import LONG
 from memory.models import Memory
@@ -60,19 +60,17 @@ class Record:
     edits: dict[UUID, Edit]  # by which people ended approvals of the task
     made_by: Edit | None  # by which this version came about
     digests: dict[str, str]  # of this proposal's hunks, by their ids
+    names: dict[str, str]  # of the same: equal in each version that has their lines
     colours: dict[str, str]  # of the same
     base: Proposal | None  # what is compared with: chosen, or the last this person decided on
-    new: (
-        set[str] | None
-    )  # ids of hunks the base or proposal before did not have; None for the first
-    gone: int  # hunks of the base that are not there any more
+    compared: known.Compared | None  # with the base, or the proposal before; None for the first
     versions: list[Proposal]  # before this one, newest first
-    again: int | None  # hunks that are not as in the round's first version; None: this is it
+    again: known.Compared | None  # with the round's first version; None: this is it
     lessons: list[Memory]
     signers: list[User]
     decide_by: datetime
     unpriced: bool
-    known: rights.Known
+    person: rights.Known
     hold: Hold | None
     holder: Assignment | None
     candidates: list[User]  # who may sign and has not
@@ -112,18 +110,18 @@ def read(
         answers=answering_rows.answers_of(found.rows("answers")),
         edits=edits,
         made_by=_made_by(approval, edits, others),
-        digests={str(hunk.pk): hunk.digest for hunk in found.rows("hunks")},
-        colours={str(hunk.pk): hunk.colours for hunk in found.rows("hunks")},
+        digests={str(hunk.pk): hunk.digest for hunk in found.rows("hunks_now")},
+        names={str(hunk.pk): known.name_of(hunk) for hunk in found.rows("hunks_now")},
+        colours={str(hunk.pk): hunk.colours for hunk in found.rows("hunks_now")},
         base=found.first("base"),
-        new=_new(found, _before(approval.proposal, found)),
-        gone=len(_digests(found, "hunks_base") - _digests(found, "hunks")),
+        compared=_compared(approval.proposal, found),
         versions=_versions(approval.proposal, found),
-        again=_changed(found) if approval.proposal.version > 1 else None,
+        again=known.compare(found, "merged") if approval.proposal.version > 1 else None,
         lessons=found.rows("lessons"),
         signers=found.rows("signers"),
         decide_by=found.rows("deadline")[0].until,
         unpriced=bool(found.number("unpriced")),
-        known=rights.Known(lead=lead, did=took_over.title if took_over else ""),
+        person=rights.Known(lead=lead, did=took_over.title if took_over else ""),
         hold=_hold(approval, found),
         holder=_holder(found),
         candidates=found.rows("candidates"),
@@ -201,17 +199,11 @@ def _of_history(approval: Approval, user: User, since: str) -> Lists:
         "said_of": FileChange.objects.filter(pk__in=said.order_by().values("file")).order_by(),
         "goes_to": Agent.objects.filter(pk__in=comments.order_by().values("goes_to")),
         **{name: signers.people(keys) for name, keys in mine.items()},
-        "hunks": Hunk.objects.filter(file__proposal=approval.proposal_id)
-        .only("digest", "colours")
-        .order_by(),
+        **known.lists_of([approval.proposal_id], known.NOW),
         "base": base.only("task", "round", "version"),
-        "hunks_base": Hunk.objects.filter(file__proposal__in=base.values("pk")[:1])
-        .only("digest")
-        .order_by(),
-        "hunks_before": Hunk.objects.filter(file__proposal__in=last).only("digest").order_by(),
-        "hunks_merged": Hunk.objects.filter(file__proposal__in=merged_last)
-        .only("digest")
-        .order_by(),
+        **known.lists_of(base.values("pk")[:1], "base"),
+        **known.lists_of(last, "before"),
+        **known.lists_of(merged_last, "merged"),
         "lessons": Memory.objects.filter(
             pk__in=[memory["id"] for memory in approval.snapshot["memories"]]
         ).defer("search"),
@@ -325,34 +317,18 @@ def _comments(found: Found) -> list[Comment]:
     return found.rows("comments")
 
 
-def _changed(found: Found) -> int:
-    now = {hunk.digest for hunk in found.rows("hunks")}
-    gone = {hunk.digest for hunk in found.rows("hunks_merged")} - now
-    return max(len(_new(found, "hunks_merged") or ()), len(gone))
-
-
-def _before(proposal: Proposal, found: Found) -> str:
-    """Return which hunks count as known, or nothing for the first version."""
+def _compared(proposal: Proposal, found: Found) -> known.Compared | None:
+    """Compare with the base; where there is none, with the version before, unless it is the first."""
     if found.first("base"):
-        return "hunks_base"
-    return "hunks_before" if proposal.round > 1 or proposal.version > 1 else ""
-
-
-def _digests(found: Found, name: str) -> set[str]:
-    return {hunk.digest for hunk in found.rows(name)}
+        return known.compare(found, "base")
+    first = (proposal.round, proposal.version) == (1, 1)
+    return None if first else known.compare(found, "before")
 
 
 def _versions(shown: Proposal, found: Found) -> list[Proposal]:
     at = (shown.round, shown.version)
     earlier = [row for row in found.rows("proposals") if (row.round, row.version) < at]
     return sorted(earlier, key=lambda row: (row.round, row.version), reverse=True)
-
-
-def _new(found: Found, before: str) -> set[str] | None:
-    if not before:
-        return None
-    known = _digests(found, before)
-    return {str(hunk.pk) for hunk in found.rows("hunks") if hunk.digest not in known}
 
 
 def _by_key(rows: Iterable[Any]) -> dict[Any, Any]:

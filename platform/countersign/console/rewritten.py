@@ -40,9 +40,9 @@ def tell(
 ) -> None:
     """Give each hunk that took the place of one of the base what it says otherwise.
 
-    A file of which main itself changed meanwhile is only marked: its lines cannot be told apart
-    from those of main without reading more than what was sealed. So is one that is of another file
-    now, and all of them where the base was never sealed.
+    Lines of a file that main itself changed meanwhile cannot be told apart from those of main without
+    reading more than what was sealed. One that is of another file now is marked, and so are all of
+    them where the base was never sealed.
     """
     shown = {file.path: file for file in files if file.new_count}
     earlier = _earlier(base)
@@ -55,18 +55,11 @@ def tell(
         before = earlier.get(file["path"]) or earlier.get(file["old_path"])
         if before and before["old_blob"] == file["old_blob"]:
             pairs.append((shown[file["path"]], before, file))
-        elif before:
-            moved = _same_place(before, file)
-            shown[file["path"]].other_main, shown[file["path"]].not_compared = moved, not moved
+        elif before and not shown[file["path"]].other_main:
+            shown[file["path"]].not_compared = True
     coloured = _coloured(before for _, before, _ in pairs)
     for view, before, file in pairs:
         _tell(view, before, file, coloured, allowance)
-
-
-def _same_place(before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Tell whether both are of one file of main, which then has changed it."""
-    both = before["old_blob"].strip("0") and now["old_blob"].strip("0")
-    return bool(both) and before["old_path"] == now["old_path"]
 
 
 def _tell(
