@@ -36,7 +36,7 @@ warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume sy
 # Django alone: the API as its views have it, the pages, the admin.
 django = limit_body(_django)
 _submit = submitting(_django)
-_files = files.kept(_django)
+_files = files.kept(django)
 
 
 async def http(scope: dict[str, Any], receive: Receive, send: Send) -> None:

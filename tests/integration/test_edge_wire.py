@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 
+from countersign import asgi
+from countersign.api.limits import MAX_BODY, MAX_PAGE
 from countersign.edge.wire import Protocol
 from tests.worker_fixtures import until
 
@@ -224,3 +226,27 @@ def test_no_more_is_read_while_requests_wait() -> None:
             assert data
             answer += data
     assert b"400 Bad Request" not in answer
+
+
+@pytest.mark.parametrize(
+    ("address", "most"), [("/static/x", MAX_BODY), ("/sign-in", MAX_PAGE), ("/x/edits", MAX_PAGE)]
+)
+def test_a_body_without_an_end_is_refused_where_nobody_has_signed_in(
+    address: str, most: int
+) -> None:
+    part = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
+    with _served(asgi.http) as line:
+        line.sendall(f"POST {address} HTTP/1.1\r\nHost: localhost\r\n".encode())
+        line.sendall(b"Transfer-Encoding: chunked\r\n\r\n" + part * (most // 65_536))
+        line.sendall(b"1\r\nx\r\n")  # one byte more than may be, and the end never comes
+        answer = b""
+        while data := line.recv(65_536):
+            answer += data
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert answer.endswith(b"Nothing was read.")
+
+
+def test_a_page_that_says_how_long_it_is_is_refused_unread() -> None:
+    with _served(asgi.http) as line:
+        line.sendall(b"POST /new HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n")
+        assert line.recv(65_536).startswith(b"HTTP/1.1 413 ")

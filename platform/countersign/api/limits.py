@@ -15,12 +15,17 @@ if TYPE_CHECKING:
     Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 MAX_BODY = 64 * 1024  # bytes
+# Above what Django reads of a form, so that a form that is too long is refused in its own words.
+MAX_PAGE = 3 * 1024 * 1024
+_API = "/api/"
 # A whole file is sent there, of up to 200,000 bytes; JSON makes some of them six.
 _LONGER = {"/edits": 1024 * 1024}
 
 
 def limit_of(path: str) -> int:
     """Return how many bytes a request to this path may have."""
+    if not path.startswith((_API, "/static/")):
+        return MAX_PAGE
     return next((most for end, most in _LONGER.items() if path.endswith(end)), MAX_BODY)
 
 
@@ -31,13 +36,13 @@ def too_large(path: str) -> Problem:
 
 
 def limit_body(application: Application) -> Application:
-    """Wrap an ASGI application so that no body of the API is longer than the limit.
+    """Wrap an ASGI application so that no body is longer than the limit of its address.
 
     Django would spool a chunked body to disk whatever its length before a view sees it.
     """
 
     async def limited(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/api/"):
+        if scope["type"] != "http":
             await application(scope, receive, send)
             return
         body = await read_body(scope, receive)
@@ -107,10 +112,12 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 async def refuse_body(scope: Mapping[str, Any], send: Send) -> None:
-    """Answer 413."""
-    body = json.dumps(too_large(scope["path"]).document(scope["path"])).encode()
+    """Answer 413: a problem document under /api/, a sentence elsewhere."""
+    problem, of_api = too_large(scope["path"]), scope["path"].startswith(_API)
+    text = json.dumps(problem.document(scope["path"])) if of_api else problem.detail
+    body, kind = text.encode(), MEDIA_TYPE if of_api else "text/plain; charset=utf-8"
     headers = [
-        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-type", kind.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),  # the rest of the body is not read
     ]
