@@ -23,13 +23,13 @@ def propose_again(approval: Approval, *, by: User, address: str | None = None) -
 
     The requester or a lead may. What comes is sealed anew; signatures hold where it is the same change.
     """
-    found = _latest(approval, by)
+    found = newest(approval, by=by)
     if found.state == ApprovalState.EXPIRED:
         request_again(found, by=by, address=address)
         return
     if found.state != ApprovalState.STALE:
         raise TransitionRefused(
-            f"This approval is {found.get_state_display().lower()}, so there is nothing to rebuild."
+            f"{found.task.label}: {found.get_state_display().lower()}. There is nothing to rebuild."
         )
     with transaction.atomic():
         rounds.propose_again(found.task, by=by)
@@ -41,10 +41,10 @@ def request_again(approval: Approval, *, by: User, address: str | None = None) -
 
     The requester or a lead may. The task stays in review meanwhile: time alone decides nothing.
     """
-    found = _latest(approval, by)
+    found = newest(approval, by=by)
     if found.state != ApprovalState.EXPIRED:
         raise TransitionRefused(
-            f"This approval is {found.get_state_display().lower()}; only an expired one is asked again."
+            f"{found.task.label}: {found.get_state_display().lower()}. Only what expired is asked again."
         )
     with transaction.atomic():
         sealed = sealing.seal(found.proposal)
@@ -52,7 +52,12 @@ def request_again(approval: Approval, *, by: User, address: str | None = None) -
     return sealed
 
 
-def _latest(approval: Approval, by: User) -> Approval:
+def newest(approval: Approval, *, by: User) -> Approval:
+    """Return the approval anew, for one who may put it up again.
+
+    The requester or a lead may; raises NotAllowed for others, UnknownApproval for what they do not see,
+    and TransitionRefused when the task has a newer one.
+    """
     found = (
         Approval.objects.visible_to(by)
         .select_related("project", "task__project", "task__requester", "proposal")

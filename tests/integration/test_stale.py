@@ -16,7 +16,7 @@ from approvals.models import Approval, Effect, Signature
 from approvals.reproposing import propose_again, request_again
 from approvals.selectors import count_needs_you, needs_you
 from projects.exceptions import NotAllowed, TransitionRefused
-from projects.models import Membership
+from projects.models import AuditEntry, Membership, User
 from tests.approval_fixtures import end_time, make_change, make_report, make_repository, move_main
 
 pytestmark = pytest.mark.django_db
@@ -30,6 +30,12 @@ def bare(project, tmp_path):
 @pytest.fixture
 def approval(project, requester, lead, bare, tmp_path) -> Approval:
     return sealing.seal(make_change(project, requester, tmp_path))
+
+
+@pytest.fixture
+def member(stranger, project) -> User:
+    Membership.objects.create(user=stranger, project=project, role="requester")
+    return stranger
 
 
 def _decide(approval: Approval, by, verdict="approve", note=""):
@@ -131,10 +137,25 @@ def test_the_requester_may_propose_again_and_strangers_may_not(
     propose_again(approval, by=requester)
 
 
+def test_who_may_not_put_it_up_again_does_not_end_it(client, approval, bare, lead, member):
+    move_main(bare)
+    address = f"/review/{approval.task.label}/r1/again"
+    entries = AuditEntry.objects.count()
+    client.force_login(member)
+    answer = client.post(address, follow=True)
+    assert "Only who asked for it or a tech lead" in answer.content.decode()
+    approval.refresh_from_db()
+    assert (approval.state, AuditEntry.objects.count()) == ("pending", entries)
+    client.force_login(lead)
+    client.post(address)
+    approval.refresh_from_db()
+    assert (approval.state, approval.task.state) == ("stale", TaskState.WORKING)
+
+
 def test_what_waits_for_a_signature_is_not_proposed_again(approval, lead):
     with pytest.raises(TransitionRefused, match="nothing to rebuild"):
         propose_again(approval, by=lead)
-    with pytest.raises(TransitionRefused, match="only an expired one"):
+    with pytest.raises(TransitionRefused, match="Only what expired"):
         request_again(approval, by=lead)
 
 

@@ -10,6 +10,8 @@ A new route needs its lines here, and a form in `FORMS` when it takes one. `of` 
 of its address stand for, in turn: a name of `World.names`, or the text itself. A method without a
 line is refused as `UNLISTED` says. `nobody` is who has not signed in, and a disabled person with
 the session they had; `token` is a lead's, with every scope; `outsider` leads another project.
+`member` may ask for work in the project and did not ask for this: what the requester is answered,
+but for `OF_MEMBER`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 COLUMNS = ("nobody", "token", "requester", "lead", "second", "outsider", "admin")
+_ALL = (*COLUMNS, "member")
 AREAS = ("console", "api", "open")
 
 CONSOLE = """
@@ -81,7 +84,7 @@ main_moved     GET        reviewed,1          sign-in  sign-in  page      page  
 viewed         POST       reviewed,1          sign-in  sign-in  done      done  done   404      404
 around         GET        reviewed,1          sign-in  sign-in  400       400   400    404      404
 edit           GET,HEAD   reviewed,1          sign-in  sign-in  403       400   400    404      404
-edit           POST       reviewed,1          sign-in  sign-in  403       400   400    404      404
+edit           POST       reviewed,1          sign-in  sign-in  403       503   503    404      404
 decide         POST       reviewed,1          sign-in  sign-in  403       done  done   404      404
 undo           POST       approved,1          sign-in  sign-in  on        done  done   404      404
 revert         POST       approved,1          sign-in  sign-in  on        on    on     404      404
@@ -108,7 +111,7 @@ approvals        GET,HEAD   -                      401    page  page      page p
 approval         GET,HEAD   reviewed_id            401    page  page      page page   404      404
 signatures       POST       reviewed_id            401    403   403       done done   404      404
 viewed           POST       reviewed_id            401    403   done      done done   404      404
-edits            POST       reviewed_id            401    403   403       409  409    404      404
+edits            POST       reviewed_id            401    403   403       503  503    404      404
 snooze           POST       reviewed_id            401    403   403       done done   404      404
 snooze           DELETE     snoozed_id             401    403   page      done page   404      404
 bulk             POST       -                      401    403   403       done done   404      404
@@ -224,13 +227,20 @@ route            nobody  disabled  token  requester  lead  second  outsider  adm
 stream           401     401       200    200        200   200     404       404
 """
 
+_ACTS = ("task_stop", "task_pause", "task_resume", "escalation", "step_again", "lift", "again")
+_ACTS_OF_API = ("task_cancel", "task_pause", "task_resume", "task_escalation", "step_retry")
+# The requester or a lead may.
+OF_MEMBER = {(f"console:{name}", "POST"): "on" for name in _ACTS}
+OF_MEMBER |= {(f"api:{name}", "POST"): "403" for name in (*_ACTS_OF_API, "revert", "propose_again")}
+OF_MEMBER[("api:hold", "DELETE")] = "403"
+
 UNLISTED = {
-    "console": dict.fromkeys(COLUMNS, "405") | {"nobody": "sign-in", "token": "sign-in"},
-    "api": dict.fromkeys(COLUMNS, "405") | {"nobody": "401"},
-    "open": dict.fromkeys(COLUMNS, "405"),
+    "console": dict.fromkeys(_ALL, "405") | {"nobody": "sign-in", "token": "sign-in"},
+    "api": dict.fromkeys(_ALL, "405") | {"nobody": "401"},
+    "open": dict.fromkeys(_ALL, "405"),
 }
 # The API describes an endpoint to whom has signed in; a token has no scope for that.
-DESCRIBED = dict.fromkeys(COLUMNS, "page") | {"nobody": "401", "token": "403"}
+DESCRIBED = dict.fromkeys(_ALL, "page") | {"nobody": "401", "token": "403"}
 
 _SEAL = {"digest": "{reviewed_digest}", "nonce": "{reviewed_nonce}"}
 _CALL = {"digest": "{call_digest}", "nonce": "{call_nonce}"}
@@ -296,11 +306,16 @@ def lines() -> list[Line]:
     """Return what is declared for the console, the API and what is open to all."""
     spaces = {"console": (CONSOLE, "console:"), "api": (API, "api:"), "open": (OPEN, "")}
     return [
-        Line(area, space + row["route"], method, row["of"], {key: row[key] for key in COLUMNS})
+        Line(area, space + row["route"], method, row["of"], _answers(space, method, row))
         for area, (table, space) in spaces.items()
         for row in rows(table)
         for method in row["method"].split(",")
     ]
+
+
+def _answers(space: str, method: str, row: dict[str, str]) -> dict[str, str]:
+    of_member = OF_MEMBER.get((space + row["route"], method), row["requester"])
+    return {key: row[key] for key in COLUMNS} | {"member": of_member}
 
 
 def rows(table: str) -> list[dict[str, str]]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # Everybody a route may meet; the first three are nobody to the console.
 NOBODY = ("anonymous", "disabled", "token")
-PEOPLE = ("requester", "lead", "second", "outsider", "admin")
+PEOPLE = ("requester", "member", "lead", "second", "outsider", "admin")
 EVERYBODY = (*NOBODY, *PEOPLE)
 
 
@@ -46,9 +46,10 @@ def make_world() -> World:
     other = Project.objects.create(slug="other", name="other", repository="/nowhere.git")
     leads = [_member(project, name, Role.LEAD) for name in ("lead", "second", "disabled")]
     requester = _member(project, "requester", Role.REQUESTER)
+    member = _member(project, "member", Role.REQUESTER)
     outsider = _member(other, "outsider", Role.LEAD)
     admin = User.objects.create(username="admin", is_staff=True, is_superuser=True)
-    people = [*leads, requester, outsider, admin]
+    people = [*leads, requester, member, outsider, admin]
     clients = {"anonymous": Client(), "token": _by_token(leads[0])}
     clients |= {person.username: _signed_in(person) for person in people}
     User.objects.filter(pk=leads[2].pk).update(is_active=False)

@@ -111,6 +111,8 @@ def again(request: PersonRequest, number: int, round_number: int) -> HttpRespons
     """Put the work up again: on main as it is now, or after the time to decide ran out."""
     approval = approval_or_404(request.user, number, round_number)
     try:
+        # Whoever may not put it up again must not end it either, by a look at main.
+        reproposing.newest(approval, by=request.user)
         if approval.state == ApprovalState.PENDING:
             _mark_if_stale(request, approval)
         if approval.state == ApprovalState.EXPIRED:
