@@ -14,12 +14,12 @@ from agents.models import Hunk, Task
 from agents.workspace.exceptions import GitFailed
 from agents.workspace.git import Store
 from approvals import deadlines, deciding, routing
-from approvals.exceptions import NotAllowed, StaleApproval
+from approvals.exceptions import NotAllowed, RepositoryAway, StaleApproval
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, Edit
 from approvals.rights import why_not
 from projects import audit
-from projects.exceptions import CountersignError, InvalidInput, TransitionRefused
+from projects.exceptions import InvalidInput, TransitionRefused
 
 if TYPE_CHECKING:
     from projects.models import User
@@ -39,7 +39,7 @@ def why_not_editable(file: dict[str, Any]) -> str:
 def open_file(approval: Approval, path: str, *, by: User, via: str = "session") -> editing.Text:
     """Return a file of what is sealed, to be edited. Blocks: git.
 
-    Raises NotAllowed, InvalidInput that says why it cannot be edited, or CountersignError of git.
+    Raises NotAllowed, InvalidInput that says why it cannot be edited, or RepositoryAway.
     """
     if refusal := why_not(approval, by, via=via):
         raise NotAllowed(refusal)
@@ -53,7 +53,7 @@ def open_file(approval: Approval, path: str, *, by: User, via: str = "session") 
     try:
         return editing.read(Store.of(approval.project), _head(approval), path)
     except GitFailed as error:
-        raise CountersignError(
+        raise RepositoryAway(
             "Git could not read this file. Nothing was changed, and it can still be decided. Try again; "
             f"if it stays so, an admin can look at the project's repository. ({str(error)[:200]})"
         ) from error
@@ -82,7 +82,7 @@ def edit(
 ) -> Edit:
     """Commit an edit on top of what is sealed, end this approval and have the whole checked anew.
 
-    Locks the approval, then its task. Raises NotAllowed, InvalidInput, DigestMismatch, and
+    Locks the approval, then its task. Raises NotAllowed, InvalidInput, DigestMismatch, RepositoryAway, and
     DecisionConflict when somebody decided or edited meanwhile: then nothing was changed.
     """
     file = open_file(approval, path, by=by, via=via)
@@ -94,7 +94,10 @@ def edit(
     try:
         made = editing.commit(store, head, file, content, task=approval.task, by=by)
     except GitFailed as error:
-        raise CountersignError(f"Git could not keep the edit: {str(error)[:300]}") from error
+        raise RepositoryAway(
+            "Git could not keep the edit. Nothing was changed; what you wrote is still here. Try again. "
+            f"({str(error)[:200]})"
+        ) from error
     with transaction.atomic():
         done = _write(approval, digest, path, made, by)
         _record(done, by, address)
@@ -126,7 +129,9 @@ def _write(approval: Approval, digest: str, path: str, made: str, by: User) -> E
     locked = Task.objects.select_for_update(no_key=True, of=("self",))
     task = locked.select_related("project", "requester").get(pk=approval.task_id)
     if task.state != TaskState.REVIEW:
-        raise StaleApproval(f"The task is {task.get_state_display().lower()}. Nothing was changed.")
+        raise StaleApproval(
+            f"{task.label}: {task.get_state_display().lower()}. Nothing was changed."
+        )
     approval.task = task
     facts = {"approval": str(approval.pk), "state": ApprovalState.STALE, "reason": reason}
     task.record(Kind.APPROVAL_DECIDED, facts)

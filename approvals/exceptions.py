@@ -37,6 +37,10 @@ class CannotSign(CountersignError):
     """Only the console signs, and this process has no key to sign with. Nothing was signed."""
 
 
+class RepositoryAway(CountersignError):
+    """The repository does not answer as it should. Nothing was changed; try again in a moment."""
+
+
 class BulkRefused(CountersignError):
     """These cannot be approved together. Nothing was signed."""
 
@@ -76,6 +80,7 @@ __all__ = [
     "NotAllowed",
     "NotCarriedOut",
     "Refused",
+    "RepositoryAway",
     "StaleApproval",
     "TooLarge",
     "Uncertain",

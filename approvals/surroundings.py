@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from agents.workspace.diffs import readable
 from agents.workspace.exceptions import GitFailed
 from agents.workspace.git import Store
-from projects.exceptions import CountersignError, InvalidInput
+from approvals.exceptions import RepositoryAway
+from projects.exceptions import InvalidInput
 
 if TYPE_CHECKING:
     from approvals.models import Approval
@@ -65,8 +66,8 @@ def gap_below(file: dict[str, Any]) -> Gap | None:
 def read(approval: Approval, hunk_id: str, at: int, *, below: bool) -> Lines:
     """Return at most `AT_ONCE` lines of the gap above a hunk, or below it, next to line `at`.
 
-    Blocks: git. Raises InvalidInput for what is no place of this change, and what git says as a
-    CountersignError.
+    Blocks: git. Raises InvalidInput for what is no place of this change, and what git says as
+    RepositoryAway.
     """
     file, gap = _place(approval.snapshot, hunk_id, below=below)
     last = gap.last if gap.last is not None else at + AT_ONCE
@@ -114,7 +115,7 @@ def _texts(approval: Approval, blob: str) -> list[str]:
             raise InvalidInput("hunk", "This file is too large to show lines around the change.")
         [content] = store.blobs([blob])
     except GitFailed as error:
-        raise CountersignError(
+        raise RepositoryAway(
             "Git could not read this file. What is shown of the change is whole without it. Try again; "
             f"if it stays so, an admin can look at the project's repository. ({str(error)[:200]})"
         ) from error

@@ -56,7 +56,9 @@ def undo(approval: Approval, *, by: User, address: str | None = None) -> Approva
         raise UnknownApproval
     require_lead(by, found.project)
     if found.state != ApprovalState.APPROVED:
-        raise UndoRefused(f"This approval is {found.get_state_display().lower()}; nothing to undo.")
+        raise UndoRefused(
+            f"{found.task.label}: {found.get_state_display().lower()}. There is nothing to undo."
+        )
     if not may_undo(found):
         raise UndoRefused(_why_too_late(found))
     try:

@@ -39,7 +39,8 @@ def send_again(delivery: Delivery, *, by: User, address: str | None = None) -> N
     Raises TransitionRefused for one that is on its way, or is no longer needed.
     """
     if DeliveryState.WAITING not in DELIVERY_MOVES[delivery.state] or not delivery.finished_at:
-        raise TransitionRefused(f"This message is {delivery.get_state_display().lower()}.")
+        state = delivery.get_state_display().lower()
+        raise TransitionRefused(f"It was not sent again. State of this message: {state}.")
     delivery.move(DeliveryState.WAITING, attempts=0, next_at=Now(), finished_at=None)
     project = delivery.notice.project
     audit.record("delivery.repeated", subject=delivery, actor=by, project=project, address=address)

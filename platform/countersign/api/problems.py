@@ -12,31 +12,14 @@ from django.views import defaults
 from rest_framework import exceptions as rest
 from rest_framework.response import Response
 
-from agents.accepting import IdempotencyMismatch, NotStorable
 from agents.quotas import QuotaUsed
-from approvals.calls.exceptions import CallMismatch, UnknownCall
-from approvals.exceptions import CannotSign, DigestMismatch, NoSuchLine, UnknownApproval
-from approvals.standing.exceptions import UnknownGrant
-from projects.exceptions import CountersignError, InvalidInput, NotAllowed
+from countersign.statuses import status_of
+from projects.exceptions import CountersignError, InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MEDIA_TYPE = "application/problem+json"
-# Every other CountersignError is a 409: asked for correctly, but not possible as things stand.
-STATUS_OF: dict[type[CountersignError], int] = {
-    NotStorable: 400,
-    NotAllowed: 403,
-    UnknownApproval: 404,
-    UnknownCall: 404,
-    UnknownGrant: 404,
-    IdempotencyMismatch: 422,
-    DigestMismatch: 422,
-    CallMismatch: 422,
-    NoSuchLine: 422,
-    QuotaUsed: 429,
-    CannotSign: 503,
-}
 RETRY_AFTER = "5"  # seconds until the database is worth another try
 TITLES = {
     400: "The request is not valid",
@@ -188,9 +171,10 @@ def _of_domain(error: CountersignError) -> Problem:
             "Some fields cannot be accepted. Nothing was changed.",
             errors={error.field: [str(error)]},
         )
-    status = next((code for kind, code in STATUS_OF.items() if isinstance(error, kind)), 409)
     wait = error.retry_after if isinstance(error, QuotaUsed) else 0
-    return Problem(status, str(error), headers={"Retry-After": str(wait)} if wait else None)
+    return Problem(
+        status_of(error), str(error), headers={"Retry-After": str(wait)} if wait else None
+    )
 
 
 def _fields(detail: Any, prefix: str = "") -> dict[str, list[str]]:

@@ -12,13 +12,14 @@ from django.views.decorators.http import require_GET, require_POST
 
 from approvals import rights
 from approvals.calls import deciding
-from approvals.calls.exceptions import CallMismatch, UnknownCall
-from approvals.exceptions import CannotSign, DecisionConflict, NotAllowed
+from approvals.calls.exceptions import UnknownCall
+from approvals.exceptions import NotAllowed
 from approvals.lifecycle import CallState, CallVerdict
 from approvals.standing import granting
 from countersign.console import call_page, standing_form
 from countersign.console.addresses import address_of
 from countersign.console.rendering import page
+from countersign.statuses import status_of
 from projects.exceptions import CountersignError, InvalidInput
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
             return call_page.show(request, found)
         signature = _decide(request, found, verdict, remember)
     except CountersignError as error:
-        return call_page.show(request, _found(request, pk), error=error, status=_status_of(error))
+        return call_page.show(request, _found(request, pk), error=error, status=status_of(error))
     waits = signature.approval.state == CallState.PENDING
     messages.success(request, _NOT_ALONE if waits else _SAID[verdict])
     return redirect("console:call", pk)
@@ -138,19 +139,6 @@ def _found(request: PersonRequest, pk: uuid.UUID) -> CallApproval:
         return deciding.find(pk, request.user)
     except UnknownCall as error:
         raise Http404 from error
-
-
-def _status_of(error: CountersignError) -> int:
-    match error:
-        case NotAllowed():
-            return 403
-        case DecisionConflict():
-            return 409
-        case CallMismatch():
-            return 422
-        case CannotSign():
-            return 503
-    return 400
 
 
 def _text(request: PersonRequest, field: str) -> str:

@@ -12,26 +12,21 @@ from django.views.decorators.http import require_POST
 
 from approvals import deciding, freshness, reproposing, reverting, undoing
 from approvals.decisions import HunkDecision
-from approvals.exceptions import (
-    DigestMismatch,
-    NoSuchLine,
-    NotAllowed,
-    StaleApproval,
-)
+from approvals.exceptions import StaleApproval
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from countersign.console import held
 from countersign.console.addresses import address_of
 from countersign.console.line_forms import said_of_lines
 from countersign.console.lookup import approval_or_404, of_form
 from countersign.console.review_page import show
-from projects.exceptions import CountersignError, TransitionRefused
+from countersign.statuses import status_of
+from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
     from django.http.response import HttpResponseBase
 
-    from agents.models import Task
-    from approvals.models import Approval
+    from approvals.models import Approval, Signature
     from countersign.console.requests import PersonRequest
 
 MORE = "more"  # no verdict: one more field for a comment, with all that was typed
@@ -40,8 +35,7 @@ _SAID = {
     SignatureVerdict.REQUEST_CHANGES: "Sent back. The agents named begin the next round.",
     SignatureVerdict.REJECT: "Rejected. The reason is kept with the task.",
 }
-
-
+_NOT_ALONE = "Signed. Nothing is carried out yet: it waits for another signature."
 _SAID_HELD = {
     SignatureVerdict.APPROVE: "Approved. It is carried out when {until}.",
     SignatureVerdict.REQUEST_CHANGES: "Sent back. The next round begins when {until}.",
@@ -57,7 +51,7 @@ def decide(request: PersonRequest, number: int, round_number: int) -> HttpRespon
     if verdict == MORE:
         return show(request, approval)
     try:
-        deciding.decide(
+        signature = deciding.decide(
             approval.pk,
             by=request.user,
             verdict=verdict,
@@ -71,8 +65,8 @@ def decide(request: PersonRequest, number: int, round_number: int) -> HttpRespon
             address=address_of(request),
         )
     except CountersignError as error:
-        return show(request, approval, error=error, status=_status_of(error))
-    messages.success(request, _said(SignatureVerdict(verdict), approval.task))
+        return show(request, approval, error=error, status=status_of(error))
+    messages.success(request, _said(signature))
     return redirect("console:review", number, round_number)
 
 
@@ -145,19 +139,11 @@ def _hunks(request: PersonRequest, approval: Approval) -> list[HunkDecision]:
     return [hunk for hunk in said if hunk.verdict or hunk.note]
 
 
-def _status_of(error: CountersignError) -> int:
-    match error:
-        case NotAllowed():
-            return 403
-        case TransitionRefused():
-            return 409
-        case DigestMismatch() | NoSuchLine():
-            return 422
-    return 400
-
-
-def _said(verdict: SignatureVerdict, task: Task) -> str:
-    hold = held.over(task)
+def _said(signature: Signature) -> str:
+    if signature.approval.state == ApprovalState.PENDING:
+        return _NOT_ALONE
+    verdict = SignatureVerdict(signature.verdict)
+    hold = held.over(signature.approval.task)
     if hold is None or verdict not in _SAID_HELD:
         return _SAID[verdict]
     return _SAID_HELD[verdict].format(until=held.until(hold))

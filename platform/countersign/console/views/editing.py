@@ -10,10 +10,11 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from approvals import editing
-from approvals.exceptions import DecisionConflict, DigestMismatch, NotAllowed
+from approvals.exceptions import DecisionConflict
 from countersign.console.addresses import address_of
 from countersign.console.lookup import approval_or_404, of_form
 from countersign.console.rendering import page
+from countersign.statuses import status_of
 from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
@@ -75,17 +76,4 @@ def _show(
         "error": error,
         "too_late": isinstance(error, DecisionConflict),
     }
-    return page(request, "review/edit.html", context, status=_status_of(error))
-
-
-def _status_of(error: CountersignError | None) -> int:
-    match error:
-        case None:
-            return 200
-        case NotAllowed():
-            return 403
-        case DecisionConflict():
-            return 409
-        case DigestMismatch():
-            return 422
-    return 400
+    return page(request, "review/edit.html", context, status=status_of(error) if error else 200)

@@ -11,6 +11,7 @@ from approvals import surroundings
 from countersign.console import diff
 from countersign.console.lookup import approval_or_404
 from countersign.console.rendering import page
+from countersign.statuses import status_of
 from projects.exceptions import CountersignError, InvalidInput
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def around(request: PersonRequest, number: int, round_number: int) -> HttpRespon
         context["at"] = at = _number(request.GET.get("at", ""))
         context |= _shown(surroundings.read(approval, hunk, at, below=way == "below"), way)
     except CountersignError as error:
-        context |= {"error": error, "status": 400 if isinstance(error, InvalidInput) else 503}
+        context |= {"error": error, "status": status_of(error)}
     if request.htmx:  # what cannot be shown is said in the place of the lines
         return page(request, "review/_around.html", context)
     return page(request, "review/around.html", context, status=context["status"])
