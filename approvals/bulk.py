@@ -16,7 +16,7 @@ from approvals.exceptions import (
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.models import Approval, Risk, Signature, Viewed
 from approvals.requirements import Required
-from projects import audit
+from projects import audit, together
 from projects.across import Mine
 from projects.exceptions import CountersignError, InvalidInput, NotAllowed
 
@@ -210,16 +210,28 @@ def _why_over(approval: Approval, seen: Seen, by: User) -> str:
 
 
 def _blocked(user: User, waiting: Sequence[Approval]) -> dict[uuid.UUID, str]:
-    signed: dict[uuid.UUID, set[uuid.UUID]] = {each.pk: {user.pk} for each in waiting}
-    rows = Signature.objects.filter(approval__in=waiting).values_list("approval", "signer")
-    for approval, signer in rows:
-        signed[approval].add(signer)
+    signed = _signed(user, waiting)
     marks = _marks(user, waiting)
     found = {}
     for each in waiting:
         if why := next(_alone(each, signed[each.pk], marks), ""):
             found[each.pk] = f"{each.task.label} {why}."
     return found
+
+
+def _signed(user: User, waiting: Sequence[Approval]) -> dict[uuid.UUID, set[uuid.UUID]]:
+    """Return whose signatures count, of each, if this person signs."""
+    rows = Signature.objects.filter(approval__in=waiting).values_list("approval", "signer")
+    signers: dict[uuid.UUID, list[uuid.UUID]] = {}
+    for approval, signer in rows:
+        signers.setdefault(approval, []).append(signer)
+    may = {
+        str(each.pk): rights.who_may(each).filter(pk__in=signers[each.pk]).only("pk")
+        for each in waiting
+        if each.pk in signers
+    }
+    found = together.read(may)
+    return {each.pk: {user.pk, *(one.pk for one in found.rows(str(each.pk)))} for each in waiting}
 
 
 def _marks(user: User, waiting: Sequence[Approval]) -> set[tuple[Any, str]]:

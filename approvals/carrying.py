@@ -10,12 +10,11 @@ from django.db.models import Max
 from django.db.models.functions import Now
 
 from agents.events import Kind
-from approvals import consequences, origins, rights, signing, standing_in
+from approvals import consequences, counting, origins, rights, signing
 from approvals.deadlines import database_now
 from approvals.holding import Difference, difference
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.models import SEAL, Approval, Signature
-from approvals.requirements import Required
 from projects import audit
 from projects.failpoints import failpoint
 from projects.ids import uuid7
@@ -190,10 +189,9 @@ def _given_for(signature: Signature, sealed: dict[str, Any]) -> str:
 
 
 def _settles(approval: Approval, before: Fallen) -> bool:
-    signers = {each.signer_id for each in before.signatures}
-    stood_for = standing_in.persons(one for each in before.signatures for one in each.on_behalf_of)
-    enough = not Required.now(approval).missing(signers, stood_for)
-    return enough and before.approval.decided_by_id in signers
+    counted = counting.of_these(approval, before.signatures)
+    enough = not counted.missing(approval)
+    return enough and before.approval.decided_by_id in counted.signers
 
 
 def _copy(one: Held) -> None:

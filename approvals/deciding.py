@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from agents.events import Kind
-from approvals import consequences, deadlines, freshness, signing, standing_in, viewing
+from approvals import consequences, counting, deadlines, freshness, signing, standing_in, viewing
 from approvals.decisions import Decision, HunkDecision, LineComment
 from approvals.exceptions import (
     AlreadyDecided,
@@ -77,7 +77,8 @@ def decide(
     Raises UnknownApproval (404), NotAllowed (403), AlreadyDecided, StaleApproval or
     ApprovalExpired (409), DigestMismatch or NoSuchLine (422), InvalidInput (400), RoundsExhausted, and
     CannotSign (503) in a process that has no key.
-    Of several people deciding at once exactly one wins; a lost race changes nothing.
+    Of several people deciding at once exactly one wins; a lost race changes nothing. Who has signed
+    may approve again where the signatures that count have become enough since: theirs is returned.
     """
     decision = Decision(
         verdict=verdict,
@@ -155,8 +156,13 @@ def _require_undecided(approval: Approval, by: User, *, digest: str, nonce: str)
     waits = Approval.objects.filter(pk=approval.pk, state=ApprovalState.PENDING, **in_time)
     if not seen or not waits.exists():
         raise explain(approval, digest=digest, nonce=nonce)
-    if approval.signatures.filter(signer=by).exists():
+    if _given(approval, by) and counting.of(approval).missing(approval):
         raise AlreadyDecided(SIGNED)
+
+
+def _given(approval: Approval, by: User) -> Signature | None:
+    """Return the signature this person has given, if any."""
+    return approval.signatures.filter(signer=by).first()
 
 
 def _mismatch(approval: Approval, digest: str) -> TransitionRefused | DigestMismatch:
@@ -170,17 +176,22 @@ def _mismatch(approval: Approval, digest: str) -> TransitionRefused | DigestMism
 
 def _sign(approval: Approval, decision: Decision, *, by: User, guard: dict[str, Any]) -> Signature:
     task = approval.task
+    given: Signature | None = None
     stood: standing_in.Stood = []
     settles = decision.verdict != SignatureVerdict.APPROVE
     if not settles:
         _hold(approval, guard)
-        stood = standing_in.for_whom(approval, by)
+        given = _given(approval, by)
+        stood = [] if given else standing_in.for_whom(approval, by)
         settles = _completes(approval, by, stood)
+    if given is not None and not settles:
+        raise AlreadyDecided(SIGNED)
     if settles:
         _settle(approval, decision, by=by, guard=guard)
-    signature = _write(approval, decision, by=by, stood=stood)
+    signature = given or _write(approval, decision, by=by, stood=stood)
     facts = {"approval": str(approval.pk), "verdict": decision.verdict, "by": by.display_name}
-    task.record(Kind.APPROVAL_SIGNED, {**facts, **_count(approval)})
+    if given is None:
+        task.record(Kind.APPROVAL_SIGNED, {**facts, **_count(approval)})
     if settles:
         task.record(Kind.APPROVAL_DECIDED, {**facts, "state": approval.state})
     consequences.follow(approval, decision, by=by, settles=settles)
@@ -251,17 +262,13 @@ def _hold(approval: Approval, guard: dict[str, Any]) -> None:
 
 
 def _completes(approval: Approval, by: User, stood: standing_in.Stood) -> bool:
-    """Tell whether this approving signature, with those it stands in for, is the last one needed."""
-    rows = list(approval.signatures.values_list("signer_id", "on_behalf_of"))
-    signed = {signer for signer, _ in rows}
-    if by.pk in signed:
-        raise AlreadyDecided(SIGNED)
-    stood_for = standing_in.persons([*stood, *(each for _, told in rows for each in told)])
-    return not Required.now(approval).missing({*signed, by.pk}, stood_for)
+    """Tell whether this approving signature, with those it stands in for, is the last one needed.
+
+    Those of people who may not sign any more do not count: it waits for others instead.
+    """
+    return not counting.of(approval).missing(approval, by.pk, stood=stood)
 
 
-def _count(approval: Approval) -> dict[str, int]:
-    return {
-        "signed": approval.signatures.count(),
-        "needed": approval.snapshot["policy"]["signatures_needed"],
-    }
+def _count(approval: Approval) -> dict[str, Any]:
+    needed = approval.snapshot["policy"]["signatures_needed"]
+    return {**counting.of(approval).told, "needed": needed}

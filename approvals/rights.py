@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from agents import takeovers
 from projects import access
+from projects.models import Role, User
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
     from approvals.models import Approval, CallApproval
 
     Decidable = Approval | CallApproval
-    from projects.models import User
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,3 +54,14 @@ def why_not(
     if not alone and known.did:
         return f"You did a part of this work yourself (“{known.did}”), so somebody else signs it."
     return ""
+
+
+def who_may(approval: Decidable) -> QuerySet[User]:
+    """Return everybody of whom `why_not` says nothing, as a query."""
+    leads = User.objects.filter(
+        memberships__project=approval.project_id, memberships__role=Role.LEAD, is_active=True
+    )
+    if one_person(approval):
+        return leads
+    others = leads.exclude(pk=approval.requester_id)
+    return others.exclude(pk__in=takeovers.by_whom(approval.task_id))

@@ -9,10 +9,10 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
-from agents import permitting, takeovers
+from agents import permitting
 from agents.clocks import Frozen
 from agents.events import Kind
-from approvals import acts, policies, presence, rights
+from approvals import acts, counting, policies, presence, rights
 from approvals.exceptions import DecisionConflict
 from approvals.lifecycle import ApprovalState, CallState
 from approvals.models import (
@@ -30,7 +30,7 @@ from approvals.models import (
 from approvals.requirements import Required
 from projects import access
 from projects.exceptions import InvalidInput, NotAllowed
-from projects.models import Membership, Role, User
+from projects.models import Membership, Role
 
 if TYPE_CHECKING:
     import uuid
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from approvals.rights import Decidable
+    from projects.models import User
 
     Held = Assignment | CallAssignment
 
@@ -160,18 +161,8 @@ def _others_hold(
 def candidates(approval: Decidable) -> QuerySet[User]:
     """Return the tech leads who may sign an approval, or allow a call, and have not, by name."""
     signed: QuerySet[Any] = approval.signatures.all()
-    found = _may_sign(approval).exclude(pk__in=signed.values("signer"))
+    found = rights.who_may(approval).exclude(pk__in=signed.values("signer"))
     return found.order_by("first_name", "last_name", "username")
-
-
-def _may_sign(approval: Decidable) -> QuerySet[User]:
-    leads = User.objects.filter(
-        memberships__project=approval.project_id, memberships__role=Role.LEAD, is_active=True
-    )
-    if rights.one_person(approval):
-        return leads
-    others = leads.exclude(pk=approval.requester_id)
-    return others.exclude(pk__in=takeovers.by_whom(approval.task_id))
 
 
 def may_sign_edited(approval: Approval, by: User) -> bool:
@@ -182,7 +173,7 @@ def may_sign_edited(approval: Approval, by: User) -> bool:
     if policies.read_active(approval.project).editors_alone:
         return True
     edits = Edit.objects.filter(approval__task=approval.task_id)
-    others = _may_sign(approval).exclude(pk=by.pk).exclude(pk__in=edits.values("person"))
+    others = rights.who_may(approval).exclude(pk=by.pk).exclude(pk__in=edits.values("person"))
     return others.exists()
 
 
@@ -212,7 +203,7 @@ def carry_over(sealed: Sequence[Approval], now: datetime) -> None:
 
 def _give(approval: Decidable, to: User, *, by: User, address: str | None) -> Held:
     approval.assignments.all().delete()
-    signed = approval.signatures.values_list("signer", flat=True)
+    signed = counting.of(approval).signers
     given = _facts(approval, to.pk, by=by.pk, since=approval.requested_at, signed=signed)
     model: type[Any] = approval.assignments.model
     row: Held = model(approval=approval, **given)

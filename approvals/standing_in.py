@@ -66,13 +66,14 @@ def persons(stood: Iterable[dict[str, str]]) -> set[UUID]:
 def proven(signature: Marked, approval: Decidable) -> set[UUID]:
     """Return whom a signature, whose mark was proven, counts for besides its signer.
 
-    Raises Refused unless each of them had asked for it before, for then and for this project, and
-    might sign; NotCarriedOut when this worker does not know the key.
+    It counts for nobody who may not sign any more. Raises Refused unless each of them had asked for
+    it before, for then and for this project; NotCarriedOut when this worker does not know the key.
     """
-    return {_proven(each, signature, approval) for each in signature.on_behalf_of}
+    people = [_proven(each, signature, approval) for each in signature.on_behalf_of]
+    return {person.pk for person in people if not rights.why_not(approval, person)}
 
 
-def _proven(said: dict[str, Any], signature: Marked, approval: Decidable) -> UUID:
+def _proven(said: dict[str, Any], signature: Marked, approval: Decidable) -> User:
     rows = Delegation.objects.select_related("absence", "person").filter(pk=said["delegation"])
     row = rows.first()
     if row is not None and not signing.is_known(row):
@@ -84,9 +85,9 @@ def _proven(said: dict[str, Any], signature: Marked, approval: Decidable) -> UUI
     if row is None or not _holds(row, said, signature, approval):
         raise Refused(
             f"{signature.signer.display_name} signed for {said['name']}, who had not asked for that "
-            "then, or may not sign. Nothing was carried out; propose it again for another signature."
+            "then. Nothing was carried out; propose it again for another signature."
         )
-    return row.person_id
+    return row.person
 
 
 def _holds(row: Delegation, said: dict[str, Any], signature: Marked, approval: Decidable) -> bool:
@@ -99,7 +100,6 @@ def _holds(row: Delegation, said: dict[str, Any], signature: Marked, approval: D
         and absence.begins_at <= signature.at < absence.ends_at
         and (absence.ended_at is None or signature.at < absence.ended_at)
         and not _had_ended(row, signature)
-        and not rights.why_not(approval, row.person)
     )
 
 

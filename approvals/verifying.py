@@ -88,20 +88,21 @@ def _require_open(effect: Effect, followed: Sequence[Approval]) -> None:
 
 
 def _require_signers(approval: Approval) -> None:
-    """Raise Refused unless enough signatures cover this digest and their people may still sign."""
+    """Raise Refused unless enough signatures cover this digest, of people who may still sign.
+
+    Those of others are passed over, as they were when it was decided; not that of who decided it.
+    """
     rows = approval.signatures.filter(verdict=SignatureVerdict.APPROVE).select_related("signer")
     required = Required.now(approval)
     signers: set[UUID] = set()
     stood_for: set[UUID] = set()
+    lapsed: list[str] = []
     for signature in rows:
         if (signature.digest, signature.nonce) != (approval.digest, approval.nonce):
             raise drift(f"the signature of {signature.signer.display_name}")
-        lost = why_not(approval, signature.signer)
-        if lost:
-            raise Refused(
-                f"{signature.signer.display_name} signed this but may no longer sign. "
-                "Nothing was carried out; propose it again for another signature."
-            )
+        if why_not(approval, signature.signer):
+            lapsed.append(signature.signer.display_name)
+            continue
         _require_mark(require_given(signature, approval), signature.signer)
         if required.every_file and not signature.every_file_viewed:
             raise Refused(
@@ -110,8 +111,16 @@ def _require_signers(approval: Approval) -> None:
             )
         signers.add(signature.signer_id)
         stood_for |= standing_in.proven(signature, approval)
-    if missing := required.missing(signers, stood_for):
+    missing = required.missing(signers, stood_for)
+    if lapsed and (missing or approval.decided_by_id not in signers):
+        raise Refused(
+            f"{' and '.join(lapsed)} signed this but may no longer sign. "
+            "Nothing was carried out; propose it again for another signature."
+        )
+    if missing:
         raise Refused(f"It still needs {' and '.join(missing)}. Nothing was done.")
+    if approval.decided_by_id not in signers:
+        raise drift("who decided it and who signed it")
 
 
 def _require_mark(original: Marked, signer: User) -> None:

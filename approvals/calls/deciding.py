@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from agents import permitting
 from agents.events import Kind
-from approvals import deadlines, signing, standing_in
+from approvals import counting, deadlines, signing, standing_in
 from approvals.calls import arguments
 from approvals.calls.exceptions import CallMismatch, CallOver, UnknownCall
 from approvals.calls.sealing import covered, facts_of
@@ -83,7 +83,8 @@ def decide(
     have allowed it as its sealed policy asks for, all of them the same arguments.
     Locks the step, then the task. Raises UnknownCall (404), NotAllowed (403), CallOver (409),
     CallMismatch (422), InvalidInput (400), and CannotSign (503) in a process that has no key.
-    Of several people deciding at once exactly one wins; a lost race changes nothing.
+    Of several people deciding at once exactly one wins; a lost race changes nothing. Who has allowed
+    it may do so again where the permissions that count have become enough since: theirs is returned.
     """
     signing.require_key()
     approval = find(call_id, by)
@@ -122,10 +123,15 @@ def _require_undecided(approval: CallApproval, by: User, *, digest: str, nonce: 
 
 
 def _require_unsigned(approval: CallApproval, by: User) -> None:
-    if not approval.signatures.filter(signer=by).exists():
+    if not _given(approval, by) or not counting.of(approval).missing(approval):
         return
     waits = CallApproval.objects.filter(pk=approval.pk, state=CallState.PENDING, **_in_time())
     raise CallOver(_SIGNED) if waits.exists() else _over(approval)
+
+
+def _given(approval: CallApproval, by: User) -> CallSignature | None:
+    """Return the decision this person has made, if any."""
+    return approval.signatures.filter(signer=by).first()
 
 
 def _in_time() -> dict[str, Any]:
@@ -193,16 +199,17 @@ def _write(held: Held, approval: CallApproval, decision: _Decision) -> CallSigna
     if not held.waits:
         raise CallOver(_STOPPED)
     _require_unsigned(approval, decision.by)  # in another tab; the step is locked, so it counts
+    given = _given(approval, decision.by)
     stood: standing_in.Stood = []
     settles = not decision.allows
     if not settles:
-        stood = standing_in.for_whom(approval, decision.by)
+        stood = [] if given else standing_in.for_whom(approval, decision.by)
         settles = _completes(approval, decision, stood)
     if settles:
         _settle(approval, decision)
     else:
         _keep(approval, decision)
-    signature = _signed(approval, decision, stood)
+    signature = given or _signed(approval, decision, stood)
     _go_on(held, approval, decision, settles=settles)
     if decision.terms is not None:
         granting.make(approval, decision.terms, by=decision.by, address=decision.address)
@@ -226,14 +233,14 @@ def _write(held: Held, approval: CallApproval, decision: _Decision) -> CallSigna
 def _completes(approval: CallApproval, decision: _Decision, stood: standing_in.Stood) -> bool:
     """Tell whether this permission, with those it stands in for, is the last one needed.
 
-    The step is locked, so nobody else signs meanwhile.
+    The step is locked, so nobody else signs meanwhile. Those of people who may not decide any more
+    do not count, but the arguments they allowed stay.
     """
-    rows = list(approval.signatures.select_related("signer"))
-    signed = {row.signer_id for row in rows}
+    rows = list(approval.signatures.select_related("signer").order_by("id"))
     if rows and decision.edited != decision.seen:
         raise InvalidInput("arguments", _AS_ALLOWED.format(who=rows[0].signer.display_name))
-    stood_for = standing_in.persons([*stood, *(each for row in rows for each in row.on_behalf_of)])
-    return not Required.now(approval).missing({*signed, decision.by.pk}, stood_for)
+    counted = counting.of_these(approval, rows)
+    return not counted.missing(approval, decision.by.pk, stood=stood)
 
 
 def _guard(approval: CallApproval, decision: _Decision) -> dict[str, Any]:
@@ -281,9 +288,9 @@ def _go_on(held: Held, approval: CallApproval, decision: _Decision, *, settles: 
         permitting.decline(held, facts, told(decision.by, decision.note))
 
 
-def _count(approval: CallApproval) -> dict[str, int]:
+def _count(approval: CallApproval) -> dict[str, Any]:
     required = Required.sealed(approval.snapshot)
-    return {"signed": approval.signatures.count(), "needed": required.signatures}
+    return {**counting.of(approval).told, "needed": required.signatures}
 
 
 def told(by: User, note: str) -> str:

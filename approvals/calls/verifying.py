@@ -114,31 +114,43 @@ def _require_free(approval: CallApproval) -> None:
 
 
 def _require_signatures(approval: CallApproval) -> None:
-    """Raise Refused unless as many as were asked for allowed these arguments, and still may."""
+    """Raise Refused unless as many as were asked for allowed these arguments, and still may.
+
+    Permissions of others are passed over, as they were when it was decided; not that of who decided it.
+    """
     signers: set[UUID] = set()
     stood_for: set[UUID] = set()
+    lapsed: list[str] = []
     rows = approval.signatures.filter(verdict=CallVerdict.ALLOW)
     for signature in rows.select_related("signer").order_by("id"):
-        _require_signature(signature, approval)
+        _require_covers(signature, approval)
+        if why_not(approval, signature.signer):
+            lapsed.append(signature.signer.display_name)
+            continue
+        _require_mark(signature)
         signers.add(signature.signer_id)
         stood_for |= standing_in.proven(signature, approval)
+    missing = Required.now(approval).missing(signers, stood_for)
+    if lapsed and (missing or approval.decided_by_id not in signers):
+        raise Refused(f"{' and '.join(lapsed)} allowed this but may no longer. Nothing was called.")
     if not signers:
         raise Refused("Nobody has allowed this call. Nothing was called.")
     if approval.decided_by_id not in signers:
         raise _drift("the signer")
-    if missing := Required.now(approval).missing(signers, stood_for):
+    if missing:
         raise Refused(f"It still needs {' and '.join(missing)}. Nothing was called.")
 
 
-def _require_signature(found: CallSignature, approval: CallApproval) -> None:
+def _require_covers(found: CallSignature, approval: CallApproval) -> None:
     same = hmac.compare_digest(found.digest, covered(approval))
     if not same or found.nonce != approval.nonce:
         raise _drift("the arguments and the signature")
     if found.requester_id != approval.requester_id:
         raise _drift("the signer")
+
+
+def _require_mark(found: CallSignature) -> None:
     name = found.signer.display_name
-    if why_not(approval, found.signer):
-        raise Refused(f"{name} allowed this but may no longer. Nothing was called.")
     if found.mark and not signing.is_known(found):
         raise NotCarriedOut(
             f"This worker does not know the key {found.key!a} with which {name} allowed it. Nothing "

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import F, Func, IntegerField, Q
 
 from approvals import deadlines, presence, routing
+from approvals.lifecycle import CallState
 from approvals.models import CallApproval, CallReminder
 from countersign.console import signers
 from countersign.console.inbox_rows import absent_in, by_key
 from projects import together
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
+    from uuid import UUID
 
     from django.db.models import QuerySet
 
@@ -29,6 +32,7 @@ class Beside:
     """It."""
 
     signatures: list[CallSignature]  # oldest first
+    may: Collection[UUID] | None  # whose of them count, and for whom; None when it is over: all did
     decide_by: datetime
     holder: CallAssignment | None
     candidates: list[User]
@@ -48,6 +52,7 @@ def read(call: CallApproval, user: User) -> Beside:
     known = Q(pk__in=signatures.values("signer")) | Q(pk__in=held.values("holder"))
     lists: dict[str, QuerySet[Any]] = {
         "signatures": signatures,
+        "may": signers.who_count(call, signatures),
         "deadline": deadlines.with_deadline(rows, CallReminder),
         "held": held,
         "people": signers.named_by(known),
@@ -65,8 +70,12 @@ def _made(call: CallApproval, found: Found) -> Beside:
         row.signer = people[row.signer_id]
     for row in found.rows("held"):
         row.holder = people[row.holder_id]
+    waits = call.state in {CallState.PENDING, CallState.ALLOWED}
+    may = {person.pk for person in found.rows("may")} if waits else None
+    signers.tell_lapsed(found.rows("signatures"), may)
     return Beside(
         signatures=found.rows("signatures"),
+        may=may,
         decide_by=found.rows("deadline")[0].until,
         holder=found.first("held"),
         candidates=found.rows("candidates"),

@@ -20,11 +20,9 @@ from countersign.console.rendering import mine_of, page
 from projects import characters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from django.http import HttpResponse
 
-    from approvals.models import CallApproval, CallSignature
+    from approvals.models import CallApproval
     from countersign.console.call_beside import Beside
     from countersign.console.requests import PersonRequest
     from projects.models import User
@@ -75,30 +73,30 @@ def context_of(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
         "remembered": getattr(call, "remembered_as", None),
         "most": {"arguments": MAX_CHARACTERS, "note": MAX_NOTE},
         "may_assign": pending and not overdue and known.lead,
-        **_signed(call, user, more.signatures, may=may_decide),
+        **_signed(call, user, more, may=may_decide),
         **(_routed(call, user, more) if pending and not overdue else {}),
     }
 
 
-def _signed(
-    call: CallApproval, user: User, signatures: list[CallSignature], *, may: bool
-) -> dict[str, Any]:
+def _signed(call: CallApproval, user: User, more: Beside, *, may: bool) -> dict[str, Any]:
     """Return who has decided so far, who is still asked for, and whether this person may decide."""
+    signatures, asked = more.signatures, asked_of(call, more)
     signed = any(row.signer_id == user.pk for row in signatures)
     return {
-        **asked_of(call, signatures),
+        **asked,
         "signed_by_me": signed,
-        "may_decide": may and not signed,
+        "may_decide": may and (asked["enough"] or not signed),
+        "may_take": may and not signed,
         # The first who allows it may change the arguments; then others allow the same.
         "edited_by": signatures[0].signer if call.edited and signatures else None,
         "shown": f"{call.state}-{len(signatures)}",
     }
 
 
-def asked_of(call: CallApproval, signatures: Sequence[CallSignature]) -> dict[str, Any]:
-    """Return these decisions, and what the policy asks for besides."""
-    allowing = [row for row in signatures if row.verdict == CallVerdict.ALLOW]
-    return {"signatures": signatures, **signers.asked(call, allowing)}
+def asked_of(call: CallApproval, more: Beside) -> dict[str, Any]:
+    """Return the decisions on a call, and what the policy asks for besides."""
+    allowing = [row for row in more.signatures if row.verdict == CallVerdict.ALLOW]
+    return {"signatures": more.signatures, **signers.asked(call, allowing, more.may)}
 
 
 def _around(request: PersonRequest, call: CallApproval) -> dict[str, Any]:

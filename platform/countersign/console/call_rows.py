@@ -91,7 +91,7 @@ def closer_look(user: User, mine: Mine, row: CallRow) -> dict[str, Any]:
         "hidden": call_page.hidden_in(call),
         "pending": pending,
         "offers": snoozing.offers(call, timezone.now()),
-        **call_page.asked_of(call, more.signatures),
+        **call_page.asked_of(call, more),
         **signers.assignable(more.candidates, more.holder, user, lead=lead),
     }
 

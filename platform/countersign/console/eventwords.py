@@ -225,12 +225,22 @@ _VERDICTS = {
 
 def _signed(data: dict[str, Any]) -> Said:
     if tool := _text(data, "tool"):  # not the last permission that is needed
-        counted = f"{data.get('signed')} of {data.get('needed')} signatures"
         who = _text(data, "by")
-        return Said(who=who, text=f"allowed {tool}", detail=counted, icon="pen-line")
+        return Said(who=who, text=f"allowed {tool}", detail=_counted(data), icon="pen-line")
     text, _ = _VERDICTS.get(_text(data, "verdict"), ("signed", ""))
-    counted = f"{data['signed']} of {data['needed']} signatures" if "needed" in data else ""
+    agrees = _text(data, "verdict") == "approve"
+    counted = _counted(data) if agrees and "needed" in data else ""
     return Said(who=_text(data, "by"), text=f"signed: {text}", detail=counted, icon="pen-line")
+
+
+def _counted(data: dict[str, Any]) -> str:
+    """Say how many signatures count, and whose do not."""
+    counted = f"{data.get('signed')} of {data.get('needed')} signatures"
+    lapsed = data.get("lapsed")
+    names = [str(name) for name in lapsed] if isinstance(lapsed, list) else []
+    if not names:
+        return counted
+    return f"{counted}; {' and '.join(names)} signed, but may no longer"
 
 
 def _signatures_held(data: dict[str, Any]) -> Said:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from approvals import collisions, edits, presence, routing, selectors, snoozing
+from approvals import collisions, edits, presence, rights, routing, selectors, snoozing
 from approvals.calls import selectors as call_selectors
 from approvals.lifecycle import ApprovalState
 from approvals.models import RANKS, Approval, CallApproval, Sort
@@ -246,9 +246,18 @@ def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:
         "clashes": collisions.of(approval) if row.collides_with else [],
         "edit": row.edit,
         "carried": row.carried,
+        "holding": _holding(approval) if row.carried else 0,
         "newer": edits.newest_after(approval) if row.edit else None,
         **(_assigned(approval, user, mine, row) if approval.state == ApprovalState.PENDING else {}),
     }
+
+
+def _holding(approval: Approval) -> int:
+    """Return how many of the signatures given before main moved hold: of people who may still sign."""
+    signed_for = approval.snapshot["follows"]["signed_for"]
+    if approval.state != ApprovalState.PENDING:
+        return len(signed_for)
+    return rights.who_may(approval).filter(pk__in=list(signed_for)).count()
 
 
 def _assigned(approval: Approval, user: User, mine: Mine, row: Row) -> dict[str, Any]:

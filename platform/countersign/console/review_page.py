@@ -37,12 +37,12 @@ from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, 
 from countersign.console.task_page import price_url
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
 
     from django.http.response import HttpResponseBase
 
     from agents.models import Proposal
-    from approvals.models import Approval, Signature
+    from approvals.models import Approval
     from countersign.console.hunks import FileView
     from countersign.console.requests import PersonRequest
     from countersign.console.review_rows import Record
@@ -141,7 +141,6 @@ def context_of(
         "asked_again": _asked_again(sealed),
         **_compared(approval, record, since),
         **collision_rows.beside(approval),
-        **_required(approval, record.signatures),
         **files_left(approval, viewed),
         **decision_of(approval, user, mine, record),
     }
@@ -232,8 +231,11 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
     now = timezone.now()
     left = record.decide_by - now
     overdue = pending and left <= timedelta()
-    may_decide = pending and not refusal and not signed and not overdue
+    asked = _required(approval, record)
+    may_decide = pending and not refusal and not overdue and (asked["enough"] or not signed)
+    waits = may_decide and not signed  # for this person
     return {
+        **asked,
         "look": _look(approval, record, may_sign=pending and not refusal and not signed),
         "pending": pending,
         "refusal": _in_words(refusal, approval, user, record),
@@ -241,9 +243,9 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
         "left": left,
         "hurry": left < timedelta(hours=1),
         "may_decide": may_decide,
-        "offers": snoozing.offers(approval, now) if may_decide else [],
+        "offers": snoozing.offers(approval, now) if waits else [],
         "may_assign": pending and not overdue and record.person.lead,
-        "may_take": may_decide,
+        "may_take": waits,
         "holder": record.holder if pending else None,
         "others": routing.others(record.candidates, user, record.holder),
         "reminders": record.reminders,
@@ -265,9 +267,9 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
     }
 
 
-def _required(approval: Approval, signatures: Sequence[Signature]) -> dict[str, Any]:
-    approving = [row for row in signatures if row.verdict == SignatureVerdict.APPROVE]
-    return signers.asked(approval, approving)
+def _required(approval: Approval, record: Record) -> dict[str, Any]:
+    approving = [row for row in record.signatures if row.verdict == SignatureVerdict.APPROVE]
+    return signers.asked(approval, approving, record.may)
 
 
 def _revert(approval: Approval, user: User, record: Record) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from django.http import Http404
 from agents import holds, reverting, takeovers
 from agents.models import Agent, Event, FileChange, HoldScope, Hunk, Proposal
 from approvals import deadlines, presence, rights, routing, viewing
+from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import (
     SEAL,
     Approval,
@@ -31,7 +32,7 @@ from memory.models import Memory
 from projects import across, together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
     from uuid import UUID
 
@@ -51,6 +52,7 @@ class Record:
     """Everything around one sealed approval."""
 
     signatures: list[Signature]
+    may: Collection[UUID] | None  # whose of them count, and for whom; None when it is over: all did
     viewed: list[Viewed]  # by the person who asks, of this and other changes
     effects: list[Any]  # with `undo_until` and `may_be_undone`
     newer: Approval | None
@@ -97,11 +99,14 @@ def read(
     for signature in found.rows("signatures"):
         signature.signer = people[signature.signer_id]
         signature.signed_for = _signed_for(signature, approval)
+    may = _may(approval, found)
+    signers.tell_lapsed(found.rows("signatures"), may)
     others, edits = _others(approval, found), _edits(found)
     lead = approval.project_id in mine.led
     took_over = found.first("took_over")
     return Record(
         signatures=found.rows("signatures"),
+        may=may,
         viewed=found.rows("viewed"),
         effects=found.rows("effects"),
         newer=next((row for row in others if row.pk > approval.pk), None),
@@ -137,6 +142,12 @@ def _signed_for(signature: Signature, approval: Approval) -> str:
     return str(told.get(str(signature.signer_id), "")) if signature.carried_from_id else ""
 
 
+def _may(approval: Approval, found: Found) -> set[UUID] | None:
+    planned = any(effect.state == EffectState.PLANNED for effect in found.rows("effects"))
+    waits = approval.state == ApprovalState.PENDING or planned
+    return {person.pk for person in found.rows("may")} if waits else None
+
+
 def _of_decision(approval: Approval, user: User) -> Lists:
     signed = Signature.objects.filter(approval=approval)
     others = Approval.objects.filter(task=approval.task_id).exclude(pk=approval.pk)
@@ -152,6 +163,7 @@ def _of_decision(approval: Approval, user: User) -> Lists:
         "people": signers.people([key for key in people if key]),
         "signatures": signed,
         "signed_by": signers.people(signed.values("signer")),
+        "may": signers.who_count(approval, signed),
         "effects": deadlines.with_window(Effect.objects.filter(approval=approval)).order_by(
             "position"
         ),

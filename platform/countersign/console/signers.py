@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db.models import Q
 
-from approvals import routing, standing_in
+from approvals import counting, rights, routing
 from approvals.requirements import Required
 from projects.models import Role, User
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from django.db.models import QuerySet
 
@@ -81,14 +82,36 @@ def assignable(
     }
 
 
-def asked(approval: Decidable, agreed: Sequence[Marked]) -> dict[str, Any]:
-    """Return what the policy asks for, and whom of it these signatures, which agree, leave missing."""
+def who_count(approval: Decidable, signed: QuerySet[Any]) -> QuerySet[User]:
+    """Return who may sign of those who have, and of those a rule names, for whom somebody may have."""
+    named = {key for each in Required.sealed(approval.snapshot).named for key in each.people}
+    asked = Q(pk__in=signed.order_by().values("signer")) | Q(pk__in=named)
+    return rights.who_may(approval).filter(asked).only("pk")
+
+
+def tell_lapsed(signatures: Iterable[Any], may: Collection[UUID] | None) -> None:
+    """Mark those that do not count any more, and the absent people they do not count for."""
+    if may is None:
+        return
+    for row in signatures:
+        row.lapsed = row.verdict in counting.AGREES and row.signer_id not in may
+        for each in row.on_behalf_of:
+            each["lapsed"] = UUID(each["person"]) not in may
+
+
+def asked(
+    approval: Decidable, agreed: Sequence[Marked], may: Collection[UUID] | None
+) -> dict[str, Any]:
+    """Return what the policy asks for, and whom of it these signatures, which agree, leave missing.
+
+    They count when their people are among those who `may` sign; without these it is over, and all did.
+    """
     required = Required.now(approval)
-    signed = {row.signer_id for row in agreed}
-    stood_for = standing_in.persons(each for row in agreed for each in row.on_behalf_of)
+    counted = counting.all_of(agreed) if may is None else counting.among(agreed, may)
     return {
         "required": required,
-        "approvals_so_far": len(signed),
-        "unnamed": required.unnamed({*signed, *stood_for}),
-        "editors": list(required.not_alone.values()) if required.only_editors(signed) else [],
+        "approvals_so_far": len(counted.signers),
+        "enough": not counted.missing(approval),
+        "unnamed": required.unnamed({*counted.signers, *counted.stood_for}),
+        "editors": required.not_alone.values() if required.only_editors(counted.signers) else [],
     }

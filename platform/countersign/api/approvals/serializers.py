@@ -9,10 +9,10 @@ from rest_framework import serializers
 
 from agents.editing import MAX_BYTES
 from agents.workspace.paths import MAX_PATH
-from approvals import bulk, collisions, deadlines, reverting, routing
+from approvals import bulk, collisions, counting, deadlines, reverting, routing
 from approvals.decisions import MAX_LESSON, MAX_NOTE
 from approvals.lifecycle import ApprovalState, SignatureVerdict
-from approvals.models import Approval, Edit, HunkVerdict, Side
+from approvals.models import Approval, Edit, HunkVerdict, Side, Signature
 from approvals.rights import why_not
 from countersign.api import links
 from countersign.api.approvals.terms import PolicyShape
@@ -22,6 +22,8 @@ from countersign.api.tasks.serializers import STRINGS, PersonShape
 
 if TYPE_CHECKING:
     from agents.models import Task
+
+COUNTS = "False for one that agrees, while it waits, of a person who may not sign any more."
 
 
 class ApprovalQuery(PageQuery):
@@ -259,11 +261,16 @@ class SignatureShape(serializers.Serializer[Any]):
     digest = serializers.CharField()
     at = serializers.DateTimeField()
     on_behalf_of = StoodForShape(many=True, help_text="Absent people it counts for, too.")
+    counts = serializers.SerializerMethodField(help_text=COUNTS)
     carried_from = serializers.UUIDField(
         source="carried_from_id",
         allow_null=True,
         help_text="The signature it copies, given to the same change before main moved.",
     )
+
+    def get_counts(self, signature: Signature) -> bool:
+        """Tell it."""
+        return signature.pk not in self.context.get("lapsed", ())
 
 
 class CommentShape(serializers.Serializer[Any]):
@@ -340,8 +347,9 @@ class ApprovalDetailShape(ApprovalShape):
     @extend_schema_field(SignatureShape(many=True))
     def get_signatures(self, approval: Approval) -> Any:
         """Return the signatures, oldest first."""
-        found = approval.signatures.select_related("signer").order_by("at")
-        return SignatureShape(found, many=True).data
+        found = list(approval.signatures.select_related("signer").order_by("at"))
+        context = {"lapsed": counting.lapsed(approval, found)}
+        return SignatureShape(found, many=True, context=context).data
 
     @extend_schema_field(CollisionShape(many=True))
     def get_collisions(self, approval: Approval) -> Any:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from approvals import deadlines, routing
+from approvals import counting, deadlines, routing
 from approvals.calls.sealing import covered
 from approvals.decisions import MAX_NOTE
 from approvals.lifecycle import CallState, CallVerdict
@@ -23,7 +23,7 @@ from approvals.models import (
     StandingUse,
 )
 from approvals.rights import why_not
-from countersign.api.approvals.serializers import AssignmentShape, StoodForShape
+from countersign.api.approvals.serializers import COUNTS, AssignmentShape, StoodForShape
 from countersign.api.approvals.terms import RemindersShape, SignersShape
 from countersign.api.fields import Chosen, Input, Text
 from countersign.api.paging import PageQuery
@@ -131,6 +131,11 @@ class CallSignatureShape(serializers.Serializer[Any]):
     )
     at = serializers.DateTimeField()
     on_behalf_of = StoodForShape(many=True, help_text="Absent people it counts for, too.")
+    counts = serializers.SerializerMethodField(help_text=COUNTS)
+
+    def get_counts(self, signature: CallSignature) -> bool:
+        """Tell it."""
+        return signature.pk not in self.context.get("lapsed", ())
 
 
 class CallDetailShape(CallShape):
@@ -164,8 +169,9 @@ class CallDetailShape(CallShape):
     @extend_schema_field(CallSignatureShape(many=True))
     def get_signatures(self, call: CallApproval) -> Any:
         """Return the decisions."""
-        found = call.signatures.select_related("signer").order_by("id")
-        return CallSignatureShape(found, many=True).data
+        found = list(call.signatures.select_related("signer").order_by("id"))
+        context = {"lapsed": counting.lapsed(call, found)}
+        return CallSignatureShape(found, many=True, context=context).data
 
     @extend_schema_field(_OBJECT)
     def get_arguments(self, call: CallApproval) -> dict[str, Any]:
@@ -200,7 +206,8 @@ class CallDetailShape(CallShape):
         via = "token" if request.auth else "session"
         if call.state != CallState.PENDING or why_not(call, request.user, via=via):
             return False
-        return not call.signatures.filter(signer=request.user).exists()
+        signed = call.signatures.filter(signer=request.user).exists()
+        return not signed or not counting.of(call).missing(call)
 
 
 class CallDecidedShape(CallSignatureShape):

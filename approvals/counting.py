@@ -1,0 +1,101 @@
+"""Which signatures count: those of people who may still sign, for themselves and for whom they stand in.
+
+The database and the invariants know who signed, not who still may: they count all, so they may count
+more than is counted here, never fewer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from approvals import rights, standing_in
+from approvals.lifecycle import (
+    ApprovalState,
+    CallState,
+    CallVerdict,
+    EffectState,
+    SignatureVerdict,
+)
+from approvals.models import CallApproval
+from approvals.requirements import Required
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from uuid import UUID
+
+    from approvals.origins import Marked
+    from approvals.rights import Decidable
+
+AGREES = (SignatureVerdict.APPROVE, CallVerdict.ALLOW)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """Whose signatures count, for whom else they do, and which do not any more."""
+
+    signers: set[UUID]
+    stood_for: set[UUID]
+    lapsed: list[Marked]
+
+    def missing(
+        self, approval: Decidable, *more: UUID, stood: standing_in.Stood | None = None
+    ) -> list[str]:
+        """Return what is still asked for besides these, and besides these `more` who sign now."""
+        stood_for = self.stood_for | standing_in.persons(stood or ())
+        return Required.now(approval).missing({*self.signers, *more}, stood_for)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Return it as an event tells it, beside how many are needed."""
+        names = [row.signer.display_name for row in self.lapsed]
+        return {"signed": len(self.signers), **({"lapsed": names} if names else {})}
+
+
+def of(approval: Decidable) -> Counted:
+    """Count the signatures an approval has now that agree, in two statements at most."""
+    rows = approval.signatures.filter(verdict__in=AGREES).select_related("signer")
+    return of_these(approval, list(rows.order_by("id")))
+
+
+def of_these(approval: Decidable, agreed: Sequence[Marked]) -> Counted:
+    """Count these signatures, which agree, by who may sign the approval now."""
+    people = {row.signer_id for row in agreed} | _stood_for(agreed)
+    may = rights.who_may(approval).filter(pk__in=people)
+    return among(agreed, set(may.values_list("pk", flat=True)) if people else set())
+
+
+def among(agreed: Sequence[Marked], may: Collection[UUID]) -> Counted:
+    """Count these signatures, which agree, when these are the people who may sign."""
+    count = [row for row in agreed if row.signer_id in may]
+    return Counted(
+        signers={row.signer_id for row in count},
+        stood_for=_stood_for(count).intersection(may),
+        lapsed=[row for row in agreed if row.signer_id not in may],
+    )
+
+
+def all_of(agreed: Sequence[Marked]) -> Counted:
+    """Count all of these, as of what is over: it was with them."""
+    signers = {row.signer_id for row in agreed}
+    return Counted(signers=signers, stood_for=_stood_for(agreed), lapsed=[])
+
+
+def lapsed(approval: Decidable, signatures: Sequence[Marked]) -> set[UUID]:
+    """Return the keys of those of its signatures that do not count any more; of what is over none."""
+    if not _is_open(approval):
+        return set()
+    agreed = [row for row in signatures if row.verdict in AGREES]
+    return {row.pk for row in of_these(approval, agreed).lapsed}
+
+
+def _is_open(approval: Decidable) -> bool:
+    """Tell whether it waits, or what was decided has yet to begin, with another look at who signed."""
+    if isinstance(approval, CallApproval):
+        return approval.state in {CallState.PENDING, CallState.ALLOWED}
+    planned = approval.effects.filter(state=EffectState.PLANNED)
+    return approval.state == ApprovalState.PENDING or planned.exists()
+
+
+def _stood_for(rows: Sequence[Marked]) -> set[UUID]:
+    return standing_in.persons(each for row in rows for each in row.on_behalf_of)
