@@ -48,7 +48,10 @@ __all__ = [
     "why_not",
 ]
 
-SIGNED = "You have signed this already. It waits for another tech lead."
+SIGNED = (
+    "You have signed this already. It waits for another tech lead; until then you may still request "
+    "changes or reject it."
+)
 STATE_OF = {
     SignatureVerdict.APPROVE: ApprovalState.APPROVED,
     SignatureVerdict.REQUEST_CHANGES: ApprovalState.CHANGES_REQUESTED,
@@ -77,8 +80,8 @@ def decide(
     Raises UnknownApproval (404), NotAllowed (403), AlreadyDecided, StaleApproval or
     ApprovalExpired (409), DigestMismatch or NoSuchLine (422), InvalidInput (400), RoundsExhausted, and
     CannotSign (503) in a process that has no key.
-    Of several people deciding at once exactly one wins; a lost race changes nothing. Who has signed
-    may approve again where the signatures that count have become enough since: theirs is returned.
+    Of several people deciding at once exactly one wins; a lost race changes nothing. Who approved may
+    end what waits for others, or approve again once enough signatures count: theirs is returned.
     """
     decision = Decision(
         verdict=verdict,
@@ -92,11 +95,11 @@ def decide(
     )
     signing.require_key()
     approval = _find(approval_id, by)
-    refusal = why_not(approval, by, via=via)
-    if refusal:
+    if refusal := why_not(approval, by, via=via):
         raise NotAllowed(refusal)
     _require_undecided(approval, by, digest=digest, nonce=nonce)
     if verdict == SignatureVerdict.APPROVE:
+        _require_missing(approval, by)
         if Required.sealed(approval.snapshot).every_file:
             viewing.require_all(approval, by=by)
         freshness.require_unmoved_main(approval, by=by, address=address)
@@ -156,13 +159,17 @@ def _require_undecided(approval: Approval, by: User, *, digest: str, nonce: str)
     waits = Approval.objects.filter(pk=approval.pk, state=ApprovalState.PENDING, **in_time)
     if not seen or not waits.exists():
         raise explain(approval, digest=digest, nonce=nonce)
+
+
+def _require_missing(approval: Approval, by: User) -> None:
+    """Raise AlreadyDecided for who has approved it, unless nobody else's signature is missing."""
     if _given(approval, by) and counting.of(approval).missing(approval):
         raise AlreadyDecided(SIGNED)
 
 
 def _given(approval: Approval, by: User) -> Signature | None:
-    """Return the signature this person has given, if any."""
-    return approval.signatures.filter(signer=by).first()
+    """Return the approving signature this person has given, if any."""
+    return approval.signatures.filter(signer=by, verdict=SignatureVerdict.APPROVE).first()
 
 
 def _mismatch(approval: Approval, digest: str) -> TransitionRefused | DigestMismatch:
@@ -233,7 +240,7 @@ def _write(
         with transaction.atomic():
             signature.save(force_insert=True)
     except IntegrityError as error:
-        if approval.signatures.filter(signer=by).exists():
+        if decision.verdict == SignatureVerdict.APPROVE and _given(approval, by):
             raise AlreadyDecided(SIGNED) from error
         raise
     return signature

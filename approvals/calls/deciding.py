@@ -38,7 +38,10 @@ _SAID = {
     CallState.WITHDRAWN: "This was withdrawn at {when}: its step was stopped. Nothing was called.",
 }
 _STOPPED = "Its step was stopped meanwhile. Nothing was called."
-_SIGNED = "You have allowed this already. It still waits for others to allow it."
+_SIGNED = (
+    "You have allowed this already. It still waits for others to allow it; until then you may still "
+    "refuse it."
+)
 _AS_ALLOWED = (
     "{who} allowed this with the arguments it has now, so they stay. Nothing was decided: allow it with "
     "them, or refuse it and say what should be different."
@@ -84,13 +87,15 @@ def decide(
     Locks the step, then the task. Raises UnknownCall (404), NotAllowed (403), CallOver (409),
     CallMismatch (422), InvalidInput (400), and CannotSign (503) in a process that has no key.
     Of several people deciding at once exactly one wins; a lost race changes nothing. Who has allowed
-    it may do so again where the permissions that count have become enough since: theirs is returned.
+    it may do so again where the permissions that count have become enough since: theirs is returned; and
+    may refuse it while it waits for others.
     """
     signing.require_key()
     approval = find(call_id, by)
     if refusal := why_not(approval, by, via=via):
         raise NotAllowed(refusal)
-    _require_undecided(approval, by, digest=digest, nonce=nonce)
+    allows = verdict == CallVerdict.ALLOW
+    _require_undecided(approval, by, digest=digest, nonce=nonce, allows=allows)
     terms = _terms(approval, by, verdict, edited, remember)
     decision = _checked(approval, verdict, note, edited, terms, by=by, address=address)
     with permitting.held(approval.call_id) as held:
@@ -110,13 +115,16 @@ def find(call_id: uuid.UUID | str, by: User) -> CallApproval:
     return found
 
 
-def _require_undecided(approval: CallApproval, by: User, *, digest: str, nonce: str) -> None:
+def _require_undecided(
+    approval: CallApproval, by: User, *, digest: str, nonce: str, allows: bool
+) -> None:
     """Refuse early and in words; the conditional UPDATE is what counts."""
     waits = CallApproval.objects.filter(pk=approval.pk, state=CallState.PENDING, **_in_time())
     if not waits.exists():
         raise _over(approval)
     # Who changed the arguments as they allowed it has a page with others, and is told of the former.
-    _require_unsigned(approval, by)
+    if allows:
+        _require_unsigned(approval, by)
     # What was sent may hold what PostgreSQL cannot: it is compared here first.
     if (digest, nonce) != (covered(approval), approval.nonce):
         raise CallMismatch
@@ -130,8 +138,8 @@ def _require_unsigned(approval: CallApproval, by: User) -> None:
 
 
 def _given(approval: CallApproval, by: User) -> CallSignature | None:
-    """Return the decision this person has made, if any."""
-    return approval.signatures.filter(signer=by).first()
+    """Return the permission this person has given, if any."""
+    return approval.signatures.filter(signer=by, verdict=CallVerdict.ALLOW).first()
 
 
 def _in_time() -> dict[str, Any]:
@@ -198,8 +206,9 @@ def _edited(approval: CallApproval, text: str) -> str:
 def _write(held: Held, approval: CallApproval, decision: _Decision) -> CallSignature:
     if not held.waits:
         raise CallOver(_STOPPED)
-    _require_unsigned(approval, decision.by)  # in another tab; the step is locked, so it counts
-    given = _given(approval, decision.by)
+    if decision.allows:  # in another tab; the step is locked, so it counts
+        _require_unsigned(approval, decision.by)
+    given = _given(approval, decision.by) if decision.allows else None
     stood: standing_in.Stood = []
     settles = not decision.allows
     if not settles:

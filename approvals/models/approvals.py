@@ -281,7 +281,17 @@ class Signature(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["approval", "signer"], name="one_signature_per_person"),
+            # Who has approved may still end it, while it waits for others.
+            models.UniqueConstraint(
+                fields=["approval", "signer"],
+                condition=Q(verdict=SignatureVerdict.APPROVE),
+                name="one_approving_signature_per_person",
+            ),
+            models.UniqueConstraint(
+                fields=["approval"],
+                condition=~Q(verdict=SignatureVerdict.APPROVE),
+                name="one_signature_ends_it",
+            ),
             models.CheckConstraint(
                 condition=Q(verdict__in=SignatureVerdict.values), name="verdict_known"
             ),

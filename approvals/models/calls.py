@@ -202,8 +202,11 @@ class CallSignature(models.Model):
 
     class Meta:
         constraints = [
+            # Who has allowed it may still refuse it, while it waits for others.
             models.UniqueConstraint(
-                fields=["approval", "signer"], name="one_call_signature_per_person"
+                fields=["approval", "signer"],
+                condition=Q(verdict=CallVerdict.ALLOW),
+                name="one_permission_per_person",
             ),
             models.UniqueConstraint(
                 fields=["approval"],

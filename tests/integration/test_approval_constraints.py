@@ -79,8 +79,20 @@ def test_one_person_signs_once(approved, lead, requester):
         approved.pk,
         lead.pk,
         requester.pk,
-        by="one_signature_per_person",
+        by="one_approving_signature_per_person",
     )
+
+
+def test_one_signature_ends_it(approved, lead, second_lead, requester):
+    ends = (
+        "INSERT INTO approvals_signature (id, approval_id, signer_id, requester_id, single_person,"
+        " verdict, digest, nonce, note) VALUES (gen_random_uuid(), %s, %s, %s, false, %s,"
+        " 'd', 'n', '')"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(ends, [approved.pk, lead.pk, requester.pk, "reject"])
+    for person, verdict in ((lead, "request_changes"), (second_lead, "reject")):
+        _refused(ends, approved.pk, person.pk, requester.pk, verdict, by="one_signature_ends_it")
 
 
 @pytest.mark.parametrize("state", ["approved", "changes_requested", "rejected"])

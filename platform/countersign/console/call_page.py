@@ -85,7 +85,8 @@ def _signed(call: CallApproval, user: User, more: Beside, *, may: bool) -> dict[
     return {
         **asked,
         "signed_by_me": signed,
-        "may_decide": may and (asked["enough"] or not signed),
+        "may_decide": may,
+        "may_allow": may and (asked["enough"] or not signed),  # else it may still be refused
         "may_take": may and not signed,
         # The first who allows it may change the arguments; then others allow the same.
         "edited_by": signatures[0].signer if call.edited and signatures else None,

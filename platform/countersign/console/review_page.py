@@ -232,7 +232,7 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
     left = record.decide_by - now
     overdue = pending and left <= timedelta()
     asked = _required(approval, record)
-    may_decide = pending and not refusal and not overdue and (asked["enough"] or not signed)
+    may_decide = pending and not refusal and not overdue
     waits = may_decide and not signed  # for this person
     return {
         **asked,
@@ -243,6 +243,7 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
         "left": left,
         "hurry": left < timedelta(hours=1),
         "may_decide": may_decide,
+        "may_approve": waits or asked["enough"],  # who has signed may else end it, nothing more
         "offers": snoozing.offers(approval, now) if waits else [],
         "may_assign": pending and not overdue and record.person.lead,
         "may_take": waits,

@@ -12,7 +12,7 @@ from django.http import Http404
 from agents import holds, reverting, takeovers
 from agents.models import Agent, Event, FileChange, HoldScope, Hunk, Proposal
 from approvals import deadlines, presence, rights, routing, viewing
-from approvals.lifecycle import ApprovalState, EffectState
+from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
 from approvals.models import (
     SEAL,
     Approval,
@@ -95,17 +95,12 @@ def read(
     numbers = {"unpriced": across.counted(events, 1)}
     found = together.read(lists, numbers)
     _complete(approval, found)
-    people = _by_key(found.rows("signed_by"))
-    for signature in found.rows("signatures"):
-        signature.signer = people[signature.signer_id]
-        signature.signed_for = _signed_for(signature, approval)
     may = _may(approval, found)
-    signers.tell_lapsed(found.rows("signatures"), may)
     others, edits = _others(approval, found), _edits(found)
     lead = approval.project_id in mine.led
     took_over = found.first("took_over")
     return Record(
-        signatures=found.rows("signatures"),
+        signatures=_signatures(approval, found, may),
         may=may,
         viewed=found.rows("viewed"),
         effects=found.rows("effects"),
@@ -136,10 +131,27 @@ def read(
     )
 
 
+def _signatures(approval: Approval, found: Found, may: set[UUID] | None) -> list[Signature]:
+    people = _by_key(found.rows("signed_by"))
+    for signature in found.rows("signatures"):
+        signature.signer = people[signature.signer_id]
+        signature.signed_for = _signed_for(signature, approval)
+        signature.changed = _ended_by_signer(signature, approval)
+    signers.tell_lapsed(found.rows("signatures"), may)
+    return found.rows("signatures")
+
+
 def _signed_for(signature: Signature, approval: Approval) -> str:
     """Return the digest a person signed, where this is a copy of their signature."""
     told = approval.snapshot.get("follows", {}).get("signed_for", {})
     return str(told.get(str(signature.signer_id), "")) if signature.carried_from_id else ""
+
+
+def _ended_by_signer(signature: Signature, approval: Approval) -> bool:
+    """Tell whether a person who had approved it has ended it since."""
+    ended = approval.state in {ApprovalState.CHANGES_REQUESTED, ApprovalState.REJECTED}
+    agreed = signature.verdict == SignatureVerdict.APPROVE
+    return ended and agreed and signature.signer_id == approval.decided_by_id
 
 
 def _may(approval: Approval, found: Found) -> set[UUID] | None:

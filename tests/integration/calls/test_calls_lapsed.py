@@ -60,7 +60,7 @@ def test_a_permission_whose_person_lost_the_right_is_replaced(
     assert decided(two_needed, sam).state == "allowed"
     assert carrying.make_due("effects") == 1
     assert (now(two_needed).state, len(server.calls)) == ("done", 1)
-    assert list(CHECK.find()) == []
+    assert CHECK.find().count == 0
 
 
 def test_the_arguments_the_first_allowed_stay(two_needed, server, lead, second_lead, sam):
@@ -74,7 +74,8 @@ def test_the_arguments_the_first_allowed_stay(two_needed, server, lead, second_l
     decided(seen, sam)
     carrying.make_due("effects")
     assert now(two_needed).state == "done"
-    assert server.calls[0]["arguments"] == json.loads(OTHER)
+    assert json.loads(now(two_needed).edited) == json.loads(OTHER)
+    assert len(server.calls) == 1
 
 
 def test_who_allowed_it_may_do_so_again_once_another_counts_again(
@@ -131,11 +132,29 @@ def test_page_inbox_and_api_say_whose_permission_does_not_count(
     assert "1 of 2 allowed it" in client.get("/inbox", {"at": two_needed.pk}).content.decode()
     assert "You allowed this, but may no longer" in page_of(client, lead, two_needed)
     found = by_session(sam).get(f"/api/v1/calls/{two_needed.pk}").json()
-    counts = [(each["signer"]["username"], each["counts"]) for each in found["signatures"]]
-    assert counts == [("dana", False), ("ravi", True)]
+    counts = [(each["signer"]["name"], each["counts"]) for each in found["signatures"]]
+    assert counts == [("Dana Kim", False), ("Ravi Singh", True)]
     mine = by_session(second_lead).get(f"/api/v1/calls/{two_needed.pk}").json()
     assert mine["you_may_decide"] is False
     lose(lead, Role.LEAD)
     mine = by_session(second_lead).get(f"/api/v1/calls/{two_needed.pk}").json()
     assert mine["you_may_decide"] is True
     assert "as many permissions count now" in page_of(client, second_lead, two_needed)
+
+
+def test_the_first_of_two_refuses_what_waits_for_the_second(
+    client, two_needed, server, lead, second_lead
+):
+    decided(two_needed, lead)
+    page = page_of(client, lead, two_needed)
+    assert "Until then you may still refuse it, which decides it." in page
+    assert "Allow once" not in page
+    row = decided(two_needed, lead, "refuse", note="Pay it by hand.")
+    assert (row.state, row.decided_by) == ("refused", lead)
+    given = CallSignature.objects.order_by("id").values_list("verdict", flat=True)
+    assert list(given) == ["allow", "refuse"]
+    with pytest.raises(CallOver, match="Dana Kim refused this"):
+        decided(two_needed, second_lead)
+    carrying.make_due("effects")
+    assert server.calls == []
+    assert CHECK.find().count == 0

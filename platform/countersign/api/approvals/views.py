@@ -98,7 +98,10 @@ class Signatures(Endpoint):
         tag="approvals",
     )
     def post(self, request: Request, pk: uuid.UUID) -> Response:
-        """Approve, request changes or reject; in person only, and once."""
+        """Approve, request changes or reject; in person only, and once.
+
+        While it waits for others, who has approved may still request changes or reject: that ends it.
+        """
         approval, body = _approval(self, pk), self.body(SignatureInput)
         hunks = [HunkDecision(**hunk) for hunk in body.pop("hunks", [])]
         comments = [LineComment(**comment) for comment in body.pop("comments", [])]

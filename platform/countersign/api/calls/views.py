@@ -91,7 +91,8 @@ class CallDecision(Endpoint):
     def post(self, request: Request, pk: uuid.UUID) -> Response:
         """Allow it once, with other arguments if you send some, or refuse it; in person only.
 
-        Where the policy asks for several, the first who allows it may send other arguments.
+        Where the policy asks for several, the first who allows it may send other arguments, and may
+        still refuse it while it waits for the others.
         With `remember` a standing grant is made as well, or nothing is decided.
         """
         call, body = _call(self, pk), self.body(CallDecisionInput)
