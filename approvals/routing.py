@@ -166,9 +166,15 @@ def candidates(approval: Decidable) -> QuerySet[User]:
 
 
 def may_sign_edited(approval: Approval, by: User) -> bool:
-    """Tell whether somebody could sign what this person edits: another than all who have edited it,
-    unless low risk, the policy in force, or one person who may do everything asks for nobody else."""
-    if approval.risk == Risk.LOW or rights.one_person(approval):
+    """Tell whether somebody could sign what this person edits, while its risk stays as it is."""
+    return approval.risk == Risk.LOW or may_sign_raised(approval, by)
+
+
+def may_sign_raised(approval: Approval, by: User) -> bool:
+    """Tell whether somebody could sign what this person edits at more than low risk: another than
+    all who have edited it, unless the policy in force, or one person who may do everything, asks for
+    nobody else."""
+    if rights.one_person(approval):
         return True
     if policies.read_active(approval.project).editors_alone:
         return True

@@ -97,7 +97,10 @@ def _signed(call: CallApproval, user: User, more: Beside, *, may: bool) -> dict[
 def asked_of(call: CallApproval, more: Beside) -> dict[str, Any]:
     """Return the decisions on a call, and what the policy asks for besides."""
     allowing = [row for row in more.signatures if row.verdict == CallVerdict.ALLOW]
-    return {"signatures": more.signatures, **signers.asked(call, allowing, more.may)}
+    return {
+        "signatures": more.signatures,
+        **signers.asked(call, allowing, more.may, more.candidates),
+    }
 
 
 def _around(request: PersonRequest, call: CallApproval) -> dict[str, Any]:

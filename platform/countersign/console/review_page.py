@@ -270,7 +270,7 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
 
 def _required(approval: Approval, record: Record) -> dict[str, Any]:
     approving = [row for row in record.signatures if row.verdict == SignatureVerdict.APPROVE]
-    return signers.asked(approval, approving, record.may)
+    return signers.asked(approval, approving, record.may, record.candidates)
 
 
 def _revert(approval: Approval, user: User, record: Record) -> dict[str, Any]:

@@ -100,9 +100,13 @@ def tell_lapsed(signatures: Iterable[Any], may: Collection[UUID] | None) -> None
 
 
 def asked(
-    approval: Decidable, agreed: Sequence[Marked], may: Collection[UUID] | None
+    approval: Decidable,
+    agreed: Sequence[Marked],
+    may: Collection[UUID] | None,
+    left: Sequence[User],
 ) -> dict[str, Any]:
-    """Return what the policy asks for, and whom of it these signatures, which agree, leave missing.
+    """Return what the policy asks for, and whom of it these signatures, which agree, leave missing;
+    and what would be, if all who are `left` signed.
 
     They count when their people are among those who `may` sign; without these it is over, and all did.
     """
@@ -112,6 +116,9 @@ def asked(
         "required": required,
         "approvals_so_far": len(counted.signers),
         "enough": not counted.missing(approval),
+        "out_of_reach": counted.missing(approval, *(one.pk for one in left))
+        if may is not None and len(left) < _OFFERED
+        else [],
         "unnamed": required.unnamed({*counted.signers, *counted.stood_for}),
         "editors": required.not_alone.values() if required.only_editors(counted.signers) else [],
     }

@@ -9,7 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from approvals import editing
+from approvals import editing, routing
 from approvals.exceptions import DecisionConflict
 from countersign.console.addresses import address_of
 from countersign.console.lookup import approval_or_404, of_form
@@ -73,6 +73,7 @@ def _show(
         "path": path,
         "text": text,
         "may_edit": typed is not None or not error,
+        "alone_if_raised": not error and not routing.may_sign_raised(approval, request.user),
         "error": error,
         "too_late": isinstance(error, DecisionConflict),
     }
