@@ -11,11 +11,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Now
 
 from agents.lifecycle import TaskState
 from agents.models import Agent
-from approvals import deadlines, lists
+from approvals import lists
+from approvals.lateness import Later, Sooner
 from approvals.lifecycle import ApprovalState, CallState
 from approvals.lists import List
 from approvals.models import (
@@ -128,14 +128,15 @@ class Conditions:
     bounds: Q = _ALL  # on what rows of `Listed` say, too
     agents: tuple[str, ...] = ()  # in the list of any of these
     lists: tuple[List, ...] = ()
+    later: Later | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.asked or self.where or self.bounds or self.agents)
+        return bool(self.asked or self.where or self.bounds or self.agents or self.later)
 
     @property
     def all(self) -> Q:
         """All of them at once, for a list that is short."""
-        where = self.where & self.bounds
+        where = self.where & self.bounds & (self.later.all if self.later else _ALL)
         return where & in_lists(self.agents) if self.agents else where
 
 
@@ -221,15 +222,17 @@ def of_approvals(given: Filter, known: Known, *, pending: bool = True) -> Condit
         bounds &= Q(risk_rank__in=_ranks(given))
     if given.of("requester"):
         bounds &= Q(requester__in=sorted(known.people))
-    for due in given.of("due") if pending else ():
-        bounds &= _due(due)
-        where &= _held(due)
+    sooner, later = _due(given, Reminder) if pending else ([], None)
+    for due in sooner:
+        bounds &= due.bounds
+        where &= due.where
     return Conditions(
         asked=any(term.word != "repo" for term in given.terms),
         where=where,
         bounds=bounds,
         agents=_agents(given),
         lists=tuple(sorted(_lists(given, known.people, pending=pending), key=known.costs)),
+        later=later,
     )
 
 
@@ -262,21 +265,22 @@ def _lists(given: Filter, people: frozenset[UUID], *, pending: bool) -> Iterator
         yield List(word="risk", path="risk_rank", values=_ranks(given))
 
 
-def of_calls(given: Filter, known: Known, *, pending: bool = True) -> Q:
+def of_calls(given: Filter, known: Known, *, pending: bool = True) -> Conditions:
     """Return the conditions on calls of tools, which have no cost of their own."""
     where = _of_callers(given, known) & _in_states(given, CallState, pending=pending)
     if risks := given.of("risk"):
         where &= Q(risk__in=risks)
     if agents := given.of("agent"):
         where &= Q(agent__in=agents)
-    for due in given.of("due") if pending else ():
-        where &= _due(due) & _held(due, CallReminder)
-    return where
+    sooner, later = _due(given, CallReminder) if pending else ([], None)
+    for due in sooner:
+        where &= due.bounds & due.where
+    return Conditions(where=where, later=later)
 
 
-def of_work(given: Filter, known: Known) -> Q:
+def of_work(given: Filter, known: Known) -> Conditions:
     """Return those conditions that make sense for a call that is made."""
-    return _of_callers(given, known) & _in_states(given, CallState)
+    return Conditions(where=_of_callers(given, known) & _in_states(given, CallState))
 
 
 def _of_callers(given: Filter, known: Known) -> Q:
@@ -353,24 +357,14 @@ def _any(conditions: Iterable[Q]) -> Q:
     return found
 
 
-def _due(value: str) -> Q:
-    """Return the condition on the deadline that was sealed: an index has it."""
-    way, span = _span(value)
-    return Q(**{f"expires_at__{'gt' if way == '>' else 'lt'}": Now() + span})
-
-
-def _held(value: str, reminders: Reminders = Reminder) -> Q:
-    """Return what is added to it by a hold or an extension, for those few that are due soon.
-
-    What is later stays later.
-    """
-    way, span = _span(value)
-    return Q() if way == ">" else Q(expires_at__lt=Now() + span - deadlines.added(reminders))
-
-
-def _span(value: str) -> tuple[str, timedelta]:
-    way, number, unit = _DUE.fullmatch(value).groups()  # type: ignore[union-attr]  # it was parsed
-    return way, int(number) * _SPANS[unit]
+def _due(given: Filter, reminders: Reminders) -> tuple[list[Sooner], Later | None]:
+    spans = [_DUE.fullmatch(due).groups() for due in given.of("due")]  # type: ignore[union-attr]  # it was parsed
+    times = [(way, int(number) * _SPANS[unit]) for way, number, unit in spans]
+    later = max((span for way, span in times if way == ">"), default=None)
+    return (
+        [Sooner(span=span, reminders=reminders) for way, span in times if way == "<"],
+        None if later is None else Later(span=later, reminders=reminders),
+    )
 
 
 def _problem(part: str, term: Term, colon: str) -> str:

@@ -5,21 +5,42 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from approvals import filters, lists
 from approvals.models import Approval, Listed
 from projects import across
+from projects.across import Either, Few
 
 if TYPE_CHECKING:
-    from django.db.models import Q, QuerySet
+    from collections.abc import Iterator
+
+    from django.db.models import QuerySet
 
     from approvals.filters import Conditions
     from projects.across import Across
 
 
-def narrowed(listed: Across, fits: Conditions, *, over: bool = False) -> Across:
+def narrowed(listed: Across, fits: Conditions, *, over: bool = False) -> Across | Either:
     """Return what fits of a list of approvals, read from the first of the lists that have all of it."""
+    lists = tuple(_narrowed(listed, each, over=over) for each in _ways(fits))
+    return Either(lists=lists) if len(lists) > 1 else lists[0]
+
+
+def of_calls(listed: Across | Few, fits: Conditions) -> Across | Either | Few:
+    """Return what fits of a list of calls."""
+    if fits.later is None or isinstance(listed, Few):
+        return listed.filter(fits.all)
+    return Either(lists=tuple(listed.filter(each.where, each.bounds) for each in _ways(fits)))
+
+
+def _ways(fits: Conditions) -> Iterator[Conditions]:
+    """Return what fits by each range of an index it is read by: most often by one."""
+    for bounds, where in fits.later.ways if fits.later else [(Q(), Q())]:
+        yield replace(fits, bounds=fits.bounds & bounds, where=fits.where & where, later=None)
+
+
+def _narrowed(listed: Across, fits: Conditions, *, over: bool) -> Across:
     shortest = next(iter(fits.lists), None)
     if shortest is None:
         return replace(listed, rows=_fitting(fits) & listed.rows)

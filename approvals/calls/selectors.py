@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from agents.models import Task
-    from projects.across import Few, Mine
+    from projects.across import Either, Few, Mine
     from projects.models import User
 
 SHOWN_OF_TASK = 3
@@ -88,7 +88,7 @@ def decided_since(user: User, moment: datetime) -> QuerySet[CallApproval]:
 
 
 def page_of(
-    listed: Across | Few, user: User, *, order: Order, place: Place | None, limit: int
+    listed: Across | Either | Few, user: User, *, order: Order, place: Place | None, limit: int
 ) -> QuerySet[Any]:
     """Return one page of calls and one more, in reading order, as a list shows them.
 

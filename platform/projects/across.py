@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from projects.models import Project, User
 
 Statement = tuple[str, tuple[Any, ...]]
-_PROJECT = RawSQL("mine.project_id", ())
+PROJECT = RawSQL("mine.project_id", ())  # of whose rows a list is read, one after another
 _STATE = RawSQL("one.state", ())
 _NOTHING: Statement = ("SELECT NULL::uuid WHERE false", ())
 _NOTHING_COUNTED: Statement = ("SELECT 0", ())
@@ -155,7 +155,7 @@ class Across:
     def _of_one_project(
         self, columns: Sequence[str], order: Sequence[str], limit: int
     ) -> Statement:
-        rows = self.rows.filter(**{self.path: _PROJECT})
+        rows = self.rows.filter(**{self.path: PROJECT})
         if self.states:
             rows = rows.filter(**{self.state_path: _STATE})
         return rows.order_by(*order).values_list(*columns)[:limit].query.sql_with_params()
@@ -184,6 +184,34 @@ class Few:
             return RawSQL(*rows.query.sql_with_params())  # noqa: S611  # spelled by Django
         except EmptyResultSet:
             return RawSQL(*_NOTHING)  # noqa: S611
+
+
+@dataclass(frozen=True, kw_only=True)
+class Either:
+    """A list that is read by several ways, each with its own range of an index; no row is in it twice."""
+
+    lists: tuple[Across, ...]
+
+    @property
+    def key(self) -> str:
+        """What the rows of each are known by."""
+        return self.lists[0].key
+
+    @property
+    def model(self) -> type[Model]:
+        """What the keys are of."""
+        return self.lists[0].model
+
+    def filter(self, *conditions: Any, **facts: Any) -> Self:
+        """Return it with fewer rows."""
+        return replace(self, lists=tuple(each.filter(*conditions, **facts) for each in self.lists))
+
+    def keys(self, order: Sequence[str], limit: int) -> RawSQL:
+        """Return the primary keys of the first rows of each way, for `pk__in`: so many are first.
+
+        The caller orders them again, and takes no more: to do that here is to guess how many there are.
+        """
+        return either(*(each.keys(order, limit) for each in self.lists))
 
 
 def of_each(there: Exists) -> Q:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-    from projects.across import Across, Few
+    from projects.across import Across, Either, Few
 
 Row = TypeVar("Row")
 
@@ -110,7 +110,7 @@ class Page(Generic[Row]):
 
 
 def page(
-    listed: Across | Few,
+    listed: Across | Either | Few,
     read: Callable[[QuerySet[Any]], QuerySet[Any]],
     *,
     order: Order,

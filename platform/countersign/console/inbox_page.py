@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from approvals import collisions, edits, presence, rights, routing, selectors, snoozing
+from approvals import collisions, edits, presence, rights, routing, selectors, shortest, snoozing
 from approvals.calls import selectors as call_selectors
 from approvals.lifecycle import ApprovalState
 from approvals.models import RANKS, Approval, CallApproval, Sort
@@ -128,7 +128,7 @@ def _with_calls(
 ) -> tuple[Page[Any], Beside]:
     """Return one page of changes and calls, and what stands beside it."""
     user, limit = narrowing.user, selectors.ROWS
-    listed = calls.filter(narrowing.of_calls)
+    listed = shortest.of_calls(calls, narrowing.of_calls)
     found = call_selectors.page_of(listed, user, order=order, place=place, limit=limit)
     more = beside(approvals.rows, user, found)
     page = keyset.merged(approvals, more.calls, order=order, place=place, limit=limit)
@@ -191,7 +191,7 @@ def with_agents(
 
 def at_work(narrowing: Narrowing) -> tuple[list[CallRow], str]:
     """Return the first calls that were allowed and have no answer yet, and how many there are."""
-    listed = call_selectors.at_work(narrowing.mine).filter(narrowing.of_calls)
+    listed = call_selectors.at_work(narrowing.mine).filter(narrowing.of_calls.all)
     user, limit = narrowing.user, selectors.FIRST
     found = call_selectors.page_of(listed, user, order=Order(), place=None, limit=limit)
     calls, count = _first(beside([], user, found).calls)

@@ -67,7 +67,7 @@ class Narrowing:
         return filters.of_approvals(self.filter, self.known, pending=self.tab != "decided")
 
     @cached_property
-    def of_calls(self) -> Q:
+    def of_calls(self) -> Conditions:
         """The conditions on calls of this tab."""
         if self.tab == "with-agents":
             return filters.of_work(self.filter, self.known)
