@@ -331,7 +331,7 @@ SELECT now() - (total - nth) * (interval '180 days' / total), lead.user_id, 'per
 FROM (SELECT nth, current_setting('bench.tasks')::int / 5 AS total
       FROM generate_series(1, current_setting('bench.tasks')::int / 5) nth) numbered
 JOIN bench_pool lead ON lead.n = numbered.nth % 40 AND lead.slot = 0
-ORDER BY nth; -- the row with the last id is the end of the chain: what is entered next goes on from it
+ORDER BY numbered.nth; -- the row with the last id is the end of the chain: what is entered next goes on from it
 -- Each project has two webhooks; of every second task they were told, and its lead by the bell.
 INSERT INTO notices_webhook (id, project_id, name, style, host, address, secret, kinds, enabled, created_at)
 SELECT uuidv7(), project_id, 'Channel ' || nth, 'standard', 'hooks.example.org', '', 'locked',
