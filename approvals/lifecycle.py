@@ -74,13 +74,14 @@ class CallState(models.TextChoices):
     UNKNOWN = "unknown", "Unknown"  # nobody can tell; a person must look
     REFUSED = "refused", "Refused"
     EXPIRED = "expired", "Expired"  # nobody decided in time; nothing was called
-    WITHDRAWN = "withdrawn", "Withdrawn"  # its step was stopped before it was made
+    # its step was stopped before it was made, or the permission undone
+    WITHDRAWN = "withdrawn", "Withdrawn"
 
 
 _C = CallState
 CALL_MOVES: dict[str, frozenset[str]] = {
     _C.PENDING: frozenset({_C.ALLOWED, _C.REFUSED, _C.EXPIRED, _C.WITHDRAWN}),
-    # failed: what was signed does not hold any more
+    # failed: what was signed does not hold any more; withdrawn: undone in the window, too
     _C.ALLOWED: frozenset({_C.CALLING, _C.FAILED, _C.WITHDRAWN}),
     # withdrawn: stopped before it was sent
     _C.CALLING: frozenset({_C.DONE, _C.FAILED, _C.UNKNOWN, _C.WITHDRAWN}),

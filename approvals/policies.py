@@ -31,6 +31,7 @@ TERMS = (
     "signatures_needed",
     "undo_seconds",
     "expires_hours",
+    "call_undo_seconds",
     "bulk_allowed",
     "signatures_hold",
     "editors_alone",

@@ -179,14 +179,14 @@ def of_call(
 ) -> Required:
     """Return what is asked of a call of a tool: whose permission, how many, and until when.
 
-    It has no files to look at, is decided by itself, and nothing of it can be undone.
+    It has no files to look at and is decided by itself.
     """
     called = frozenset({_tool(snapshot["call"])})
     call = _About(risk=risk, kinds=frozenset({EffectKind.MCP_CALL}), tools=called)
     applied = [rule for rule in rules if _asks_of_calls(rule) and _applies(rule, call)]
     return Required(
         signatures=max([policy.signatures_needed, *_set(applied, "signatures_needed")]),
-        undo_seconds=0,
+        undo_seconds=max([policy.call_undo_seconds, *_set(applied, "undo_seconds")]),
         expires_hours=min([policy.expires_hours, *_set(applied, "expires_hours")]),
         rules=tuple(rule.name for rule in applied),
         named=_everybody_named(applied, snapshot),
@@ -252,7 +252,8 @@ def _any_fits(globs: Sequence[str], names: Iterable[str]) -> bool:
 
 def _asks_of_calls(rule: PolicyRule) -> bool:
     """Tell whether a rule asks for anything a call can be asked for."""
-    return bool(rule.signatures_needed or rule.expires_hours or rule.signers.all())
+    asked = (rule.signatures_needed, rule.undo_seconds, rule.expires_hours)
+    return any(asked) or bool(rule.signers.all())
 
 
 def _set(rules: Sequence[PolicyRule], name: str) -> list[int]:

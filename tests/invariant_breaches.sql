@@ -357,6 +357,17 @@ WHERE task_id = :merged;
 GRANT EXECUTE ON FUNCTION carry_signature(uuid, uuid, uuid) TO countersign_agents;
 -- row SELECT 'login countersign_agents'
 
+-- breaks call-undone
+INSERT INTO approvals_callapproval (id, project_id, task_id, step_id, call_id, requester_id, single_person,
+                                    free, state, snapshot, digest, nonce, edited, expires_at,
+                                    decided_at, decided_by_id, reason, worker, sent_at)
+SELECT '018f0000-0000-7000-8000-00000000ca11', step.project_id, step.task_id, step.id, gen_random_uuid(),
+       task.requester_id, true, false, 'failed', '{"policy": {"undo_seconds": 30}}', '', 'breach', '', now(),
+       now() - interval '1 minute', task.requester_id, '', '', now() - interval '40 seconds'
+FROM agents_step step JOIN agents_task task ON task.id = step.task_id
+WHERE step.task_id = :merged AND step.key = 'mend';
+-- row SELECT '018f0000-0000-7000-8000-00000000ca11'
+
 -- breaks reminded-once
 INSERT INTO agents_event (task_id, seq, kind, data)
 SELECT task_id, 900 + number, 'approval.reminded', jsonb_build_object('approval', id, 'share', 50)

@@ -160,6 +160,14 @@ class PolicyForm(ModelForm):
         initial=72,
         help_text="A pending approval ends then, undecided.",
     )
+    call_undo_seconds = forms.IntegerField(
+        label="Undo seconds of calls",
+        min_value=0,
+        max_value=300,
+        initial=0,
+        help_text="0 to 300: a call of a tool waits this long after its last permission and can be "
+        "undone; its agent waits with it. 0: it is called at once.",
+    )
     extend_hours = forms.IntegerField(
         label="At the end, extend by hours",
         min_value=1,

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, IntegrityError
-from django.db.models import F, Window
+from django.db.models import F, Q, Window
 from django.db.models.functions import Now, RowNumber
 
 from agents import holds, permitting
@@ -16,7 +16,7 @@ from agents.lifecycle import ToolCallState
 from agents.runtime.redaction import clean, cleaned
 from approvals import calling
 from approvals.alone import alone
-from approvals.calls import arguments, verifying
+from approvals.calls import arguments, verifying, windows
 from approvals.exceptions import NotCarriedOut, NotNow, Refused, Uncertain
 from approvals.lifecycle import CallState
 from approvals.models import CallApproval
@@ -54,7 +54,9 @@ def make_due(worker: str, *, hands: Hands | None = None) -> int:
 
 def _due() -> list[tuple[uuid.UUID, str]]:
     """Return what may be made, with its server; of each server a few, so that none keeps all waiting."""
-    rows = CallApproval.objects.filter(state__in=_MAKING).exclude(
+    begun = Q(state=CallState.CALLING)
+    due = begun | Q(state=CallState.ALLOWED, **windows.is_over())
+    rows = CallApproval.objects.filter(due, state__in=_MAKING).exclude(
         holds.is_held(task="task_id", project="project_id", agent="step__agent_id")
     )
     place = Window(RowNumber(), partition_by=[F("call__server")], order_by="id")
@@ -91,7 +93,7 @@ def _begins(approval: CallApproval, worker: str) -> bool:
             if not _goes(held):
                 return False
             if approval.state == CallState.ALLOWED:
-                approval.move(CallState.CALLING, worker=worker)
+                approval.move(CallState.CALLING, guard=windows.is_over(), worker=worker)
     except TransitionRefused:
         return False
     except IntegrityError:
@@ -101,7 +103,7 @@ def _begins(approval: CallApproval, worker: str) -> bool:
 
 
 def _refuse(approval: CallApproval) -> None:
-    """End a call that the database lets nobody begin: too few have allowed it."""
+    """End a call that the database lets nobody begin: too few have allowed it, or for too short."""
     said = "Fewer have allowed this than were asked for. Nothing was called."
     try:
         verifying.require_allowed(approval)

@@ -1,8 +1,10 @@
-"""The invariant of calls: none was made without the permission of as many other people as were asked for."""
+"""The invariants of calls: none was made without the permission of all who had to, nor too early."""
 
 from __future__ import annotations
 
 from projects.invariants import Check, sql
+
+CLOCK_SECONDS = 1  # by so much two clocks may differ
 
 # What a permission covers is proven as the call is made; here is whose they are, and how many.
 _ALLOWED = """
@@ -34,10 +36,28 @@ WHERE NOT EXISTS (SELECT FROM good WHERE good.approval_id = made.id AND good.sig
 ORDER BY made.id
 """
 
+# When it was sent is by the clock of a worker, when it was decided by the database's.
+_UNDONE = """
+SELECT 'approvals.callapproval', call.id, 'was called before its undo window was over'
+FROM approvals_callapproval call
+WHERE NOT call.free AND call.sent_at + %(grace)s * interval '1 second' < call.decided_at
+      + make_interval(secs => coalesce((call.snapshot #>> '{policy,undo_seconds}')::int, 0))
+  AND NOT EXISTS (SELECT FROM approvals_standinguse used WHERE used.approval_id = call.id)
+UNION ALL
+SELECT 'approvals.callapproval', call.id, format('is %%s, but its permission was undone', call.state)
+FROM projects_auditentry entry JOIN approvals_callapproval call ON call.id::text = entry.object_id
+WHERE entry.action = 'call.undone' AND call.state <> 'withdrawn'
+"""
+
 CHECKS = (
     Check(
         name="call-allowed",
         sentence="No tool that asks was called without the permission of as many other people as were asked for.",
         find=lambda: sql(_ALLOWED),
+    ),
+    Check(
+        name="call-undone",
+        sentence="No tool was called while its permission could be undone, or after it was.",
+        find=lambda: sql(_UNDONE, {"grace": CLOCK_SECONDS}),
     ),
 )

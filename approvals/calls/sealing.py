@@ -61,7 +61,7 @@ def seal_waiting(limit: int = MOST) -> int:
     rows = ToolCall.objects.filter(
         Exists(asking),
         state=ToolCallState.WAITING,
-        approval=None,
+        approvals=None,
         attempt__step__state=StepState.WAITING_HUMAN,
     )
     found = list(rows.order_by("id").values_list("pk", flat=True)[:limit])
@@ -89,14 +89,16 @@ def seal(call_id: uuid.UUID) -> bool:
     with permitting.held(call_id) as held:
         if not _waits(held):
             return False
-        tool = _tool(held)
-        text = _written(held.call)
-        if tool is None or text is None or not arguments.is_readable(tool.input_schema):
-            told = _NOT_OFFERED if tool is None else _TOO_LONG if text is None else _NO_SCHEMA
-            permitting.answer(held, ToolCallState.REFUSED, told, told)
-            return True
-        _write(held, tool, text)
+        _seal(held)
     return True
+
+
+def seal_again(held: Held) -> CallApproval | None:
+    """Put a call whose permission was undone before a person again, whatever would let it through.
+
+    In the transaction that undoes it. None when it cannot be sealed: it is answered with why.
+    """
+    return _seal(held, asks=True)
 
 
 def executed(snapshot: dict[str, Any], edited: str) -> dict[str, Any]:
@@ -132,9 +134,21 @@ def _written(call: ToolCall) -> str | None:
     return text if len(text) <= arguments.MAX_CHARACTERS else None
 
 
-def _write(held: Held, tool: Tool, text: str) -> None:
-    row = _sealed(held, _snapshot(held, tool, text, free=not tool.needs_permission))
-    grant = None if row.free else using.count(row)
+def _seal(held: Held, *, asks: bool = False) -> CallApproval | None:
+    """Seal it, or answer it with why it cannot be; with `asks` a person decides in any case."""
+    tool = _tool(held)
+    text = _written(held.call)
+    if tool is None or text is None or not arguments.is_readable(tool.input_schema):
+        told = _NOT_OFFERED if tool is None else _TOO_LONG if text is None else _NO_SCHEMA
+        permitting.answer(held, ToolCallState.REFUSED, told, told)
+        return None
+    return _write(held, tool, text, asks=asks)
+
+
+def _write(held: Held, tool: Tool, text: str, *, asks: bool) -> CallApproval:
+    free = not (tool.needs_permission or asks)
+    row = _sealed(held, _snapshot(held, tool, text, free=free))
+    grant = None if row.free or asks else using.count(row)
     if row.free or grant is not None:
         row.state, row.decided_at = CallState.ALLOWED, Now()
     if grant is not None:
@@ -144,6 +158,7 @@ def _write(held: Held, tool: Tool, text: str) -> None:
         _let_through(held, row, grant)
     elif not row.free:
         _ask(held, row, tool)
+    return row
 
 
 def _sealed(held: Held, snapshot: dict[str, Any]) -> CallApproval:

@@ -22,6 +22,7 @@ from django.db.models.functions import Left, Now
 from agents.models import Escalation
 from agents.models.tasks import Choice
 from approvals import deadlines, routing
+from approvals.calls import windows
 from approvals.lifecycle import CallState
 from approvals.models import CallApproval, CallReminder, CallSignature, CallSnooze, StandingUse
 from projects import across
@@ -94,9 +95,9 @@ def page_of(
 
     Of what is sealed they carry only `tool_name`, `server`, what the policy asks, `policy`, and the
     beginning of the arguments, `given`, which are those a person put in their place, if one did;
-    beside it `until` when each can be decided, until when this person has put it off, and by name what
-    a row shows of its task, its agent and who decided: to read these beside them would be to look for
-    the page once for each.
+    beside it `until` when each can be decided, whether it `may_be_undone` and `undo_until` when, until
+    when this person has put it off, and by name what a row shows of its task, its agent and who
+    decided: to read these beside them would be to look for the page once for each.
     """
     fields = order.fields(back=place is not None and place.back)
     rows = listed.filter(place.beyond(order)) if place else listed
@@ -130,6 +131,14 @@ def of_task(task: Task) -> QuerySet[CallApproval]:
     return rows.order_by("id")[: SHOWN_OF_TASK + 1]
 
 
+def undoable_of(task: Task) -> QuerySet[Any]:
+    """Return the first calls of a task that were allowed and can be undone still, with `undo_until`."""
+    rows = CallApproval.objects.filter(task=task, state=CallState.ALLOWED, **windows.is_open())
+    tool = KeyTextTransform("tool", KeyTransform("call", "snapshot"))
+    found: QuerySet[Any] = rows.annotate(tool_name=tool).order_by("id")
+    return windows.with_window(found).defer("snapshot", "edited", "reason")[:SHOWN_OF_TASK]
+
+
 def _asked() -> QuerySet[CallApproval]:
     return CallApproval.objects.filter(free=False)
 
@@ -154,7 +163,7 @@ def _asleep(user: User) -> QuerySet[CallSnooze]:
 
 def _shown(rows: QuerySet[CallApproval], user: User) -> QuerySet[Any]:
     asleep = _asleep(user).filter(approval=OuterRef("pk"))
-    return rows.annotate(
+    found: QuerySet[Any] = rows.annotate(
         tool_name=KeyTextTransform("tool", KeyTransform("call", "snapshot")),
         server=KeyTextTransform("server", KeyTransform("tool", "snapshot")),
         policy=KeyTransform("policy", "snapshot"),
@@ -166,4 +175,5 @@ def _shown(rows: QuerySet[CallApproval], user: User) -> QuerySet[Any]:
         asleep_until=Subquery(asleep.values("until")),
         beforehand=Exists(StandingUse.objects.filter(approval=OuterRef("pk"))),
         **{name: F(path) for name, path in NAMED.items()},
-    ).defer("snapshot", "edited", "reason")
+    )
+    return windows.with_window(found).defer("snapshot", "edited", "reason")

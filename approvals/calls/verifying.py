@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from agents import grants
 from agents.models import Tool
 from approvals import signing, standing_in
-from approvals.calls import arguments
+from approvals.calls import arguments, windows
 from approvals.calls.sealing import covered
 from approvals.canonical import digest_of
 from approvals.exceptions import NotCarriedOut, Refused
 from approvals.lifecycle import CallState, CallVerdict
-from approvals.models import StandingUse
+from approvals.models import CallApproval, StandingUse
 from approvals.requirements import Required
 from approvals.rights import why_not
 from approvals.standing import proving
@@ -22,7 +22,7 @@ from projects.models import AuditEntry
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from approvals.models import CallApproval, CallSignature
+    from approvals.models import CallSignature
 
 _OVER = (
     "call.done",
@@ -31,6 +31,7 @@ _OVER = (
     "call.refuse",
     "call.expired",
     "call.withdrawn",
+    "call.undone",
 )
 _MAKING = (CallState.ALLOWED, CallState.CALLING)
 
@@ -49,6 +50,7 @@ def require_allowed(approval: CallApproval) -> None:
         proving.require(approval, use)
     else:
         _require_signatures(approval)
+        _require_window_over(approval)
 
 
 def _require_sealed(approval: CallApproval) -> None:
@@ -139,6 +141,18 @@ def _require_signatures(approval: CallApproval) -> None:
         raise _drift("the signer")
     if missing:
         raise Refused(f"It still needs {' and '.join(missing)}. Nothing was called.")
+
+
+def _require_window_over(approval: CallApproval) -> None:
+    """Raise Refused while it can be undone: as it was sealed, from the last permission on.
+
+    Their marks cover when they were given, so the row cannot say that it was earlier.
+    """
+    last = approval.signatures.order_by("at").last()
+    if last is None or approval.decided_at is None or approval.decided_at < last.at:
+        raise _drift("when it was allowed")
+    if not CallApproval.objects.filter(pk=approval.pk, **windows.is_over()).exists():
+        raise Refused("It can still be undone, and yet it was to be made. Nothing was called.")
 
 
 def _require_covers(found: CallSignature, approval: CallApproval) -> None:

@@ -38,14 +38,14 @@ _OVER = Q(decided_at__isnull=False, free=False)
 
 
 class CallApproval(models.Model):
-    """One call of a tool outside, sealed as its agent asked for it."""
+    """One call of a tool outside, sealed as its agent asked for it; once more when that was undone."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     project = models.ForeignKey(Project, models.PROTECT, related_name="calls", db_index=False)
     task = models.ForeignKey(Task, models.PROTECT, related_name="calls")
     step = models.ForeignKey(Step, models.PROTECT, related_name="calls", db_index=False)
-    call = models.OneToOneField(
-        ToolCall, models.PROTECT, related_name="approval", help_text="Its row of the ledger."
+    call = models.ForeignKey(
+        ToolCall, models.PROTECT, related_name="approvals", help_text="Its row of the ledger."
     )
     requester = models.ForeignKey(_PERSON, models.PROTECT, related_name="+", db_index=False)
     single_person = models.BooleanField(
@@ -107,6 +107,10 @@ class CallApproval(models.Model):
                 | ~Q(decided_by=F("requester"))
                 | Q(single_person=True),
                 name="requester_never_allows",
+            ),
+            # It is asked for again when its permission was undone; then the former is withdrawn.
+            models.UniqueConstraint(
+                fields=["call"], condition=~Q(state=CallState.WITHDRAWN), name="one_seal_per_call"
             ),
         ]
         indexes = [

@@ -53,6 +53,11 @@ class Policy(models.Model):
     expires_hours = models.PositiveIntegerField(
         default=72, help_text="A pending approval ends then, undecided."
     )
+    call_undo_seconds = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        help_text="0 to 300: a call of a tool waits this long after its last permission.",
+    )
     bulk_allowed = models.BooleanField(
         default=True,
         db_default=True,
@@ -129,6 +134,9 @@ class Policy(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(undo_seconds__lte=300), name="undo_window_up_to_300_s"
+            ),
+            models.CheckConstraint(
+                condition=Q(call_undo_seconds__lte=300), name="call_undo_window_up_to_300_s"
             ),
             models.CheckConstraint(
                 condition=Q(signatures_needed__range=(1, 5)), name="1_to_5_signatures"

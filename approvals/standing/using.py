@@ -8,15 +8,15 @@ from django.db import transaction
 from django.db.models import F, Func
 from django.db.models.functions import Now
 
-from approvals.models import StandingGrant, StandingUse
+from approvals.calls import windows
+from approvals.lifecycle import CallState
+from approvals.models import CallApproval, StandingGrant, StandingUse
 from approvals.standing import granting, proving
 from projects import audit
 from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from approvals.models import CallApproval
 
 
 def count(approval: CallApproval) -> StandingGrant | None:
@@ -75,8 +75,9 @@ def _candidates(approval: CallApproval) -> Iterable[StandingGrant]:
 def _count(grant: StandingGrant, approval: CallApproval) -> bool:
     if proving.misfit(grant, approval):
         return False
-    mine = StandingGrant.objects.in_force().filter(pk=grant.pk)
+    undoable = CallApproval.objects.filter(state=CallState.ALLOWED, **windows.is_open())
+    mine = StandingGrant.objects.in_force().filter(pk=grant.pk).exclude(origin__in=undoable)
     if not mine.update(hits=F("hits") + 1, used_at=Now()):
-        return False  # somebody had the last use, or revoked it
+        return False  # somebody had the last use, revoked it, or may still undo what made it
     grant.refresh_from_db(fields=["hits"])
     return True

@@ -181,6 +181,9 @@ def test_a_project_has_one_active_policy_and_one_row_per_version(project, lead):
 def test_a_policy_stays_within_its_bounds(project):
     policies.active_policy(project)
     _refused("UPDATE approvals_policy SET undo_seconds = 301", by="undo_window_up_to_300_s")
+    _refused(
+        "UPDATE approvals_policy SET call_undo_seconds = 301", by="call_undo_window_up_to_300_s"
+    )
     for number in (0, 6):
         _refused(
             "UPDATE approvals_policy SET signatures_needed = %s", number, by="1_to_5_signatures"

@@ -227,7 +227,7 @@ def test_the_database_lets_no_worker_make_it_with_fewer_permissions_than_were_se
         "UPDATE approvals_callapproval SET state = 'allowed', decided_at = now(), decided_by_id = %s",
         lead.pk,
     )
-    ToolCall.objects.filter(approval=two_needed).update(state="waiting")
+    ToolCall.objects.filter(approvals=two_needed).update(state="waiting")
     of_old = CallApproval.objects.filter(pk=two_needed.pk)
     with pytest.raises(IntegrityError, match="fewer have allowed"), transaction.atomic():
         of_old.update(state="calling", worker="old")

@@ -1,0 +1,100 @@
+"""Takes the permission of a call back while its undo window is open; the call waits for a person again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agents import permitting
+from agents.events import Kind
+from approvals.calls import sealing, windows
+from approvals.calls.deciding import find
+from approvals.exceptions import NotAllowed, UndoRefused
+from approvals.lifecycle import CallState
+from approvals.models import CallApproval, StandingGrant
+from approvals.rights import why_not
+from approvals.standing import revoking
+from projects import audit
+from projects.exceptions import TransitionRefused
+
+if TYPE_CHECKING:
+    import uuid
+
+    from agents.permitting import Held
+    from projects.models import User
+
+UNDO = "undo"  # the verdict its event tells
+_TOO_LATE = "The undo window is over and the call is being made, or was. What it did stays done."
+_AGAIN = "Somebody undid it already; it waits for permission again."
+_STOPPED = "Its step was stopped meanwhile. Nothing was called; there is nothing to undo."
+_NOTHING = "This call is not allowed; there is nothing to undo."
+_ALLOWED = (
+    CallState.ALLOWED,
+    CallState.CALLING,
+    CallState.DONE,
+    CallState.FAILED,
+    CallState.UNKNOWN,
+)
+
+
+def undo(
+    call_id: uuid.UUID | str, *, by: User, address: str | None = None, via: str = "session"
+) -> CallApproval | None:
+    """Withdraw the permission of a call and put it before a person again; return that new request.
+
+    None when it cannot be put before anybody, and its agent was told so. The signatures stay with the
+    former request and count no more; a standing grant that was made with it is revoked. Whoever may
+    decide on it may undo.
+    Locks the step, then the task. Raises UnknownCall (404), NotAllowed (403) and UndoRefused (409).
+    Against the effects worker, and of several people at once, the conditional move decides.
+    """
+    approval = find(call_id, by)
+    if refusal := why_not(approval, by, via=via):
+        raise NotAllowed(refusal)
+    with permitting.held(approval.call_id) as held:
+        return _take_back(held, approval, by, address)
+
+
+def _take_back(
+    held: Held, approval: CallApproval, by: User, address: str | None
+) -> CallApproval | None:
+    reason = f"{by.display_name} undid the permission."
+    try:
+        approval.move(CallState.WITHDRAWN, guard=windows.is_open(), reason=reason)
+    except TransitionRefused as error:
+        raise UndoRefused(_why_not(approval)) from error
+    if not held.waits:
+        raise UndoRefused(_STOPPED)
+    revoked = _revoke_what_it_remembers(approval, by, address)
+    told = {**sealing.facts_of(approval), "by": by.display_name, "note": "", "verdict": UNDO}
+    held.task.record(Kind.CALL_DECIDED, told, step=held.step)
+    again = sealing.seal_again(held)
+    audit.record(
+        "call.undone",
+        subject=approval,
+        actor=by,
+        project=approval.project,
+        address=address,
+        task=held.task.label,
+        sealed_anew=str(again.pk) if again else "",
+        revoked=[str(pk) for pk in revoked],
+    )
+    return again
+
+
+def _revoke_what_it_remembers(
+    approval: CallApproval, by: User, address: str | None
+) -> list[uuid.UUID]:
+    """Revoke the standing grant that was made with the permission: it was given by one press."""
+    made = StandingGrant.objects.filter(origin=approval, revoked_at=None)
+    grants = list(made.values_list("pk", flat=True))
+    for pk in grants:
+        revoking.revoke(pk, by=by, address=address)
+    return grants
+
+
+def _why_not(approval: CallApproval) -> str:
+    fresh = CallApproval.objects.get(pk=approval.pk)
+    if fresh.state == CallState.WITHDRAWN:
+        others = CallApproval.objects.filter(call=fresh.call_id).exclude(pk=fresh.pk)
+        return _AGAIN if others.exists() else _STOPPED
+    return _TOO_LATE if fresh.state in _ALLOWED else _NOTHING
