@@ -62,6 +62,7 @@ def test_reading_the_defaults_changes_nothing(project, requester):
 def test_what_was_read_can_be_sent_back_changed(project, body, boss, second_lead):
     body |= {
         "undo_seconds": 60,
+        "call_undo_seconds": 30,
         "remind_half": "people",
         "remind_people": [str(second_lead.pk)],
         "extend_hours": 12,
@@ -72,6 +73,7 @@ def test_what_was_read_can_be_sent_back_changed(project, body, boss, second_lead
     assert answer.json() == by_session(boss).get(ADDRESS).json()
     new = policies.active_policy(project)
     assert (new.version, new.undo_seconds, new.extend_hours) == (2, 60, 12)
+    assert new.call_undo_seconds == 30
     assert list(new.remind_people.all()) == [second_lead]
     (written,) = new.rules.all()
     assert (written.name, written.risks, written.signatures_needed) == ("Money", ["high"], 2)
@@ -115,6 +117,7 @@ def test_who_may_change_it(project, body, boss, lead, requester, stranger, admin
         ("signatures_needed", 0, "signatures_needed"),
         ("signatures_needed", "2", "signatures_needed"),
         ("undo_seconds", 301, "undo_seconds"),
+        ("call_undo_seconds", 301, "call_undo_seconds"),
         ("expires_hours", 2_161, "expires_hours"),
         ("extend_hours", 0, "extend_hours"),
         ("remind_half", "all", "remind_half"),

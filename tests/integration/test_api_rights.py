@@ -54,6 +54,7 @@ ENDPOINTS = [
     ("GET", "calls", "", "approvals:read"),
     ("GET", "call", "call", "approvals:read"),
     ("POST", "call_decision", "call", None),
+    ("POST", "call_undo", "call", None),
     ("POST", "call_snooze", "call", None),
     ("DELETE", "call_snooze", "call", None),
     ("POST", "call_assignment", "call", None),

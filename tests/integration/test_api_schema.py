@@ -52,6 +52,7 @@ def test_every_call_of_the_contract_is_in_it(document):
         ("GET", "/api/v1/approvals/{id}"),
         ("POST", "/api/v1/approvals/{id}/signatures"),
         ("POST", "/api/v1/approvals/{id}/undo"),
+        ("POST", "/api/v1/calls/{id}/undo"),
         ("GET", "/api/v1/memories"),
         ("GET", "/api/v1/memories/{id}"),
         ("PATCH", "/api/v1/memories/{id}"),

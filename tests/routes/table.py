@@ -71,6 +71,7 @@ wake           POST       snoozed_id          sign-in  sign-in  on        done  
 call           GET        call                sign-in  sign-in  page      page  page   404      404
 call_live      GET        call                sign-in  sign-in  page      page  page   404      404
 call_decide    POST       call                sign-in  sign-in  403       done  done   404      404
+call_undo      POST       allowed_call        sign-in  sign-in  403       done  done   404      404
 call_snooze    POST       call                sign-in  sign-in  on        done  done   404      404
 call_wake      POST       put_off_call        sign-in  sign-in  on        done  on     404      404
 call_assign    POST       call                sign-in  sign-in  on        done  done   404      404
@@ -128,6 +129,7 @@ policy           PUT        acme                   401    403   403       403  4
 calls            GET,HEAD   -                      401    page  page      page page   page     page
 call             GET,HEAD   call                   401    page  page      page page   404      404
 call_decision    POST       call                   401    403   403       done done   404      404
+call_undo        POST       allowed_call           401    403   403       done done   404      404
 call_snooze      POST       call                   401    403   403       done done   404      404
 call_snooze      DELETE     put_off_call           401    403   page      done page   404      404
 call_assignment  POST       call                   401    403   403       done done   404      404

@@ -21,10 +21,10 @@ from notices.models import Notice, Notification
 from projects import tokens
 from projects.models import ApiToken, Membership, Project, Role, User
 from tests import call_fixtures, console_fixtures, standing_fixtures
-from tests.approval_fixtures import GREEN, end_time, make_report
+from tests.approval_fixtures import GREEN, end_time, make_report, past_triggers
 
 if TYPE_CHECKING:
-    from approvals.models import Approval
+    from approvals.models import Approval, CallApproval
 
 # Everybody a route may meet; the first three are nobody to the console.
 NOBODY = ("anonymous", "disabled", "token")
@@ -116,6 +116,7 @@ def _rows(project: Project, requester: User, lead: User) -> dict[str, Any]:
     held_call = call_fixtures.waiting_call(project, requester)
     routing.claim(held_call, by=lead)
     names |= {"put_off_call": put_off.pk, "held_call": held_call.pk}
+    names["allowed_call"] = _allowed_call(project, requester, lead).pk
     names |= {"call": call.pk, "call_digest": call.digest, "call_nonce": call.nonce}
     standing = standing_fixtures.standing_grant(project, requester, lead, "S-1", widened={})
     names["standing"] = standing.pk
@@ -150,6 +151,16 @@ def _approved(project: Project, requester: User, lead: User) -> Approval:
     # The window to undo stays open however long the tests take.
     Effect.objects.filter(approval=approval).update(not_before=timezone.now() + timedelta(hours=1))
     return approval
+
+
+def _allowed_call(project: Project, requester: User, lead: User) -> CallApproval:
+    """Return one that can be undone, however long the tests take."""
+    row = call_fixtures.decided(call_fixtures.waiting_call(project, requester), lead)
+    past_triggers(
+        "UPDATE approvals_callapproval SET decided_at = now() + interval '1 hour' WHERE id = %s",
+        row.pk,
+    )
+    return row
 
 
 def _easy(project: Project, requester: User) -> Approval:

@@ -59,6 +59,7 @@ urlpatterns = [
     path("v1/calls/<uuid:pk>/snooze", calls.CallSnoozes.as_view(), name="call_snooze"),
     path("v1/calls/<uuid:pk>/assignment", calls.CallAssignments.as_view(), name="call_assignment"),
     path("v1/calls/<uuid:pk>/decision", calls.CallDecision.as_view(), name="call_decision"),
+    path("v1/calls/<uuid:pk>/undo", calls.CallUndo.as_view(), name="call_undo"),
     path("v1/standing-grants", standing.StandingGrants.as_view(), name="standing_grants"),
     path(
         "v1/standing-grants/<uuid:pk>",

@@ -1,5 +1,5 @@
 """What is read beside a tool call for its page, in one statement: who decided on it, until when somebody
-can, who sees to it, whom it can be given to, and who was reminded."""
+can, or can undo it, who sees to it, whom it can be given to, and who was reminded."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import F, Func, IntegerField, Q
 
 from approvals import deadlines, presence, routing
+from approvals.calls import windows
 from approvals.lifecycle import CallState
 from approvals.models import CallApproval, CallReminder
 from countersign.console import signers
@@ -38,6 +39,9 @@ class Beside:
     candidates: list[User]
     absent: dict[str, str]  # names by id of those this person stands in for here
     reminders: list[Any]  # that were told, each with how many `people`
+    undo_until: datetime | None  # while its permission can be undone
+    others: list[CallApproval]  # the other requests for the same call, oldest first
+    later: list[CallApproval]  # of these
 
 
 _COUNT = Func(F("to"), function="cardinality", output_field=IntegerField())
@@ -53,7 +57,11 @@ def read(call: CallApproval, user: User) -> Beside:
     lists: dict[str, QuerySet[Any]] = {
         "signatures": signatures,
         "may": signers.who_count(call, signatures),
-        "deadline": deadlines.with_deadline(rows, CallReminder),
+        "deadline": windows.with_window(deadlines.with_deadline(rows, CallReminder)),
+        "others": CallApproval.objects.filter(call=call.call_id)
+        .exclude(pk=call.pk)
+        .only("state")
+        .order_by("id"),
         "held": held,
         "people": signers.named_by(known),
         "candidates": signers.shown(routing.candidates(call)),
@@ -73,10 +81,14 @@ def _made(call: CallApproval, found: Found) -> Beside:
     waits = call.state in {CallState.PENDING, CallState.ALLOWED}
     may = {person.pk for person in found.rows("may")} if waits else None
     signers.tell_lapsed(found.rows("signatures"), may)
+    now = found.rows("deadline")[0]
     return Beside(
         signatures=found.rows("signatures"),
         may=may,
-        decide_by=found.rows("deadline")[0].until,
+        decide_by=now.until,
+        undo_until=now.undo_until if now.may_be_undone else None,
+        others=found.rows("others"),
+        later=[row for row in found.rows("others") if row.pk > call.pk],
         holder=found.first("held"),
         candidates=found.rows("candidates"),
         absent=absent_in(found).get(call.project_id, {}),

@@ -24,10 +24,12 @@ _LOOKS = {
     CallState.WITHDRAWN: Look(word="Withdrawn, not called", icon="x", tone="warn"),
 }
 
+_UNDOABLE = Look(word="Allowed", icon="rotate-ccw", tone="ink")
 
-def look_of(call: CallApproval) -> Look:
-    """Return the look of a call."""
-    return _LOOKS[CallState(call.state)]
+
+def look_of(call: CallApproval, *, undoable: bool = False) -> Look:
+    """Return the look of a call; of one that was allowed and can be undone still, too."""
+    return _UNDOABLE if undoable else _LOOKS[CallState(call.state)]
 
 
 def badge_of(sealed: Mapping[str, Any]) -> Look:

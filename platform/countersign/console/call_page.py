@@ -57,7 +57,7 @@ def context_of(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
         "sealed": sealed,
         "task": call.task,
         "agent": call.step.agent,
-        "look": call_looks.look_of(call),
+        "look": call_looks.look_of(call, undoable=more.undo_until is not None),
         "badge": call_looks.badge_of(sealed),
         "asked": pretty(call.snapshot["arguments"]),
         "edited": pretty(call.edited) if call.edited else "",
@@ -68,13 +68,24 @@ def context_of(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
         "overdue": overdue,
         "left": max(left, timedelta()),
         "refusal": refusal,
-        "result": call.call.result if call.finished_at or not pending else "",
+        "result": call.call.result if not pending and not more.later else "",
         "let_through": getattr(call, "standing_use", None),
         "remembered": getattr(call, "remembered_as", None),
         "most": {"arguments": MAX_CHARACTERS, "note": MAX_NOTE},
         "may_assign": pending and not overdue and known.lead,
+        "undo_until": more.undo_until,
+        "may_undo": more.undo_until is not None and not refusal,
+        **_asked_again(more),
         **_signed(call, user, more, may=may_decide),
         **(_routed(call, user, more) if pending and not overdue else {}),
+    }
+
+
+def _asked_again(more: Beside) -> dict[str, Any]:
+    """Return the requests before and after this one, which there are when a permission was undone."""
+    return {
+        "undone_before": [row for row in more.others if row not in more.later][-1:],
+        "asked_again": more.later[:1],
     }
 
 

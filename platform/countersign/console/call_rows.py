@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from agents.models import Agent, Task
-from approvals import presence, snoozing
+from approvals import presence, rights, snoozing
 from approvals.lifecycle import CALL_UNDECIDED, CallState
 from approvals.models import CallApproval, CallAssignment
 from approvals.requirements import Required
@@ -45,13 +45,16 @@ class CallRow:
     decided_by: User | None
     asleep_until: datetime | None
     held: CallAssignment | None = None
+    undo_until: datetime | None = None
+    may_undo: bool = False
     stands_for: tuple[str, ...] = ()  # absent people a rule names, whose delegate this person is
     is_call: bool = True
 
 
 def row_of(call: Any) -> CallRow:  # with the sealed facts selectors load beside it
     """Return a call as a row."""
-    left, look, decision = call.until - timezone.now(), call_looks.look_of(call), _decision(call)
+    left, decision = call.until - timezone.now(), _decision(call)
+    look = call_looks.look_of(call, undoable=call.may_be_undone)
     return CallRow(
         approval=call,
         look=look,
@@ -62,7 +65,15 @@ def row_of(call: Any) -> CallRow:  # with the sealed facts selectors load beside
         agent=Agent(name=call.agent_name, colour=call.agent_colour, icon=call.agent_icon),
         decided_by=_decider(call),
         asleep_until=call.asleep_until,
+        undo_until=call.undo_until if call.may_be_undone else None,
     )
+
+
+def row_of_allowed(call: Any, user: User, mine: Mine) -> CallRow:
+    """Return a call somebody decided on, with whether this person would be let undo it."""
+    row = row_of(call)
+    asked = call.requester_id == user.pk and not call.single_person
+    return replace(row, may_undo=bool(row.undo_until) and call.project_id in mine.led and not asked)
 
 
 def waiting_row(call: Any, absent: presence.Absent) -> CallRow:
@@ -90,6 +101,8 @@ def closer_look(user: User, mine: Mine, row: CallRow) -> dict[str, Any]:
         "result": _capped(call.call.result) if call.state not in CALL_UNDECIDED else None,
         "hidden": call_page.hidden_in(call),
         "pending": pending,
+        "undo_until": more.undo_until,
+        "may_undo": more.undo_until is not None and not rights.why_not(call, user),
         "offers": snoozing.offers(call, timezone.now()),
         **call_page.asked_of(call, more),
         **signers.assignable(more.candidates, more.holder, user, lead=lead),

@@ -188,6 +188,9 @@ def _call_asked(data: dict[str, Any]) -> Said:
 
 def _call_decided(data: dict[str, Any]) -> Said:
     tool, note = _text(data, "tool", "a tool"), _text(data, "note")
+    if _text(data, "verdict") == "undo":
+        who = _text(data, "by")
+        return Said(who=who, text=f"undid the permission to use {tool}", tone="warn")
     match _text(data, "state"):
         case "allowed":
             changed = "with other arguments" if data.get("edited") else ""

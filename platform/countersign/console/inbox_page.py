@@ -145,9 +145,9 @@ def _waiting_row(found: Any, more: Beside) -> AnyRow:
     return replace(row, stands_for=_stands_for(found, more.absent))
 
 
-def _over_row(found: Any, edit: Edit | None) -> AnyRow:
+def _over_row(found: Any, edit: Edit | None, narrowing: Narrowing) -> AnyRow:
     if isinstance(found, CallApproval):
-        return call_rows.row_of(found)
+        return call_rows.row_of_allowed(found, narrowing.user, narrowing.mine)
     return _row(found, edit=edit)
 
 
@@ -195,7 +195,7 @@ def at_work(narrowing: Narrowing) -> tuple[list[CallRow], str]:
     user, limit = narrowing.user, selectors.FIRST
     found = call_selectors.page_of(listed, user, order=Order(), place=None, limit=limit)
     calls, count = _first(beside([], user, found).calls)
-    return [call_rows.row_of(call) for call in calls], count
+    return [call_rows.row_of_allowed(call, user, narrowing.mine) for call in calls], count
 
 
 def snoozed(narrowing: Narrowing, place: Place | None) -> tuple[list[AnyRow], Page[Any]]:
@@ -220,7 +220,7 @@ def decided(narrowing: Narrowing, place: Place | None) -> tuple[list[AnyRow], Pa
     calls = call_selectors.decided(narrowing.mine)
     page, _ = _with_calls(narrowing, page, calls, selectors.BY_DECISION, place)
     edited = edits.ended(page.rows)
-    return [_over_row(each, edited.get(each.pk)) for each in page.rows], page
+    return [_over_row(each, edited.get(each.pk), narrowing) for each in page.rows], page
 
 
 def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:

@@ -175,6 +175,7 @@ def _acts(
         "finished": reading.finished(task),
         "questions": questions.questions_of(task, rows.questions, drafts),
         "asking": rows.asking,
+        "undoable": rows.undoable,
         "sent_again": reopenable(task, rows.steps) if may_act else set(),
         "no_model": bool(rows.questions) and settings.COUNTERSIGN_MODEL == "rehearsal",
     }

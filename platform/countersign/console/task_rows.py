@@ -54,6 +54,7 @@ class Rows:
     calls: list[ToolCall]
     questions: list[Escalation]
     asking: list[CallApproval]  # calls that need permission
+    undoable: list[Any]  # calls whose permission can be undone still
     approval: Approval | None
     edit: Edit | None  # which ended that approval
     proposal: Proposal | None
@@ -84,6 +85,7 @@ def read(task: Task, *, calls: bool) -> Rows:
         calls=_calls(found),
         questions=_questions(task, found, steps),
         asking=found.rows("asking") if task.state == TaskState.NEEDS_HUMAN else [],
+        undoable=found.rows("undoable"),
         approval=approval,
         edit=_edit(found),
         proposal=proposal,
@@ -112,6 +114,7 @@ def _of_run(task: Task, *, calls: bool) -> Mapping[str, QuerySet[Any]]:
         "versions": AgentVersion.objects.filter(pk__in=steps.order_by().values("version")),
         "needs": StepDependency.objects.filter(step__task=task),
         "attempts": attempts,
+        "undoable": calls_asked.undoable_of(task),
     }
     if calls:
         made = ToolCall.objects.filter(attempt__step__task=task).defer("result")

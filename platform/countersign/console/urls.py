@@ -81,6 +81,7 @@ urlpatterns = [
     path("calls/<uuid:pk>", calls.call, name="call"),
     path("calls/<uuid:pk>/live", calls.live, name="call_live"),
     path("calls/<uuid:pk>/decide", calls.decide, name="call_decide"),
+    path("calls/<uuid:pk>/undo", calls.undo, name="call_undo"),
     path("calls/<uuid:pk>/assign", assigning.call_assign, name="call_assign"),
     path("calls/<uuid:pk>/release", assigning.call_release, name="call_release"),
     path("calls/<uuid:pk>/snooze", snoozes.call_snooze, name="call_snooze"),

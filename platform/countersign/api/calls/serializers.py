@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from approvals import counting, deadlines, routing
+from approvals.calls import windows
 from approvals.calls.sealing import covered
 from approvals.decisions import MAX_NOTE
 from approvals.lifecycle import CallState, CallVerdict
@@ -112,6 +113,9 @@ class CallPolicyShape(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     version = serializers.IntegerField()
     signatures_needed = serializers.IntegerField(default=1)
+    undo_seconds = serializers.IntegerField(
+        default=0, help_text="How long it waits after its last permission and can be undone."
+    )
     rules = serializers.ListField(
         child=serializers.CharField(), default=list, help_text="Those that apply, by name."
     )
@@ -160,6 +164,12 @@ class CallDetailShape(CallShape):
     decide_by = serializers.SerializerMethodField(
         help_text="Until when it can be decided as things are: later by holds and an extension."
     )
+    undo_until = serializers.SerializerMethodField(
+        help_text="Until when its permission can be undone, as things are; null when it cannot."
+    )
+    asked_again = serializers.SerializerMethodField(
+        help_text="The request that took the place of this one when its permission was undone, or null."
+    )
     you_may_decide = serializers.SerializerMethodField()
 
     def get_digest(self, call: CallApproval) -> str:
@@ -195,6 +205,18 @@ class CallDetailShape(CallShape):
         """Return who sees to it."""
         held = routing.holder_of(call)
         return AssignmentShape(held).data if held else None
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_undo_until(self, call: CallApproval) -> Any:
+        """Return it."""
+        rows = windows.with_window(CallApproval.objects.filter(pk=call.pk).only("pk"))
+        until = rows.filter(may_be_undone=True).values_list("undo_until", flat=True).first()
+        return serializers.DateTimeField().to_representation(until) if until else None
+
+    def get_asked_again(self, call: CallApproval) -> uuid.UUID | None:
+        """Return it."""
+        later = CallApproval.objects.filter(call=call.call_id, pk__gt=call.pk).order_by("id")
+        return later.values_list("pk", flat=True).first()
 
     def get_standing_grant(self, call: CallApproval) -> uuid.UUID | None:
         """Return it."""

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from rest_framework.response import Response
 
 from approvals.calls.deciding import decide
+from approvals.calls.undoing import undo
 from approvals.models import CallApproval
 from countersign.api import routed
 from countersign.api.approvals.serializers import (
     AssignmentInput,
     AssignmentShape,
+    EmptyInput,
     SnoozedShape,
     SnoozeInput,
 )
@@ -108,6 +110,30 @@ class CallDecision(Endpoint):
             **body,
         )
         return Response(CallDecidedShape(signature).data, status=201)
+
+
+class CallUndo(Endpoint):
+    """Take the permission of a call back."""
+
+    scopes = {"POST": NEVER}
+
+    @operation(
+        "Undo the permission of a call",
+        request=EmptyInput,
+        answer=CallDetailShape,
+        problems=(404, 409),
+        tag="calls",
+    )
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        """Withdraw it inside its undo window; it waits for permission again, as `asked_again`.
+
+        A standing grant made with it is revoked. Whoever may decide on it may undo; in person only.
+        """
+        call = _call(self, pk)
+        self.body(EmptyInput)
+        via = "token" if self.token else "session"
+        undo(call.pk, by=self.person, address=self.address, via=via)
+        return Response(CallDetailShape(_call(self, pk), context={"request": request}).data)
 
 
 class CallSnoozes(Endpoint):

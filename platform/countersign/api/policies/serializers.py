@@ -33,7 +33,7 @@ def _chosen(choices: Any, **options: Any) -> serializers.ListField:
 
 class RuleInput(Input):
     """What is asked besides, of proposals and calls of tools it applies to; a list that is empty leaves
-    nothing out. Of calls it asks for signatures, signers and an earlier end."""
+    nothing out. Of calls it asks for signatures, signers, an undo window and an earlier end."""
 
     name = Text(max_length=80)
     risks = _chosen(Risk.choices, default=list)
@@ -63,6 +63,11 @@ class PolicyInput(Input):
     signatures_needed = Whole(min_value=1, max_value=5)
     undo_seconds = Whole(min_value=0, max_value=300)
     expires_hours = Whole(min_value=1, max_value=_LONGEST)
+    call_undo_seconds = Whole(
+        min_value=0,
+        max_value=300,
+        help_text="How long a call of a tool waits after its last permission and can be undone.",
+    )
     bulk_allowed = Flag()
     signatures_hold = Flag(help_text="When main moved in other files, signatures hold.")
     editors_alone = Flag(

@@ -1,4 +1,4 @@
-"""The page of one tool call that needs permission, and the decision on it. GET never decides."""
+"""The page of one tool call that needs permission, the decision on it, and its undo. GET never decides."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
 from approvals import rights
-from approvals.calls import deciding
+from approvals.calls import deciding, undoing
 from approvals.calls.exceptions import UnknownCall
 from approvals.exceptions import NotAllowed
 from approvals.lifecycle import CallState, CallVerdict
+from approvals.requirements import Required
 from approvals.standing import granting
 from countersign.console import call_page, standing_form
 from countersign.console.addresses import address_of
@@ -40,6 +41,15 @@ _EDIT = "edit"
 _ALLOWING = (CallVerdict.ALLOW, _EDIT, standing_form.REMEMBER)
 _ONCE = "Allowed once. The agent goes on with the answer of the tool."
 _NOT_ALONE = "You have allowed it. It is called once as many tech leads as it needs have."
+_LATER = "Allowed. It is called in {seconds} s; until then you can undo it."
+_REMEMBERED_LATER = (
+    "Allowed and remembered. It is called in {seconds} s, and further calls that fit go through from then "
+    "on. Until then you can undo both."
+)
+_UNDONE = "Undone. Nothing was called; it waits for permission again."
+_NOT_ASKED_AGAIN = (
+    "Undone. Nothing was called; the tool is not offered any more, and the agent is told so."
+)
 _SAID: dict[str, str] = {
     CallVerdict.ALLOW: _ONCE,
     _EDIT: _ONCE,
@@ -81,9 +91,31 @@ def decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         signature = _decide(request, found, verdict, remember)
     except CountersignError as error:
         return call_page.show(request, _found(request, pk), error=error, status=status_of(error))
-    waits = signature.approval.state == CallState.PENDING
-    messages.success(request, _NOT_ALONE if waits else _SAID[verdict])
+    messages.success(request, _said(signature, verdict))
     return redirect("console:call", pk)
+
+
+def _said(signature: CallSignature, verdict: str) -> str:
+    if signature.approval.state == CallState.PENDING:
+        return _NOT_ALONE
+    seconds = Required.sealed(signature.approval.snapshot).undo_seconds
+    if seconds and signature.verdict == CallVerdict.ALLOW:
+        said = _REMEMBERED_LATER if verdict == standing_form.REMEMBER else _LATER
+        return said.format(seconds=seconds)
+    return _SAID[verdict]
+
+
+@login_required
+@require_POST
+def undo(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
+    """Take the permission back inside its window; go on to where it waits again."""
+    found = _found(request, pk)
+    try:
+        again = undoing.undo(found.pk, by=request.user, address=address_of(request))
+    except CountersignError as error:
+        return call_page.show(request, _found(request, pk), error=error, status=status_of(error))
+    messages.success(request, _UNDONE if again else _NOT_ASKED_AGAIN)
+    return redirect("console:call", again.pk if again else pk)
 
 
 def _decide(
