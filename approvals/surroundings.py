@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agents.workspace.diffs import readable
 from agents.workspace.exceptions import GitFailed
 from agents.workspace.git import Store
+from agents.workspace.sizes import sizes_of
 from approvals.exceptions import RepositoryAway
 from projects.exceptions import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from approvals.models import Approval
 
 AT_ONCE = 40  # lines
@@ -49,8 +53,8 @@ def gap_above(file: dict[str, Any], position: int) -> Gap:
     """Return what lies between a sealed hunk and the one before it, or the beginning of its file."""
     hunk = file["hunks"][position]
     first = _end(file["hunks"][position - 1], "new") if position else 1
-    begin = _begin(hunk, "new")
-    return Gap(first=first, last=begin - 1, shift=_begin(hunk, "old") - begin)
+    begin = begin_of(hunk, "new")
+    return Gap(first=first, last=begin - 1, shift=begin_of(hunk, "old") - begin)
 
 
 def gap_below(file: dict[str, Any]) -> Gap | None:
@@ -80,6 +84,34 @@ def read(approval: Approval, hunk_id: str, at: int, *, below: bool) -> Lines:
     first = max(gap.first, at - AT_ONCE + 1)
     found = _short(texts[first - 1 : at])
     return Lines(first=first, shift=gap.shift, texts=found, more=first > gap.first)
+
+
+def whole(approval: Approval, blobs: Sequence[str]) -> dict[str, list[str]]:
+    """Return the lines of sealed files by their blobs, but for those that are no UTF-8.
+
+    As many as are not too large together, in their order. Blocks: git. Raises GitFailed.
+    """
+    store = Store.of(approval.project)
+    sizes = sizes_of(store, blobs)
+    wanted, left = [], MAX_BYTES
+    for blob in blobs:
+        if (size := sizes.get(blob, MAX_BYTES + 1)) <= left:
+            wanted.append(blob)
+            left -= size
+    texts = zip(wanted, store.blobs(wanted), strict=True)
+    return {blob: _lines(content) for blob, content in texts if _is_text(content)}
+
+
+def _is_text(content: bytes) -> bool:
+    with contextlib.suppress(UnicodeDecodeError):
+        return bool(content.decode()) and b"\0" not in content
+    return False
+
+
+def begin_of(hunk: dict[str, Any], side: str) -> int:
+    """Return the number of the first line of a sealed hunk, or of the line behind where it has none."""
+    # Of no lines, git names the line before them.
+    return int(hunk[f"{side}_start"]) + (int(hunk[f"{side}_lines"]) == 0)
 
 
 def _short(texts: list[str]) -> list[str]:
@@ -119,14 +151,13 @@ def _texts(approval: Approval, blob: str) -> list[str]:
             "Git could not read this file. What is shown of the change is whole without it. Try again; "
             f"if it stays so, an admin can look at the project's repository. ({str(error)[:200]})"
         ) from error
+    return _lines(content)
+
+
+def _lines(content: bytes) -> list[str]:
     lines = content.split(b"\n")
     return [readable(line) for line in (lines[:-1] if lines[-1] == b"" else lines)]
 
 
-def _begin(hunk: dict[str, Any], side: str) -> int:
-    # Of no lines, git names the line before them.
-    return int(hunk[f"{side}_start"]) + (int(hunk[f"{side}_lines"]) == 0)
-
-
 def _end(hunk: dict[str, Any], side: str) -> int:
-    return _begin(hunk, side) + int(hunk[f"{side}_lines"])
+    return begin_of(hunk, side) + int(hunk[f"{side}_lines"])

@@ -84,7 +84,7 @@ function showMode(mode) {
 function key(pressed) {
   if (pressed === "u") chooseMode(splitNow() ? "unified" : "split");
   else if (pressed === "]" || pressed === "[") step("[data-file]", pressed === "]" ? 1 : -1);
-  else if (pressed === "n" || pressed === "p") step("[data-change]", pressed === "n" ? 1 : -1);
+  else if (pressed === "n" || pressed === "p") step("[data-change], [data-spaces] > summary", pressed === "n" ? 1 : -1);
   else if (pressed === "v") view();
   else if (pressed === "e") return edit();
   else if ("12345".includes(pressed)) document.querySelectorAll("[data-spy] a")[pressed - 1]?.click();
@@ -142,7 +142,7 @@ function step(selector, way) {
   found.scrollIntoView({ block: "start" });
   // What came onto the screen with it may be higher than it seemed.
   requestAnimationFrame(() => found.scrollIntoView({ block: "start" }));
-  (found.matches("[tabindex]") ? found : found.querySelector("summary"))?.focus({ preventScroll: true });
+  (found.matches("[tabindex], summary") ? found : found.querySelector("summary"))?.focus({ preventScroll: true });
 }
 
 const seen = (node) => drawn(node) && box(node).bottom > 0 && box(node).top < innerHeight;

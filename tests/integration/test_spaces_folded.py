@@ -6,11 +6,14 @@ import re
 from html import unescape
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from agents.lifecycle import TaskState
-from approvals import deciding, sealing, viewing
+from approvals import deciding, sealing, surroundings, viewing
 from approvals.decisions import LineComment
 from tests import console_fixtures as fixtures
+from tests.approval_fixtures import make_change, make_repository, move_main
 
 pytestmark = pytest.mark.django_db
 
@@ -109,7 +112,7 @@ def test_ways_to_other_views_and_reviews_keep_it(client, made, lead, project, re
     assert re.search(r'href="/review/T-\d+/r1\?spaces=fold" data-key="[jk]"', page)
 
 
-@pytest.mark.parametrize(("path", "start"), [("deploy.yaml", 1), ("web/a.ts", 20)])
+@pytest.mark.parametrize(("path", "start"), [("deploy.yaml", 1), ("fixtures/a.ts", 1)])
 def test_a_change_without_such_hunks_offers_no_fold(client, project, requester, lead, path, start):
     task = fixtures.make_task(project, requester, state=TaskState.REVIEW)
     steps = fixtures.make_team(task)
@@ -127,3 +130,106 @@ def test_links_of_a_refused_decision_lead_back_to_the_review(client, made, lead)
     assert answer.status_code >= 400
     page = " ".join(answer.content.decode().split())
     assert f'href="/review/{made.task.label}/r1?spaces=fold" data-key="w"' in page
+
+
+TOP = "".join(f"f({number});\n" for number in range(1, 61))
+RAW = "x := `\n" + "".join(f"line {number}\n" for number in range(1, 61)) + "`\n"
+
+
+@pytest.fixture
+def bare(project, tmp_path, settings):
+    settings.DATA_DIR = tmp_path / "data"
+    return make_repository(tmp_path, project)
+
+
+@pytest.fixture
+def put_up(bare, project, requester, tmp_path):
+    """Seal a change of files of main, each by what is replaced in it."""
+
+    def put_up(**files: tuple[str, str, str]):
+        named = {name.replace("__", "."): texts for name, texts in files.items()}
+        for path, (text, _, _) in named.items():
+            move_main(bare, path, text)
+        texts = {path: text.replace(old, new) for path, (text, old, new) in named.items()}
+        proposal = make_change(project, requester, tmp_path, texts=texts)
+        return sealing.seal(proposal)
+
+    return put_up
+
+
+def notice_of(page: str) -> str:
+    """Return what the page says of lines that differ in spaces only."""
+    [said] = [
+        each for each in re.findall(r'<p class="notice">(.*?)</p>', page) if 'key="w"' in each
+    ]
+    return unescape(re.sub(r"<svg.*?</svg>|<[^>]+>", "", said)).strip()
+
+
+def review_of(client, approval, **query) -> str:
+    answer = client.get(f"/review/{approval.task.label}/r1", query)
+    assert answer.status_code == 200
+    return " ".join(answer.content.decode().split())
+
+
+def test_lines_far_below_the_first_fold_where_nothing_is_open(client, lead, put_up):
+    client.force_login(lead)
+    approval = put_up(a__ts=(TOP, "f(40);\nf(41);", "  f(40);\n  f(41);"))
+    page = review_of(client, approval, spaces="fold")
+    assert folds_of(page) == [("2 lines differ in spaces only", "")]
+    assert notice_of(page).startswith("2 lines differ in spaces only and are folded, in 1 hunk:")
+    assert "it cannot be told" not in page
+
+
+def test_lines_of_a_text_that_begins_far_above_are_shown(client, lead, put_up):
+    client.force_login(lead)
+    approval = put_up(a__ts=(TOP, "f(40);", "  f(40);"), b__go=(RAW, "line 40", "  line  40"))
+    page = review_of(client, approval, spaces="fold")
+    assert folds_of(page) == [("1 line differs in spaces only", "")]
+    assert notice_of(page) == (
+        "1 line differs in spaces only and is folded, in 1 hunk: part of what is signed, and opened by a "
+        "click or Enter. In 1 file such lines are shown: spaces may mean something there, or it cannot be "
+        "told. Show them W"
+    )
+
+
+def test_a_page_says_that_nothing_is_folded(client, lead, put_up):
+    client.force_login(lead)
+    page = review_of(client, put_up(a__ts=(TOP, "f(40);", "g(40);")), spaces="fold")
+    assert notice_of(page) == "Nothing differs in spaces only. Show them W"
+    page = review_of(client, put_up(b__go=(RAW, "line 40", "  line  40")), spaces="fold")
+    assert notice_of(page).startswith(
+        "Nothing is folded. In 1 file lines that differ in spaces only"
+    )
+
+
+@pytest.mark.parametrize("spoil", ["\1", " " * surroundings.MAX_BYTES])
+def test_a_file_with_what_is_no_text_or_too_large_is_shown(client, lead, put_up, spoil):
+    client.force_login(lead)
+    text = TOP.replace("f(10)", f"f({spoil})")
+    approval = put_up(a__ts=(text, "f(40);", "  f(40);"), b__ts=(TOP, "f(40);", "  f(40);"))
+    page = review_of(client, approval, spaces="fold")
+    assert len(folds_of(page)) == 1
+    assert "In 1 file such lines are shown" in notice_of(page)
+
+
+def test_what_git_cannot_read_is_shown_and_said(client, lead, put_up):
+    client.force_login(lead)
+    approval = put_up(a__ts=(TOP, "f(40);", "  f(40);"))
+    stores = surroundings.Store.of(approval.project).git_dir
+    stores.rename(stores.with_name("gone"))
+    page = review_of(client, approval, spaces="fold")
+    assert folds_of(page) == []
+    assert "Git could not read what is around the hunks. Try again." in notice_of(page)
+
+
+def test_nothing_is_read_for_a_page_that_folds_nothing(client, lead, put_up):
+    client.force_login(lead)
+    approval = put_up(a__ts=(TOP, "f(40);", "  f(40);"))
+    stores = surroundings.Store.of(approval.project).git_dir
+    gone = stores.rename(stores.with_name("gone"))
+    with CaptureQueriesContext(connection) as plain:
+        assert 'data-key="w"' in review_of(client, approval)
+    gone.rename(stores)
+    with CaptureQueriesContext(connection) as folded:
+        review_of(client, approval, spaces="fold")
+    assert len(folded) <= len(plain)

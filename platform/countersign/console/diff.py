@@ -10,11 +10,9 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from cachetools import LRUCache, cached
-from cachetools.keys import hashkey
 from django.utils.safestring import SafeString, mark_safe
 
-from approvals.matching import Allowance
-from countersign.console import diff_rows, spaces
+from countersign.console import diff_rows
 from countersign.console.diff_rows import Raw, Row
 from countersign.console.highlighting import runs
 
@@ -69,35 +67,30 @@ def blocks(
     anchor: str = "",
     colours: str = "",
     *,
-    apart: str = "",
-    allowance: Allowance | None = None,
+    apart: tuple[Run, ...] = (),
 ) -> tuple[Block, ...]:
     """Return the rows of a hunk; `text` is its unified-diff lines, each with its marker.
 
-    New lines are found on the page under the anchor of their file. `apart` is the path of a file whose
-    lines that differ in spaces only are to be blocks of their own, as far as the page's allowance goes.
+    New lines are found on the page under the anchor of their file. `apart` are runs of lines that differ
+    in spaces only, by the numbers of their lines: they become blocks of their own.
     What is drawn is kept: whoever comes next, or comes back, is shown the same sealed text.
     """
-    return _drawn(text, old_start, new_start, anchor, colours, apart, allowance).blocks
+    return _drawn(text, old_start, new_start, anchor, colours, apart).blocks
 
 
-def _key(*sealed: object) -> tuple[object, ...]:
-    return hashkey(*sealed[:-1])  # but for the allowance
+def changes(text: str, old_start: int, new_start: int) -> Iterator[tuple[list[Raw], list[Raw]]]:
+    """Yield the removed and the added lines of each place of a hunk."""
+    parts = _parts(text, old_start, new_start, "")
+    return ((part.old_side, part.new_side) for part in parts if part.changed)
 
 
-@cached(LRUCache(maxsize=_KEPT, getsizeof=_size), key=_key, lock=Lock())
+@cached(LRUCache(maxsize=_KEPT, getsizeof=_size), lock=Lock())
 def _drawn(
-    text: str,
-    old_start: int,
-    new_start: int,
-    anchor: str,
-    colours: str,
-    apart: str,
-    allowance: Allowance | None,
+    text: str, old_start: int, new_start: int, anchor: str, colours: str, apart: tuple[Run, ...]
 ) -> _Drawn:
     parts = list(_parts(text, old_start, new_start, colours))
     if apart:
-        parts = list(_apart(apart, parts, allowance or Allowance()))
+        parts = [piece for part in parts for piece in part.apart(apart)]
     _mark_words([pair for part in parts for pair in part.pairs()], _SPENT + _SPENT_EACH * len(text))
     drawn = tuple(part.drawn(anchor) for part in parts)
     return _Drawn(blocks=drawn, key=len(text) + len(colours))
@@ -138,8 +131,16 @@ class _Part:
         if self.changed:
             yield from zip(self.old_side, self.new_side, strict=False)
 
-    def split(self, runs: Iterable[Run]) -> Iterator[_Part]:
-        """Yield the same lines in order, those of the runs as parts of their own."""
+    def apart(self, runs: Iterable[Run]) -> list[_Part]:
+        """Return the same lines in order, those of the runs among them as parts of their own."""
+        if not self.changed or not self.old_side or not self.new_side:
+            return [self]
+        first_old, first_new = self.old_side[0].number, self.new_side[0].number
+        places = ((old - first_old, new - first_new, count) for old, new, count in runs)
+        inside = [place for place in places if 0 <= place[0] < len(self.old_side)]
+        return [each for each in self._split(inside) if each.old_side or each.new_side]
+
+    def _split(self, runs: Iterable[Run]) -> Iterator[_Part]:
         old, new = 0, 0
         for left, right, count in [*runs, (len(self.old_side), len(self.new_side), 0)]:
             yield self._piece(slice(old, left), slice(new, right))
@@ -182,16 +183,6 @@ def _parts(text: str, old_number: int, new_number: int, colours: str) -> Iterato
         new_number += marker != "-"
     if part is not None:
         yield part
-
-
-def _apart(path: str, parts: Sequence[_Part], allowance: Allowance) -> Iterator[_Part]:
-    """Yield the parts, runs of lines that differ in spaces only as parts of their own."""
-    for part in parts:
-        if not part.changed:
-            yield part
-            continue
-        found = spaces.runs_of(path, part.old_side, part.new_side, allowance)
-        yield from (each for each in part.split(found) if each.old_side or each.new_side)
 
 
 def _raw(number: int, content: str, code: str) -> Raw:

@@ -16,7 +16,6 @@ from countersign.console.reading_order import in_order, is_generated
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from approvals.matching import Allowance
     from approvals.surroundings import Gap
     from countersign.console.known import Compared
     from countersign.console.rewritten import Between
@@ -175,7 +174,7 @@ def _file(
         _hunk(hunk, agents, new, anchor, colours.get(hunk["id"], "")) for hunk in file["hunks"]
     ]
     for view, hunk in zip(hunks, file["hunks"], strict=True):
-        view.free = spaces.may_be_free(file["path"], hunk)
+        view.free = spaces.may_be_free(file, hunk)
     _put_gaps(file, hunks)
     authors = {
         (hunk.author["slug"], hunk.author.get("person")): hunk.author
@@ -251,10 +250,3 @@ def fold_known(files: list[FileView]) -> None:
             hunk.folded = not (hunk.is_new or hunk.said or hunk.typed)
         known = all(hunk.folded for hunk in file.hunks)
         file.same = known and not (file.gone or file.otherwise)
-
-
-def fold_spaces(files: list[FileView], allowance: Allowance) -> None:
-    """Have lines that differ in spaces only drawn apart, to be folded and counted where they stand."""
-    for file in files:
-        for hunk in (hunk for hunk in file.hunks if hunk.free):
-            hunk.draw = partial(hunk.draw, apart=file.path, allowance=allowance)

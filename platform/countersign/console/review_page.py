@@ -28,9 +28,10 @@ from countersign.console import (
     rounds,
     sentences,
     signers,
+    spaces,
 )
 from countersign.console.checks import checks_of
-from countersign.console.hunks import files_of, fold_known, fold_spaces
+from countersign.console.hunks import files_of, fold_known
 from countersign.console.in_parts import page_in_parts
 from countersign.console.line_forms import typed_on
 from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
@@ -65,11 +66,13 @@ def show(
     allowance = Allowance()
     context = context_of(approval, request.user, mine_of(request), allowance, since=since)
     context |= {"typed": request.POST, "error": error}
-    context |= _shown_as(request, approval, context["files"], allowance)
+    context |= _shown_as(request, approval, context["files"])
     _fill(context["files"], request)
     if context["base"]:
         fold_known(context["files"])
         rewritten.tell(context["files"], approval.snapshot, context["base"], allowance)
+    if context["spaces"]:
+        context["folds"] = spaces.fold(context["files"], approval, allowance)
     if sum(file.added + file.removed for file in context["files"]) < _LONG:
         return page(request, "review/review.html", context, status=status)
     return page_in_parts(
@@ -82,18 +85,13 @@ def show(
     )
 
 
-def _shown_as(
-    request: PersonRequest, approval: Approval, files: list[FileView], allowance: Allowance
-) -> dict[str, Any]:
+def _shown_as(request: PersonRequest, approval: Approval, files: list[FileView]) -> dict[str, Any]:
     """Return how the address asks for the diff to be shown, and where its links lead."""
-    folded = request.GET.get("spaces") == "fold"
-    if folded:
-        fold_spaces(files, allowance)
     # A refused decision is answered under an address nobody can come back to.
     place = [approval.task.number, approval.proposal.round]
     return {
         "diff_mode": "unified" if request.GET.get("diff") == "unified" else "split",
-        "spaces": folded,
+        "spaces": request.GET.get("spaces") == "fold",
         "may_fold_spaces": any(hunk.free for file in files for hunk in file.hunks),
         "page_address": reverse("console:review", args=place) if request.method == "POST" else "",
     }
