@@ -74,6 +74,7 @@ WORDS = frozenset(
             "heading",
         ),
         *(
+            "again",
             "gap",
             "kind.label",
             "hunk.header",
