@@ -85,6 +85,7 @@ WORDS = frozenset(
         ),
         *(
             "priority_word|lower",
+            "role|lower",
             "request.user.theme",
             "verb",
             "row.look",
