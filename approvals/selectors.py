@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from agents.lifecycle import EscalationState, TaskState
 from agents.models import Escalation, Task
 from agents.models.tasks import Choice
-from approvals import collisions, deadlines, routing, shortest
+from approvals import collisions, deadlines, pacing, routing, shortest
 from approvals.calls import selectors as calls
 from approvals.filters import WITH_AGENTS, Conditions
 from approvals.lifecycle import ApprovalState
@@ -209,7 +208,7 @@ def asked_of(user: User, mine: Mine, cap: int) -> Statement:
 
 def decided_today(user: User, cap: int) -> Statement:
     """Return the statement that counts this person's decisions of today; one taken back is none."""
-    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = pacing.today()
     mine = Approval.objects.filter(decided_by=user, decided_at__gte=midnight)
     decided = across.counted(mine.exclude(state=ApprovalState.WITHDRAWN), cap)
     return across.added(decided, across.counted(calls.decided_since(user, midnight), cap), cap=cap)

@@ -43,7 +43,7 @@ NUMBERS = frozenset(
         *("said.comment.side", "earlier", "value", "target.value", "grant.hits", "grant.max_hits"),
         *("hours", "most_uses", "remember.max_pattern", "remember.terms.max_hits", "remember.span"),
         *("first", "last", "at"),
-        *("kind.value", "asked.questions_count", "asked.again_count", "calls_count"),
+        *("kind.value", "asked.questions_count", "asked.again_count", "calls_count", "pace.quick"),
     }
 )
 
@@ -86,6 +86,7 @@ WORDS = frozenset(
         *(
             "priority_word|lower",
             "role|lower",
+            "again",
             "request.user.theme",
             "verb",
             "row.look",

@@ -30,6 +30,7 @@ jump           GET        -                   sign-in  sign-in  page      page  
 settings       GET        -                   sign-in  sign-in  page      page  page   page     page
 theme          POST       -                   sign-in  sign-in  done      done  done   done     done
 single_keys    POST       -                   sign-in  sign-in  done      done  done   done     done
+pace_put_away  POST       -                   sign-in  sign-in  on        on    on     on       on
 leave          POST       -                   sign-in  sign-in  done      done  done   done     done
 back           POST       -                   sign-in  sign-in  on        on    on     on       on
 settings_notifications POST -                 sign-in  sign-in  done      done  done   done     done

@@ -13,7 +13,7 @@ from agents import holds
 from agents import rounds as agent_rounds
 from agents.lifecycle import TaskState
 from agents.models import HoldScope
-from approvals import presence, rights, routing, selectors, snoozing, undoing, viewing
+from approvals import pacing, presence, rights, routing, selectors, snoozing, undoing, viewing
 from approvals.anchoring import Anchors
 from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
 from approvals.matching import Allowance
@@ -22,6 +22,7 @@ from countersign.console import (
     collision_rows,
     held,
     looks,
+    pace,
     report,
     review_rows,
     rewritten,
@@ -66,6 +67,7 @@ def show(
     allowance = Allowance()
     context = context_of(approval, request.user, mine_of(request), allowance, since=since)
     context |= {"typed": request.POST, "error": error}
+    context["pace"] = pace.shown(request, context.get("decided", []))
     context |= _shown_as(request, approval, context["files"])
     _fill(context["files"], request)
     if context["base"]:
@@ -329,7 +331,8 @@ def _warnings(sealed: dict[str, Any], files: list[Any]) -> list[dict[str, Any]]:
 
 def _queue(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
     """Return the place among what waits for this person, with the neighbours; counted for the shell."""
-    shell, counts = shell_of(user, mine, selectors.place_of(user, mine, approval, COUNT_AT_MOST))
+    places = selectors.place_of(user, mine, approval, COUNT_AT_MOST)
+    shell, counts = shell_of(user, mine, {**places, "decided": pacing.latest(user)})
     before, after = selectors.neighbours(user, mine, approval)
     queue = {
         "place": capped(counts["before"] + 1),
@@ -338,7 +341,7 @@ def _queue(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
         "before": (before.pk, before.task.number, before.proposal.round) if before else None,
         "after": (after.pk, after.task.number, after.proposal.round) if after else None,
     }
-    return {"shell": shell, "queue": queue}
+    return {"shell": shell, "queue": queue, "decided": counts["decided"]}
 
 
 def _fill(files: list[Any], request: PersonRequest) -> None:

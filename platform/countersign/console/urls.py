@@ -42,6 +42,7 @@ urlpatterns = [
     path("settings/theme", account.theme, name="theme"),
     path("settings/notifications", account.notifications, name="settings_notifications"),
     path("settings/keys", account.single_keys, name="single_keys"),
+    path("settings/pace", account.pace_put_away, name="pace_put_away"),
     path("settings/away", away.leave, name="leave"),
     path("settings/back", away.back, name="back"),
     path("notifications", notifications.notifications, name="notifications"),

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from approvals import absences
-from countersign.console import preferences
+from countersign.console import pace, preferences
 from countersign.console.addresses import address_of, inside
 from countersign.console.rendering import mine_of, page
 from notices import choosing
@@ -99,3 +99,11 @@ def single_keys(request: PersonRequest) -> HttpResponse:
         "Single keys are on." if request.user.single_keys else "Single keys are off.",
     )
     return redirect("console:settings")
+
+
+@login_required
+@require_POST
+def pace_put_away(request: PersonRequest) -> HttpResponse:
+    """Say nothing more of how quickly this person approved so far."""
+    pace.put_away(request)
+    return redirect(inside(request, request.POST.get("next")))

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 from django.contrib.auth.decorators import login_required
 from django.views.decorators.http import require_GET
 
-from approvals import selectors
+from approvals import pacing, selectors
 from approvals.calls import selectors as calls
-from countersign.console import arrivals, inbox_page
+from countersign.console import arrivals, inbox_page, pace
 from countersign.console.narrowing import read as narrow
 from countersign.console.rendering import COUNT_AT_MOST, capped, mine_of, page, shell_of
 from countersign.console.views.saved import DELETED
@@ -64,6 +64,7 @@ def _context(request: PersonRequest, *, peeks: bool = True) -> dict[str, Any]:
             "calls": calls.at_work(mine).counted(COUNT_AT_MOST),
             "today": selectors.decided_today(user, COUNT_AT_MOST),
             "snoozed": selectors.snoozed_of(user, mine, COUNT_AT_MOST),
+            "decided": pacing.latest(user),
         },
     )
     narrowing = narrow(request, mine, tab, shell["views"])
@@ -84,6 +85,7 @@ def _context(request: PersonRequest, *, peeks: bool = True) -> dict[str, Any]:
         "with_agents_count": counts["agents"],
         "with_agents_word": capped(counts["agents"]),
         "decided_today": capped(counts["today"]) if counts["today"] else "",
+        "pace": pace.shown(request, counts["decided"]),
         "at": row.approval.pk if row else None,
         "peek": inbox_page.closer_look(user, mine, row) if row and peeks else None,
         "narrowing": narrowing,
