@@ -6,7 +6,10 @@ import re
 from html import unescape
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from agents import escalations
 from approvals import sealing
 from approvals.deciding import decide
 from tests import console_fixtures as fixtures
@@ -65,6 +68,20 @@ def test_what_somebody_decided_is_marked_in_its_place(opened, project, requester
     assert re.search(r"Approved</span></span>\s*<span[^>]*>Ravi Singh", answer)
     assert f"#due-{other.pk}" not in answer
     assert "new, press" not in answer
+
+
+def test_an_answered_question_is_marked_and_an_open_one_costs_nothing(
+    opened, project, requester, second_lead
+):
+    question = fixtures.stopped_task(project, requester).task.escalations.get()
+    news = opened()
+    with CaptureQueriesContext(connection) as asked:
+        assert "inbox-over" not in news()
+    assert not [each for each in asked if str(question.pk) in each["sql"]]
+    escalations.resolve(question, choice="raise_limit_once", by=second_lead)
+    answer = news()
+    assert f'hx-target="#due-{question.pk}"' in answer
+    assert re.search(r"Answered</span></span>\s*<span[^>]*>Ravi Singh", answer)
 
 
 def test_what_moves_up_from_the_next_page_is_no_news(opened, project, requester, second_lead, lead):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from agents.lifecycle import EscalationState
+from agents.models import Escalation
 from approvals import edits, selectors
 from approvals.lifecycle import ApprovalState, CallState
 from approvals.models import SEAL, Approval, CallApproval, Edit, Sort
@@ -25,9 +27,10 @@ _MOST = 64  # of keys an open page names
 class Over:
     """A row that waits no more, as it is marked in its place."""
 
-    approval: Approval | CallApproval
+    pk: uuid.UUID
     look: looks.Look
-    edit: Edit | None = None  # which ended it
+    by: User | None
+    at: datetime | None
 
 
 def marks_of(asked: NeedsYou) -> str:
@@ -66,25 +69,43 @@ def _arrived(
 def over(user: User, asked: NeedsYou, query: Mapping[str, str]) -> list[Over]:
     """Return what an open page shows and somebody has decided, or the clock has, meanwhile."""
     gone = _keys(query) - {row.approval.pk for row in asked.rows}
-    if not gone:
-        return []
+    gone -= {each.pk for each in asked.questions}
+    found: list[Over] = []
+    for read in (_approvals_over, _calls_over, _answered):
+        found += read(user, gone) if gone else []
+        gone -= {each.pk for each in found}
+    return found
+
+
+def _approvals_over(user: User, gone: Collection[uuid.UUID]) -> list[Over]:
     rows = Approval.objects.visible_to(user).filter(pk__in=gone).select_related("decided_by")
     ended = list(rows.exclude(state=ApprovalState.PENDING).defer(*SEAL))
     edited = edits.ended(ended)
-    found = [_over(each, edited.get(each.pk)) for each in ended]
-    return [*found, *_calls_over(user, gone - {each.pk for each in ended})]
+    return [_over(each, edited.get(each.pk)) for each in ended]
 
 
 def _over(approval: Approval, edit: Edit | None) -> Over:
-    return Over(approval=approval, look=looks.of_approval(approval, edit=edit), edit=edit)
+    look = looks.of_approval(approval, edit=edit)
+    by = edit.person if edit else approval.decided_by
+    return Over(pk=approval.pk, look=look, by=by, at=approval.decided_at)
 
 
 def _calls_over(user: User, gone: Collection[uuid.UUID]) -> list[Over]:
-    if not gone:
-        return []
     rows = CallApproval.objects.visible_to(user).filter(pk__in=gone, free=False)
-    ended = rows.exclude(state=CallState.PENDING).select_related("decided_by")
-    return [Over(approval=each, look=call_looks.look_of(each)) for each in ended.defer("snapshot")]
+    ended = rows.exclude(state=CallState.PENDING).select_related("decided_by").defer("snapshot")
+    return [
+        Over(pk=each.pk, look=call_looks.look_of(each), by=each.decided_by, at=each.decided_at)
+        for each in ended
+    ]
+
+
+def _answered(user: User, gone: Collection[uuid.UUID]) -> list[Over]:
+    rows = Escalation.objects.visible_to(user).filter(pk__in=gone)
+    ended = rows.filter(state=EscalationState.RESOLVED).select_related("resolved_by")
+    return [
+        Over(pk=each.pk, look=looks.ANSWERED, by=each.resolved_by, at=each.resolved_at)
+        for each in ended.defer("evidence")
+    ]
 
 
 def _keys(query: Mapping[str, str]) -> set[uuid.UUID]:

@@ -65,6 +65,7 @@ _EFFECT = {
     EffectState.UNKNOWN: Look(word="Nobody can tell", icon="circle-help", tone="warn"),
     EffectState.WITHDRAWN: Look(word="Withdrawn", icon="ban", tone="muted"),
 }
+ANSWERED = Look(word="Answered", icon="check", tone="ok")
 VERDICTS = {
     "proven": Look(word="proven", icon="check", tone="ok"),
     "contradicted": Look(word="contradicted", icon="x", tone="bad"),
