@@ -6,9 +6,6 @@ export function startForms() {
     const form = event.target.closest?.("form[data-submit-keys]");
     if (form) form.requestSubmit();
   });
-  document.addEventListener("change", (event) => {
-    event.target.closest?.("form[data-submit-on-change]")?.requestSubmit();
-  });
   document.addEventListener("click", (event) => {
     const fill = event.target.closest?.("[data-fill]");
     if (!fill) return;
