@@ -3,9 +3,7 @@
 const prefix = "countersign:draft:";
 
 export function startDrafts() {
-  for (const node of document.querySelectorAll("[data-draft-done]")) {
-    localStorage.removeItem(prefix + node.dataset.draftDone);
-  }
+  for (const node of document.querySelectorAll("[data-draft-done]")) drop(node.dataset.draftDone);
   for (const form of document.querySelectorAll("form[data-draft]")) restore(form);
   for (const name of ["input", "change"]) {
     document.addEventListener(name, (event) => event.target.form?.dataset.draft && keep(event.target.form));
@@ -13,8 +11,16 @@ export function startDrafts() {
   document.addEventListener("submit", (event) => {
     // A decision may be refused, as main has moved: what it said is kept until the page says it counts.
     if (event.target.dataset.draftUntil) return;
-    if (event.target.dataset.draft) localStorage.removeItem(prefix + event.target.dataset.draft);
+    if (event.target.dataset.draft) drop(event.target.dataset.draft);
   });
+}
+
+function drop(name) {
+  try {
+    localStorage.removeItem(prefix + name);
+  } catch {
+    // A forbidden store holds none.
+  }
 }
 
 // A hunk keeps what was typed on it in the next version too, while its lines are the same.

@@ -16,7 +16,7 @@ export function startLines() {
   });
   document.addEventListener("keydown", (event) => {
     const say = event.target.closest?.("[data-line-say]");
-    if (say && event.key === "Escape") cellOf(say)?.focus();
+    if (say && event.key === "Escape") focus(cellOf(say));
     // No key decides: it goes to the button, Enter confirms.
     const sends = event.key === "Enter" && (event.ctrlKey || event.metaKey);
     if (!sends || event.target.form !== form() || !event.target.matches("textarea")) return;

@@ -18,7 +18,8 @@ export function startReview() {
   });
   document.querySelector("[data-decide=X]")?.addEventListener("click", needsReason);
   document.addEventListener("submit", (event) => {
-    if (event.target.querySelector("[data-viewed]")) marked = event.target.closest("[data-file]");
+    const mark = event.target.querySelector("[data-viewed]");
+    if (mark) marked.set(mark.closest("[data-file]"), isViewed(mark));
   });
   document.addEventListener("htmx:after:swap", swapped);
   document.addEventListener("change", say);
@@ -92,7 +93,8 @@ function key(pressed) {
   return true;
 }
 
-let marked = null; // a file whose mark is on its way
+const marked = new Map(); // files whose marks are on their way, each with what it was before
+const isViewed = (mark) => mark.getAttribute("aria-pressed") === "true";
 
 // Opens the file that has the focus, or is under the eyes, to be edited; else the first that can be.
 function edit() {
@@ -114,16 +116,19 @@ function view() {
   const file = current();
   const mark = file?.querySelector("[data-viewed]");
   if (!mark) return;
-  if (mark.getAttribute("aria-pressed") !== "true") mark.form.requestSubmit();
+  if (!isViewed(mark)) mark.form.requestSubmit();
   const next = files[files.indexOf(file) + 1] || file;
   next.scrollIntoView({ block: "start" });
   next.querySelector("summary").focus({ preventScroll: true });
 }
 
 function swapped() {
-  const mark = marked?.querySelector("[data-viewed]");
-  if (mark) marked.querySelector("details").open = mark.getAttribute("aria-pressed") !== "true";
-  marked = null;
+  for (const [file, before] of marked) {
+    const now = isViewed(file.querySelector("[data-viewed]"));
+    if (now === before) continue; // not its own answer
+    file.querySelector("details").open = !now;
+    marked.delete(file);
+  }
   say();
 }
 

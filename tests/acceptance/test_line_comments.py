@@ -84,6 +84,7 @@ def test_round_2_shows_a_comment_addressed_and_another_open_at_its_line(house, p
     page.keyboard.press("c")
     page.keyboard.type("Take the hidden character out.")
     page.keyboard.press("Escape")
+    expect(page.locator("#f1 .diff-cell:focus")).to_have_count(1)  # arrows go on from here
     page.locator("#f2 [data-change]").first.focus()
     page.keyboard.press("c")
     page.keyboard.type("Keep the old one?")
