@@ -13,11 +13,10 @@ export function startBulk() {
     if (!event.detail.done && act(event.detail.key)) event.detail.done = true;
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || document.querySelector("dialog[open], details.pop[open]")) return;
+    if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
     if (!event.target.matches("textarea, input[type=search]")) clear();
   });
   document.addEventListener("click", (event) => event.target.closest?.("[data-bulk-clear]") && clear());
-  if (stored()) document.querySelector(".inbox-cols")?.classList.add("no-peek");
   addEventListener("pageshow", changed); // a page that comes back may have boxes that are checked
 }
 
@@ -31,30 +30,7 @@ function act(key) {
   if (key === "J" || key === "K") return extend(key === "J" ? 1 : -1);
   if (key === "a" || key === "r") return decide(key);
   if (key === "m") return remember();
-  if (key === " ") return look();
   return false;
-}
-
-function stored() {
-  try {
-    return localStorage.getItem("countersign:peek") === "off";
-  } catch {
-    return false;
-  }
-}
-
-// The look beside the list is put away, where there is room for it, and called back.
-function look() {
-  const free = document.activeElement === document.body || document.activeElement.matches("[data-row]");
-  const peek = document.getElementById("peek");
-  if (!free || !peek || !matchMedia("(min-width: 1280px)").matches) return false;
-  const off = peek.parentElement.classList.toggle("no-peek");
-  try {
-    localStorage.setItem("countersign:peek", off ? "off" : "on");
-  } catch {
-    // Only this page remembers, then.
-  }
-  return true;
 }
 
 function toggle() {

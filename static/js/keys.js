@@ -2,6 +2,7 @@
 // No key decides: it moves the focus to the button, Enter confirms.
 
 const places = { i: "/inbox", t: "/tasks", m: "/memory", b: "/notifications" };
+const moves = /^([jkJKnp[\]]|Arrow.*)$/;
 let waiting = 0;
 
 function typing(target) {
@@ -19,11 +20,17 @@ export function startKeys() {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (document.body.dataset.singleKeys !== "1" || typing(event.target)) return;
     if (document.querySelector("dialog[open]")) return;
+    // A key that is held goes on and on only where it moves.
+    if (event.repeat && !moves.test(event.key)) return;
     if (act(event.key)) event.preventDefault();
   });
   document.addEventListener("click", (event) => {
     if (event.target.closest?.("[data-keys-help]")) document.getElementById("keys-help")?.showModal();
   });
+  // An inbox without room for a look sends these two to the row's own page. An element of that name would
+  // be gone to by the browser, which takes the focus away again.
+  const sent = /^#key-([hs])$/.exec(location.hash);
+  if (sent) press(sent[1]);
 }
 
 function act(key) {
@@ -38,8 +45,14 @@ function act(key) {
   return detail.done || press(key) || general(key);
 }
 
-function press(key) {
-  const node = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+// What a key goes to: the first that can be seen.
+export function keyed(key) {
+  const nodes = [...document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)];
+  return nodes.find((node) => node.getClientRects().length);
+}
+
+export function press(key) {
+  const node = keyed(key);
   if (!node) return false;
   if (node.tagName === "SUMMARY") {
     node.parentElement.open = true;
@@ -62,10 +75,13 @@ function general(key) {
   return true;
 }
 
+// One press closes one thing: who hears of it next sees that it was used.
 function closeAll(event) {
+  if (document.querySelector("dialog[open]")) return;
   for (const pop of document.querySelectorAll("details.pop[open]")) {
+    event.preventDefault();
     pop.open = false;
     pop.querySelector("summary")?.focus();
   }
-  if (typing(event.target) && !event.target.closest("dialog")) event.target.blur();
+  if (typing(event.target)) event.target.blur();
 }

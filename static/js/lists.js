@@ -1,6 +1,6 @@
-// Lists: j and k move, Enter and o open, and where there is room a look beside the list follows.
+// Lists: j and k move, Enter and o open.
 
-let peeking;
+import { looking } from "./look.js";
 
 export function startLists() {
   document.addEventListener("countersign:key", (event) => {
@@ -23,10 +23,6 @@ export function startLists() {
     rows[next].focus();
     rows[next].scrollIntoView({ block: "nearest" });
   });
-  document.addEventListener("focusin", (event) => {
-    const row = event.target.closest?.("[data-peek] [data-peek-url]");
-    if (row) peek(row);
-  });
 }
 
 // The row that the look beside the list shows, when no control has the focus.
@@ -35,23 +31,6 @@ function shown(rows) {
   return free && looking() && rows.find((row) => row.closest("li")?.classList.contains("at"));
 }
 
-function looking() {
-  const place = document.getElementById("peek");
-  return place && getComputedStyle(place).display !== "none" ? place : null;
-}
-
 function current(rows) {
   return Math.max(0, rows.findIndex((row) => row.closest("li")?.classList.contains("at")));
-}
-
-function peek(row) {
-  if (!looking()) return;
-  for (const other of document.querySelectorAll("[data-peek] li.at")) other.classList.remove("at");
-  row.closest("li").classList.add("at");
-  clearTimeout(peeking);
-  peeking = setTimeout(() => {
-    const url = location.pathname + row.dataset.peekUrl;
-    history.replaceState(history.state, "", url);
-    htmx.ajax("GET", url, { target: "#peek", swap: "innerHTML", select: "#peek > *" });
-  }, 90);
 }

@@ -7,6 +7,7 @@ const rowOf = (node) => node?.closest?.("[data-span]");
 const level = (row) => Number(row.dataset.level);
 const linkOf = (row) => row.querySelector("[data-look]");
 let looking = 0;
+let looks = 0;
 let reached;
 let tidied = 0;
 
@@ -58,7 +59,7 @@ function key(pressed) {
 
 function arrows(event) {
   const row = rowOf(document.activeElement);
-  if (event.key === "Escape" && shown() && !document.querySelector("dialog[open]")) {
+  if (event.key === "Escape" && shown() && !event.defaultPrevented && !document.querySelector("dialog[open]")) {
     if (!document.activeElement.closest("input, textarea")) close();
     return;
   }
@@ -140,11 +141,12 @@ function fold(group) {
 }
 
 async function fetchBelow(row) {
+  if (row.ariaBusy) return;
   const url = new URL(location.href);
   url.searchParams.set("part", "below");
   url.searchParams.set("of", row.dataset.span);
   row.ariaBusy = "true";
-  await htmx.ajax("GET", url.pathname + url.search, { target: row, swap: "afterend" });
+  await htmx.ajax("GET", url.pathname + url.search, { source: row, target: row, swap: "afterend" });
   row.ariaBusy = null;
 }
 
@@ -213,7 +215,9 @@ async function look(span, opened, whole = false) {
   else url.searchParams.delete("whole");
   history.replaceState(history.state, "", url);
   url.searchParams.set("part", "span");
-  await htmx.ajax("GET", url.pathname + url.search, { target: "#span", swap: "outerHTML" });
+  const number = (looks += 1);
+  await htmx.ajax("GET", url.pathname + url.search, { source: "#span", target: "#span", swap: "outerHTML" });
+  if (number !== looks) return; // another was asked for meanwhile, and says what it shows
   spread(shown());
   choose(span);
   const line = document.getElementById("status-line");
@@ -231,6 +235,8 @@ function choose(span) {
 
 function close() {
   clearTimeout(looking);
+  looks += 1;
+  htmx.trigger("#span", "htmx:abort");
   const url = new URL(location.href);
   const span = url.searchParams.get("span");
   url.searchParams.delete("span");

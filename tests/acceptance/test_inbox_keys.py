@@ -1,12 +1,15 @@
-"""Enter and o in the inbox open the row that is shown beside the list, and nothing else."""
+"""Keys in the inbox act on the row that has the focus, or is shown beside the list, and on nothing else."""
 
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import expect
+from django.db import connection
+from playwright.sync_api import Error, expect
 
 from tests import console_fixtures as fixtures
 from tests.acceptance.browsing import chromium
@@ -15,7 +18,7 @@ from tests.web_process import web
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 pytestmark = [pytest.mark.needs_chromium, pytest.mark.django_db(transaction=True)]
 
@@ -104,6 +107,112 @@ def test_a_review_is_put_off_and_woken_by_keys(waiting, address):
         page.keyboard.press("Enter")
         expect(page.locator("[data-peek-url]")).to_have_count(2)
         expect(page.get_by_role("link", name="Snoozed", exact=True)).to_be_visible()
+
+
+class Answers:
+    """Answers of the server that are held back until they are let come."""
+
+    def __init__(self) -> None:
+        self.held: list[Route] = []
+        self.come = False
+
+    def hold(self, route: Route) -> None:
+        self.held.append(route)
+        if self.come:
+            self.let_come()
+
+    def let_come(self) -> None:
+        self.come = True
+        while self.held:
+            with suppress(Error):  # the page may not want it any more
+                self.held.pop().continue_()
+
+
+def another(project, requester) -> int:
+    """Put one more up while a browser holds this thread's loop."""
+
+    def make() -> int:
+        try:
+            return fixtures.reviewed_task(project, requester).task.number
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as worker:
+        return worker.submit(make).result(60)
+
+
+FOCUS_AFTER_NEWS = """() => new Promise((done) => {
+  const said = () => done(Boolean(document.activeElement.closest("#inbox-news")));
+  document.addEventListener("htmx:after:swap", said, { once: true });
+  document.dispatchEvent(new CustomEvent("countersign:ask"));
+})"""
+
+
+def put_off_the_third_before_it_is_shown(page: Page) -> None:
+    answers = Answers()
+    page.route(re.compile(r"/inbox\?.*at="), answers.hold)
+    for _ in range(3):
+        with page.expect_request(re.compile("at=")):
+            page.keyboard.press("j")
+    page.keyboard.press("h")
+    expect(page.get_by_role("button", name="For 1 h")).to_be_hidden()  # of the first it would be
+    answers.let_come()
+
+
+def test_the_look_follows_the_row_and_its_menus_are_about_that_row(
+    waiting, project, requester, address
+):
+    with chromium() as browser:
+        page = inbox(browser, address)
+        opens, later = (
+            page.locator(".peek-acts a").first,
+            page.get_by_role("button", name="For 1 h"),
+        )
+        third = another(project, requester)
+        page.locator("#inbox-news a").focus()
+        assert page.evaluate(FOCUS_AFTER_NEWS)  # what is new is told by the same link
+        page.keyboard.press("Enter")
+        expect(page.locator("[data-row]")).to_have_count(4)
+        expect(page.locator("[data-connection=live]").first).to_be_attached()
+        put_off_the_third_before_it_is_shown(page)
+        expect(later).to_be_focused()
+        expect(opens).to_have_attribute("href", f"/review/T-{third}/r1")
+        page.keyboard.press("Escape")
+        page.locator("[data-row]").last.focus()
+        page.keyboard.press("x")
+        bar = page.get_by_role("region", name="Selected reviews")
+        expect(bar).to_contain_text("1 selected")
+        page.keyboard.press("s")
+        expect(page.locator("#assign-pop")).to_have_attribute("open", "")
+        page.keyboard.press("Escape")
+        expect(page.locator("#assign-pop")).not_to_have_attribute("open", "")
+        expect(bar).to_be_visible()  # one press closes one thing
+        page.keyboard.press("Escape")
+        expect(bar).to_be_hidden()
+        page.locator(".question [data-row]").focus()
+        page.keyboard.press("h")
+        page.keyboard.press("s")
+        expect(page.locator("details.pop[open]")).to_have_count(0)
+        page.keyboard.press(" ")
+        expect(page.locator("#peek")).to_be_hidden()
+        page.keyboard.press("j")
+        page.keyboard.press(" ")
+        expect(opens).to_have_attribute("href", f"/review/T-{waiting[0]}/r1")
+        page.set_viewport_size({"width": 1000, "height": 900})
+        page.keyboard.press("h")
+        expect(page).to_have_url(f"{address}/review/T-{waiting[0]}/r1#key-h")
+        expect(later).to_be_focused()
+
+
+def test_the_palette_follows_what_was_typed_not_what_was_listed_before(waiting, address):
+    with chromium() as browser:
+        page = inbox(browser, address)
+        page.keyboard.press("/")
+        first = page.locator("#palette-list a").first
+        expect(first).to_contain_text("New task")
+        page.keyboard.type("settings")
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(f"{address}/settings")
 
 
 def test_a_stopped_task_is_named_by_its_number(client, lead, project, requester):

@@ -13,6 +13,7 @@ from approvals import following, policies, sealing
 from tests.acceptance import page_fixtures
 from tests.acceptance.axe import violations
 from tests.acceptance.live_house import signed_in
+from tests.acceptance.test_inbox_keys import Answers
 from tests.approval_fixtures import approve, make_change, make_repository, move_main
 from tests.holding_fixtures import fall_stale, merge_again
 
@@ -78,7 +79,16 @@ def test_only_the_changed_hunk_is_asked_anew(house, browser, project, requester,
     hunks.nth(1).get_by_label("Accept").check()
     page.keyboard.press("Escape")
     house.write(move_main, tmp_path / "origin.git", "README.md", "Once more.\n")
-    page.locator("[data-decide=a]").click()
+    approve = page.locator("[data-decide=a]")
+    answers = Answers()
+    page.route("**/r1/main", answers.hold)
+    page.reload()
+    expect(page.locator("[data-connection=live]").first).to_be_attached()
+    page.keyboard.press("a")
+    answers.let_come()
+    expect(approve).to_have_attribute("data-moved", "")
+    expect(approve).to_be_focused()  # the answer takes the button from nobody
+    page.keyboard.press("Enter")
     expect(page.get_by_text("Not signed.")).to_be_visible()
     expect(page.get_by_text("Main moved.")).to_be_visible()
     stored = page.evaluate(
