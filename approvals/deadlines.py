@@ -26,15 +26,18 @@ from django.db.models.functions import Coalesce, Now
 
 from agents.clocks import Frozen
 from approvals.lifecycle import EffectState
-from approvals.models import Approval, CallReminder, Reminder
+from approvals.models import Approval, CallApproval, CallReminder, Reminder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from django.db.models import QuerySet
     from django.db.models.expressions import Combinable
 
     from approvals.models import Effect
+    from approvals.rights import Decidable
 
     Reminders = type[Reminder | CallReminder]
 
@@ -80,6 +83,21 @@ def with_deadline(rows: QuerySet[Any], reminders: Reminders = Reminder) -> Query
     """Return approvals with `until`, the moment until which each can be decided, as things are now."""
     found: QuerySet[Any] = rows.annotate(until=F("expires_at") + added(reminders))
     return found
+
+
+def end_of(approval: Decidable) -> datetime:
+    """Return until when it can be decided, as things are now."""
+    return ends_of([approval])[approval.pk]
+
+
+def ends_of(approvals: Sequence[Decidable]) -> dict[UUID, datetime]:
+    """Return it of several by their keys, read together; they are all approvals, or all calls."""
+    if not approvals:
+        return {}
+    kind = type(approvals[0])
+    rows = kind._default_manager.filter(pk__in=[each.pk for each in approvals])
+    reminders = CallReminder if kind is CallApproval else Reminder
+    return dict(with_deadline(rows, reminders).values_list("pk", "until"))
 
 
 def with_window(rows: QuerySet[Effect]) -> QuerySet[Any]:

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from agents.clocks import Frozen
 from agents.events import Kind
-from approvals import acts, presence, routing
+from approvals import acts, deadlines, presence, routing
 from approvals.exceptions import DecisionConflict
 from approvals.lifecycle import ApprovalState, CallState
 from approvals.models import (
@@ -126,6 +126,8 @@ def _names_people(row: AnyReminder, terms: Reminders) -> bool:
 def _tell(row: AnyReminder, whom: Sequence[User]) -> None:
     approval = row.approval
     facts: dict[str, Any] = {"approval": str(approval.pk), "share": int(row.share)}
+    if row.extends:
+        facts["until"] = deadlines.end_of(approval).isoformat()
     approval.task.record(Kind.APPROVAL_REMINDED, {**facts, "to": [str(one.pk) for one in whom]})
     detail: dict[str, Any] = {"share": int(row.share), "to": [one.username for one in whom]}
     if row.extends:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models.functions import Now
 
-from approvals import acts, rights
+from approvals import acts, deadlines, rights
 from approvals.deadlines import database_now
 from approvals.exceptions import DecisionConflict
 from approvals.lifecycle import ApprovalState, CallState
@@ -40,13 +40,13 @@ class Offer:
 
 
 def latest(approval: Decidable) -> datetime:
-    """Return the moment at which it is back in any case."""
-    return approval.expires_at - SPARE
+    """Return the moment at which it is back in any case, by what holds and extensions added."""
+    return deadlines.end_of(approval) - SPARE
 
 
-def offers(approval: Decidable, now: datetime) -> list[Offer]:
-    """Return the spans that end in time; nothing when it is due too soon."""
-    left = latest(approval) - now
+def offers(ends: datetime, now: datetime) -> list[Offer]:
+    """Return the spans that are over in time for what `ends` then; nothing when it is due too soon."""
+    left = ends - SPARE - now
     if left <= timedelta():
         return []
     fitting = [Offer(key=key, words=words) for key, (words, span) in SPANS.items() if span < left]
@@ -72,7 +72,7 @@ def snooze(
         raise NotAllowed(refusal)
     now, end = database_now(), min(until, latest(approval))
     if end <= now:
-        raise InvalidInput("until", _why_not_until(approval, until, now))
+        raise InvalidInput("until", _why_not_until(end, until, now))
     with transaction.atomic():
         _require_waiting(approval, by)
         model = _model(approval)
@@ -111,7 +111,9 @@ def carry_over(sealed: Sequence[Approval]) -> None:
     rows = []
     for old in asleep.select_related("approval__proposal"):
         new, before = again[old.approval.task_id], old.approval.proposal
-        end = min(old.until, latest(new))
+        end = min(
+            old.until, new.expires_at - SPARE
+        )  # no time was added yet: it was sealed just now
         follows = (before.round, before.version + 1) == (new.proposal.round, new.proposal.version)
         if follows and end > now:
             rows.append(Snooze(approval=new, person_id=old.person_id, until=end, at=now))
@@ -137,8 +139,8 @@ def _require_waiting(approval: Decidable, by: User) -> None:
         )
 
 
-def _why_not_until(approval: Decidable, until: datetime, now: datetime) -> str:
+def _why_not_until(end: datetime, until: datetime, now: datetime) -> str:
     if until <= now:
         return "Name a moment that is still to come."
-    minutes = max(0, int((approval.expires_at - now).total_seconds() // 60))
+    minutes = max(0, int((end + SPARE - now).total_seconds() // 60))
     return f"It is due in {minutes} min, which is too soon to put it off."

@@ -11,7 +11,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from notices import choosing, mail, quiet, recipients, webhooks
+from notices import choosing, mail, recipients, webhooks
 from notices.lifecycle import OPEN, DeliveryState
 from notices.lockbox import Unreadable
 from notices.mail import NeverTaken
@@ -147,8 +147,8 @@ def _later(delivery: Delivery) -> datetime | None:
     if delivery.person_id is None:
         return None
     hours = Hours.objects.filter(person=delivery.person_id).first()
-    asked, now = delivery.notice.asks, timezone.now()
-    at = quiet.first_try(hours, now, due=asked.expires_at if asked else None)
+    now = timezone.now()
+    at = recipients.may_leave(delivery.notice, hours, now)
     return at if at > now else None
 
 

@@ -102,7 +102,7 @@ def _facts(notice: Notice) -> dict[str, Any]:
     }
 
 
-_PUBLIC = frozenset({"by", "verdict", "state", "failed", "effect", "rule", "share"})
+_PUBLIC = frozenset({"by", "verdict", "state", "failed", "effect", "rule", "share", "until"})
 
 
 def _short(text: str) -> str:

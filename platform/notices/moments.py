@@ -6,6 +6,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from django.utils.dateparse import parse_datetime
+
 from agents.lifecycle import TaskState
 from agents.models.tasks import Rule
 from agents.storable import text
@@ -15,6 +17,7 @@ from notices.models import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     from django.db.models import TextChoices
 
@@ -76,6 +79,15 @@ def key_of(given: object) -> uuid.UUID | None:
         return None
 
 
+def moment_named(given: object) -> datetime | None:
+    """Return the moment an event names, if it is one."""
+    try:
+        moment = parse_datetime(given) if isinstance(given, str) else None
+    except ValueError:
+        return None
+    return moment if moment and moment.tzinfo else None
+
+
 def _outcomes(moments: Iterable[Moment]) -> list[Moment]:
     return [moment for moment in moments if moment.kind == Kind.OUTCOME]
 
@@ -89,8 +101,10 @@ def _requested(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reminded(data: dict[str, Any]) -> dict[str, Any] | None:
-    share = data.get("share")
-    return {"share": share} if share in (50, 100) else None
+    share, until = data.get("share"), data.get("until")
+    if share not in (50, 100):
+        return None
+    return {"share": share} | ({"until": until} if moment_named(until) else {})
 
 
 def _assigned(data: dict[str, Any]) -> dict[str, Any]:

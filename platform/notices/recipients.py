@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 
 from agents import takeovers
-from approvals import rights
+from approvals import deadlines, rights
 from approvals.lifecycle import ApprovalState
 from approvals.models import Signature
 from notices import choosing, moments, quiet
@@ -19,6 +19,7 @@ from projects.models import Membership, Role, User
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from approvals.models import Approval, CallApproval
     from notices.choosing import Wish
@@ -76,8 +77,7 @@ class Audience:
         return choosing.email_is_on() and bool(person.email) and self.wants(person, kind).email
 
     def _email(self, notice: Notice, person: User) -> Delivery:
-        due = notice.asks.expires_at if notice.asks else None
-        at = quiet.first_try(self._hours.get(person.pk), timezone.now(), due=due)
+        at = may_leave(notice, self._hours.get(person.pk), timezone.now())
         return Delivery(notice=notice, person=person, next_at=at)
 
     @property
@@ -121,6 +121,14 @@ class Audience:
         lead = self.members[person.pk].role == Role.LEAD
         did = takeovers.taken_over_by(person, approval.task_id) if lead else ""
         return rights.why_not(approval, person, known=rights.Known(lead=lead, did=did))
+
+
+def may_leave(notice: Notice, hours: Hours | None, now: datetime) -> datetime:
+    """Return when an e-mail to somebody with these quiet hours may leave; whoever said so is told at
+    once of what can be decided no longer when they end."""
+    asked = notice.asks if hours and hours.unless_due else None
+    due = deadlines.end_of(asked) if asked else None
+    return quiet.first_try(hours, now, due=due)
 
 
 def may_still_sign(approval: Approval | CallApproval, person: User) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -85,9 +86,12 @@ def _assigned(facts: dict[str, Any]) -> str:
 
 
 def _reminded(facts: dict[str, Any]) -> str:
-    if facts.get("share") == _ALL:
-        return "Is due now"
-    return "Half of the time to decide is over"
+    if facts.get("share") != _ALL:
+        return "Half of the time to decide is over"
+    # Only whose end is put off is told of at its end.
+    until = moments.moment_named(facts.get("until"))
+    put_off = "The time to decide was extended once"
+    return f"{put_off}, to {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if until else put_off
 
 
 def _decided(facts: dict[str, Any]) -> str:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
 
+from approvals import policies, reminding
 from approvals.deciding import decide
+from approvals.models import Reminder
 from countersign.connections import email_settings
-from notices import choosing, delivering, reading
+from notices import choosing, delivering, messages, reading, words
 from notices.choosing import Chosen, QuietHours, Wish
 from notices.lifecycle import DeliveryState
-from notices.models import Delivery, Kind
+from notices.models import Delivery, Kind, Notice
 from projects.exceptions import InvalidInput
 from projects.models import Membership, User
-from tests.notice_fixtures import deliver_due, read_all, sealed, time_comes, told
+from tests.notice_fixtures import deliver_due, happens, read_all, sealed, time_comes, told
 from tests.receivers import a_mail_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -134,6 +136,61 @@ def test_what_is_due_before_they_end_is_sent_at_once_to_who_said_so(
     read_all()
     deliver_due()
     assert len(box.messages) == 1
+
+
+@pytest.mark.parametrize("quiet_first", [True, False])
+def test_what_was_put_off_beyond_their_end_waits_for_it(
+    project, requester, lead, box, with_address, quiet_first
+):
+    from tests.approval_fixtures import end_time
+
+    policies.change(project, by=lead, extend_hours=24)
+    approval = sealed(project, requester)
+    end_time(approval, in_seconds=-600)
+    if quiet_first:
+        choosing.keep_quiet(lead, quiet_now(unless_due=True))
+    read_all()
+    choosing.keep_quiet(lead, quiet_now(unless_due=True))
+    deliver_due()
+    assert box.messages == []
+    end_time(approval, in_seconds=-86_400 + 3_600)  # which leaves an hour
+    choosing.keep_quiet(lead, quiet_now(unless_due=True))
+    deliver_due()
+    assert len(box.messages) == 1
+
+
+def test_who_is_reminded_at_the_end_reads_until_when_it_was_put_off(
+    project, requester, lead, box, with_address
+):
+    from tests.approval_fixtures import end_time
+
+    policies.change(project, by=lead, extend_hours=24)
+    approval = sealed(project, requester)
+    end_time(approval)
+    approval.refresh_from_db(fields=["expires_at"])
+    Reminder.objects.filter(share=100).update(due_at=approval.expires_at)
+    reminding.remind_due()
+    read_all()
+    notice = Notice.objects.get(type="approval.reminded")
+    until = (approval.expires_at + timedelta(hours=24)).astimezone(UTC)
+    said = f"The time to decide was extended once, to {until:%Y-%m-%d %H:%M} UTC"
+    assert words.sentence(notice) == said
+    assert said in str(messages.email(notice))
+    assert f'"until": "{until.isoformat()}"' in messages.standard(notice).decode()
+
+
+@pytest.mark.parametrize(
+    "until", [None, 7, "soon", "2026-13-45T00:00:00+00:00", "2026-01-01T00:00"]
+)
+def test_a_reminder_whose_end_makes_no_sense_says_no_more_than_is_known(
+    project, requester, lead, until
+):
+    approval = sealed(project, requester)
+    data = {"approval": str(approval.pk), "share": 100, "to": [str(lead.pk)], "until": until}
+    happens(approval.task, "approval.reminded", **data)
+    read_all()
+    notice = Notice.objects.get(type="approval.reminded")
+    assert words.sentence(notice) == "The time to decide was extended once"
 
 
 def test_nobody_is_written_to_about_what_was_decided_meanwhile(

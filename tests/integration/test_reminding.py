@@ -118,9 +118,10 @@ def test_the_end_is_put_off_once_and_then_it_expires(sealed, lead, second_lead):
     reach(approval, 100)
     assert expiring.expire_due() == 0  # whoever looks first
     assert reminding.remind_due() == 1
-    assert told(approval) == [
-        {"approval": str(approval.pk), "share": 100, "to": [str(second_lead.pk)]}
-    ]
+    (data,) = told(approval)
+    until = approval.expires_at + timedelta(hours=5)
+    assert (data["share"], data["to"]) == (100, [str(second_lead.pk)])
+    assert data["until"] == until.isoformat()
     assert AuditEntry.objects.get(action="approval.reminded").detail["extended_hours"] == 5
     assert (expiring.expire_due(), reminding.remind_due()) == (0, 0)
     assert [row.pk for row in selectors.needs_you(lead).pending] == [approval.pk]

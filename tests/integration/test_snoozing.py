@@ -10,7 +10,8 @@ from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from approvals import selectors, snoozing
+from agents.models import Hold
+from approvals import deadlines, policies, sealing, selectors, snoozing
 from approvals.deciding import decide
 from approvals.exceptions import DecisionConflict
 from approvals.models import Approval, Snooze
@@ -18,7 +19,7 @@ from projects.exceptions import InvalidInput, NotAllowed
 from projects.models import AuditEntry
 from tests import console_fixtures as fixtures
 from tests.api_fixtures import by_session, by_token
-from tests.approval_fixtures import end_time
+from tests.approval_fixtures import end_time, make_report, past_triggers
 
 pytestmark = pytest.mark.django_db
 
@@ -79,16 +80,46 @@ def test_it_ends_an_hour_before_the_deadline(approval, lead):
 def test_what_is_due_soon_is_not_put_off(approval, lead):
     end_time(approval, in_seconds=49.5 * 60)
     approval.refresh_from_db()
-    assert snoozing.offers(approval, timezone.now()) == []
+    assert snoozing.offers(approval.expires_at, timezone.now()) == []
     with pytest.raises(InvalidInput, match="due in 49 min"):
         snoozing.snooze(approval, by=lead, until=later(minutes=5))
     assert not Snooze.objects.exists()
 
 
+def test_what_was_extended_is_put_off_by_its_new_end(project, requester, lead, client):
+    policies.change(project, by=lead, extend_hours=24)
+    approval = sealing.seal(make_report(project, requester))
+    end_time(approval, in_seconds=-600)
+    client.force_login(lead)
+    page = client.get(f"/review/{approval.task.label}/r1").content.decode()
+    assert 'value="hours"' in page
+    end = deadlines.end_of(approval)
+    kept = snoozing.snooze(approval, by=lead, until=later(days=3))
+    assert kept.until == end - timedelta(hours=1)
+    assert timedelta(hours=22) < kept.until - timezone.now() < timedelta(hours=23)
+    end_time(approval, in_seconds=-24 * 3_600 + 49.5 * 60)
+    with pytest.raises(InvalidInput, match="due in 49 min"):
+        snoozing.snooze(approval, by=lead, until=later(minutes=5))
+
+
+def test_what_was_held_is_put_off_by_so_much_more(approval, lead):
+    past_triggers(
+        "UPDATE approvals_approval SET requested_at = now() - interval '5 h' WHERE id = %s",
+        approval.pk,
+    )
+    end_time(approval, in_seconds=1_800)
+    lift = {"lifted_by": lead, "lifted_at": later(hours=-1)}
+    Hold.objects.create(
+        scope="task", task=approval.task, placed_by=lead, placed_at=later(hours=-4), **lift
+    )
+    kept = snoozing.snooze(approval, by=lead, until=later(days=3))
+    assert timedelta(hours=2) < kept.until - timezone.now() < timedelta(hours=3)
+
+
 def test_the_spans_that_are_offered_end_in_time(approval, lead):
-    now = timezone.now()
-    approval.expires_at = now + timedelta(hours=6)
-    offered = [offer.key for offer in snoozing.offers(approval, now)]
+    end_time(approval, in_seconds=6 * 3_600)
+    now, end = timezone.now(), deadlines.end_of(approval)
+    offered = [offer.key for offer in snoozing.offers(end, now)]
     assert offered == ["hour", "hours", "due"]
     for key in offered:
         assert now < snoozing.after(approval, key) <= snoozing.latest(approval)

@@ -20,6 +20,8 @@ from countersign.console.rendering import mine_of, page
 from projects import characters
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.http import HttpResponse
 
     from approvals.models import CallApproval
@@ -37,7 +39,7 @@ def show(
 ) -> HttpResponse:
     """Render the page; after a refused decision with what was typed and why."""
     context = context_of(request, call)
-    context |= {"typed": request.POST, "error": error, **_around(request, call)}
+    context |= {"typed": request.POST, "error": error, **_around(request, call, context["ends_at"])}
     if context["may_decide"]:
         context["remember"] = standing_form.context_of(call, request.user, request.POST)
     return page(request, "calls/call.html", context, status=status)
@@ -66,6 +68,7 @@ def context_of(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
         "hidden": hidden_in(call),
         "pending": pending,
         "overdue": overdue,
+        "ends_at": more.decide_by,
         "left": max(left, timedelta()),
         "refusal": refusal,
         "result": call.call.result if not pending and not more.later else "",
@@ -114,13 +117,13 @@ def asked_of(call: CallApproval, more: Beside) -> dict[str, Any]:
     }
 
 
-def _around(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
+def _around(request: PersonRequest, call: CallApproval, ends_at: datetime) -> dict[str, Any]:
     """Return which calls wait for this person before and after this one, and how to put it off."""
     before, after = selectors.neighbours(request.user, mine_of(request), call)
     return {
         "before": before,
         "after": after,
-        "offers": snoozing.offers(call, timezone.now()),
+        "offers": snoozing.offers(ends_at, timezone.now()),
     }
 
 

@@ -103,7 +103,7 @@ def closer_look(user: User, mine: Mine, row: CallRow) -> dict[str, Any]:
         "pending": pending,
         "undo_until": more.undo_until,
         "may_undo": more.undo_until is not None and not rights.why_not(call, user),
-        "offers": snoozing.offers(call, timezone.now()),
+        "offers": snoozing.offers(more.decide_by, timezone.now()),
         **call_page.asked_of(call, more),
         **signers.assignable(more.candidates, more.holder, user, lead=lead),
     }

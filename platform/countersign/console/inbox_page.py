@@ -49,6 +49,7 @@ class Row:
     agents: list[dict[str, Any]]
     look: looks.Look
     urgency: str
+    ends_at: datetime
     left: timedelta
     whole: timedelta
     collides_with: list[int]  # numbers of tasks that wait as well
@@ -242,7 +243,7 @@ def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:
         "price_unknown": approval.price_unknown,
         "checks": checks_of(sealed["checks"]) if sealed["checks"] else None,
         "hidden": sum(one.get("kind") == "hidden_character" for one in sealed["warnings"]),
-        "offers": snoozing.offers(approval, timezone.now()),
+        "offers": snoozing.offers(row.ends_at, timezone.now()),
         "clashes": collisions.of(approval) if row.collides_with else [],
         "edit": row.edit,
         "carried": row.carried,
@@ -275,7 +276,8 @@ def _row(
 ) -> Row:  # with the sealed facts selectors load beside it
     checks, effects = approval.sealed_checks, approval.sealed_effects
     verdicts = [claim["verdict"] for claim in approval.sealed_claims]
-    left = approval.expires_at + approval.added - timezone.now()
+    ends_at = approval.expires_at + approval.added
+    left = ends_at - timezone.now()
     return Row(
         approval=approval,
         title=approval.sealed_title,
@@ -288,6 +290,7 @@ def _row(
         agents=approval.sealed_agents,
         look=looks.of_approval(approval, edit=edit),
         urgency=urgency(left),
+        ends_at=ends_at,
         left=max(left, timedelta()),
         whole=approval.expires_at - approval.requested_at,
         collides_with=approval.collides_with if approval.state == ApprovalState.PENDING else [],

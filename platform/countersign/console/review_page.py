@@ -244,7 +244,7 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
         "hurry": left < timedelta(hours=1),
         "may_decide": may_decide,
         "may_approve": waits or asked["enough"],  # who has signed may else end it, nothing more
-        "offers": snoozing.offers(approval, now) if waits else [],
+        "offers": snoozing.offers(record.decide_by, now) if waits else [],
         "may_assign": pending and not overdue and record.person.lead,
         "may_take": waits,
         "holder": record.holder if pending else None,

@@ -108,7 +108,7 @@ def _address(keys: Iterable[uuid.UUID]) -> str:
 
 def _offers(waiting: Sequence[Approval]) -> list[Offer]:
     """Return the spans each of them may be put off for."""
-    offered = [snoozing.offers(each, timezone.now()) for each in waiting]
+    offered = [snoozing.offers(end, timezone.now()) for end in deadlines.ends_of(waiting).values()]
     first, *others = offered or [[]]
     return [offer for offer in first if all(offer in each for each in others)]
 
