@@ -55,6 +55,14 @@ class WebhookForm(ModelForm):
         model = Webhook
         fields: ClassVar = ["project", "name", "style", "kinds", "enabled"]
 
+    def clean_name(self) -> str:
+        """Refuse a name another webhook of its project has: that one is not among the fields any more."""
+        name: str = self.cleaned_data["name"]
+        namesakes = Webhook.objects.filter(project=self.instance.project_id, name=name)
+        if namesakes.exclude(pk=self.instance.pk).exists():
+            raise ValidationError("Another webhook of this project has this name.")
+        return name
+
     def clean_url(self) -> str:
         """Refuse where nothing may be sent; a new webhook needs an address."""
         given: str = self.cleaned_data["url"].strip()

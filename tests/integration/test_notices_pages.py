@@ -336,6 +336,21 @@ def test_a_webhook_stays_in_its_project(client, admin, project):
     assert (webhook.name, webhook.project) == ("ops", project)
 
 
+def test_a_webhook_is_not_renamed_to_what_another_of_its_project_is_called(client, admin, project):
+    other = Project.objects.create(slug="other", name="other", repository="/nowhere.git")
+    webhook, taken = (make_webhook(project, "https://hooks.example.com/x") for _ in range(2))
+    elsewhere = make_webhook(other, "https://hooks.example.com/x")
+    client.force_login(admin)
+    change = reverse("admin:notices_webhook_change", args=[webhook.pk])
+    given = {"style": "standard", "kinds": list(Kind.values), "enabled": "on", "url": ""}
+    refused = client.post(change, {**given, "name": taken.name})
+    assert refused.status_code == 200
+    assert "Another webhook of this project has this name." in refused.content.decode()
+    assert client.post(change, {**given, "name": elsewhere.name}).status_code == 302
+    webhook.refresh_from_db()
+    assert webhook.name == elsewhere.name
+
+
 def test_an_admin_sends_a_test_and_again_from_the_log(client, admin, project):
     webhook = make_webhook(project, "https://hooks.example.org/x")
     client.force_login(admin)
