@@ -41,6 +41,7 @@ def send_again(delivery: Delivery, *, by: User, address: str | None = None) -> N
     if DeliveryState.WAITING not in DELIVERY_MOVES[delivery.state] or not delivery.finished_at:
         state = delivery.get_state_display().lower()
         raise TransitionRefused(f"It was not sent again. State of this message: {state}.")
-    delivery.move(DeliveryState.WAITING, attempts=0, next_at=Now(), finished_at=None)
+    anew = {"attempts": 0, "next_at": Now(), "waits_since": Now(), "finished_at": None}
+    delivery.move(DeliveryState.WAITING, **anew)
     project = delivery.notice.project
     audit.record("delivery.repeated", subject=delivery, actor=by, project=project, address=address)

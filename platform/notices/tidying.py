@@ -33,7 +33,7 @@ def give_up_late() -> int:
     What a receiver that is away never came to be tried for ends here; an admin can send it again.
     """
     before = timezone.now() - LATEST
-    late = Delivery.objects.filter(state=DeliveryState.WAITING, created_at__lt=before)
+    late = Delivery.objects.filter(state=DeliveryState.WAITING, waits_since__lt=before)
     return sum(map(_give_up, late.only("state", "attempts").iterator(_AT_ONCE)))
 
 

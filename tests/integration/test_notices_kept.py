@@ -93,8 +93,25 @@ def test_what_waited_for_days_behind_a_receiver_that_is_away_is_given_up(
     deliver_due()
     fresh, *_ = Delivery.objects.order_by("id")
     late = Delivery.objects.exclude(pk=fresh.pk)
-    late.update(created_at=timezone.now() - tidying.LATEST - timedelta(minutes=1))
+    late.update(waits_since=timezone.now() - tidying.LATEST - timedelta(minutes=1))
     assert tidying.give_up_late() == 2
     assert set(late.values_list("state", "error")) == {("given_up", "It waited for three days.")}
     assert Delivery.objects.get(pk=fresh.pk).state == DeliveryState.WAITING
     assert tidying.give_up_late() == 0
+
+
+def test_what_is_sent_again_after_days_is_tried_as_anew(project, requester, lead, admin, receiver):
+    receiver.answers = [404]
+    make_webhook(project, receiver.url)
+    sealed(project, requester)
+    read_all()
+    long_ago = timezone.now() - tidying.LATEST - timedelta(minutes=1)
+    Delivery.objects.update(created_at=long_ago, waits_since=long_ago)
+    assert tidying.give_up_late() == 1
+    requests.send_again(Delivery.objects.get(), by=admin)
+    deliver_due()
+    assert tidying.give_up_late() == 0
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.attempts) == (DeliveryState.WAITING, 1)
+    Delivery.objects.update(waits_since=long_ago)
+    assert tidying.give_up_late() == 1

@@ -35,6 +35,9 @@ class Delivery(models.Model):
     status = models.PositiveSmallIntegerField(null=True, help_text="The last HTTP answer.")
     error = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    waits_since = models.DateTimeField(
+        db_default=Now(), editable=False, help_text="Created, or sent again by an admin."
+    )
     finished_at = models.DateTimeField(null=True)
 
     project_path = "notice__project"
