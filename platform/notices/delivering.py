@@ -155,6 +155,7 @@ def _later(delivery: Delivery) -> datetime | None:
 def _note_answer(delivery: Delivery, status: int) -> None:
     if 200 <= status < 300:
         delivery.move(DeliveryState.SENT, status=status, error="")
+        _release(delivery)
     elif status == GONE:
         delivery.move(DeliveryState.GIVEN_UP, status=status, error=_GONE)
         Webhook.objects.filter(deliveries=delivery.pk).update(enabled=False)
@@ -177,6 +178,12 @@ def _fail(delivery: Delivery, error: str, *, status: int | None, away: bool) -> 
     if away and delivery.webhook_id:
         others = Delivery.objects.filter(webhook=delivery.webhook_id, state=DeliveryState.WAITING)
         others.filter(next_at__lt=again).update(next_at=again)
+
+
+def _release(delivery: Delivery) -> None:
+    """Let go what only waited because this receiver was away: it follows in the order it came."""
+    others = Delivery.objects.filter(webhook=delivery.webhook_id, state=DeliveryState.WAITING)
+    others.filter(attempts=0, next_at__gt=Now()).update(next_at=Now())
 
 
 def _short(error: Exception) -> str:

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, connection
+from django.db.models.functions import Now
 from django.utils import timezone
 
-from notices import reading, requests, tidying
+from notices import delivering, reading, requests, tidying
 from notices.lifecycle import DeliveryState
 from notices.models import Delivery, Notice, Webhook
 from tests.notice_fixtures import deliver_due, make_webhook, read_all, sealed
@@ -115,3 +116,36 @@ def test_what_is_sent_again_after_days_is_tried_as_anew(project, requester, lead
     assert (delivery.state, delivery.attempts) == (DeliveryState.WAITING, 1)
     Delivery.objects.update(waits_since=long_ago)
     assert tidying.give_up_late() == 1
+
+
+def test_what_waited_follows_at_once_when_the_receiver_is_back(project, requester, lead, receiver):
+    receiver.answers = [503] * 6
+    make_webhook(project, receiver.url)
+    for _ in range(4):
+        sealed(project, requester)
+    read_all()
+    first, *others = Delivery.objects.order_by("id")
+    for _ in range(6):  # hours of it
+        deliver_due()
+        Delivery.objects.filter(pk=first.pk).update(next_at=Now())
+    hours = timezone.now() + timedelta(hours=1)
+    assert Delivery.objects.filter(attempts=0, next_at__gt=hours).count() == len(others)
+    receiver.answers = [200]
+    got = len(receiver.got)
+    while delivering.due(200):
+        deliver_due()
+    sent = [each.headers["webhook-id"] for each in receiver.got[got:]]
+    assert sent == [f"msg_{each.pk}" for each in (first, *others)]
+
+
+def test_what_failed_by_itself_keeps_its_own_wait(project, requester, lead, receiver):
+    receiver.answers = [400, 200]
+    make_webhook(project, receiver.url)
+    sealed(project, requester)
+    sealed(project, requester)
+    read_all()
+    deliver_due()
+    Delivery.objects.filter(attempts=1).update(next_at=timezone.now() + timedelta(hours=1))
+    deliver_due()
+    refused = Delivery.objects.get(state=DeliveryState.WAITING)
+    assert refused.next_at > timezone.now() + timedelta(minutes=50)
