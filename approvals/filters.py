@@ -290,9 +290,14 @@ def _of_callers(given: Filter, known: Known) -> Q:
 
 
 def task_states(given: Filter) -> tuple[TaskState, ...]:
-    """Return the states of tasks that are with agents, or those of them that were named."""
+    """Return the states of tasks that are with agents, or those of them that were named.
+
+    What is queued has cost nothing yet: who asks for what has need not have it walked through.
+    """
     named = given.of("state")
-    return tuple(state for state in WITH_AGENTS if not named or state in named)
+    spent = any(way == ">" for way, _ in _parsed(given))
+    states = (state for state in WITH_AGENTS if not spent or state != TaskState.QUEUED)
+    return tuple(state for state in states if not named or state in named)
 
 
 def shows(given: Filter, kind: str) -> bool:

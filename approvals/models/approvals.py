@@ -42,6 +42,8 @@ _COST_CLASS = Func(
 # The gravest comes first.
 RANKS = {Risk.HIGH: 0, Risk.MEDIUM: 1, Risk.LOW: 2}
 _RANK = Case(*(When(risk=risk, then=Value(rank)) for risk, rank in RANKS.items()))
+# By which an index alone tells whether somebody may sign.
+_TO_SIGN = ["task", "policy", "requester", "single_person", "requested_at"]
 # What rows of a list are loaded without.
 SEAL = ("snapshot", "outline")
 SEAL_OF_APPROVAL = ("approval__snapshot", "approval__outline")
@@ -186,20 +188,33 @@ class Approval(models.Model):
             # Read by the inbox in order of risk, and where it is narrowed by risk or by cost.
             models.Index(
                 fields=["project", "risk_rank", "expires_at", "id"],
-                include=["task", "policy", "requester", "single_person", "requested_at"],
+                include=_TO_SIGN,
                 name="approval_pending_by_risk",
                 condition=Q(state="pending"),
             ),
             models.Index(
                 fields=["project", "cost_class", "expires_at", "id"],
-                include=["task", "policy", "requester", "single_person", "requested_at", "cost"],
+                include=[*_TO_SIGN, "cost"],
                 name="approval_pending_by_cost",
                 condition=Q(state="pending"),
             ),
             models.Index(
                 fields=["project", "cost_class", "risk_rank", "expires_at", "id"],
-                include=["task", "policy", "requester", "single_person", "requested_at", "cost"],
+                include=[*_TO_SIGN, "cost"],
                 name="approval_pending_by_both",
+                condition=Q(state="pending"),
+            ),
+            # The same by age: else all of a risk or a cost would be read and sorted.
+            models.Index(
+                fields=["project", "risk_rank", "id"],
+                include=[*_TO_SIGN, "expires_at"],
+                name="approval_pending_by_risk_age",
+                condition=Q(state="pending"),
+            ),
+            models.Index(
+                fields=["project", "cost_class", "id"],
+                include=[*_TO_SIGN, "expires_at", "cost", "risk_rank"],
+                name="approval_pending_by_cost_age",
                 condition=Q(state="pending"),
             ),
             models.Index(

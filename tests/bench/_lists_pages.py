@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -51,6 +52,17 @@ _TYPED = (
     *("agent:tester cost:>0.80", "requester:person-2 cost:>0.80", "agent:coder cost:>0.898"),
     *("state:rejected", "state:expired agent:coder", "state:pending agent:coder risk:high"),
     *("cost:>0.80", "cost:>0.898", "cost:>100", "due:<1h", "kind:call", "kind:call risk:low"),
+)
+_BY_AGE = (
+    *(
+        "agent:coder",
+        "agent:tester cost:>0.80",
+        "risk:high",
+        "risk:low",
+        "cost:>0.80",
+        "cost:>0.898",
+    ),
+    *("cost:>100", "risk:high cost:>0.80", "risk:high cost:>0.898", "due:<1h", "risk:low due:<1h"),
 )
 _OFTEN = frozenset({"home", "new task", "tasks active", "tasks done", "inbox"})
 
@@ -164,8 +176,7 @@ def _lists(at: _Places) -> Iterator[tuple[str, str]]:
     for typed in _TYPED:
         for tab in ("needs-you", "decided"):
             yield f"inbox {tab} {typed}", f"/inbox?{urlencode({'tab': tab, 'q': typed})}"
-    for typed in ("agent:coder", "agent:tester cost:>0.80", "risk:high", "cost:>0.80"):
-        yield f"inbox newest {typed}", f"/inbox?{urlencode({'sort': 'newest', 'q': typed})}"
+    yield from _narrowed()
     for state in ("", "proposed", "active", "retired"):
         yield f"memory {state}".strip(), f"/memory?state={state}"
     yield "memory of a project", f"/memory?project={_PROJECT}"
@@ -175,6 +186,14 @@ def _lists(at: _Places) -> Iterator[tuple[str, str]]:
     yield "settings", "/settings"
     for words in ("", "rounding", "gateway 4077", "T-77", "nothing is called so"):
         yield f"jump {words!r}", f"/jump?q={words.replace(' ', '+')}"
+
+
+def _narrowed() -> Iterator[tuple[str, str]]:
+    for sort, typed in product(("newest", "oldest"), _BY_AGE):
+        yield f"inbox {sort} {typed}", f"/inbox?{urlencode({'sort': sort, 'q': typed})}"
+    for typed in ("cost:>0.80", "cost:>100", "cost:<0.001", "requester:person-2 cost:>100"):
+        narrowed = urlencode({"tab": "with-agents", "q": typed})
+        yield f"inbox with agents {typed}", f"/inbox?{narrowed}"
 
 
 def _single(at: _Places) -> Iterator[tuple[str, str]]:

@@ -164,13 +164,17 @@ def test_the_other_tabs_are_narrowed_too(client, lead, waiting, project, request
     client.force_login(lead)
     snoozing.snooze(waiting["report"], by=lead, until=waiting["report"].expires_at)
     waiting["ravi"].move("withdrawn", decided_at=waiting["ravi"].requested_at)
-    fixtures.running_task(project, requester)
+    fixtures.running_task(project, requester, usd="1.42")
+    fixtures.queued_task(project, requester)
     for tab, typed, rows in (
         ("snoozed", "risk:low", 1),
         ("snoozed", "risk:high", 0),
         ("decided", "requester:ravi due:<1h", 1),
         ("decided", "requester:mira", 0),
-        ("with-agents", "requester:mira risk:high", 1),
+        ("with-agents", "requester:mira risk:high", 2),
+        ("with-agents", "cost:>0", 1),
+        ("with-agents", "cost:<1000", 2),
+        ("with-agents", "cost:>0 state:queued", 0),
         ("with-agents", "repo:web", 0),
         ("snoozed", "state:pending", 1),
         ("snoozed", "state:withdrawn", 0),
@@ -181,7 +185,8 @@ def test_the_other_tabs_are_narrowed_too(client, lead, waiting, project, request
         ("decided", "state:approved state:pending", 0),
         ("decided", "state:queued", 0),
         ("with-agents", "state:working", 1),
-        ("with-agents", "state:queued state:planning", 0),
+        ("with-agents", "state:queued state:planning", 1),
+        ("with-agents", "state:planning", 0),
         ("with-agents", "state:withdrawn", 0),
     ):
         page = client.get("/inbox", {"tab": tab, "q": typed}).content.decode()
