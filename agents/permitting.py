@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from agents import dispatch, escalations, parking, storable
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 RESULT_CHARACTERS = 20_000
 _SUMMARY = 300
+UNDECIDED = "undecided"  # the class of error of a call that a person is to be asked about
+_ABOUT_CALLS = (Rule.UNKNOWN_TOOL_CALL, Rule.BLOCKED)
 _OVER = frozenset({StepState.DONE, StepState.CANCELLED})
 _WITHDRAWN = ToolCallState.REFUSED  # what `parking` makes of a call whose step is stopped
 
@@ -81,10 +84,10 @@ def permit(held: Held, facts: dict[str, Any]) -> None:
     transaction.on_commit(dispatch.ring_effects, robust=True)
 
 
-def decline(held: Held, facts: dict[str, Any], told: str) -> None:
-    """Answer the call with why it is not made."""
+def decline(held: Held, facts: dict[str, Any], told: str, *, asks: bool = False) -> None:
+    """Answer the call with why it is not made; with `asks` a person says how its step goes on."""
     held.task.record(Kind.CALL_DECIDED, facts, step=held.step)
-    answer(held, ToolCallState.REFUSED, told, told)
+    answer(held, ToolCallState.REFUSED, told, told, error=UNDECIDED if asks else "")
 
 
 def withdraw(held: Held) -> None:
@@ -104,7 +107,15 @@ def notice(call_id: uuid.UUID) -> None:
     ToolCall.objects.filter(pk=call_id).update(withdrawn=False)
 
 
-def answer(held: Held, to: ToolCallState, text: str, summary: str, arguments: Any = None) -> None:
+def answer(
+    held: Held,
+    to: ToolCallState,
+    text: str,
+    summary: str,
+    arguments: Any = None,
+    *,
+    error: str = "",
+) -> None:
     """Write what the model is told of a call; its step goes on with the last of its answers.
 
     `arguments` are those it was made with, when a person changed them. A call whose step was stopped
@@ -119,7 +130,7 @@ def answer(held: Held, to: ToolCallState, text: str, summary: str, arguments: An
         *CALL_OPEN if held.waits else (*CALL_OPEN, _WITHDRAWN),
         result=text,
         result_fingerprint=fingerprints.of_result(text),
-        error=fingerprints.of_error(text) if to == ToolCallState.FAILED else "",
+        error=fingerprints.of_error(text) if to == ToolCallState.FAILED else error,
         summary=facts["summary"],
         finished_at=Now(),
     )
@@ -133,36 +144,48 @@ def answer(held: Held, to: ToolCallState, text: str, summary: str, arguments: An
 
 
 def _go_on(step: Step) -> None:
-    """Make the step ready when its last call is answered; one that may have landed asks a person."""
+    """Make the step ready when its last call is answered, unless a person is to be asked about one."""
     questions = step.escalations.filter(state=EscalationState.OPEN)
     if step.state != StepState.WAITING_HUMAN or parking.open_calls(step).exists():
         return
     if questions.exists():
         return
-    if unknown := _unknown(step):
-        _ask_about(step, unknown)
+    if left := _unasked(step):
+        _ask_about(step, left)
         return
     step.move(StepState.READY, data={"why": "answered"}, reason="", available_at=Now())
     transaction.on_commit(dispatch.ring, robust=True)
 
 
-def _unknown(step: Step) -> list[ToolCall]:
-    """Return the calls that may have landed and of which nobody was asked yet."""
-    known = step.escalations.filter(rule=Rule.UNKNOWN_TOOL_CALL).values_list("evidence", flat=True)
-    told = {call for evidence in known for call in evidence.get("calls", ())}
-    rows = ToolCall.objects.filter(attempt__step=step, state=ToolCallState.UNKNOWN)
-    outside = rows.exclude(result="").order_by("id")  # of ours nothing is written when they die
-    return [row for row in outside if str(row.pk) not in told]
+def _unasked(step: Step) -> list[ToolCall]:
+    """Return the calls that may have landed, or that nobody decided on where the policy has a person
+    asked then, and of which nobody was asked yet."""
+    told: set[str] = set()
+    for evidence in step.escalations.filter(rule__in=_ABOUT_CALLS).values_list(
+        "evidence", flat=True
+    ):
+        told |= set(evidence.get("calls", ()))
+    # Of our own tools nothing is written when they die.
+    unknown = Q(state=ToolCallState.UNKNOWN) & ~Q(result="")
+    undecided = Q(state=ToolCallState.REFUSED, error=UNDECIDED)
+    rows = ToolCall.objects.filter(unknown | undecided, attempt__step=step).order_by("id")
+    return [row for row in rows if str(row.pk) not in told]
 
 
 def _ask_about(step: Step, calls: list[ToolCall]) -> None:
-    names = ", ".join(dict.fromkeys(call.tool for call in calls))
-    first = calls[0]
+    unknown = [call for call in calls if call.state == ToolCallState.UNKNOWN]
+    first, *_ = about = unknown or calls
+    names = ", ".join(dict.fromkeys(call.tool for call in about))
+    if unknown:
+        rule = Rule.UNKNOWN_TOOL_CALL
+        detail = f"Whether {names} took effect is not known: {first.result} It was not repeated; "
+    else:
+        rule = Rule.BLOCKED
+        detail = f"Nobody decided in time whether {names} may be called. Nothing was called; "
     escalations.raise_for(
         step,
-        rule=Rule.UNKNOWN_TOOL_CALL,
-        detail=f"Whether {names} took effect is not known: {first.result} It was not repeated; "
-        "everything before it is kept.",
+        rule=rule,
+        detail=f"{detail}everything before it is kept.",
         evidence={
             "tool": first.tool,
             "arguments": first.arguments,

@@ -32,6 +32,7 @@ TERMS = (
     "undo_seconds",
     "expires_hours",
     "call_undo_seconds",
+    "call_at_expiry",
     "bulk_allowed",
     "signatures_hold",
     "editors_alone",

@@ -72,6 +72,7 @@ class Required:
     not_alone: dict[str, str] = field(default_factory=dict)  # who edited it; names by id
     editors_alone: bool = False  # they may, after all
     reminders: Reminders = field(default_factory=Reminders)
+    at_expiry: str = ""  # of a call: whether its agent goes on
 
     @classmethod
     def sealed(cls, snapshot: dict[str, Any]) -> Required:
@@ -96,6 +97,7 @@ class Required:
             not_alone={one["id"]: one["name"] for one in policy.get("not_alone", ())},
             editors_alone=policy.get("editors_alone", False),
             reminders=Reminders.sealed(policy),
+            at_expiry=policy.get("at_expiry", ""),
         )
 
     @classmethod
@@ -110,23 +112,28 @@ class Required:
         """Return it as it stands in a snapshot."""
         not_alone = [{"id": pk, "name": name} for pk, name in self.not_alone.items()]
         edited = {"not_alone": not_alone, "editors_alone": self.editors_alone}
-        return (edited if not_alone else {}) | {
-            "signatures_needed": self.signatures,
-            "undo_seconds": self.undo_seconds,
-            "expires_hours": self.expires_hours,
-            "every_file_viewed": self.every_file,
-            "bulk_allowed": self.bulk,
-            "signatures_hold": self.hold,
-            "rules": list(self.rules),
-            "reminders": self.reminders.seal(),
-            "signers": [
-                {
-                    "rule": each.rule,
-                    "anyone_of": [{"id": pk, "name": name} for pk, name in each.people.items()],
-                }
-                for each in self.named
-            ],
-        }
+        of_call = {"at_expiry": str(self.at_expiry)} if self.at_expiry else {}
+        return (
+            (edited if not_alone else {})
+            | of_call
+            | {
+                "signatures_needed": self.signatures,
+                "undo_seconds": self.undo_seconds,
+                "expires_hours": self.expires_hours,
+                "every_file_viewed": self.every_file,
+                "bulk_allowed": self.bulk,
+                "signatures_hold": self.hold,
+                "rules": list(self.rules),
+                "reminders": self.reminders.seal(),
+                "signers": [
+                    {
+                        "rule": each.rule,
+                        "anyone_of": [{"id": pk, "name": name} for pk, name in each.people.items()],
+                    }
+                    for each in self.named
+                ],
+            }
+        )
 
     def missing(
         self, signed: Collection[uuid.UUID], stood_for: Collection[uuid.UUID] = ()
@@ -191,6 +198,7 @@ def of_call(
         rules=tuple(rule.name for rule in applied),
         named=_everybody_named(applied, snapshot),
         reminders=_reminders(policy),
+        at_expiry=policy.call_at_expiry,
     )
 
 

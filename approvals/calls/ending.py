@@ -12,7 +12,8 @@ from agents.lifecycle import CALL_OPEN, StepState, ToolCallState
 from approvals import deadlines
 from approvals.calls.sealing import facts_of
 from approvals.lifecycle import CallState
-from approvals.models import CallApproval, CallReminder
+from approvals.models import AtExpiry, CallApproval, CallReminder
+from approvals.requirements import Required
 from projects import audit
 from projects.exceptions import TransitionRefused
 
@@ -27,7 +28,10 @@ _STOPPED = "Its step was stopped before it was called."
 
 
 def expire_due(limit: int = 50) -> int:
-    """Refuse pending calls past their time (database clock); return how many. The agents go on."""
+    """Refuse pending calls past their time (database clock); return how many.
+
+    The agents go on, or a person is asked how, as the policy said when they were sealed.
+    """
     # The plain condition has an index.
     past = CallApproval.objects.filter(state=CallState.PENDING, expires_at__lte=Now())
     due = past.filter(expires_at__lte=deadlines.deciding_now(CallReminder))
@@ -63,7 +67,8 @@ def _expire(row: CallApproval) -> bool:
             overdue = {"expires_at__lte": deadlines.deciding_now(CallReminder)}
             row.move(CallState.EXPIRED, guard=overdue, decided_at=Now(), reason=EXPIRED)
             if held.call.state == ToolCallState.ASKED:
-                permitting.decline(held, facts_of(row), EXPIRED)
+                asks = Required.sealed(row.snapshot).at_expiry == AtExpiry.ASK
+                permitting.decline(held, facts_of(row), EXPIRED, asks=asks)
             _audit(row)
     except TransitionRefused:
         return False  # somebody decided in the last moment

@@ -16,6 +16,7 @@ from approvals.models.comments import MAX_QUOTE, Comment, HunkVerdict, Side
 from approvals.models.editing import Edit
 from approvals.models.listing import UNDER_AGENT, UNDER_REQUESTER, Listed
 from approvals.models.policies import (
+    AtExpiry,
     EffectKind,
     Policy,
     PolicyRule,
@@ -42,6 +43,7 @@ __all__ = [
     "Absence",
     "Approval",
     "Assignment",
+    "AtExpiry",
     "CallApproval",
     "CallAssignment",
     "CallReminder",

@@ -39,6 +39,13 @@ class Remember(models.TextChoices):
     ANY = "any", "Any tool, also one whose calls cannot be taken back"
 
 
+class AtExpiry(models.TextChoices):
+    """What becomes of the step when nobody decided on its call in time; the call is refused."""
+
+    GO_ON = "go_on", "The agent goes on without it"
+    ASK = "ask", "A person is asked how its step goes on"
+
+
 class Policy(models.Model):
     """How decisions are made in a project; a change makes a new version."""
 
@@ -57,6 +64,14 @@ class Policy(models.Model):
         default=0,
         db_default=0,
         help_text="0 to 300: a call of a tool waits this long after its last permission.",
+    )
+    call_at_expiry = models.CharField(
+        "when nobody decides on a call in time",
+        max_length=5,
+        choices=AtExpiry,
+        default=AtExpiry.GO_ON,
+        db_default=AtExpiry.GO_ON,
+        help_text="Nothing is called in any case. Sealed: it holds for calls that are put up from now on.",
     )
     bulk_allowed = models.BooleanField(
         default=True,
@@ -137,6 +152,9 @@ class Policy(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(call_undo_seconds__lte=300), name="call_undo_window_up_to_300_s"
+            ),
+            models.CheckConstraint(
+                condition=Q(call_at_expiry__in=AtExpiry.values), name="call_at_expiry_known"
             ),
             models.CheckConstraint(
                 condition=Q(signatures_needed__range=(1, 5)), name="1_to_5_signatures"

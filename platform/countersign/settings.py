@@ -276,6 +276,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RemindEnum": "approvals.models.Remind",
         "RiskEnum": "approvals.models.Risk",
+        "AtExpiryEnum": "approvals.models.AtExpiry",
         "TaskState": "agents.lifecycle.TaskState",
         "ApprovalState": "approvals.lifecycle.ApprovalState",
         "MemoryState": "memory.lifecycle.MemoryState",

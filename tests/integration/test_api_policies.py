@@ -118,6 +118,7 @@ def test_who_may_change_it(project, body, boss, lead, requester, stranger, admin
         ("signatures_needed", "2", "signatures_needed"),
         ("undo_seconds", 301, "undo_seconds"),
         ("call_undo_seconds", 301, "call_undo_seconds"),
+        ("call_at_expiry", "allow", "call_at_expiry"),
         ("expires_hours", 2_161, "expires_hours"),
         ("extend_hours", 0, "extend_hours"),
         ("remind_half", "all", "remind_half"),

@@ -184,6 +184,7 @@ def test_a_policy_stays_within_its_bounds(project):
     _refused(
         "UPDATE approvals_policy SET call_undo_seconds = 301", by="call_undo_window_up_to_300_s"
     )
+    _refused("UPDATE approvals_policy SET call_at_expiry = 'allow'", by="call_at_expiry_known")
     for number in (0, 6):
         _refused(
             "UPDATE approvals_policy SET signatures_needed = %s", number, by="1_to_5_signatures"

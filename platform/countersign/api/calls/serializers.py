@@ -16,6 +16,7 @@ from approvals.calls.sealing import covered
 from approvals.decisions import MAX_NOTE
 from approvals.lifecycle import CallState, CallVerdict
 from approvals.models import (
+    AtExpiry,
     CallApproval,
     CallReminder,
     CallSignature,
@@ -115,6 +116,11 @@ class CallPolicyShape(serializers.Serializer[Any]):
     signatures_needed = serializers.IntegerField(default=1)
     undo_seconds = serializers.IntegerField(
         default=0, help_text="How long it waits after its last permission and can be undone."
+    )
+    at_expiry = serializers.ChoiceField(
+        choices=AtExpiry.choices,
+        default=AtExpiry.GO_ON,
+        help_text="What follows when nobody decides in time. It is never made.",
     )
     rules = serializers.ListField(
         child=serializers.CharField(), default=list, help_text="Those that apply, by name."

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from approvals.models import EffectKind, Policy, PolicyRule, Remember, Remind, Risk
+from approvals.models import AtExpiry, EffectKind, Policy, PolicyRule, Remember, Remind, Risk
 from approvals.policies import ASKED
 from countersign.api.fields import Chosen, Flag, Input, Text, Whole
 from countersign.api.tasks.serializers import PersonShape
@@ -67,6 +67,10 @@ class PolicyInput(Input):
         min_value=0,
         max_value=300,
         help_text="How long a call of a tool waits after its last permission and can be undone.",
+    )
+    call_at_expiry = Chosen(
+        choices=AtExpiry.choices,
+        help_text="What follows when nobody decides on a call of a tool in time. It is never made.",
     )
     bulk_allowed = Flag()
     signatures_hold = Flag(help_text="When main moved in other files, signatures hold.")
