@@ -241,8 +241,13 @@ class PolicyAdmin(AuditedAdmin):
         return [*self.readonly_fields, "project"] if obj else list(self.readonly_fields)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse for versions no longer in force."""
-        return super().has_change_permission(request, obj) and (obj is None or obj.active)
+        """Refuse for versions no longer in force.
+
+        What was sent for one that was in force when it was opened is refused when it is written: the
+        form stays as it was typed.
+        """
+        sent = request.method == "POST"
+        return super().has_change_permission(request, obj) and (obj is None or obj.active or sent)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse."""

@@ -11,7 +11,7 @@ from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.postgres.forms import SimpleArrayField
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db import models, transaction
 from django.http import HttpResponseRedirect
@@ -56,12 +56,22 @@ class AuditedAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        """Show a refusal of the domain as a message; nothing of the change is kept."""
+        """Say above the form why the domain refused; nothing is changed, and what was typed stays."""
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except CountersignError as error:
-            self.message_user(request, str(error), messages.ERROR)
+            request.refusal = str(error)  # type: ignore[attr-defined]
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except PermissionDenied:  # it cannot be changed any more, as by who published it meanwhile
+            self.message_user(request, request.refusal, messages.ERROR)  # type: ignore[attr-defined]
             return HttpResponseRedirect(request.path)
+
+    def get_form(self, request: Any, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002 - Django's signature
+        """Return the form, one that is never valid after a refusal."""
+        form = super().get_form(request, obj, change, **kwargs)
+        refusal = getattr(request, "refusal", "")
+        return _refusing(form, refusal) if refusal else form
 
     def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
         """Save what belongs to the row, then write the one audit entry of this change."""
@@ -96,6 +106,17 @@ class AuditedAdmin(ModelAdmin):
             address=request.META.get("REMOTE_ADDR") or None,
             **detail,
         )
+
+
+def _refusing(form: Any, refusal: str) -> Any:
+    """Return the form as one that is refused with this sentence."""
+
+    class Refused(form):  # type: ignore[misc]  # the class of a model's own form
+        def _post_clean(self) -> None:
+            super()._post_clean()
+            self.add_error(None, refusal)
+
+    return Refused
 
 
 def _lock(rows: Sequence[models.Model]) -> None:

@@ -92,7 +92,12 @@ def test_saving_without_a_change_makes_no_version(policy, as_admin):
 def test_version_no_longer_in_force_is_only_shown(policy, as_admin):
     as_admin.post(page(policy), form(policy, undo_seconds=60))
     assert as_admin.get(page(policy)).status_code == 200
-    assert as_admin.post(page(policy), form(policy, undo_seconds=0)).status_code == 403
+    assert 'name="undo_seconds"' not in as_admin.get(page(policy)).content.decode()
+    late = as_admin.post(page(policy), form(policy, undo_seconds=7, money_paths="kept/**"))
+    shown = late.content.decode()
+    assert "Version 2 is in force since you opened version 1." in shown
+    assert 'name="undo_seconds" value="7"' in shown
+    assert "kept/**</textarea>" in shown
     assert Policy.objects.count() == 2
 
 

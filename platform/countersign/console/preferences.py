@@ -47,18 +47,18 @@ class Group:
     differs: bool = False
 
 
-def shown(person: User, mine: Mine) -> dict[str, Any]:
-    """Return what the card shows."""
+def shown(person: User, mine: Mine, typed: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the card shows; `typed` is what was refused just now."""
     wishes = Wishes.of([person.pk])
     return {
-        "everywhere": _group(person, wishes, "", None),
+        "everywhere": _group(person, wishes, typed, "", None),
         "by_project": [
-            _group(person, wishes, project.name, project.pk)
+            _group(person, wishes, typed, project.name, project.pk)
             for project in mine.named
             if len(mine.named) > 1
         ],
         "email_is_on": choosing.email_is_on(),
-        "hours": Hours.objects.filter(person=person).first(),
+        "quiet": _quiet(person, typed),
         "zones": choosing.zones(),
     }
 
@@ -88,19 +88,47 @@ def hours(posted: Mapping[str, str]) -> QuietHours | None:
     )
 
 
-def _group(person: User, wishes: Wishes, title: str, project: uuid.UUID | None) -> Group:
-    rows = [_row(person, wishes, project, kind) for kind in Kind]
+def _quiet(person: User, typed: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of the quiet hours: as typed, as kept, or those we would propose."""
+    if typed:
+        held = {name: typed.get(name, "") for name in ("begins", "ends", "zone")}
+        return held | {name: typed.get(name) == "on" for name in ("quiet", "unless_due")}
+    kept = Hours.objects.filter(person=person).first()
+    if kept is None:
+        return {"quiet": False, "begins": "20:00", "ends": "07:00", "zone": "UTC"}
+    times = {"begins": f"{kept.begins:%H:%M}", "ends": f"{kept.ends:%H:%M}"}
+    return {"quiet": True, "zone": kept.zone, "unless_due": kept.unless_due, **times}
+
+
+def _group(
+    person: User,
+    wishes: Wishes,
+    typed: Mapping[str, str],
+    title: str,
+    project: uuid.UUID | None,
+) -> Group:
+    rows = [_row(person, wishes, typed, project, kind) for kind in Kind]
     own = any(wishes.own(person.pk, project, kind) for kind in Kind)
+    own = own or any(typed.get(row.name, _AS_ALL) != _AS_ALL for row in rows)
     return Group(title=title, rows=rows, differs=project is not None and own)
 
 
-def _row(person: User, wishes: Wishes, project: uuid.UUID | None, kind: Kind) -> Row:
+def _row(
+    person: User,
+    wishes: Wishes,
+    typed: Mapping[str, str],
+    project: uuid.UUID | None,
+    kind: Kind,
+) -> Row:
     own = wishes.own(person.pk, project, kind)
     now = wishes.wish(person.pk, None, kind) if project is None else own
     options = [(key, word, wish == now) for key, (word, wish) in WAYS.items()]
     if project is not None:
         options.insert(0, (_AS_ALL, "As everywhere", own is None))
-    return Row(name=_name(project, kind), word=kind.label, options=options)
+    name = _name(project, kind)
+    if name in typed:
+        options = [(key, word, key == typed[name]) for key, word, _ in options]
+    return Row(name=name, word=kind.label, options=options)
 
 
 def _name(project: uuid.UUID | None, kind: str) -> str:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from django.db.models import QuerySet
-    from django.http import HttpRequest
 
     from agents.models import AgentVersion, Escalation, Task
 
@@ -73,17 +72,6 @@ def questions_of(task: Task, found: list[Escalation], drafts: Mapping[str, Any])
         _question(one, drafts.get(str(one.pk), {}), calls.rows(str(one.pk)), company)
         for one in found
     ]
-
-
-def keep_draft(request: HttpRequest, pk: Any, answer: dict[str, str]) -> None:
-    """Keep a refused answer, with the field and the reason, until the page is shown again."""
-    request.session["answers"] = {str(pk): answer}
-
-
-def take_drafts(request: HttpRequest) -> dict[str, Any]:
-    """Return the refused answer that was just given, once."""
-    drafts: dict[str, Any] = request.session.pop("answers", {})
-    return drafts
 
 
 def _question(

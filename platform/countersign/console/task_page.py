@@ -50,11 +50,11 @@ def context_of(
     user: User,
     mine: Mine,
     query: Mapping[str, str],
-    drafts: Mapping[str, Any] | None = None,
+    typed: Mapping[str, Any] | None = None,
     *,
     live: bool = False,
 ) -> dict[str, Any]:
-    """Return the context of the page or of its live answer; `drafts` are refused answers."""
+    """Return the context of the page or of its live answer; `typed` is what was refused."""
     asked = Asked.of(task, query, live=live)
     rows = task_rows.read(task, calls=asked.tab == "steps")
     shown_round = _round(task, query.get("round"))
@@ -88,7 +88,7 @@ def context_of(
         **_pane(shown, focus, query),
         "stream": streams.stream_of(events.rows("stream")),
         **_outcome(rows),
-        **_acts(task, user, mine, rows, drafts or {}),
+        **_acts(task, user, mine, rows, typed or {}),
         "signers": signers.named(rows.signers),
         "may_sign": signers.may_sign(task, user, mine),
     }
@@ -165,7 +165,7 @@ def _held(task: Task, user: User, mine: Mine, rows: Rows, hold: Hold | None) -> 
 
 
 def _acts(
-    task: Task, user: User, mine: Mine, rows: Rows, drafts: Mapping[str, Any]
+    task: Task, user: User, mine: Mine, rows: Rows, typed: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what this person may do about the task, and what they are asked."""
     may_act = user.pk == task.requester_id or task.project_id in mine.led
@@ -173,7 +173,8 @@ def _acts(
         "may_act": may_act,
         "reverted_by": rows.reverted_by,
         "finished": reading.finished(task),
-        "questions": questions.questions_of(task, rows.questions, drafts),
+        "typed": typed,
+        "questions": questions.questions_of(task, rows.questions, typed.get("answers", {})),
         "asking": rows.asking,
         "undoable": rows.undoable,
         "sent_again": reopenable(task, rows.steps) if may_act else set(),

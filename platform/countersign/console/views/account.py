@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -14,8 +13,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from approvals import absences
-from countersign.console import pace, preferences
+from countersign.console import away_form, drafts, pace, preferences
 from countersign.console.addresses import address_of, inside
 from countersign.console.rendering import mine_of, page
 from notices import choosing
@@ -34,17 +32,13 @@ _NEXT_THEME = {"light": "dark", "dark": "light"}
 @require_GET
 def settings_page(request: PersonRequest) -> HttpResponse:
     """Show a person's own settings and which model is in use."""
-    absence = absences.stated(request.user)
-    others = absences.colleagues(request.user)
-    led = [project for project in mine_of(request).named if others.get(project.pk)]
+    typed, mine = drafts.take(request), mine_of(request)
     context = {
-        "absence": absence,
-        "last_day": absence.ends_at - timedelta(days=1) if absence else None,
-        "colleagues": [(project, others[project.pk]) for project in led],
         "here": "settings",
         "model": settings.COUNTERSIGN_MODEL,
         "roles": _roles(mine_of(request)),
-        **preferences.shown(request.user, mine_of(request)),
+        **away_form.shown(request.user, mine, typed.get("away", {})),
+        **preferences.shown(request.user, mine, typed.get("notifications", {})),
     }
     return page(request, "settings/settings.html", context)
 
@@ -67,6 +61,7 @@ def notifications(request: PersonRequest) -> HttpResponse:
             choosing.choose(request.user, chosen, address=address_of(request))
             choosing.keep_quiet(request.user, hours, address=address_of(request))
     except InvalidInput as error:
+        drafts.keep(request, "notifications", request.POST.dict())
         messages.error(request, f"Nothing was saved. {error}")
     else:
         messages.success(request, "Your notifications are saved.")

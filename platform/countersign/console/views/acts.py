@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from agents import notes, reopening
@@ -14,10 +15,9 @@ from agents.escalations import AlreadyAnswered
 from agents.models import Escalation, Step
 from agents.models.tasks import Choice
 from approvals import answering, stopping
-from countersign.console import reading
+from countersign.console import drafts, reading
 from countersign.console.addresses import address_of
 from countersign.console.lookup import task_or_404
-from countersign.console.questions import keep_draft
 from projects.exceptions import CountersignError, InvalidInput
 
 if TYPE_CHECKING:
@@ -34,16 +34,12 @@ _FIELDS = {"agent": Choice.REASSIGN, "commit": Choice.TAKE_OVER}
 @require_POST
 def stop(request: PersonRequest, number: int) -> HttpResponse:
     """Stop a task; what was done is kept to look at."""
-    task = task_or_404(request.user, number)
+    task, reason = task_or_404(request.user, number), _text(request, "reason")
     try:
-        stopping.stop_task(
-            task,
-            by=request.user,
-            reason=_text(request, "reason"),
-            address=address_of(request),
-        )
+        stopping.stop_task(task, by=request.user, reason=reason, address=address_of(request))
         messages.success(request, f"{task.label} is stopped. Its work is kept; nothing is merged.")
     except CountersignError as error:
+        drafts.keep(request, "stop", {"text": reason})
         messages.error(request, str(error))
     return redirect("console:task", number)
 
@@ -52,12 +48,13 @@ def stop(request: PersonRequest, number: int) -> HttpResponse:
 @require_POST
 def note(request: PersonRequest, number: int) -> HttpResponse:
     """Send a note to the agents; it is read at the next turn."""
-    task = task_or_404(request.user, number)
+    task, text = task_or_404(request.user, number), _text(request, "text")
     try:
-        notes.add_note(task, text=_text(request, "text"), by=request.user)
+        notes.add_note(task, text=text, by=request.user)
         when = "if a next round begins" if reading.finished(task) else "before their next turn"
         messages.success(request, f"Note sent. Agents read it {when}.")
     except CountersignError as error:
+        drafts.keep(request, "note", {"text": text})
         messages.error(request, str(error))
     return redirect("console:task", number)
 
@@ -77,11 +74,11 @@ def resolve(request: PersonRequest, number: int, pk: UUID) -> HttpResponse:
         answering.answer(escalation, by=request.user, address=address_of(request), **answer)
         messages.success(request, "Your choice is on record.")
     except InvalidInput as error:
-        keep_draft(request, pk, {**answer, "field": error.field, "problem": str(error)})
+        _keep_answer(request, pk, {**answer, "field": error.field, "problem": str(error)})
     except AlreadyAnswered as error:
         messages.error(request, str(error))
     except CountersignError as error:
-        keep_draft(request, pk, {**answer, "field": "", "problem": str(error)})
+        _keep_answer(request, pk, {**answer, "field": "", "problem": str(error)})
     return redirect("console:task", number)
 
 
@@ -91,15 +88,19 @@ def send_again(request: PersonRequest, number: int, pk: UUID) -> HttpResponse:
     """Send one step again; what builds on it follows."""
     task = task_or_404(request.user, number)
     rows = Step.objects.select_related("task__project", "agent", "version")
-    step = get_object_or_404(rows, task=task, pk=pk)
+    step, note = get_object_or_404(rows, task=task, pk=pk), _text(request, "note")
     try:
-        reopening.reopen(
-            step, note=_text(request, "note"), by=request.user, address=address_of(request)
-        )
+        reopening.reopen(step, note=note, by=request.user, address=address_of(request))
         messages.success(request, f"{step.agent.name} does it again. The others keep their work.")
     except CountersignError as error:
+        drafts.keep(request, "again", {"of": str(pk), "text": note})
         messages.error(request, str(error))
+        return redirect(f"{reverse('console:task', args=[number])}?agent={pk}")
     return redirect("console:task", number)
+
+
+def _keep_answer(request: PersonRequest, pk: UUID, answer: dict[str, str]) -> None:
+    drafts.keep(request, "answers", {str(pk): answer})
 
 
 def _text(request: PersonRequest, field: str) -> str:

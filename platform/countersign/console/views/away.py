@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_POST
 
 from approvals import absences
+from countersign.console import away_form, drafts
 from countersign.console.addresses import address_of, inside
 from projects.exceptions import CountersignError, InvalidInput
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from countersign.console.requests import PersonRequest
-
-_DELEGATE = "delegate-"
 
 
 @login_required
@@ -37,9 +36,10 @@ def leave(request: PersonRequest) -> HttpResponse:
             address=address_of(request),
         )
     except CountersignError as error:
+        drafts.keep(request, "away", request.POST.dict())
         messages.error(request, str(error))
     else:
-        last = absence.ends_at - timedelta(days=1)
+        last = away_form.last_day(absence)
         messages.success(request, f"You are out of office up to and including {last:%Y-%m-%d}.")
     return redirect("console:settings")
 
@@ -65,9 +65,9 @@ def _day(request: PersonRequest, name: str) -> datetime:
 
 def _delegates(request: PersonRequest) -> dict[uuid.UUID, uuid.UUID]:
     chosen = {
-        name.removeprefix(_DELEGATE): str(value)
+        name.removeprefix(away_form.DELEGATE): str(value)
         for name, value in request.POST.items()
-        if name.startswith(_DELEGATE) and value
+        if name.startswith(away_form.DELEGATE) and value
     }
     try:
         return {uuid.UUID(project): uuid.UUID(person) for project, person in chosen.items()}

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from agents.models import Agent, Task
+from countersign.console import drafts
 from countersign.console.addresses import inside
 from countersign.console.looks import MEMORIES
 from countersign.console.rendering import mine_of, page
@@ -72,6 +73,7 @@ def memory(request: PersonRequest) -> HttpResponse:
         "listed": listed,
         "address": urlencode(kept),
         "editing": request.GET.get("edit", ""),
+        "typed": drafts.take(request),
     }
     return page(request, "memory/memory.html", context)
 
@@ -106,19 +108,24 @@ def act(request: PersonRequest, pk: UUID, act: str) -> HttpResponse:
         _do(found, act, request)
         messages.success(request, _SAID[act])
     except CountersignError as error:
+        if act == "edit":
+            drafts.keep(request, "lesson", {"of": str(pk), "text": _content(request)})
         messages.error(request, str(error))
     return redirect(inside(request, request.POST.get("next") or reverse("console:memory")))
 
 
 def _do(memory: Memory, act: str, request: PersonRequest) -> None:
     if act == "edit":
-        content = request.POST.get("content", "").replace("\r\n", "\n")
-        lessons.edit(memory, by=request.user, content=content)
+        lessons.edit(memory, by=request.user, content=_content(request))
         return
     if act == "keep":
         lessons.keep(memory, by=request.user, read=request.POST.get("read", ""))
         return
     getattr(lessons, act)(memory, by=request.user)
+
+
+def _content(request: PersonRequest) -> str:
+    return request.POST.get("content", "").replace("\r\n", "\n")
 
 
 def _rows(memories: list[Memory], user: User, mine: Mine) -> list[dict[str, object]]:

@@ -15,7 +15,7 @@ from approvals import bulk, snoozing, undoing
 from approvals.bulk import Seen
 from approvals.exceptions import UnknownApproval
 from approvals.models import SEAL, Approval
-from countersign.console import selected_page
+from countersign.console import drafts, selected_page
 from countersign.console.addresses import address_of
 from countersign.console.rendering import page
 from projects.exceptions import CountersignError
@@ -34,8 +34,12 @@ if TYPE_CHECKING:
 def selected(request: PersonRequest) -> HttpResponse:
     """Say what a selection has in common, and what approving it does; htmx gets the bar alone."""
     selection = selected_page.look(request, selected_page.picked(request.GET.getlist("pick")))
-    template = "inbox/_bulk.html" if request.htmx else "inbox/selected.html"
-    return page(request, template, {"here": "inbox", **selected_page.shown(selection)})
+    context = {"here": "inbox", **selected_page.shown(selection)}
+    if request.htmx:
+        return page(request, "inbox/_bulk.html", context)
+    # What blocks is taken out first; until there is a field again, the note is kept.
+    typed = drafts.take(request) if selection.allowed else {}
+    return page(request, "inbox/selected.html", {**context, "typed": typed})
 
 
 @login_required
@@ -49,6 +53,7 @@ def approve(request: PersonRequest) -> HttpResponse:
     except UnknownApproval:
         raise Http404 from None
     except CountersignError as error:
+        drafts.keep(request, "together", {"text": note})
         messages.error(request, str(error))
         picks = "&".join(f"pick={each.id}" for each in seen)
         return redirect(f"{reverse('console:selected')}?{picks}" if seen else "console:inbox")

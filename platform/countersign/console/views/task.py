@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from django.contrib.auth.decorators import login_required
 from django.views.decorators.http import require_GET
 
+from countersign.console import drafts
 from countersign.console.lookup import task_or_404
-from countersign.console.questions import take_drafts
 from countersign.console.rendering import mine_of, page
 from countersign.console.task_page import context_of, earlier_of
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def task(request: PersonRequest, number: int) -> HttpResponse:
     """Show a task."""
     found = task_or_404(request.user, number)
-    drafts = take_drafts(request)
-    context = context_of(found, request.user, mine_of(request), request.GET, drafts)
+    typed = drafts.take(request)
+    context = context_of(found, request.user, mine_of(request), request.GET, typed)
     return page(request, "task/task.html", context)
 
 

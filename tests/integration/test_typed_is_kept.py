@@ -1,0 +1,108 @@
+"""What was typed into a form that is refused stands in the form when it is shown again, once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from agents.models import Step
+from approvals import absences
+from tests import console_fixtures as fixtures
+
+pytestmark = pytest.mark.django_db
+
+LONG = "Mind the refunds. " * 400  # more than any of these fields takes
+
+
+def text_of(answer) -> str:
+    return answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("act", "field", "pop"), [("note", "text", "note-pop"), ("stop", "reason", "stop-pop")]
+)
+def test_a_note_and_the_reason_of_a_stop_are_kept(client, project, requester, act, field, pop):
+    path = f"/tasks/T-{fixtures.running_task(project, requester).task.number}"
+    client.force_login(requester)
+    shown = text_of(client.post(f"{path}/{act}", {field: LONG}, follow=True))
+    assert LONG.strip() in shown
+    assert f'id="{pop}" open' in shown
+    assert LONG.strip() not in text_of(client.get(path))
+
+
+def test_what_should_be_different_is_kept_at_its_step(client, project, requester, lead):
+    made = fixtures.running_task(project, requester)
+    step = made.steps["writer"]
+    Step.objects.filter(pk=step.pk).update(state="done", lease_until=None)
+    step.attempts.update(state="finished", finished_at=step.started_at)
+    path = f"/tasks/T-{made.task.number}"
+    client.force_login(lead)
+    answer = client.post(f"{path}/steps/{step.pk}/again", {"note": LONG}, follow=True)
+    assert answer.redirect_chain == [(f"{path}?agent={step.pk}", 302)]
+    shown = text_of(answer)
+    assert shown.count(LONG.strip()) == 1
+    assert shown.index(f'id="again-{step.pk}"') < shown.index(LONG.strip())
+
+
+def test_the_note_of_several_is_kept_until_there_is_a_field_for_it(
+    client, project, requester, lead
+):
+    made = fixtures.reviewed_task(
+        project, requester
+    )  # of high risk: it is not approved with others
+    approval = made.approval
+    item = f"{approval.pk} {approval.digest} {approval.nonce}"
+    client.force_login(lead)
+    sent = {"item": item, "note": "Fine by me."}
+    client.post("/inbox/selected/approve", sent, follow=True)
+    assert client.session["typed"] == {"together": {"text": "Fine by me."}}
+
+
+def test_a_lesson_is_kept_as_it_was_edited(client, project, lead):
+    lesson = fixtures.make_lesson(project, lead)
+    client.force_login(lead)
+    other = fixtures.make_lesson(project, lead)
+    sent = {"content": LONG, "next": "/memory?state=active"}
+    shown = text_of(client.post(f"/memory/{lesson.pk}/edit", sent, follow=True))
+    assert shown.count(LONG) == 1
+    assert shown.count('class="memory-edit"\n               open') == 1
+    assert other.content in shown
+
+
+def test_days_and_delegates_are_kept(client, project, lead, second_lead):
+    client.force_login(lead)
+    sent = {"first": "2026-12-24", "last": "never", f"delegate-{project.pk}": str(second_lead.pk)}
+    shown = text_of(client.post("/settings/away", sent, follow=True))
+    assert 'value="2026-12-24"' in shown
+    assert _chosen(shown, second_lead)
+    assert not _chosen(text_of(client.get("/settings")), second_lead)
+
+
+def test_an_absence_is_changed_from_what_was_said(client, project, lead, second_lead):
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    begins, ends = today + timedelta(days=3), today + timedelta(days=10)
+    delegates = {project.pk: second_lead.pk}
+    absences.leave(lead, begins_at=begins, ends_at=ends, delegates=delegates)
+    client.force_login(lead)
+    shown = text_of(client.get("/settings"))
+    assert f'value="{begins:%Y-%m-%d}"' in shown
+    assert f'value="{ends - timedelta(days=1):%Y-%m-%d}"' in shown
+    assert _chosen(shown, second_lead)
+
+
+def _chosen(shown: str, person) -> bool:
+    option = shown.partition(f'<option value="{person.pk}"')[2].partition(">")[0]
+    return "selected" in option
+
+
+def test_choices_and_quiet_hours_are_kept(client, project, lead):
+    client.force_login(lead)
+    sent = {"everywhere-asked": "none", "quiet": "on", "begins": "late", "ends": "06:15"}
+    shown = text_of(client.post("/settings/notifications", sent, follow=True))
+    assert "Nothing was saved." in shown
+    choice = shown.partition('id="everywhere-asked"')[2].partition("</select>")[0]
+    assert '<option value="none" selected>' in choice
+    assert choice.count("selected") == 1
+    assert ('value="late"' in shown, 'value="06:15"' in shown) == (True, True)
