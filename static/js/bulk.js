@@ -134,7 +134,8 @@ async function ask(number, all) {
   const had = bar().contains(document.activeElement);
   try {
     const url = `${bar().dataset.bulk}?${query}`;
-    const answer = await fetch(url, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
+    const headers = { "HX-Request": "true", "HX-Current-URL": location.href };
+    const answer = await fetch(url, { headers, credentials: "same-origin" });
     if (number !== state.asked) return; // an answer to an older selection
     if (!answer.ok) throw new Error(answer.statusText);
     show(await answer.text());

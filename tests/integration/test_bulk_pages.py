@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from html import unescape
+from html import escape, unescape
 
 import pytest
 
@@ -173,6 +173,15 @@ def test_several_are_put_off_together(as_lead, three, lead):
     assert "3 reviews are put off, under Snoozed." in text(answer)
     assert Snooze.objects.filter(person=lead).count() == 3
     assert as_lead.post(f"{SELECTED}/snooze", {**picks(*three), "for": "ever"}).status_code == 302
+
+
+def test_several_are_put_off_from_the_view_they_were_picked_in(as_lead, three):
+    at = "/inbox?tab=needs-you&q=risk%3Alow&sort=newest"
+    told = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{at}"}
+    bar = as_lead.get(SELECTED, picks(*three), headers=told).content.decode()
+    assert f'name="next" value="{escape(at)}"' in bar
+    answer = as_lead.post(f"{SELECTED}/snooze", {**picks(*three), "for": "hours", "next": at})
+    assert answer.headers["Location"] == at
 
 
 def test_the_pages_ask_the_database_little(as_lead, three, django_assert_max_num_queries):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from html import unescape
 from threading import Barrier, Thread
 
 import pytest
@@ -252,6 +254,20 @@ def test_the_inbox_puts_off_and_wakes(client, approval, lead):
     done = client.post(reverse("console:wake", args=[approval.pk]), follow=True)
     assert f"{number} waits for you again." in done.content.decode()
     assert "Nothing is put off." in client.get("/inbox?tab=snoozed").content.decode()
+
+
+def test_who_puts_off_and_wakes_stays_in_the_view_they_are_in(client, approval, lead):
+    client.force_login(lead)
+    for tab, name in (("needs-you", "snooze"), ("snoozed", "wake")):
+        at = f"/inbox?tab={tab}&q=repo%3Aacme-billing&sort=newest"
+        address = reverse(f"console:{name}", args=[approval.pk])
+        form = client.get(at).content.decode().partition(f'action="{address}"')[2]
+        back = unescape(re.search(r'name="next" value="([^"]+)"', form.partition("</form>")[0])[1])
+        assert back == at
+        answer = client.post(address, {"for": "hour", "next": back})
+        assert answer.headers["Location"] == at
+    away = client.post(address, {"next": "https://evil.example/inbox"})
+    assert away.headers["Location"] == "/"
 
 
 def test_what_the_inbox_cannot_do_it_says(client, approval, lead, requester, stranger):

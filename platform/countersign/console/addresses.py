@@ -28,6 +28,11 @@ def inside(request: HttpRequest, address: str | None) -> str:
     return reverse("console:home")
 
 
+def back_of(request: HttpRequest) -> str:
+    """Return where a form of the inbox leads back to: the tab, view and page it was on, if it says so."""
+    return inside(request, request.POST.get("next") or reverse("console:inbox"))
+
+
 def address_of(request: HttpRequest) -> str | None:
     """Return the network address the request came from, for the audit log."""
     return request.META.get("REMOTE_ADDR") or None

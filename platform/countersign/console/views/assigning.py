@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from approvals import routing
 from approvals.models import CallApproval
-from countersign.console.addresses import address_of, inside
+from countersign.console.addresses import address_of, back_of
 from countersign.console.decidable import approval_of, call_of, named
 from projects.exceptions import CountersignError
 
@@ -65,7 +64,7 @@ def _assigned(request: PersonRequest, found: Decidable) -> HttpResponse:
     else:
         who = "You see" if held.holder == request.user else f"{held.holder.display_name} sees"
         messages.success(request, f"{who} to {named(found)} now.")
-    return _back(request)
+    return redirect(back_of(request))
 
 
 def _released(request: PersonRequest, found: Decidable) -> HttpResponse:
@@ -74,8 +73,4 @@ def _released(request: PersonRequest, found: Decidable) -> HttpResponse:
         messages.success(request, f"You gave {named(found)} back. All who may {may} are asked.")
     else:
         messages.error(request, f"You do not hold {named(found)}, so nothing was changed.")
-    return _back(request)
-
-
-def _back(request: PersonRequest) -> HttpResponse:
-    return redirect(inside(request, request.POST.get("next") or reverse("console:inbox")))
+    return redirect(back_of(request))

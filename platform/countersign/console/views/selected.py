@@ -16,7 +16,7 @@ from approvals.bulk import Seen
 from approvals.exceptions import UnknownApproval
 from approvals.models import SEAL, Approval
 from countersign.console import drafts, selected_page
-from countersign.console.addresses import address_of
+from countersign.console.addresses import address_of, back_of
 from countersign.console.rendering import page
 from projects.exceptions import CountersignError
 
@@ -36,7 +36,8 @@ def selected(request: PersonRequest) -> HttpResponse:
     selection = selected_page.look(request, selected_page.picked(request.GET.getlist("pick")))
     context = {"here": "inbox", **selected_page.shown(selection)}
     if request.htmx:
-        return page(request, "inbox/_bulk.html", context)
+        back = request.htmx.current_url_abs_path or ""
+        return page(request, "inbox/_bulk.html", {**context, "back": back})
     # What blocks is taken out first; until there is a field again, the note is kept.
     typed = drafts.take(request) if selection.allowed else {}
     return page(request, "inbox/selected.html", {**context, "typed": typed})
@@ -107,7 +108,7 @@ def snooze(request: PersonRequest) -> HttpResponse:
     if put_off:
         what = "1 review is" if put_off == 1 else f"{put_off} reviews are"
         messages.success(request, f"{what} put off, under Snoozed.")
-    return redirect("console:inbox")
+    return redirect(back_of(request))
 
 
 def _each(request: PersonRequest, act: Callable[[Approval], None]) -> int:

@@ -11,7 +11,7 @@ from django.utils.text import capfirst
 from django.views.decorators.http import require_POST
 
 from approvals import snoozing
-from countersign.console.addresses import address_of
+from countersign.console.addresses import address_of, back_of
 from countersign.console.decidable import approval_of, call_of, named
 from countersign.templatetags.console import duration
 from projects.exceptions import CountersignError
@@ -64,10 +64,10 @@ def _snoozed(request: PersonRequest, found: Decidable) -> HttpResponse:
         messages.success(
             request, f"{capfirst(named(found))} comes back in {away}. It is under Snoozed."
         )
-    return redirect("console:inbox")
+    return redirect(back_of(request))
 
 
 def _woken(request: PersonRequest, found: Decidable) -> HttpResponse:
     snoozing.wake(found, by=request.user, address=address_of(request))
     messages.success(request, f"{capfirst(named(found))} waits for you again.")
-    return redirect("console:inbox")
+    return redirect(back_of(request))
