@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from approvals.calls import carrying
 from approvals.models import CallApproval
@@ -29,6 +32,11 @@ def test_calls_are_listed_by_state_and_read_whole(tool, project, requester, lead
     listed = call("GET", "/api/v1/calls?state=pending").json()
     assert [row["id"] for row in listed["results"]] == [str(first.pk)]
     assert (listed["results"][0]["tool"], listed["results"][0]["agent"]) == ("pay", "coder")
+    with CaptureQueriesContext(connection) as asked:
+        call("GET", "/api/v1/calls")
+    [of_calls] = [each["sql"] for each in asked if "snapshot" in each["sql"]]
+    columns = of_calls.partition(" FROM ")[0]
+    assert not re.search(r'"(snapshot|request|context)"(?! #>)', columns), columns
     page = call("GET", "/api/v1/calls?limit=1").json()
     assert len(page["results"]) == 1
     assert len(call("GET", page["next"].partition("testserver")[2]).json()["results"]) == 1

@@ -85,9 +85,9 @@ class CallShape(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     project = serializers.CharField(source="project.slug")
     task = TaskOfCallShape()
-    server = serializers.CharField(source="snapshot.call.server")
-    tool = serializers.CharField(source="snapshot.call.tool")
-    agent = serializers.CharField(source="snapshot.agent.slug")
+    server = serializers.CharField()
+    tool = serializers.CharField()
+    agent = serializers.CharField()
     risk = serializers.ChoiceField(
         choices=Risk.choices, help_text="By what the tool says of itself, as it was sealed."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from django.db.models.fields.json import KT
 from rest_framework.response import Response
 
 from approvals.calls.deciding import decide
@@ -57,7 +58,7 @@ class Calls(Endpoint):
         states = [query["state"]] if "state" in query else ()
         found, following = page_across(
             self.listed(_asked(), project=query.get("project"), states=states),
-            lambda rows: rows.select_related("task", "project", "decided_by"),
+            _in_list,
             limit=query["limit"],
             cursor=query.get("cursor"),
             request=request,
@@ -180,10 +181,20 @@ class CallAssignments(Endpoint):
         return routed.release(self, _call(self, pk))
 
 
+def _in_list(rows: models.QuerySet[CallApproval]) -> models.QuerySet[CallApproval]:
+    """Load what a list tells: never the seal, nor the long texts of a task."""
+    long = ("snapshot", "edited", "task__request", "task__context")
+    return _named(rows).select_related("task", "project", "decided_by").defer(*long)
+
+
+def _named(rows: models.QuerySet[CallApproval]) -> models.QuerySet[CallApproval]:
+    return rows.annotate(server=KT("snapshot__call__server"), tool=KT("snapshot__call__tool"))
+
+
 def _asked() -> models.QuerySet[CallApproval]:
     return CallApproval.objects.filter(free=False)
 
 
 def _call(view: Endpoint, pk: uuid.UUID) -> CallApproval:
-    rows = _asked().select_related("project", "task", "requester", "decided_by", "call")
+    rows = _named(_asked()).select_related("project", "task", "requester", "decided_by", "call")
     return view.find(rows, pk, what="call")
