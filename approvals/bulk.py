@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,13 @@ if TYPE_CHECKING:
 
     from projects.models import User
 
+logger = logging.getLogger(__name__)
+
 MOST = 20
 SECONDS = 20.0  # a repository that answers slowly is asked before each: the rest is left for later
+FAULT = (
+    "Countersign failed at this one; the fault was logged. Look at it before you approve it again."
+)
 LEFT = "There was no time left for this one. It still waits; nothing was signed."
 
 
@@ -45,7 +51,7 @@ class Result:
     """What became of one; `said` tells why when it is not approved."""
 
     approval: Approval
-    outcome: str  # approved, over, changed, refused or left
+    outcome: str  # approved, over, changed, refused, failed or left
     said: str = ""
 
 
@@ -118,7 +124,8 @@ def approve(
 
     What is checked is what is sealed now, not what a page showed. Raises, with nothing signed,
     BulkRefused when they cannot be approved together, UnknownApproval, NotAllowed, InvalidInput and
-    CannotSign. What was decided meanwhile, or is not as it was seen, changes nothing and is told.
+    CannotSign. What was decided meanwhile, or is not as it was seen, changes nothing and is told. A
+    fault at one is told of that one and ends none of the others.
     """
     if via != "session":
         raise NotAllowed("A token never decides. Sign in and decide in the inbox.")
@@ -191,6 +198,9 @@ def _one(
         )
     except CountersignError as error:
         return Result(approval=approval, outcome=_outcome(error), said=str(error))
+    except Exception:  # the others are signed by themselves, and somebody waits to hear of each
+        logger.exception("approving %s together with others failed", approval.pk)
+        return Result(approval=approval, outcome="failed", said=FAULT)
     return Result(approval=approval, outcome="approved")
 
 

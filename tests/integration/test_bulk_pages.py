@@ -11,6 +11,7 @@ import pytest
 from agents.models import Task
 from approvals import policies, sealing
 from approvals.models import Approval, Effect, Signature, Snooze
+from projects import failpoints
 from projects.models import Project
 from tests import console_fixtures as fixtures
 from tests.approval_fixtures import make_change, make_repository
@@ -125,6 +126,21 @@ def test_the_second_of_two_tabs_changes_nothing(as_lead, three):
         assert said in text(as_lead.get(f"{SELECTED}/done"))
     assert text(as_lead.get(f"{SELECTED}/done")).count("Not waiting") == 3
     assert Signature.objects.count() == Effect.objects.count() == 3
+
+
+def test_a_fault_at_one_is_told_and_ends_none_of_the_others(as_lead, three, tmp_path, monkeypatch):
+    armed = tmp_path / "armed"
+    armed.mkdir()
+    monkeypatch.setattr(failpoints, "_FOLDER", str(armed))
+    failpoints.arm(armed, "decide.written", "raise")
+    done = as_lead.post(f"{SELECTED}/approve", items(*three), follow=True)
+    assert "2 of 3 approved" in text(done)
+    assert "Failed" in text(done)
+    assert "Look at it before you approve it again." in text(done)
+    assert Signature.objects.count() == 2
+    assert "1 of 3 approved" in text(
+        as_lead.post(f"{SELECTED}/approve", items(*three), follow=True)
+    )
 
 
 def test_one_more_in_the_form_than_goes_together_signs_none(as_lead, three, medium):

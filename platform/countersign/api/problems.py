@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MEDIA_TYPE = "application/problem+json"
+_FAULT = (
+    "Countersign failed here. The fault was logged. A change is kept whole or not at all: look whether "
+    "it was, before you send it again."
+)
 RETRY_AFTER = "5"  # seconds until the database is worth another try
 TITLES = {
     400: "The request is not valid",
@@ -234,7 +238,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Answer 500: a problem document under /api/, a page elsewhere."""
     if request.path.startswith("/api/"):
         return as_http(
-            Problem(500, "Countersign failed here. The fault was logged; nothing was changed."),
+            Problem(500, _FAULT),
             request,
         )
     return defaults.server_error(request)

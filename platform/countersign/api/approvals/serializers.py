@@ -100,7 +100,7 @@ class BulkResultShape(serializers.Serializer[Any]):
     approval = serializers.UUIDField(source="approval.pk")
     task = serializers.CharField(source="approval.task.label")
     outcome = serializers.ChoiceField(
-        choices=["approved", "over", "changed", "refused", "left"],
+        choices=["approved", "over", "changed", "refused", "failed", "left"],
         help_text="over: decided meanwhile; changed: not as you saw it; left: not tried.",
     )
     detail = serializers.CharField(source="said", help_text="Why, when it is not approved.")
