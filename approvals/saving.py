@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
@@ -10,16 +11,18 @@ from agents import storable
 from approvals import filters
 from approvals.models import MOST_VIEWS, SavedView, Sort
 from projects import audit
-from projects.exceptions import InvalidInput
+from projects.exceptions import InvalidInput, TransitionRefused
+from projects.models import User
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Iterator
 
     from projects.across import Statement
-    from projects.models import User
 
 LONGEST = 40  # characters of a name
 TAKEN = "You have a view of this name. Use another."
+DELETED = "This view was deleted meanwhile. Nothing was changed; save the filter as a new one."
 
 
 def save(
@@ -27,25 +30,34 @@ def save(
 ) -> SavedView:
     """Keep a filter and an order under a name, by the first key that is free.
 
-    Raises InvalidInput for a name that is taken, a filter that is not understood, and a tenth view.
+    Locks the person's row, so that two tabs at once take two keys. Raises InvalidInput for a name that
+    is taken, a filter that is not understood, and a tenth view.
     """
-    view = SavedView(
-        person=by,
-        name=_named(name),
-        query=_understood(query),
-        sort=_known(sort),
-        position=_free(by),
-    )
-    _write(view, "view.saved", by, address)
+    view = SavedView(person=by, name=_named(name), query=_understood(query), sort=_known(sort))
+    with transaction.atomic():
+        User.objects.select_for_update(no_key=True).only("pk").get(pk=by.pk)
+        view.position = _free(by)
+        with _no_name_twice():
+            view.save(force_insert=True)
+        _record("view.saved", view, by, address)
     return view
 
 
 def change(view: SavedView, *, by: User, address: str | None = None, **facts: str) -> SavedView:
-    """Give it another name, filter or order; raises InvalidInput as `save` does."""
+    """Give it another name, filter or order.
+
+    Raises InvalidInput as `save` does, and TransitionRefused for one that was deleted meanwhile.
+    """
     checks = {"name": _named, "query": _understood, "sort": _known}
     for name, value in facts.items():
         setattr(view, name, checks[name](value))
-    _write(view, "view.changed", by, address)
+    told = {"name": view.name, "query": view.query, "sort": view.sort}
+    with transaction.atomic():
+        with _no_name_twice():
+            changed = SavedView.objects.filter(pk=view.pk).update(**told)
+        if not changed:
+            raise TransitionRefused(DELETED)
+        _record("view.changed", view, by, address)
     return view
 
 
@@ -71,14 +83,18 @@ def of(by: User) -> Statement:
     return text, (by.pk,)
 
 
-def _write(view: SavedView, action: str, by: User, address: str | None) -> None:
+@contextmanager
+def _no_name_twice() -> Iterator[None]:
     try:
         with transaction.atomic():
-            view.save()
-            facts: dict[str, Any] = {"name": view.name, "query": view.query}
-            audit.record(action, subject=view, actor=by, address=address, **facts)
-    except IntegrityError as error:  # of this name, or two tabs took the same key
+            yield
+    except IntegrityError as error:
         raise InvalidInput("name", TAKEN) from error
+
+
+def _record(action: str, view: SavedView, by: User, address: str | None) -> None:
+    facts: dict[str, Any] = {"name": view.name, "query": view.query}
+    audit.record(action, subject=view, actor=by, address=address, **facts)
 
 
 def _named(name: str) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import uuid
+from threading import Barrier, Thread
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from approvals import saving, sealing
 from approvals.models import SavedView
-from projects.exceptions import InvalidInput
+from projects.exceptions import InvalidInput, TransitionRefused
 from projects.models import AuditEntry
 from tests import console_fixtures as fixtures
-from tests.api_fixtures import by_session
+from tests.api_fixtures import by_session, by_token
 from tests.approval_fixtures import make_report
 
 pytestmark = pytest.mark.django_db
@@ -126,6 +127,41 @@ def test_the_database_holds_it_too(lead, high):
         row = {"person": lead, "name": "New", "position": 2, **facts}
         with pytest.raises(IntegrityError), transaction.atomic():
             SavedView.objects.create(**row)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_tabs_at_once_take_two_keys(lead):
+    begin = Barrier(2)
+
+    def keep(name):
+        begin.wait()
+        try:
+            saving.save(name=name, query="risk:high", by=lead)
+        finally:
+            connection.close()
+
+    tabs = [Thread(target=keep, args=(name,)) for name in ("One", "Two")]
+    for tab in tabs:
+        tab.start()
+    for tab in tabs:
+        tab.join()
+    assert sorted(SavedView.objects.values_list("position", flat=True)) == [1, 2]
+
+
+def test_a_view_that_was_deleted_meanwhile_is_not_made_anew(lead, high):
+    saving.delete(saving.find(lead, high.pk), by=lead)
+    with pytest.raises(TransitionRefused, match="deleted meanwhile"):
+        saving.change(high, by=lead, name="Highest")
+    assert not SavedView.objects.exists()
+
+
+def test_a_token_for_one_project_reads_nothing_that_is_of_all(lead, high, project):
+    ours = by_token(lead, project=project)
+    for address in (URL, "/api/v1/absence"):
+        assert by_token(lead).get(address).status_code == 200
+        refused = ours.get(address)
+        assert refused.status_code == 403
+        assert "This token is for one project" in refused.json()["detail"]
 
 
 def test_over_the_api(lead, second_lead, high):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.views import APIView
@@ -69,6 +70,14 @@ class Endpoint(APIView):
     def address(self) -> str | None:
         """The network address of the call, for the audit log."""
         return self.request.META.get("REMOTE_ADDR") or None
+
+    def require_whole(self, what: str) -> None:
+        """Refuse a token for one project where what is asked for is of all of a person's projects."""
+        if self.token and self.token.project_id:
+            raise PermissionDenied(
+                f"This token is for one project; {what} for all of yours. "
+                "Use a token for all projects, or sign in."
+            )
 
     def visible(self, rows: models.QuerySet[Row]) -> models.QuerySet[Row]:
         """Keep the rows this caller may see: their projects, and only the token's."""

@@ -64,7 +64,8 @@ class YourAbsence(Endpoint):
 
     @operation("Read your absence", answer=YourAbsenceShape, problems=(), tag="approvals")
     def get(self, request: Request) -> Response:
-        """Return your absence, if there is one that is not over."""
+        """Return your absence, if there is one that is not over; not by a token for one project."""
+        self.require_whole("you are away")
         return self._stated()
 
     @operation(

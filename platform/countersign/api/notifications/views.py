@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rest_framework import serializers
-from rest_framework.exceptions import PermissionDenied
 from rest_framework.response import Response
 
 from countersign.api.endpoint import Endpoint
@@ -91,31 +90,24 @@ class Preferences(Endpoint):
     )
     def get(self, request: Request) -> Response:
         """Return your choices and quiet hours."""
-        self._require_whole()
+        self.require_whole("what you are told of is set")
         return Response(_shown(self))
 
     @operation(
         "Choose notification preferences",
         request=PreferencesInput,
         answer=PreferencesShape,
-        problems=(404,),
+        problems=(),
         tag="notifications",
     )
     def put(self, request: Request) -> Response:
         """Replace your choices and quiet hours by these."""
-        self._require_whole()
+        self.require_whole("what you are told of is set")
         body = self.body(PreferencesInput)
         chosen = _chosen(self, body["choices"])
         quiet = QuietHours(**body["quiet"]) if body["quiet"] else None
         choosing.replace(self.person, chosen, quiet, address=self.address)
         return Response(_shown(self))
-
-    def _require_whole(self) -> None:
-        if self.token and self.token.project_id:
-            raise PermissionDenied(
-                "This token is for one project; what you are told of is set for all of yours. "
-                "Use a token for all projects, or sign in."
-            )
 
 
 def _projects(view: Endpoint) -> dict[str, Project]:

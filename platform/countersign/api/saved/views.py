@@ -29,7 +29,8 @@ class Views(Endpoint):
         "List your saved views", answer=listed("ViewPage", ViewShape), problems=(), tag="views"
     )
     def get(self, request: Request) -> Response:
-        """Return all of them, nine at most, by their keys."""
+        """Return all of them, nine at most, by their keys; not by a token for one project."""
+        self.require_whole("views are")
         found = SavedView.objects.filter(person=self.person)
         return Response({"results": ViewShape(found, many=True).data, "next": None})
 
@@ -48,7 +49,7 @@ class OneView(Endpoint):
     scopes = {"PATCH": NEVER, "DELETE": NEVER}
 
     @operation(
-        "Change a view", request=ViewChangeInput, answer=ViewShape, problems=(404,), tag="views"
+        "Change a view", request=ViewChangeInput, answer=ViewShape, problems=(404, 409), tag="views"
     )
     def patch(self, request: Request, pk: uuid.UUID) -> Response:
         """Give it another name, filter or order."""
