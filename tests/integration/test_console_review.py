@@ -122,6 +122,14 @@ def test_what_was_typed_survives_a_refusal(client, review, lead):
     assert not Signature.objects.exists()
 
 
+@pytest.mark.parametrize("named", ["nonsense", "01a22973-9be7-75ff-949c-28740a35638b"])
+def test_a_form_of_an_approval_that_is_none_is_404(client, review, lead, named):
+    client.force_login(lead)
+    sent = form_of(review, verdict="approve") | {"approval": named}
+    assert client.post(address_of(review, "/decide"), sent).status_code == 404
+    assert not Signature.objects.exists()
+
+
 def test_an_old_digest_changes_nothing(client, review, lead):
     client.force_login(lead)
     sent = form_of(review, verdict="approve", digest="0" * 64)

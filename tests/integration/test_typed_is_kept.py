@@ -13,11 +13,11 @@ from tests import console_fixtures as fixtures
 
 pytestmark = pytest.mark.django_db
 
-LONG = "Mind the refunds. " * 400  # more than any of these fields takes
+LONG = " ".join(["Mind the refunds."] * 400)  # more than any of these fields takes
 
 
 def text_of(answer) -> str:
-    return answer.content.decode()
+    return " ".join(answer.content.decode().split())
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,9 @@ def test_a_note_and_the_reason_of_a_stop_are_kept(client, project, requester, ac
     path = f"/tasks/T-{fixtures.running_task(project, requester).task.number}"
     client.force_login(requester)
     shown = text_of(client.post(f"{path}/{act}", {field: LONG}, follow=True))
-    assert LONG.strip() in shown
+    assert LONG in shown
     assert f'id="{pop}" open' in shown
-    assert LONG.strip() not in text_of(client.get(path))
+    assert LONG not in text_of(client.get(path))
 
 
 def test_what_should_be_different_is_kept_at_its_step(client, project, requester, lead):
@@ -42,8 +42,8 @@ def test_what_should_be_different_is_kept_at_its_step(client, project, requester
     answer = client.post(f"{path}/steps/{step.pk}/again", {"note": LONG}, follow=True)
     assert answer.redirect_chain == [(f"{path}?agent={step.pk}", 302)]
     shown = text_of(answer)
-    assert shown.count(LONG.strip()) == 1
-    assert shown.index(f'id="again-{step.pk}"') < shown.index(LONG.strip())
+    assert shown.count(LONG) == 1
+    assert shown.index(f'id="again-{step.pk}"') < shown.index(LONG)
 
 
 def test_the_note_of_several_is_kept_until_there_is_a_field_for_it(
@@ -67,7 +67,7 @@ def test_a_lesson_is_kept_as_it_was_edited(client, project, lead):
     sent = {"content": LONG, "next": "/memory?state=active"}
     shown = text_of(client.post(f"/memory/{lesson.pk}/edit", sent, follow=True))
     assert shown.count(LONG) == 1
-    assert shown.count('class="memory-edit"\n               open') == 1
+    assert shown.count('class="memory-edit" open') == 1
     assert other.content in shown
 
 

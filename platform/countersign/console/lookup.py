@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 from django.db.models import prefetch_related_objects
@@ -14,6 +15,8 @@ from approvals.models import Approval
 if TYPE_CHECKING:
     from countersign.console.requests import PersonRequest
     from projects.models import User
+
+_NAMED = ("project", "policy", "requester", "decided_by")
 
 
 def task_or_404(user: User, number: int) -> Task:
@@ -28,7 +31,7 @@ def approval_or_404(user: User, number: int, round_number: int) -> Approval:
     approval = sealed_approval(user, number, round_number)
     if approval is None:
         raise Http404
-    prefetch_related_objects([approval], "project", "policy", "requester", "decided_by")
+    prefetch_related_objects([approval], *_NAMED)
     approval.task.project, approval.task.requester = approval.project, approval.requester
     return approval
 
@@ -38,10 +41,12 @@ def of_form(request: PersonRequest, newest: Approval) -> Approval:
     wanted = request.POST.get("approval", "")
     if wanted in {"", str(newest.pk)}:
         return newest
-    for approval in Approval.objects.visible_to(request.user).filter(task=newest.task_id):
-        if str(approval.pk) == wanted:
-            return approval
-    raise Http404
+    try:
+        key = uuid.UUID(wanted)
+    except ValueError:
+        raise Http404 from None
+    rows = Approval.objects.visible_to(request.user).select_related(*_NAMED, "task", "proposal")
+    return get_object_or_404(rows, task=newest.task_id, pk=key)
 
 
 def sealed_approval(user: User, number: int, round_number: int) -> Approval | None:

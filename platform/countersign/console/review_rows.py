@@ -173,7 +173,7 @@ def _of_decision(approval: Approval, user: User) -> Lists:
     return {
         "policies": Policy.objects.filter(pk=approval.policy_id),
         "people": signers.people([key for key in people if key]),
-        "signatures": signed,
+        "signatures": signed.order_by("at", "pk"),
         "signed_by": signers.people(signed.values("signer")),
         "may": signers.who_count(approval, signed),
         "effects": deadlines.with_window(Effect.objects.filter(approval=approval)).order_by(

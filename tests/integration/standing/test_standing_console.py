@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from approvals.models import CallApproval, StandingGrant
+from tests.approval_fixtures import past_triggers
 from tests.call_fixtures import park, working_step
 from tests.standing_fixtures import asks, let_any, standing_grant
 
@@ -142,6 +143,19 @@ def test_where_the_policy_does_not_let_it_the_page_says_why(client, tool, projec
     assert "Calls of this tool cannot be taken back" in text
     assert 'value="remember"' not in text
     assert _send(client, row).status_code == 400
+
+
+def test_what_is_used_up_ended_when_it_was_used_last(client, grant, lead):
+    used = grant.at + timedelta(minutes=1)
+    past_triggers(
+        "UPDATE approvals_standinggrant SET hits = max_hits, used_at = %s WHERE id = %s",
+        used,
+        grant.pk,
+    )
+    client.force_login(lead)
+    row = _text(client, "/standing-grants?tab=ended").partition(f'id="grant-{grant.pk}"')[2]
+    ended = row.partition("<dt>Ended</dt>")[2].partition("</dd>")[0]
+    assert f"{used:%Y-%m-%dT%H:%M}" in ended
 
 
 def test_grants_are_listed_read_and_revoked(client, grant, project, requester, lead):
