@@ -27,10 +27,22 @@ def without(*names: str) -> str:
     )
 
 
+# Git names both places by the line `environments:`, and the lines around them are the same.
+SETTINGS = "".join(f"    {name}: on\n" for name in ("a", "b", "c", "verify", "d", "e", "f"))
+PLACES = f"environments:\n  staging:\n{SETTINGS}  prod:\n{SETTINGS}"
+
+
+def unverified(place: str, text: str = PLACES) -> str:
+    """Return the settings with `verify` off in one place."""
+    before, after = text.split(f"  {place}:\n")
+    return f"{before}  {place}:\n{after.replace('verify: on', 'verify: off', 1)}"
+
+
 @pytest.fixture
 def bare(tmp_path, project):
     made = fixtures.make_repository(tmp_path, project)
     fixtures.move_main(made, "auth.py", AUTH)
+    fixtures.move_main(made, "places.yml", PLACES)
     fixtures.move_main(made, "logo.bin", "\0first")
     return made
 
@@ -131,14 +143,45 @@ def test_lines_main_changed_around_a_hunk_make_it_new(client, rounds, lead, bare
 
 
 def test_lines_main_shifted_are_as_they_were_and_what_main_did_is_told(client, rounds, lead, bare):
-    text = "import os\n\n\n\n\n" + AUTH
+    [(path, text)] = fixtures.edits(line_20="line twenty").items()
+    above = "import os\n\n\n\n\n"
 
     def move():
         """Let main change what is far above."""
-        fixtures.move_main(bare, "auth.py", text)
+        fixtures.move_main(bare, path, above + fixtures.FILES[path])
 
-    now = {"auth.py": "import os\n\n\n\n\n" + without("write")}
-    page = page_of(client, rounds({"auth.py": without("write")}, now, move), lead)
+    page = page_of(client, rounds({path: text}, {path: above + text}, move), lead)
     assert "Nothing is new since round 1." in page
     assert opened(page) == []
     assert "main changed it since round 1" in page
+
+
+def test_the_same_lines_at_another_place_of_a_file_main_changed_are_new(client, rounds, lead, bare):
+    text = f"# Ours.\n{PLACES}"
+    now = {"places.yml": unverified("prod", text)}
+    before = {"places.yml": unverified("staging")}
+
+    def move():
+        """Let main shift all lines by one."""
+        fixtures.move_main(bare, "places.yml", text)
+
+    page = page_of(client, rounds(before, now, move), lead)
+    assert "Nothing is new" not in page
+    assert opened(page) == ["places.yml"]
+    assert page.count('class="hunk hunk-new"') == 1
+
+
+def test_in_a_file_too_large_to_be_read_all_is_new_where_main_changed_it(
+    client, rounds, lead, bare
+):
+    long = "# what follows is long\n" * 60_000
+    fixtures.move_main(bare, "auth.py", AUTH + long)
+
+    def move():
+        """Let main change what is far above."""
+        fixtures.move_main(bare, "auth.py", f"import os\n\n\n\n\n{AUTH}{long}")
+
+    before, now = (f"{top}{without('write')}{long}" for top in ("", "import os\n\n\n\n\n"))
+    page = page_of(client, rounds({"auth.py": before}, {"auth.py": now}, move), lead)
+    assert opened(page) == ["auth.py"]
+    assert page.count('class="hunk hunk-new"') == 1

@@ -33,6 +33,7 @@ class Compared:
     gone: Mapping[str, int] = field(default_factory=dict)  # hunks of the earlier one, by path
     otherwise: frozenset[str] = frozenset()  # paths: by name, mode or bytes, or no more changed
     other_main: frozenset[str] = frozenset()  # paths that main itself changed meanwhile
+    moved: Mapping[str, str] = field(default_factory=dict)  # blobs of before, where they are others
 
     @property
     def hunks(self) -> int:
@@ -66,7 +67,11 @@ def compare(found: Found, before: str) -> Compared:
     now = {row.path: row for row in found.rows(f"files_{NOW}")}
     earlier = {row.path: row for row in found.rows(f"files_{before}")}
     shared = now.keys() & earlier.keys()
-    moved = {path for path in shared if now[path].old_blob != earlier[path].old_blob}
+    moved = {
+        path: earlier[path].old_blob
+        for path in shared
+        if now[path].old_blob != earlier[path].old_blob
+    }
     hunks = found.rows(f"hunks_{NOW}")
     left = Counter(_stood(hunk, moved) for hunk in found.rows(f"hunks_{before}"))
     new = frozenset(_new(hunks, moved, left))
@@ -78,6 +83,7 @@ def compare(found: Found, before: str) -> Compared:
         new=new,
         gone=+gone,
         otherwise=frozenset(_otherwise(now, earlier, told)),
+        moved=moved,
         other_main=frozenset(path for path in moved if _same_file(now[path], earlier[path])),
     )
 
@@ -88,7 +94,9 @@ def name_of(hunk: Any) -> str:
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
-def _new(hunks: Iterable[Any], moved: set[str], left: Counter[tuple[Any, ...]]) -> Iterable[str]:
+def _new(
+    hunks: Iterable[Any], moved: Collection[str], left: Counter[tuple[Any, ...]]
+) -> Iterable[str]:
     for hunk in hunks:
         stood = _stood(hunk, moved)
         if left[stood]:
@@ -97,8 +105,8 @@ def _new(hunks: Iterable[Any], moved: set[str], left: Counter[tuple[Any, ...]]) 
             yield str(hunk.pk)
 
 
-def _stood(hunk: Any, moved: set[str]) -> tuple[Any, ...]:
-    """Return what makes a hunk what it is: where main changed the file, its place shifts."""
+def _stood(hunk: Any, moved: Collection[str]) -> tuple[Any, ...]:
+    """Return what makes a hunk what it is: where main changed the file, its place shifts (`placed`)."""
     place = 0 if hunk.path in moved else hunk.old_start
     # The digest is of bytes: two of them may read alike.
     return hunk.path, hunk.digest, hunk.shape, hunk.section, place

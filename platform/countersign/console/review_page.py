@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from countersign.console import (
     held,
     looks,
     pace,
+    placed,
     report,
     review_rows,
     rewritten,
@@ -103,7 +105,7 @@ def context_of(
     approval: Approval, user: User, mine: Mine, allowance: Allowance, *, since: str = ""
 ) -> dict[str, Any]:
     """Return the sealed facts, the state of the decision, and what this person may do."""
-    record = review_rows.read(approval, user, mine, since=since)
+    record = _placed(review_rows.read(approval, user, mine, since=since), approval)
     sealed = approval.snapshot
     viewed = viewing.paths_of(approval, record.viewed)
     files = files_of(sealed, record.compared, viewed, record.names, record.colours)
@@ -144,6 +146,13 @@ def context_of(
         **files_left(approval, viewed),
         **decision_of(approval, user, mine, record),
     }
+
+
+def _placed(record: Record, approval: Approval) -> Record:
+    compared, again = (
+        each and placed.certain(each, approval) for each in (record.compared, record.again)
+    )
+    return replace(record, compared=compared, again=again)
 
 
 def _said(
