@@ -111,10 +111,15 @@ def test_every_line_is_there_in_its_order_and_with_its_number():
         ("a.scss", "a { b:  url(//c/d.png) }", "  a { b: url(//c/d.png) }"),
         ("a.py", "x  = 1 + y", "x = 1 + y  "),
         ("a.py", 'x = f("a",  b)', 'x = f("a", b)'),
+        ("a.py", 'x = f"{a}\\n{{b}}" +   c', 'x = f"{a}\\n{{b}}" + c'),
+        ("a.py", "# coding: utf-8\nx  = 1", "# coding: utf-8\nx = 1"),
+        ("a.c", "// C:/\nint   a;", "// C:/\nint a;"),
+        ("a.css", "a { b:   var(--c) }", "a { b: var(--c) }"),
+        ("a.css", "a { b:   url(x y) }", "a { b: url(x y) }"),
     ],
 )
 def test_spaces_without_meaning(path, before, after):
-    assert folded(path, f"{before}\n", f"{after}\n") == [after]
+    assert folded(path, f"{before}\n", f"{after}\n") == [after.split("\n")[-1]]
 
 
 @pytest.mark.parametrize(
@@ -266,8 +271,33 @@ def test_what_stands_below_the_end_of_a_text_is_told(path, begins):
     assert folded(path, *texts) == ["x = y"]
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        # A backslash keeps no brace from being one, and a hole may hold the quote of its text.
+        ("a.py", 'x = rf"\\{d["@"]}"'),
+        ("a.py", 'x = f"\\{d["@"]}"'),
+        ("a.py", "x = rf'\\{d['@']}'"),
+        ("a.py", "# coding: utf-7\nx = +ACI-@+ACI-"),
+        ("a.py", "#!/bin/python\n# vim: set fileencoding=utf-7 :\nx = +ACI-@+ACI-"),
+        # The first backslash of two is only a character: the second takes the next line in.
+        ("a.c", '// C:\\\\\n /*\nchar *s = "*/ @ /*"; // */'),
+        ("a.c", '/* x *\\\n/ char *t = "*/ @ /*"; /* */'),
+        ("a.c", "/* */ #include <@.h>"),
+        ("a.css", ":root{\n--x/**/: @;\n}"),
+        ("a.css", ":root{\n--a\\:b: @;\n}"),
+        ("a.css", ":root{\n--\U0001f600: @;\n}"),
+        ("a.scss", 'a{ b: asset-url(/*) " */ "@" /*"*/); }'),
+        ("a.css", 'a{ b: my-url(/*) " */ "@" /*"*/); }'),
+    ],
+)
+def test_what_only_looks_like_the_end_of_a_text_is_none(path, text):
+    assert folded(path, *(text.replace("@", each) + "\n" for each in ("a   b", "a b"))) == []
+
+
 def test_colours_have_no_say_for_they_are_not_sealed():
-    runs = spaces.runs_of(sealed("a.ts", "  let a = 1;\n", "let a = 1;\n"), None, Allowance())
+    file = sealed("a.ts", "  let a = 1;\n", "let a = 1;\n")
+    runs = spaces.runs_of(file, ["let a = 1;"], Allowance())
     for colours in ("", "k5", "s12\ns10"):
         [block] = diff.blocks("-  let a = 1;\n+let a = 1;\n", 1, 1, "", colours, apart=runs["h0"])
         assert block.spaces

@@ -60,7 +60,7 @@ _C_SHARP = (
     r'(?<![@$])(?!""")' + _DOUBLE,
     _SINGLE,
 )
-_C_NOTE = r"//(?:[^\n\\]|\\.)*+"  # goes on where a backslash ends the line
+_C_NOTE = r"//(?:[^\n]|(?<=\\)\n)*+"  # goes on where a backslash ends the line
 _C_CHARACTER = r"(?:(?<!\w)|(?<=\b[uUL])|(?<=\bu8))" + _SINGLE_ON
 _C = (
     r"^[ \t]*+#[ \t]*+(?:include|import)[ \t]*+<[^<>\n\\]*>",
@@ -75,6 +75,8 @@ _C = (
     _C_CHARACTER,
     r"(?<![\w'])\d(?:[\w.]|'\w)*+",
 )
+# Trigraphs, an end of a comment in two lines, a directive behind one.
+_C_ODD = r"\?\?|\*(?:\\\n)+/|\*/[ \t]*+(?:#|%:)"
 _RUST = (
     _NOTE,
     _BLOCK_ALONE,
@@ -106,7 +108,7 @@ _SCRIPT = (
 )
 _SCRIPT_OPENS = rf"{_OPENS}|/|<!--|-->|{_NO_VALUE}/(?![*/])"
 _JAVASCRIPT = (*_SCRIPT, r"[\w$\]][ \t]*+<(?!!)[<=]*+", "<[<=]")
-_URL = r"(?i:\burl\()[ \t]*+[^ \t\n()\"'\\][^\n()\"'\\]*\)"
+_URL = r"(?<![\w-])(?i:url\()[ \t]*+[^ \t\n()\"'\\][^\n()\"'\\]*\)"
 _CSS_DOUBLE, _CSS_SINGLE = (rf"{quote}(?:[^{quote}\\\n#]|\\.|#(?!\{{))*+{quote}" for quote in "\"'")
 _CSS = (
     r"^[ \t]*+@charset[^\n]*",
@@ -121,9 +123,13 @@ _CSS = (
     _URL,
     r"\\[^\n0-9a-fA-F]",
 )
-_CSS_OPENS = rf"{_OPENS}|\\|(?<![\w-])--[\w-]+\s*+:|(?i:\burl\()[ \t]*+(?![\"'])"
+_CSS_OPENS = rf"{_OPENS}|\\|(?<![\w-])--[\w-]*+\s*+(?:/\*|\\|[^\x00-\x7f])|(?<![\w-])--[\w-]+\s*+:|"
+_CSS_OPENS += r"(?<![\w-])(?i:url\()[ \t]*+(?![\"'])"
 _FILLED = r"(?<!\w)(?i:[ft]r?|r[ft])"
-_HOLED = r"\\.|\{\{|\}\}|\{[^{}\"'\n\\#]*\}"
+# A backslash does not keep a brace from being one.
+_HOLED = r"\\(?=[{}])|\\[^{}]|\{\{|\}\}|\{[^{}\"'\n\\#]*\}"
+# In another encoding other bytes are quotes.
+_ENCODED = r"\A(?:[^\n]*\n)?[ \t]*#[^\n]*coding[:=][ \t]*+(?!(?i:utf-?8)\b)"
 _PYTHON = (
     r"^[ \t]++",
     r"#[^\n]*",
@@ -157,14 +163,14 @@ _LANGUAGES = {
         (".cs", Language(_C_SHARP, _OPENS + r"|^[ \t]*+#")),
         (
             ".c .h .cc .cpp .cxx .hh .hpp .hxx",
-            Language(_C, _OPENS + r"|\\|^[ \t]*+(?:#|%:)", never=r"\?\?"),
+            Language(_C, _OPENS + r"|\\|^[ \t]*+(?:#|%:)", never=_C_ODD),
         ),
         (".rs", Language(_RUST, _OPENS + r"|\w!\s*+\{")),
         (".ts .mts .cts", Language(_SCRIPT, _SCRIPT_OPENS)),
         (".js .mjs .cjs", Language(_JAVASCRIPT, rf"{_SCRIPT_OPENS}|<|{_NO_VALUE}<")),
         (".css", Language(_CSS, _CSS_OPENS)),
         (".scss .less", Language((_NOTE, *_CSS), _CSS_OPENS)),
-        (".py .pyi", Language(_PYTHON, rf"[\"'`\\]|{_FILLED}[\"']")),
+        (".py .pyi", Language(_PYTHON, rf"[\"'`\\]|{_FILLED}[\"']", never=_ENCODED)),
     )
     for suffix in suffixes.split()
 }
