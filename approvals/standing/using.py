@@ -9,7 +9,6 @@ from django.db.models import F, Func
 from django.db.models.functions import Now
 
 from approvals.calls import windows
-from approvals.lifecycle import CallState
 from approvals.models import CallApproval, StandingGrant, StandingUse
 from approvals.standing import granting, proving
 from projects import audit
@@ -75,7 +74,8 @@ def _candidates(approval: CallApproval) -> Iterable[StandingGrant]:
 def _count(grant: StandingGrant, approval: CallApproval) -> bool:
     if proving.misfit(grant, approval):
         return False
-    undoable = CallApproval.objects.filter(state=CallState.ALLOWED, **windows.is_open())
+    # In any state: a call whose step was stopped does not bring it into force sooner.
+    undoable = CallApproval.objects.filter(**windows.is_open())
     mine = StandingGrant.objects.in_force().filter(pk=grant.pk).exclude(origin__in=undoable)
     if not mine.update(hits=F("hits") + 1, used_at=Now()):
         return False  # somebody had the last use, revoked it, or may still undo what made it

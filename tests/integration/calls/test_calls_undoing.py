@@ -254,6 +254,15 @@ def test_a_grant_lets_nothing_through_before_what_made_it_cannot_be_undone(
     assert (late.state, StandingUse.objects.get().approval_id) == ("allowed", late.pk)
 
 
+def test_a_stop_brings_a_grant_into_force_no_sooner(window, tool, server, project, requester, lead):
+    grant = remembered(waiting_call(project, requester), lead, widened={})
+    stopping.stop(grant.origin.task, by=lead)
+    ending.withdraw_left()
+    assert now(grant.origin).state == "withdrawn"
+    (early,) = park(working_step(project, requester), "I-1")
+    assert early.state == "pending"
+
+
 def test_what_a_standing_grant_lets_through_has_no_window(
     short, tool, server, project, requester, lead
 ):
