@@ -64,7 +64,12 @@ def reassign(step: Step, version: AgentVersion, escalation: Escalation) -> None:
 
 
 def thinks_now(escalation: Escalation, task: Task, step: Step | None) -> bool:
-    """Take up a model that was configured since; tell whether a rehearsal became real thinking."""
+    """Take up a model that was configured since; tell whether a rehearsal became real thinking.
+
+    Not where a person was asked of a call: that is no word about the model.
+    """
+    if escalation.evidence.get("calls"):
+        return False
     model = settings.COUNTERSIGN_MODEL
     again = escalation.choice in {Choice.RAISE_LIMIT_ONCE, Choice.RETRY_WITH_NOTE}
     if not again or escalation.rule not in _MODEL_RULES or model in {task.model, "rehearsal"}:

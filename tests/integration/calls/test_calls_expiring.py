@@ -68,6 +68,19 @@ def test_the_step_goes_on_with_a_note_and_nobody_is_asked_twice(
     assert step.state == StepState.READY
 
 
+def test_an_answer_about_a_call_is_no_word_about_the_model(
+    asking, tool, project, requester, lead, settings
+):
+    row = waiting_call(project, requester)
+    model = row.task.model
+    _expire(row)
+    settings.COUNTERSIGN_MODEL = "openai:another"
+    escalations.resolve(
+        Escalation.objects.get(), choice="retry_with_note", note="Pay on Friday.", by=lead
+    )
+    assert now(row).task.model == model != "openai:another"
+
+
 def test_siblings_are_decided_before_anybody_is_asked(
     asking, tool, server, project, requester, lead
 ):
