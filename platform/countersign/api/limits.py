@@ -22,6 +22,10 @@ _API = "/api/"
 _LONGER = {"/edits": 1024 * 1024}
 
 
+class ClientGone(Exception):
+    """The client went away before its request was whole: nobody waits for an answer."""
+
+
 def limit_of(path: str) -> int:
     """Return how many bytes a request to this path may have."""
     if not path.startswith((_API, "/static/")):
@@ -45,7 +49,10 @@ def limit_body(application: Application) -> Application:
         if scope["type"] != "http":
             await application(scope, receive, send)
             return
-        body = await read_body(scope, receive)
+        try:
+            body = await read_body(scope, receive)
+        except ClientGone:
+            return
         if body is None:
             await refuse_body(scope, send)
         else:
@@ -55,7 +62,10 @@ def limit_body(application: Application) -> Application:
 
 
 async def read_body(scope: Mapping[str, Any], receive: Receive) -> bytes | None:
-    """Return the whole body, None for one that is too large: of that no more is read."""
+    """Return the whole body, None for one that is too large: of that no more is read.
+
+    Raises ClientGone: a form that was cut off may look like a whole one.
+    """
     declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     most = limit_of(scope["path"])
     if declared.isdigit() and int(declared) > most:
@@ -77,7 +87,7 @@ def _with_length(scope: dict[str, Any], length: int) -> dict[str, Any]:
 
 
 async def _read(receive: Receive, most: int) -> bytes | None:
-    message = await receive()
+    message = await _next(receive)
     body = message.get("body", b"")
     if not message.get("more_body", False):  # as nearly all do
         return body if len(body) <= most else None
@@ -88,14 +98,19 @@ async def _read_on(body: bytearray, receive: Receive, most: int) -> bytes | None
     """Return the body, None as soon as it is too long."""
     more = True
     while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return bytes(body)
+        message = await _next(receive)
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > most:
             return None
     return bytes(body)
+
+
+async def _next(receive: Receive) -> Mapping[str, Any]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -12,7 +12,7 @@ from django.db import InterfaceError, OperationalError
 
 from agents import requests
 from agents.accepting import Accepted, Outdated
-from countersign.api.limits import hand_on, read_body, refuse_body
+from countersign.api.limits import ClientGone, hand_on, read_body, refuse_body
 from countersign.api.links import under
 from countersign.api.problems import Problem, database_away, problem_of
 from countersign.edge import senders, shapes
@@ -46,7 +46,10 @@ def submitting(api: Application) -> Application:
     """Return an application that answers requests for work; what it cannot, `api` answers."""
 
     async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        body = await read_body(scope, receive)
+        try:
+            body = await read_body(scope, receive)
+        except ClientGone:
+            return
         if body is None:
             await refuse_body(scope, send)
             return
