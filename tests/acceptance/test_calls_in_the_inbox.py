@@ -113,6 +113,8 @@ def test_calls_are_put_off_changed_allowed_and_refused_by_keys_alone(three, serv
         page.goto(f"{address}/inbox?tab=snoozed")
         found += violations(page, "snoozed")
         press(page, "h", "Enter")
+        expect(page.get_by_text("Nothing is put off.")).to_be_visible()  # still that tab
+        page.goto(f"{address}/inbox")
         expect(page.locator(f"#row-{one.pk}")).to_be_visible()
     assert server.paid == {str(two.pk): 5}
     assert found == []

@@ -105,6 +105,8 @@ def test_a_review_is_put_off_and_woken_by_keys(waiting, address):
         page.keyboard.press("h")
         expect(page.get_by_role("button", name="Wake now")).to_be_focused()
         page.keyboard.press("Enter")
+        expect(page.get_by_text("Nothing is put off.")).to_be_visible()  # still that tab
+        page.get_by_role("link", name="Needs you").click()
         expect(page.locator("[data-peek-url]")).to_have_count(2)
         expect(page.get_by_role("link", name="Snoozed", exact=True)).to_be_visible()
 
