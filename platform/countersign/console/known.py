@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from projects.together import Found
 
 NOW = "now"
-_HUNK = ("digest", "section", "old_start", "colours")
+_HUNK = ("digest", "section", "old_start")
 _FACTS = ("status", "old_path", "old_mode", "new_mode", "binary")
 
 
@@ -52,7 +52,9 @@ class Compared:
 
 def lists_of(proposals: QuerySet[Any] | Sequence[UUID], name: str) -> dict[str, QuerySet[Any]]:
     """Return what tells hunks and files of a version from others, without their lines, under its name."""
-    hunks = Hunk.objects.filter(file__proposal__in=proposals).only(*_HUNK)
+    # A code for each line: of the version that is drawn, and of none it is compared with.
+    drawn = ("colours",) if name == NOW else ()
+    hunks = Hunk.objects.filter(file__proposal__in=proposals).only(*_HUNK, *drawn)
     files = FileChange.objects.filter(proposal__in=proposals)
     return {
         f"hunks_{name}": hunks.annotate(shape=MD5("text"), path=F("file__path")).order_by(

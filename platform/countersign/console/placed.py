@@ -26,9 +26,10 @@ def certain(compared: Compared, approval: Approval) -> Compared:
         return compared
     blobs = [blob for _, *both in known for blob in both]
     try:
-        texts = surroundings.whole(approval, list(dict.fromkeys(blobs)))
+        found = surroundings.whole(approval, list(dict.fromkeys(blobs)))
     except GitFailed:
-        texts = {}
+        found = {}
+    texts = {blob: _text(lines) for blob, lines in found.items()}
     doubtful = {hunk["id"] for hunk, *both in known if not _once(hunk, both, texts)}
     return replace(compared, new=compared.new | doubtful)
 
@@ -43,13 +44,16 @@ def _known(
             yield from ((hunk, before, file["old_blob"]) for hunk in hunks)
 
 
-def _once(hunk: dict[str, Any], blobs: Sequence[str], texts: Mapping[str, list[str]]) -> bool:
+def _once(hunk: dict[str, Any], blobs: Sequence[str], texts: Mapping[str, str]) -> bool:
     lines = [line[1:] for line in hunk["text"].split("\n")[:-1] if line[:1] in {" ", "-"}]
-    return bool(lines) and all(_count(lines, texts.get(blob, [])) == 1 for blob in blobs)
+    return bool(lines) and all(_stand_once(_text(lines), texts.get(blob, "")) for blob in blobs)
 
 
-def _count(lines: Sequence[str], text: Sequence[str]) -> int:
-    """Return how often lines stand in a text in this order: 0, 1, or 2 for more."""
-    within, wanted = (f"\n{chr(10).join(each)}\n" for each in (text, lines))
-    first = within.find(wanted)
-    return 0 if first < 0 else 1 + (within.find(wanted, first + 1) >= 0)
+def _stand_once(wanted: str, text: str) -> bool:
+    first = text.find(wanted)
+    return first >= 0 and text.find(wanted, first + 1) < 0
+
+
+def _text(lines: Sequence[str]) -> str:
+    """Return lines so that some of them are found in others by whole lines only."""
+    return "".join(f"\n{line}" for line in lines) + "\n"
