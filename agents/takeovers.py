@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
 
-    from django.db.models import QuerySet
+    from django.db.models import OuterRef, QuerySet
 
     from projects.models import User
 
@@ -129,7 +129,7 @@ def of(by: User, task: UUID) -> QuerySet[Any]:
     return mine.annotate(title=Coalesce("step__title", Value(""))).only("pk").order_by("pk")
 
 
-def by_whom(task: UUID) -> QuerySet[Any, Any]:
+def by_whom(task: UUID | OuterRef) -> QuerySet[Any, Any]:
     """Return the keys of those who did a part of this task."""
     done = Escalation.objects.filter(task=task, choice=Choice.TAKE_OVER)
     return done.filter(resolved_by__isnull=False).values_list("resolved_by", flat=True)

@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, Value, When
+from django.db.models.functions import Cast
+
+from agents import takeovers
 from approvals import rights, standing_in
 from approvals.lifecycle import (
     ApprovalState,
@@ -19,10 +23,13 @@ from approvals.lifecycle import (
 )
 from approvals.models import CallApproval
 from approvals.requirements import Required
+from projects.models import Role
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from uuid import UUID
+
+    from django.db.models import QuerySet
 
     from approvals.origins import Marked
     from approvals.rights import Decidable
@@ -81,6 +88,21 @@ def all_of(agreed: Sequence[Marked]) -> Counted:
     return Counted(signers=signers, stood_for=_stood_for(agreed), lapsed=[])
 
 
+def asks_again(signatures: QuerySet[Any], signer: UUID) -> Q:
+    """Return the condition that a list of what waits asks this signer: they have not agreed yet, or
+    enough have and may all sign, since a right that was lost came back.
+
+    Looked at by row, and at others' signatures only where theirs is. Where a rule names people, or
+    an editor must not be the only one, who has signed is not asked: a list cannot tell who stands in.
+    """
+    agreed = signatures.filter(approval=OuterRef("pk"), verdict__in=AGREES)
+    asks_nobody = Q(snapshot__policy__signers=[], snapshot__policy__not_alone__isnull=True)
+    enough = When(asks_nobody & Q(Exists(_enough(agreed))), then=Value(value=True))
+    by_others = Case(enough, default=Value(value=False))
+    mine = When(Exists(agreed.filter(signer=signer)), then=by_others)
+    return Q(Case(mine, default=Value(value=True)))
+
+
 def lapsed(approval: Decidable, signatures: Sequence[Marked]) -> set[UUID]:
     """Return the keys of those of its signatures that do not count any more; of what is over none."""
     if not _is_open(approval):
@@ -99,3 +121,16 @@ def _is_open(approval: Decidable) -> bool:
 
 def _stood_for(rows: Sequence[Marked]) -> set[UUID]:
     return standing_in.persons(each for row in rows for each in row.on_behalf_of)
+
+
+def _enough(agreed: QuerySet[Any]) -> QuerySet[Any]:
+    """Return a row where as many of these as are needed are of people who may sign: see rights.who_may."""
+    may = agreed.filter(
+        signer__is_active=True,
+        signer__memberships__project=OuterRef("project"),
+        signer__memberships__role=Role.LEAD,
+    ).exclude(signer=OuterRef("requester"))
+    needed = Cast(OuterRef("snapshot__policy__signatures_needed"), IntegerField())
+    others = may.exclude(signer__in=takeovers.by_whom(OuterRef(OuterRef("task"))))
+    counted: QuerySet[Any] = others.values("approval").annotate(count=Count("signer"))
+    return counted.filter(count__gte=needed).values("approval")

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from agents.lifecycle import EscalationState, TaskState
 from agents.models import Escalation, Task
 from agents.models.tasks import Choice
-from approvals import collisions, deadlines, pacing, routing, shortest
+from approvals import collisions, counting, deadlines, pacing, routing, shortest
 from approvals.calls import selectors as calls
 from approvals.filters import WITH_AGENTS, Conditions
 from approvals.lifecycle import ApprovalState
@@ -233,7 +233,7 @@ def _put_off(user: User, mine: Mine) -> QuerySet[Approval]:
 
 
 def _to_sign(user: User, mine: Mine) -> QuerySet[Approval]:
-    signed = Signature.objects.filter(approval=OuterRef("pk"), signer=user)
+    unsigned = counting.asks_again(Signature.objects.all(), user.pk)
     took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=user)
     # Told by the projects that were read already: a join would be made for each row that is counted.
     singles = [project.pk for project in mine.named if project.single_person]
@@ -242,7 +242,7 @@ def _to_sign(user: User, mine: Mine) -> QuerySet[Approval]:
     edited = Edit.objects.filter(person=user).values("approval__task")
     return Approval.objects.filter(
         # One signature that is enough is the end of it, but that of an editor: there is none to look for.
-        Q(~Q(task__in=edited), policy__in=one.values("pk")) | ~Exists(signed),
+        Q(~Q(task__in=edited), policy__in=one.values("pk")) | unsigned,
         ~Q(task__in=took_over.values("task")) | alone,
         ~Q(requester=user) | alone,
         # Held time is added up only for what would be overdue without it.

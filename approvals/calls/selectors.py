@@ -21,7 +21,7 @@ from django.db.models.functions import Left, Now
 
 from agents.models import Escalation
 from agents.models.tasks import Choice
-from approvals import deadlines, routing
+from approvals import counting, deadlines, routing
 from approvals.calls import windows
 from approvals.lifecycle import CallState
 from approvals.models import CallApproval, CallReminder, CallSignature, CallSnooze, StandingUse
@@ -147,9 +147,8 @@ def _to_decide(user: User, mine: Mine) -> QuerySet[CallApproval]:
     took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=user)
     singles = [project.pk for project in mine.named if project.single_person]
     alone = Q(single_person=True, project__in=singles)
-    signed = CallSignature.objects.filter(approval=OuterRef("pk"), signer=user)
     return CallApproval.objects.filter(
-        ~Exists(signed),
+        counting.asks_again(CallSignature.objects.all(), user.pk),
         ~Q(task__in=took_over.values("task")) | alone,
         ~Q(requester=user) | alone,
         Q(expires_at__gt=Now()) | Q(expires_at__gt=deadlines.deciding_now(CallReminder)),

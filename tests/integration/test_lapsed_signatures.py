@@ -14,7 +14,17 @@ from agents.events import Kind
 from agents.lifecycle import EscalationState
 from agents.models import Escalation
 from agents.models.tasks import Choice
-from approvals import absences, bulk, effects, following, invariants, policies, routing, sealing
+from approvals import (
+    absences,
+    bulk,
+    effects,
+    following,
+    invariants,
+    policies,
+    routing,
+    sealing,
+    selectors,
+)
 from approvals.deciding import AlreadyDecided, NotAllowed, decide
 from approvals.models import Approval, Effect
 from countersign.console import eventwords
@@ -153,6 +163,48 @@ def test_who_signed_may_approve_again_once_another_counts_again(approval, lead, 
     assert (entry.actor, entry.detail["settles"]) == (lead, True)
     assert carried_out(approval) == ("done", "")
     assert sound()
+
+
+def waits_for(*people: User) -> list[str]:
+    """Return in whose inbox it is."""
+    return [person.username for person in people if selectors.needs_you(person).pending]
+
+
+def test_what_enough_have_signed_is_in_their_inboxes_once_a_right_is_back(
+    approval, lead, second_lead, sam
+):
+    people = (lead, second_lead, sam)
+    sign(approval, lead)
+    assert waits_for(*people) == ["ravi", "samira"]
+    lose(lead)
+    sign(approval, second_lead)
+    assert waits_for(*people) == ["samira"]
+    lose(lead, Role.LEAD)
+    assert waits_for(*people) == ["dana", "ravi", "samira"]
+    assert selectors.count_needs_you(lead, cap=9) == 1
+    sign(approval, second_lead)
+    assert waits_for(*people) == []
+
+
+@pytest.mark.parametrize("how", [how for how in LOST if how != "no lead any more"])
+def test_who_signed_is_not_asked_while_another_who_did_may_not(
+    approval, lead, second_lead, sam, how
+):
+    sign(approval, lead)
+    LOST[how](approval, lead)
+    sign(approval, second_lead)
+    assert waits_for(lead, second_lead, sam) == ["samira"]
+
+
+def test_who_signed_is_not_asked_while_a_rule_waits_for_another(
+    project, requester, lead, second_lead, sam
+):
+    rule = policies.Rule(name="Sam", signers=[sam])
+    policies.change(project, by=lead, rules=[rule], signatures_needed=2, undo_seconds=0)
+    approval = sealing.seal(make_report(project, requester))
+    sign(approval, lead)
+    sign(approval, second_lead)
+    assert waits_for(lead, second_lead, sam) == ["samira"]
 
 
 def test_a_signer_who_loses_the_right_after_it_was_approved_stops_it(approval, lead, second_lead):

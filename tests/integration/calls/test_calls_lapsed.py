@@ -7,10 +7,11 @@ import json
 import pytest
 
 from approvals import invariants, policies
-from approvals.calls import carrying
+from approvals.calls import carrying, selectors
 from approvals.calls.exceptions import CallOver
 from approvals.calls.sealing import covered
 from approvals.models import CallApproval, CallSignature
+from projects.across import Mine
 from projects.exceptions import InvalidInput
 from projects.models import Membership, Role, User
 from tests.api_fixtures import by_session
@@ -42,6 +43,12 @@ def now(row: CallApproval) -> CallApproval:
     return CallApproval.objects.select_related("step__task", "call").get(pk=row.pk)
 
 
+def waits_for(*people: User) -> list[str]:
+    """Return in whose inbox it is."""
+    waits = [selectors.waiting(person, Mine.of(person)).count(cap=2) for person in people]
+    return [person.username for person, count in zip(people, waits, strict=True) if count]
+
+
 def page_of(client, person: User, row: CallApproval) -> str:
     client.force_login(person)
     return " ".join(client.get(f"/calls/{row.pk}").content.decode().split())
@@ -61,6 +68,20 @@ def test_a_permission_whose_person_lost_the_right_is_replaced(
     assert carrying.make_due("effects") == 1
     assert (now(two_needed).state, len(server.calls)) == ("done", 1)
     assert CHECK.find().count == 0
+
+
+def test_what_enough_have_allowed_is_in_their_inboxes_once_a_right_is_back(
+    two_needed, lead, second_lead, sam
+):
+    people = (lead, second_lead, sam)
+    decided(two_needed, lead)
+    lose(lead)
+    decided(two_needed, second_lead)
+    assert waits_for(*people) == ["samira"]
+    lose(lead, Role.LEAD)
+    assert waits_for(*people) == ["dana", "ravi", "samira"]
+    assert decided(two_needed, second_lead).state == "allowed"
+    assert waits_for(*people) == []
 
 
 def test_the_arguments_the_first_allowed_stay(two_needed, server, lead, second_lead, sam):
