@@ -70,6 +70,11 @@ class Report:
 
     def finish(self, *, as_json: bool) -> None:
         """Print everything and exit: 1 when a goal is missed."""
+        self.show(as_json=as_json)
+        sys.exit(0 if all(figure.met for figure in self.figures) else 1)
+
+    def show(self, *, as_json: bool) -> None:
+        """Print what was measured so far."""
         table = Table(title=f"{self.bench} on {self.where}")
         for heading in ("figure", "value", "limit in this run", "ratio", "goal", "met", ""):
             table.add_column(heading)
@@ -78,7 +83,6 @@ class Report:
         Console(width=150).print(table)
         if as_json:
             sys.stdout.write(self.json() + "\n")
-        sys.exit(0 if all(figure.met for figure in self.figures) else 1)
 
     def json(self) -> str:
         """Return the line machines read."""

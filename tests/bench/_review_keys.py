@@ -105,10 +105,11 @@ def _claim(hand: Hand) -> None:
 
 
 def _wake(hand: Hand) -> None:
-    """Go to what was put off and call the first back."""
+    """Go to what was put off, call the first back, and return to what waits."""
     hand.tab_to(_SNOOZED)
     hand.opens("Enter")
     hand.opens("h", "Enter")
+    hand.opens("g", "i")
 
 
 def _approve(hand: Hand) -> None:

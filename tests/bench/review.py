@@ -234,11 +234,17 @@ def main() -> None:
 
     django.setup()
     logging.disable(logging.WARNING)
-    run(Report("review"), QUICK if chosen.quick else WHOLE).finish(as_json=chosen.json)
+    report = Report("review")
+    try:
+        run(report, QUICK if chosen.quick else WHOLE)
+    except BaseException:  # half an hour of figures is not lost with the last of them
+        report.show(as_json=chosen.json)
+        raise
+    report.finish(as_json=chosen.json)
 
 
-def run(report: Report, size: Size) -> Report:
-    """Fill, put up, serve and measure; return the report."""
+def run(report: Report, size: Size) -> None:
+    """Fill, put up, serve and measure."""
     from tests.bench import lists
     from tests.bench._review_beside import Beside
 
@@ -251,7 +257,6 @@ def run(report: Report, size: Size) -> Report:
         beside = Beside()
         measure(report, scene, size.times)
         report.beside = beside.said()
-    return report
 
 
 if __name__ == "__main__":
