@@ -154,18 +154,15 @@ def change(
     """Put a new version in force with these fields changed; the old version stays on record.
 
     `rules`, and `people` to remind, take the place of all there are; without them they stay as they
-    are. Raises
-    TransitionRefused when `over`, which somebody looked at, is not in force any more. Locks the project, so two changes at once become two versions: waiting for the version itself,
+    are. Raises TransitionRefused when `over`, which somebody looked at, is not in force any more.
+    Locks the project, so two changes at once become two versions: waiting for the version itself,
     the second would find it no longer active and the newer one not yet there.
     """
     with transaction.atomic():
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         old = active_policy(project)
-        if over is not None and over.pk != old.pk:
-            raise TransitionRefused(
-                f"Version {old.version} is in force since you opened version {over.version}. "
-                "Nothing was changed; open the newest and change that."
-            )
+        if over is not None:
+            require_in_force(over, newest=old)
         kept = {name: getattr(old, name) for name in TERMS}
         Policy.objects.filter(pk=old.pk).update(active=False)
         new = Policy(
@@ -191,6 +188,15 @@ def change(
             **told,
         )
     return new
+
+
+def require_in_force(policy: Policy, *, newest: Policy) -> None:
+    """Raise TransitionRefused when a version somebody looked at is not the newest any more."""
+    if policy.pk != newest.pk:
+        raise TransitionRefused(
+            f"Version {newest.version} is in force since you opened version {policy.version}. "
+            "Nothing was changed; open the newest and change that."
+        )
 
 
 def _as_written(policy: Policy) -> list[Rule]:

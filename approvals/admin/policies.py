@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from approvals import policies
 from approvals.models import EffectKind, Policy, PolicyRule, Remind, Risk
-from approvals.policies import ASKED, OF_RULE, TERMS, Rule
+from approvals.policies import ASKED, OF_RULE, TERMS, Rule, active_policy
 from projects.administration import (
     AuditedAdmin,
     LinesField,
@@ -271,6 +271,7 @@ class PolicyAdmin(AuditedAdmin):
         if not change or "remind_people" in form.changed_data:
             people = list(form.cleaned_data["remind_people"])
         if change and not names and rules is None and people is None:
+            policies.require_in_force(policy, newest=active_policy(policy.project))
             return
         new = policies.change(
             policy.project,

@@ -99,6 +99,9 @@ def test_version_no_longer_in_force_is_only_shown(policy, as_admin):
     assert 'name="undo_seconds" value="7"' in shown
     assert "kept/**</textarea>" in shown
     assert Policy.objects.count() == 2
+    same = as_admin.post(page(policy), form(policy))
+    assert same.status_code == 200
+    assert "Version 2 is in force since you opened version 1." in same.content.decode()
 
 
 def test_paths_are_one_per_line(policy, as_admin, project):
