@@ -133,10 +133,19 @@ def approve(
     signing.require_key()
     selection = look(by, list(as_seen))
     _require_allowed(selection, by)
-    _record(selection, by, address)
+    act = _record(selection, by, address)
     until = time.monotonic() + SECONDS
     return [
-        _one(each, as_seen[each.pk], selection, by=by, note=note, address=address, until=until)
+        _one(
+            each,
+            as_seen[each.pk],
+            selection,
+            by=by,
+            note=note,
+            address=address,
+            act=act,
+            until=until,
+        )
         for each in selection.approvals
     ]
 
@@ -158,11 +167,12 @@ def _require_allowed(selection: Selection, by: User) -> None:
         raise BulkRefused(f"{selection.common} Nothing was signed.")
 
 
-def _record(selection: Selection, by: User, address: str | None) -> None:
+def _record(selection: Selection, by: User, address: str | None) -> int | None:
+    """Enter what is approved together; return the entry."""
     if not selection.waiting:
-        return
+        return None
     project = selection.waiting[0].project
-    audit.record(
+    entry = audit.record(
         "approvals.bulk",
         subject=project,
         actor=by,
@@ -170,6 +180,7 @@ def _record(selection: Selection, by: User, address: str | None) -> None:
         address=address,
         approvals=[str(each.pk) for each in selection.waiting],
     )
+    return entry.pk
 
 
 def _one(
@@ -180,6 +191,7 @@ def _one(
     by: User,
     note: str,
     address: str | None,
+    act: int | None,
     until: float,
 ) -> Result:
     if approval in selection.over:  # it was not checked, so it is not decided either
@@ -195,6 +207,7 @@ def _one(
             nonce=seen.nonce,
             note=note,
             address=address,
+            together=act,
         )
     except CountersignError as error:
         return Result(approval=approval, outcome=_outcome(error), said=str(error))

@@ -74,14 +74,14 @@ def decide(
     keep_lesson: bool = False,
     address: str | None = None,
     via: str = "session",
+    together: int | None = None,
 ) -> Signature:
     """Sign an approval and carry the verdict's consequences, all in one transaction.
 
-    Raises UnknownApproval (404), NotAllowed (403), AlreadyDecided, StaleApproval or
-    ApprovalExpired (409), DigestMismatch or NoSuchLine (422), InvalidInput (400), RoundsExhausted, and
-    CannotSign (503) in a process that has no key.
-    Of several people deciding at once exactly one wins; a lost race changes nothing. Who approved may
-    end what waits for others, or approve again once enough signatures count: theirs is returned.
+    Raises UnknownApproval (404), NotAllowed (403), AlreadyDecided, StaleApproval or ApprovalExpired
+    (409), DigestMismatch or NoSuchLine (422), InvalidInput (400), RoundsExhausted, CannotSign (503). Of
+    several at once exactly one wins; a lost race changes nothing. Who approved may end what waits for
+    others, or approve again once enough signatures count: theirs is returned.
     """
     decision = Decision(
         verdict=verdict,
@@ -92,6 +92,7 @@ def decide(
         lesson=lesson,
         keep_lesson=keep_lesson,
         address=address,
+        together=together,
     )
     signing.require_key()
     approval = _find(approval_id, by)
@@ -103,8 +104,7 @@ def decide(
         if Required.sealed(approval.snapshot).every_file:
             viewing.require_all(approval, by=by)
         freshness.require_unmoved_main(approval, by=by, address=address)
-    in_time = {"expires_at__gt": deadlines.deciding_now()}
-    guard = {"digest": digest, "nonce": nonce, **in_time}
+    guard = {"digest": digest, "nonce": nonce, "expires_at__gt": deadlines.deciding_now()}
     with transaction.atomic():
         signature = _sign(approval, decision, by=by, guard=guard)
     failpoint("decide.committed")
@@ -214,6 +214,7 @@ def _sign(approval: Approval, decision: Decision, *, by: User, guard: dict[str, 
         single_person=approval.single_person,
         settles=settles,
         **({"on_behalf_of": stood} if stood else {}),
+        **({"together": decision.together} if decision.together else {}),
     )
     failpoint("decide.written")
     return signature

@@ -41,7 +41,10 @@ class LineComment:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """A verdict on the whole with its notes; `agents` narrows who gets the general note."""
+    """A verdict on the whole with its notes; `agents` narrows who gets the general note.
+
+    `together` is the audit entry of the act by which several were approved, if one did.
+    """
 
     verdict: str
     note: str = ""
@@ -51,6 +54,7 @@ class Decision:
     lesson: str = ""
     keep_lesson: bool = False
     address: str | None = None
+    together: int | None = None
 
     def __post_init__(self) -> None:
         """Raise InvalidInput naming the field that cannot be accepted."""

@@ -11,15 +11,27 @@ from itertools import pairwise, takewhile
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import BooleanField, ExpressionWrapper, Q
+from django.db.models import (
+    BooleanField,
+    CharField,
+    ExpressionWrapper,
+    OuterRef,
+    Q,
+    Subquery,
+    TextField,
+    Value,
+)
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from approvals.calls import selectors as calls
 from approvals.lifecycle import ApprovalState, CallState
 from approvals.models import Approval
+from projects.models import AuditEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from django.db.models import QuerySet
@@ -31,8 +43,7 @@ LATEST = 100  # decisions of today that are looked at
 FEW = 3  # decisions that tell nothing of a pace
 QUICK = 15.0  # seconds
 IN_A_ROW = 10
-# Nobody decides twice within it by hand: what was approved together was one act.
-_TOGETHER = 1.0
+_BY_HAND = 1.0  # second: what came sooner after the one before tells nothing of a pace
 _BY_A_PERSON = (
     ApprovalState.APPROVED,
     ApprovalState.CHANGES_REQUESTED,
@@ -59,7 +70,8 @@ def today() -> datetime:
 
 
 def latest(user: User) -> Statement:
-    """Return the statement that reads when this person decided today, at last, and what was approved.
+    """Return the statement that reads when this person decided today, at last, what was approved, and
+    by which act together with others.
 
     What a standing grant or an earlier signature of theirs did is none of it.
     """
@@ -68,32 +80,41 @@ def latest(user: User) -> Statement:
     )
     asked = calls.decided_since(user, today()).exclude(state=CallState.WITHDRAWN)
     parts = [
-        _rows(changes, Q(state=ApprovalState.APPROVED)),
-        _rows(asked, ~Q(state=CallState.REFUSED)),
+        _rows(changes, Q(state=ApprovalState.APPROVED), _act()),
+        _rows(asked, ~Q(state=CallState.REFUSED), Cast(Value(None), TextField())),
     ]
     rows = " UNION ALL ".join(f"({text})" for text, _ in parts)
     text = (
-        "SELECT coalesce(json_agg(json_build_array(extract(epoch FROM one.at), one.approved)), '[]')"  # noqa: S608  # spelled by us
-        f" FROM ({rows}) one(at, approved)"
+        "SELECT coalesce(json_agg(json_build_array("  # noqa: S608  # spelled by us
+        "extract(epoch FROM one.at), one.approved, one.act)), '[]')"
+        f" FROM ({rows}) one(at, approved, act)"
     )
     return text, tuple(param for _, given in parts for param in given)
 
 
-def _rows(decided: QuerySet[Any], approved: Q) -> Statement:
-    said = decided.annotate(approved=ExpressionWrapper(approved, output_field=BooleanField()))
-    rows = said.order_by("-decided_at").values_list("decided_at", "approved")[:LATEST]
+def _act() -> Subquery:
+    """Return the act that approved several together, as the log of each names it."""
+    signed = AuditEntry.objects.filter(
+        object_id=Cast(OuterRef("pk"), CharField()),
+        action="approval.approve",
+        detail__settles=True,
+    )
+    return Subquery(signed.order_by().values_list(KT("detail__together"))[:1])
+
+
+def _rows(decided: QuerySet[Any], approved: Q, act: Subquery | Cast) -> Statement:
+    said = decided.annotate(
+        approved=ExpressionWrapper(approved, output_field=BooleanField()), act=act
+    )
+    rows = said.order_by("-decided_at").values_list("decided_at", "approved", "act")[:LATEST]
     statement: Statement = rows.query.sql_with_params()
     return statement
 
 
 def pace_of(found: Iterable[Sequence[Any]], *, told_at: datetime | None = None) -> Pace:
     """Return the pace of what `latest` read; of what came before a person was told nothing is hurried."""
-    decided = sorted((float(at), approved) for at, approved in found)[-LATEST:]
-    gaps = [
-        (now - before, now, approved)
-        for (before, _), (now, approved) in pairwise(decided)
-        if now - before >= _TOGETHER
-    ]
+    decided = sorted(found, key=lambda each: float(each[0]))[-LATEST:]
+    gaps = [each for each in _gaps(decided) if each[0] >= _BY_HAND]
     since = told_at.timestamp() if told_at else 0.0
     row = takewhile(lambda each: each[2] and each[0] < QUICK and each[1] > since, reversed(gaps))
     middle = median(gap for gap, _, _ in gaps) if len(gaps) >= FEW else None
@@ -101,3 +122,15 @@ def pace_of(found: Iterable[Sequence[Any]], *, told_at: datetime | None = None) 
         middle=None if middle is None else timedelta(seconds=middle),
         quick=sum(1 for _ in row),
     )
+
+
+def _gaps(decided: Sequence[Sequence[Any]]) -> Iterator[tuple[float, float, bool]]:
+    """Yield how long after the one before each was decided, when, and whether it was approved.
+
+    Of what one act approved together, one after the other, the first alone came after another.
+    """
+    acts = set()
+    for (before, _, act_before), (now, approved, act) in pairwise(decided):
+        acts.add(act_before)
+        if act is None or act not in acts:
+            yield float(now) - float(before), float(now), approved

@@ -5,20 +5,30 @@ from __future__ import annotations
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
-from approvals import bulk, policies, sealing, viewing
+from approvals import bulk, pacing, policies, sealing, viewing
 from approvals.bulk import Seen
 from approvals.deciding import decide
 from approvals.exceptions import BulkRefused, UnknownApproval
 from approvals.models import Approval, Effect, Signature
 from approvals.policies import Rule
+from projects import across
 from projects.exceptions import InvalidInput, NotAllowed
 from projects.models import AuditEntry, Membership, Project, Role
 from tests.api_fixtures import by_session, by_token
-from tests.approval_fixtures import end_time, make_change, make_report, make_repository, move_main
+from tests.approval_fixtures import (
+    end_time,
+    make_change,
+    make_report,
+    make_repository,
+    move_main,
+    past_triggers,
+)
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/approvals/bulk"
@@ -84,7 +94,23 @@ def test_the_audit_log_says_that_they_were_approved_together(three, lead):
     entry = AuditEntry.objects.get(action="approvals.bulk")
     assert entry.actor == lead
     assert set(entry.detail["approvals"]) == {str(each.pk) for each in three}
-    assert AuditEntry.objects.filter(action="approval.approve").count() == 3
+    signed = AuditEntry.objects.filter(action="approval.approve")
+    assert [each.detail["together"] for each in signed] == [entry.pk] * 3
+
+
+def test_those_approved_together_are_one_decision_of_a_pace_however_slow_the_repository(
+    three, put_up, lead
+):
+    alone = put_up()
+    bulk.approve(seen(*three), by=lead)
+    decide(alone.pk, by=lead, verdict="approve", digest=alone.digest, nonce=alone.nonce)
+    now = timezone.now()
+    for place, each in enumerate((*three, alone)):
+        at = now + timedelta(seconds=1.5 * place)
+        past_triggers("UPDATE approvals_approval SET decided_at = %s WHERE id = %s", at, each.pk)
+    found = across.values({"": pacing.latest(lead)})[""]
+    assert len(found) == 4
+    assert pacing.pace_of(found).quick == 1
 
 
 def test_what_it_needs_is_in_the_seal(put_up, project, lead):

@@ -11,13 +11,14 @@ from approvals.pacing import IN_A_ROW, LATEST, QUICK, pace_of
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-def decided(*gaps: float, approved: bool = True) -> list[tuple[float, bool]]:
-    """Return a first decision at noon and one so many seconds after the one before, each."""
-    at, found = NOON.timestamp(), [(NOON.timestamp(), approved)]
-    for gap in gaps:
-        at += gap
-        found.append((at, approved))
-    return found
+def decided(*gaps: float) -> list[tuple[float, bool, str | None]]:
+    """Return a first approval at noon and one so many seconds after the one before, each."""
+    return [(NOON.timestamp() + sum(gaps[:count]), True, None) for count in range(len(gaps) + 1)]
+
+
+def together(found, act="7"):
+    """Return the same, approved by one act."""
+    return [(at, approved, act) for at, approved, _ in found]
 
 
 def test_of_too_few_decisions_nothing_is_said():
@@ -44,13 +45,24 @@ def test_a_slower_one_ends_the_row():
 
 def test_a_decision_that_is_no_approval_ends_the_row():
     found = decided(*[9] * 20)
-    found[-3] = (found[-3][0], False)
+    found[-3] = (found[-3][0], False, None)
     assert pace_of(found).quick == 2
 
 
-def test_what_was_approved_together_was_one_act():
+def test_what_was_approved_together_was_one_act_however_long_it_took():
     assert pace_of(decided(300, *[0.05] * 19)).quick == 0
-    assert pace_of(decided(300, 5, *[0.05] * 19)).quick == 1
+    alone, *act = decided(300, *[1.5] * 19)
+    assert pace_of([alone, *together(act)]).quick == 0
+    alone, *act = decided(5, *[1.5] * 19)
+    assert pace_of([alone, *together(act)]).quick == 1
+
+
+def test_each_act_counts_once_whatever_else_was_decided_meanwhile():
+    one, two = together(decided(4, 4), "7"), together(decided(4, 4), "8")
+    later = [(at + 14, approved, act) for at, approved, act in two]
+    assert pace_of([*one, *later]).quick == 1
+    between = (one[1][0] + 1.2, True, None)
+    assert pace_of([*one, between]).quick == 1
 
 
 def test_the_first_of_a_day_came_after_none():
@@ -61,7 +73,7 @@ def test_what_a_person_was_told_of_is_told_once():
     found = decided(*[9] * 12)
     told_at = datetime.fromtimestamp(found[-1][0], UTC)
     assert pace_of(found, told_at=told_at).quick == 0
-    later = [*found, *((found[-1][0] + 9 * n, True) for n in range(1, IN_A_ROW + 1))]
+    later = [*found, *((found[-1][0] + 9 * n, True, None) for n in range(1, IN_A_ROW + 1))]
     assert pace_of(later, told_at=told_at).hurried
 
 
