@@ -150,6 +150,21 @@ def test_one_more_in_the_form_than_goes_together_signs_none(as_lead, three, medi
     assert not Signature.objects.exists()
 
 
+def test_a_refused_note_comes_back_to_what_is_left_of_its_selection_and_to_no_other(
+    as_lead, three, medium
+):
+    first, second, other = three
+    as_lead.post(f"{SELECTED}/approve", {**items(first, second, medium), "note": "Routine."})
+
+    def noted(*approvals: Approval) -> bool:
+        return "Routine." in text(as_lead.get(SELECTED, picks(*approvals)))
+
+    assert not noted(first, second, medium)  # it has no field
+    assert not noted(first, other)
+    assert noted(first, second)
+    assert not noted(first, second)
+
+
 def test_a_form_with_another_seal_signs_only_what_it_shows(as_lead, three):
     wrong = [f"{three[0].pk} {three[1].digest} {three[1].nonce}", *items(*three[1:])["item"]]
     as_lead.post(f"{SELECTED}/approve", {"item": wrong})

@@ -46,18 +46,17 @@ def test_what_should_be_different_is_kept_at_its_step(client, project, requester
     assert shown.index(f'id="again-{step.pk}"') < shown.index(LONG)
 
 
-def test_the_note_of_several_is_kept_until_there_is_a_field_for_it(
-    client, project, requester, lead
+@pytest.mark.parametrize(("act", "field"), [("note", "text"), ("stop", "reason")])
+def test_what_was_typed_for_one_task_is_not_shown_at_another(
+    client, project, requester, act, field
 ):
-    made = fixtures.reviewed_task(
-        project, requester
-    )  # of high risk: it is not approved with others
-    approval = made.approval
-    item = f"{approval.pk} {approval.digest} {approval.nonce}"
-    client.force_login(lead)
-    sent = {"item": item, "note": "Fine by me."}
-    client.post("/inbox/selected/approve", sent, follow=True)
-    assert client.session["typed"] == {"together": {"text": "Fine by me."}}
+    tasks = [fixtures.running_task(project, requester).task for _ in range(2)]
+    one, other = (f"/tasks/T-{task.number}" for task in tasks)
+    client.force_login(requester)
+    client.post(f"{one}/{act}", {field: LONG})
+    for path in (other, "/settings", "/memory"):
+        assert LONG not in text_of(client.get(path))
+    assert LONG in text_of(client.get(one))
 
 
 def test_a_lesson_is_kept_as_it_was_edited(client, project, lead):

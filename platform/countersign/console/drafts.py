@@ -5,19 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from django.http import HttpRequest
 
 _KEPT = "typed"  # in the session
 
 
-def keep(request: HttpRequest, form: str, typed: Mapping[str, Any]) -> None:
-    """Keep what was typed into this form; only the last that was refused is kept."""
-    request.session[_KEPT] = {form: dict(typed)}
+def keep(
+    request: HttpRequest, form: str, typed: Mapping[str, Any], *, of: Iterable[Any] = ()
+) -> None:
+    """Keep what was typed into this form `of` what it is about; only the last that was refused is kept."""
+    about = [str(each) for each in of]
+    request.session[_KEPT] = {"form": form, "of": about, "typed": dict(typed)}
 
 
-def take(request: HttpRequest) -> dict[str, dict[str, Any]]:
-    """Return what was typed, by form, and forget it."""
-    typed: dict[str, dict[str, Any]] = request.session.pop(_KEPT, {})
-    return typed
+def take(request: HttpRequest, *forms: str, of: Iterable[Any] = ()) -> dict[str, dict[str, Any]]:
+    """Return what was typed into one of these forms, by form, and forget it.
+
+    What was typed of several is that of some of them, too; of anything else it stays kept.
+    """
+    kept = request.session.get(_KEPT, {})
+    if kept.get("form") not in forms or not {str(each) for each in of} <= set(kept["of"]):
+        return {}
+    del request.session[_KEPT]
+    return {kept["form"]: kept["typed"]}

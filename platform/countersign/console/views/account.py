@@ -32,7 +32,7 @@ _NEXT_THEME = {"light": "dark", "dark": "light"}
 @require_GET
 def settings_page(request: PersonRequest) -> HttpResponse:
     """Show a person's own settings and which model is in use."""
-    typed, mine = drafts.take(request), mine_of(request)
+    typed, mine = drafts.take(request, "away", "notifications"), mine_of(request)
     context = {
         "here": "settings",
         "model": settings.COUNTERSIGN_MODEL,

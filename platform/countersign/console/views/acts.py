@@ -39,7 +39,7 @@ def stop(request: PersonRequest, number: int) -> HttpResponse:
         stopping.stop_task(task, by=request.user, reason=reason, address=address_of(request))
         messages.success(request, f"{task.label} is stopped. Its work is kept; nothing is merged.")
     except CountersignError as error:
-        drafts.keep(request, "stop", {"text": reason})
+        drafts.keep(request, "stop", {"text": reason}, of=[number])
         messages.error(request, str(error))
     return redirect("console:task", number)
 
@@ -54,7 +54,7 @@ def note(request: PersonRequest, number: int) -> HttpResponse:
         when = "if a next round begins" if reading.finished(task) else "before their next turn"
         messages.success(request, f"Note sent. Agents read it {when}.")
     except CountersignError as error:
-        drafts.keep(request, "note", {"text": text})
+        drafts.keep(request, "note", {"text": text}, of=[number])
         messages.error(request, str(error))
     return redirect("console:task", number)
 
@@ -74,11 +74,11 @@ def resolve(request: PersonRequest, number: int, pk: UUID) -> HttpResponse:
         answering.answer(escalation, by=request.user, address=address_of(request), **answer)
         messages.success(request, "Your choice is on record.")
     except InvalidInput as error:
-        _keep_answer(request, pk, {**answer, "field": error.field, "problem": str(error)})
+        _keep_answer(request, number, pk, {**answer, "field": error.field, "problem": str(error)})
     except AlreadyAnswered as error:
         messages.error(request, str(error))
     except CountersignError as error:
-        _keep_answer(request, pk, {**answer, "field": "", "problem": str(error)})
+        _keep_answer(request, number, pk, {**answer, "field": "", "problem": str(error)})
     return redirect("console:task", number)
 
 
@@ -93,14 +93,14 @@ def send_again(request: PersonRequest, number: int, pk: UUID) -> HttpResponse:
         reopening.reopen(step, note=note, by=request.user, address=address_of(request))
         messages.success(request, f"{step.agent.name} does it again. The others keep their work.")
     except CountersignError as error:
-        drafts.keep(request, "again", {"of": str(pk), "text": note})
+        drafts.keep(request, "again", {"of": str(pk), "text": note}, of=[number])
         messages.error(request, str(error))
         return redirect(f"{reverse('console:task', args=[number])}?agent={pk}")
     return redirect("console:task", number)
 
 
-def _keep_answer(request: PersonRequest, pk: UUID, answer: dict[str, str]) -> None:
-    drafts.keep(request, "answers", {str(pk): answer})
+def _keep_answer(request: PersonRequest, number: int, pk: UUID, answer: dict[str, str]) -> None:
+    drafts.keep(request, "answers", {str(pk): answer}, of=[number])
 
 
 def _text(request: PersonRequest, field: str) -> str:

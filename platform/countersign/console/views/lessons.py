@@ -73,7 +73,7 @@ def memory(request: PersonRequest) -> HttpResponse:
         "listed": listed,
         "address": urlencode(kept),
         "editing": request.GET.get("edit", ""),
-        "typed": drafts.take(request),
+        "typed": drafts.take(request, "lesson"),
     }
     return page(request, "memory/memory.html", context)
 

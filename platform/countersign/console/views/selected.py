@@ -39,7 +39,8 @@ def selected(request: PersonRequest) -> HttpResponse:
         back = request.htmx.current_url_abs_path or ""
         return page(request, "inbox/_bulk.html", {**context, "back": back})
     # What blocks is taken out first; until there is a field again, the note is kept.
-    typed = drafts.take(request) if selection.allowed else {}
+    of = [each.pk for each in selection.waiting]
+    typed = drafts.take(request, "together", of=of) if selection.allowed else {}
     return page(request, "inbox/selected.html", {**context, "typed": typed})
 
 
@@ -54,7 +55,7 @@ def approve(request: PersonRequest) -> HttpResponse:
     except UnknownApproval:
         raise Http404 from None
     except CountersignError as error:
-        drafts.keep(request, "together", {"text": note})
+        drafts.keep(request, "together", {"text": note}, of=[each.id for each in seen])
         messages.error(request, str(error))
         picks = "&".join(f"pick={each.id}" for each in seen)
         return redirect(f"{reverse('console:selected')}?{picks}" if seen else "console:inbox")
