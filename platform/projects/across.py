@@ -188,7 +188,10 @@ class Few:
 
 @dataclass(frozen=True, kw_only=True)
 class Either:
-    """A list that is read by several ways, each with its own range of an index; no row is in it twice."""
+    """A list that is read by several ways, each with its own range of an index.
+
+    A row may be found by two of them: as keys, for `pk__in`, it is one.
+    """
 
     lists: tuple[Across, ...]
 

@@ -147,7 +147,9 @@ def test_who_stands_in_counts_no_more_for_somebody_who_may_not_sign(
     assert carried_out(approval) == ("done", "")
 
 
-def test_who_signed_may_approve_again_once_another_counts_again(approval, lead, second_lead):
+def test_who_signed_may_approve_again_once_another_counts_again(
+    client, approval, lead, second_lead
+):
     sign(approval, lead)
     lose(lead)
     assert sign(approval, second_lead) == "pending"
@@ -161,6 +163,8 @@ def test_who_signed_may_approve_again_once_another_counts_again(approval, lead, 
     assert len(told(approval)) == 2  # nobody signed a third time
     entry = AuditEntry.objects.filter(action="approval.approve").latest("id")
     assert (entry.actor, entry.detail["settles"]) == (lead, True)
+    client.force_login(second_lead)
+    assert "I am back." in client.get(f"/review/{approval.task.label}/r1").content.decode()
     assert carried_out(approval) == ("done", "")
     assert sound()
 

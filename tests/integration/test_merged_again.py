@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import uuid
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from agents.lifecycle import TaskState
-from agents.models import Hunk, Task
+from agents.models import FileChange, Hunk, Task
 from approvals import following, routing, sealing, selectors, snoozing
 from approvals.deciding import decide
 from approvals.models import Assignment, Snooze
@@ -83,6 +84,20 @@ def test_it_says_how_much_is_another(client, first, bare, lead, tmp_path, differ
     )
     assert page.count("</svg>changed since main moved</span>") == differs
     assert "was decided" not in page
+
+
+def test_where_all_that_differs_is_not_on_the_page_no_link_shows_it(
+    client, first, bare, lead, tmp_path
+):
+    gone = FileChange.objects.filter(proposal=first.proposal).first()
+    gone.pk, gone.path, gone.position = uuid.uuid4(), "docs/gone.md", 90
+    gone.save(force_insert=True)
+    move_main(bare)
+    following.follow({})
+    client.force_login(lead)
+    page = page_of(client, merged_again(first, tmp_path))
+    assert "1 file is not as before; what you noted on the others is kept." in page
+    assert 'href="#"' not in page
 
 
 def test_a_hunk_keeps_the_name_of_its_draft(client, first, bare, lead, tmp_path):
