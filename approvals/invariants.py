@@ -101,7 +101,8 @@ ORDER BY effect.id
 """
 _DECIDED = """
 WITH told AS (
-    SELECT event.data ->> 'approval' AS approval, count(*) FILTER (WHERE event.data ? 'verdict') AS decisions
+    SELECT event.data ->> 'approval' AS approval,
+        count(*) FILTER (WHERE event.data ->> 'verdict' <> 'undo') AS decisions
     FROM agents_event event WHERE event.kind = 'approval.decided' GROUP BY 1
 )
 SELECT 'approvals.approval', approval.id::text, format('was decided %%s times', told.decisions)

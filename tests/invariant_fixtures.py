@@ -46,6 +46,7 @@ def tell(project: Project, requester: User, lead: User, folder: Path) -> Stories
     merged = _proposed(project, requester, lead, folder, "Round once")
     approve(sealing.seal(merged.proposals.get()), lead)
     assert effects.carry_out_due("test") == 1, bare
+    policies.change(project, by=lead, undo_seconds=60)
     review = _proposed(project, requester, lead, folder, "Say how tax is rounded")
     sealing.seal(review.proposals.get())
     asking = submit(project=project, requester=requester, request="Ask somebody").task

@@ -14,10 +14,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
+from approvals.models import Approval
+from approvals.undoing import undo
 from countersign import invariants
 from countersign.supervisor import logins
 from projects import anchoring, audit
 from projects.invariants import SHOWN, NotChecked
+from tests.approval_fixtures import approve
 from tests.invariant_fixtures import Stories, tell
 from tests.runtime_fixtures import agents
 
@@ -95,6 +98,15 @@ def test_healthy_stories_break_nothing_and_every_breach_is_named(stories):
                 unseen.append((name, statements, pk, found))
             transaction.set_rollback(True)
     assert unseen == []
+
+
+def test_what_is_undone_and_approved_again_breaks_nothing(stories, lead):
+    sealed = Approval.objects.get(task=stories.review)
+    for _ in range(2):
+        approve(sealed, lead)
+        sealed = undo(sealed, by=lead)
+    approve(sealed, lead)
+    assert broken() == {}
 
 
 def test_every_check_has_a_breach_planted():
