@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from agents.models import Step
 from approvals import absences
+from countersign.console import drafts
 from tests import console_fixtures as fixtures
 
 pytestmark = pytest.mark.django_db
@@ -105,3 +106,30 @@ def test_choices_and_quiet_hours_are_kept(client, project, lead):
     assert '<option value="none" selected>' in choice
     assert choice.count("selected") == 1
     assert ('value="late"' in shown, 'value="06:15"' in shown) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/settings/away", {"first": "2026-12-24", "last": "never"}),
+        ("/settings/notifications", {"quiet": "on", "begins": "late"}),
+    ],
+)
+def test_nothing_but_the_fields_of_a_form_is_kept_and_no_more_than_fits_them(
+    client, project, lead, path, sent
+):
+    client.force_login(lead)
+    more = {"csrfmiddlewaretoken": "secret", "other": LONG, f"delegate-{project.pk}": LONG}
+    client.post(path, {**sent, **more, "everywhere-asked": LONG, "zone": LONG})
+    kept = client.session["typed"]["typed"]
+    assert kept.items() >= sent.items()
+    assert not {"csrfmiddlewaretoken", "other"} & kept.keys()
+    assert max(map(len, kept.values())) == drafts.SHORT
+
+
+def test_of_a_text_without_an_end_the_beginning_is_kept(client, project, requester):
+    path = f"/tasks/T-{fixtures.running_task(project, requester).task.number}"
+    client.force_login(requester)
+    client.post(f"{path}/note", {"text": "All of it. " * 100_000})
+    kept = client.session["typed"]["typed"]
+    assert kept == {"text": ("All of it. " * 2_000)[: drafts.LONGEST]}

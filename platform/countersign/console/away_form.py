@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from approvals import absences
+from countersign.console import drafts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +48,12 @@ def shown(person: User, mine: Mine, typed: Mapping[str, str]) -> dict[str, Any]:
             if others.get(project.pk)
         ],
     }
+
+
+def typed(posted: Mapping[str, str], mine: Mine) -> dict[str, str]:
+    """Return what was typed into the card, for the next time it is shown."""
+    delegates = (f"{DELEGATE}{project.pk}" for project in mine.named)
+    return drafts.choices(posted, ("first", "last", *delegates))
 
 
 def last_day(absence: Absence) -> Any:

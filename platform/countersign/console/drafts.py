@@ -10,14 +10,24 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 _KEPT = "typed"  # in the session
+LONGEST = 20_000  # characters of a text that are kept: several times what any field takes
+SHORT = 100  # and of a day, a time, a choice
+
+
+def choices(posted: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Return what was posted in fields of these names, none of which takes a text."""
+    return {name: str(posted[name])[:SHORT] for name in names if name in posted}
 
 
 def keep(
     request: HttpRequest, form: str, typed: Mapping[str, Any], *, of: Iterable[Any] = ()
 ) -> None:
-    """Keep what was typed into this form `of` what it is about; only the last that was refused is kept."""
+    """Keep what was typed into this form `of` what it is about; only the last that was refused is kept.
+
+    Of a longer text its beginning is kept.
+    """
     about = [str(each) for each in of]
-    request.session[_KEPT] = {"form": form, "of": about, "typed": dict(typed)}
+    request.session[_KEPT] = {"form": form, "of": about, "typed": _bounded(typed)}
 
 
 def take(request: HttpRequest, *forms: str, of: Iterable[Any] = ()) -> dict[str, dict[str, Any]]:
@@ -30,3 +40,10 @@ def take(request: HttpRequest, *forms: str, of: Iterable[Any] = ()) -> dict[str,
         return {}
     del request.session[_KEPT]
     return {kept["form"]: kept["typed"]}
+
+
+def _bounded(typed: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: text[:LONGEST] if isinstance(text, str) else _bounded(text)
+        for name, text in typed.items()
+    }

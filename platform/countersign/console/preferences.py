@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from countersign.console import drafts
 from notices import choosing
 from notices.choosing import Chosen, QuietHours, Wish, Wishes
 from notices.models import Hours, Kind
@@ -13,7 +15,7 @@ from projects.exceptions import InvalidInput
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import time
 
     from projects.across import Mine
@@ -27,6 +29,9 @@ WAYS = {
 }
 _AS_ALL = "all"
 EVERYWHERE = "everywhere"
+# The fields of the quiet hours.
+_TIMES = ("begins", "ends", "zone")
+_SWITCHES = ("quiet", "unless_due")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +71,19 @@ def shown(person: User, mine: Mine, typed: Mapping[str, str]) -> dict[str, Any]:
 def chosen(posted: Mapping[str, str], mine: Mine) -> list[Chosen]:
     """Read the choices: fields that are missing or make no sense change nothing."""
     found = []
-    for project in (None, *(project.pk for project in mine.named)):
-        for kind in Kind.values:
-            way = posted.get(_name(project, kind), "")
-            if way in WAYS:
-                found.append(Chosen(project=project, kind=kind, wish=WAYS[way][1]))
-            elif way == _AS_ALL and project is not None:
-                found.append(Chosen(project=project, kind=kind, wish=None))
+    for project, kind in _places(mine):
+        way = posted.get(_name(project, kind), "")
+        if way in WAYS:
+            found.append(Chosen(project=project, kind=kind, wish=WAYS[way][1]))
+        elif way == _AS_ALL and project is not None:
+            found.append(Chosen(project=project, kind=kind, wish=None))
     return found
+
+
+def typed(posted: Mapping[str, str], mine: Mine) -> dict[str, str]:
+    """Return what was chosen and typed in the card, for the next time it is shown."""
+    names = (_name(project, kind) for project, kind in _places(mine))
+    return drafts.choices(posted, (*_TIMES, *_SWITCHES, *names))
 
 
 def hours(posted: Mapping[str, str]) -> QuietHours | None:
@@ -91,8 +101,8 @@ def hours(posted: Mapping[str, str]) -> QuietHours | None:
 def _quiet(person: User, typed: Mapping[str, str]) -> dict[str, Any]:
     """Return the fields of the quiet hours: as typed, as kept, or those we would propose."""
     if typed:
-        held = {name: typed.get(name, "") for name in ("begins", "ends", "zone")}
-        return held | {name: typed.get(name) == "on" for name in ("quiet", "unless_due")}
+        held = {name: typed.get(name, "") for name in _TIMES}
+        return held | {name: typed.get(name) == "on" for name in _SWITCHES}
     kept = Hours.objects.filter(person=person).first()
     if kept is None:
         return {"quiet": False, "begins": "20:00", "ends": "07:00", "zone": "UTC"}
@@ -129,6 +139,10 @@ def _row(
     if name in typed:
         options = [(key, word, key == typed[name]) for key, word, _ in options]
     return Row(name=name, word=kind.label, options=options)
+
+
+def _places(mine: Mine) -> Iterator[tuple[uuid.UUID | None, str]]:
+    return product((None, *(project.pk for project in mine.named)), Kind.values)
 
 
 def _name(project: uuid.UUID | None, kind: str) -> str:

@@ -61,7 +61,8 @@ def notifications(request: PersonRequest) -> HttpResponse:
             choosing.choose(request.user, chosen, address=address_of(request))
             choosing.keep_quiet(request.user, hours, address=address_of(request))
     except InvalidInput as error:
-        drafts.keep(request, "notifications", request.POST.dict())
+        typed = preferences.typed(request.POST, mine_of(request))
+        drafts.keep(request, "notifications", typed)
         messages.error(request, f"Nothing was saved. {error}")
     else:
         messages.success(request, "Your notifications are saved.")

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 from approvals import absences
 from countersign.console import away_form, drafts
 from countersign.console.addresses import address_of, inside
+from countersign.console.rendering import mine_of
 from projects.exceptions import CountersignError, InvalidInput
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def leave(request: PersonRequest) -> HttpResponse:
             address=address_of(request),
         )
     except CountersignError as error:
-        drafts.keep(request, "away", request.POST.dict())
+        drafts.keep(request, "away", away_form.typed(request.POST, mine_of(request)))
         messages.error(request, str(error))
     else:
         last = away_form.last_day(absence)
