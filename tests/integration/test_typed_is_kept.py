@@ -22,9 +22,16 @@ def text_of(answer) -> str:
 
 
 @pytest.mark.parametrize(
-    ("act", "field", "pop"), [("note", "text", "note-pop"), ("stop", "reason", "stop-pop")]
+    ("act", "field", "pop"),
+    [
+        ("note", "text", "note-pop"),
+        ("pause", "reason", "pause-pop"),
+        ("stop", "reason", "stop-pop"),
+    ],
 )
-def test_a_note_and_the_reason_of_a_stop_are_kept(client, project, requester, act, field, pop):
+def test_a_note_and_the_reason_of_a_pause_and_of_a_stop_are_kept(
+    client, project, requester, act, field, pop
+):
     path = f"/tasks/T-{fixtures.running_task(project, requester).task.number}"
     client.force_login(requester)
     shown = text_of(client.post(f"{path}/{act}", {field: LONG}, follow=True))
@@ -47,7 +54,9 @@ def test_what_should_be_different_is_kept_at_its_step(client, project, requester
     assert shown.index(f'id="again-{step.pk}"') < shown.index(LONG)
 
 
-@pytest.mark.parametrize(("act", "field"), [("note", "text"), ("stop", "reason")])
+@pytest.mark.parametrize(
+    ("act", "field"), [("note", "text"), ("pause", "reason"), ("stop", "reason")]
+)
 def test_what_was_typed_for_one_task_is_not_shown_at_another(
     client, project, requester, act, field
 ):
@@ -58,6 +67,16 @@ def test_what_was_typed_for_one_task_is_not_shown_at_another(
     for path in (other, "/settings", "/memory"):
         assert LONG not in text_of(client.get(path))
     assert LONG in text_of(client.get(one))
+
+
+@pytest.mark.parametrize(("reason", "chosen"), [(LONG, True), ("Freeze.", False)])
+def test_what_was_to_be_held_and_why_is_kept(client, project, lead, reason, chosen):
+    aim = f"project:{project.slug}" if chosen else "everything"  # which a lead may not hold
+    client.force_login(lead)
+    shown = text_of(client.post("/operations/hold", {"aim": aim, "reason": reason}, follow=True))
+    assert f'value="{reason}"' in shown
+    assert (f'value="{aim}" selected' in shown) == chosen
+    assert reason not in text_of(client.get("/operations"))
 
 
 def test_a_lesson_is_kept_as_it_was_edited(client, project, lead):

@@ -12,11 +12,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from agents import holds, priorities
 from agents.models import Agent
-from countersign.console import held
+from countersign.console import drafts, held
 from countersign.console.addresses import address_of, inside
 from countersign.console.lookup import task_or_404
 from countersign.console.rendering import mine_of, page
-from projects.exceptions import CountersignError
+from projects.exceptions import CountersignError, InvalidInput
 from projects.keyset import Place
 
 if TYPE_CHECKING:
@@ -31,13 +31,12 @@ if TYPE_CHECKING:
 @require_POST
 def pause(request: PersonRequest, number: int) -> HttpResponse:
     """Pause a task; what was finished is kept and its clocks stand still."""
-    task = task_or_404(request.user, number)
+    task, reason = task_or_404(request.user, number), _reason(request)
     try:
-        holds.place(
-            by=request.user, task=task, reason=_reason(request), address=address_of(request)
-        )
+        holds.place(by=request.user, task=task, reason=reason, address=address_of(request))
         messages.success(request, f"{task.label} is paused. What was finished is kept.")
     except CountersignError as error:
+        drafts.keep(request, "pause", {"text": reason}, of=[number])
         messages.error(request, str(error))
     return redirect("console:task", number)
 
@@ -79,6 +78,7 @@ def operations(request: PersonRequest) -> HttpResponse:
     mine = mine_of(request)
     if not held.may_operate(request.user, mine):
         raise PermissionDenied
+    typed = drafts.take(request, "hold").get("hold", {})
     rows, listed = held.listed(request.user, mine, Place.of(held.BY_TIME, request.GET))
     context = {
         "here": "operations",
@@ -87,7 +87,8 @@ def operations(request: PersonRequest) -> HttpResponse:
         "address": "",
         "lifted": held.lately(request.user),
         "targets": held.targets(request.user, mine),
-        "aim": request.GET.get("aim", ""),
+        "aim": typed.get("aim") or request.GET.get("aim", ""),
+        "typed": typed,
     }
     return page(request, "operations/operations.html", context)
 
@@ -98,15 +99,15 @@ def place(request: PersonRequest) -> HttpResponse:
     """Hold a project, an agent or everything."""
     if not held.may_operate(request.user, mine_of(request)):
         raise PermissionDenied
-    aim = _aim(request)
-    if aim is None:
-        messages.error(request, "Choose what to hold. Nothing was held.")
-        return redirect("console:operations")
+    aim, reason = _aim(request), _reason(request)
     try:
-        reason, address = _reason(request), address_of(request)
-        hold = holds.place(by=request.user, reason=reason, address=address, **aim)
+        if aim is None:
+            raise InvalidInput("aim", "Choose what to hold. Nothing was held.")
+        hold = holds.place(by=request.user, reason=reason, address=address_of(request), **aim)
         messages.success(request, f"{held.what_of(hold)} is held. What was finished is kept.")
     except CountersignError as error:
+        chosen = drafts.choices(request.POST, ["aim"])
+        drafts.keep(request, "hold", {**chosen, "reason": reason})
         messages.error(request, str(error))
     return redirect("console:operations")
 

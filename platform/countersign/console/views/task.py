@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def task(request: PersonRequest, number: int) -> HttpResponse:
     """Show a task."""
     found = task_or_404(request.user, number)
-    typed = drafts.take(request, "note", "stop", "again", "answers", of=[number])
+    typed = drafts.take(request, "note", "pause", "stop", "again", "answers", of=[number])
     context = context_of(found, request.user, mine_of(request), request.GET, typed)
     return page(request, "task/task.html", context)
 
