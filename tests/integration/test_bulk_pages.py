@@ -215,6 +215,44 @@ def test_several_are_put_off_from_the_view_they_were_picked_in(as_lead, three):
     assert answer.headers["Location"] == at
 
 
+def test_they_lead_back_to_the_view_they_were_picked_in(as_lead, three, medium):
+    at = "/inbox?tab=needs-you&q=risk%3Alow&sort=newest"
+    told = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{at}"}
+    bar = as_lead.get(SELECTED, picks(*three, medium), headers=told).content.decode()
+    onward = re.search(r'href="([^"]+)"\s+data-bulk-approve', bar)
+    refused = as_lead.get(unescape(onward[1])).content.decode()
+    without = re.search(
+        r'href="([^"]+)">Take out<span class="sr-only"> ' + medium.task.label, refused
+    )
+    allowed = as_lead.get(SELECTED + unescape(without[1])).content.decode()
+    for page in (refused, allowed):
+        assert f'href="{escape(at)}">Back to the inbox' in page
+    assert f'name="next" value="{escape(at)}"' in allowed
+    again = as_lead.post(f"{SELECTED}/approve", {**items(*three, medium), "next": at}, follow=True)
+    assert f'href="{escape(at)}">Back to the inbox' in again.content.decode()
+    done = as_lead.post(f"{SELECTED}/approve", {**items(*three), "next": at}, follow=True)
+    assert f'href="{escape(at)}">Back to the inbox' in done.content.decode()
+    assert done.content.decode().count(f'name="next" value="{escape(at)}"') == 4
+    undone = as_lead.post(f"{SELECTED}/undo", {**picks(*three), "next": at})
+    assert undone.headers["Location"] == at
+
+
+def test_without_scripts_they_lead_back_there_too(as_lead, three):
+    at = "/inbox?tab=needs-you&q=risk%3Alow"
+    assert f'name="next" value="{escape(at)}"' in as_lead.get(at).content.decode()
+    page = as_lead.get(SELECTED, {**picks(*three), "next": at}).content.decode()
+    assert f'href="{escape(at)}">Back to the inbox' in page
+
+
+def test_they_lead_to_no_other_site(as_lead, three):
+    away = "//evil.example/inbox"
+    page = as_lead.get(SELECTED, {**picks(*three), "next": away}).content.decode()
+    assert 'href="/">Back to the inbox' in page
+    sent = {**items(*three), "next": away}
+    assert as_lead.post(f"{SELECTED}/approve", sent).url == f"{SELECTED}/done?next=%2F"
+    assert as_lead.post(f"{SELECTED}/undo", {**picks(*three), "next": away}).url == "/"
+
+
 def test_the_pages_ask_the_database_little(as_lead, three, django_assert_max_num_queries):
     as_lead.post(f"{SELECTED}/approve", items(three[0]))
     for path in (f"{SELECTED}?pick={three[1].pk}&pick={three[2].pk}", f"{SELECTED}/done"):

@@ -55,7 +55,7 @@ ADDRESSES = frozenset(
         *("links.all_errors", "links.clear", "links.errors", "links.open", "page_address", "whole"),
         *("price_url", "request.GET.urlencode", "row.without", "said.where", "to", "view", "tab"),
         *("warning.target", "name", "commit", "effect.base", "merged", "zone"),
-        *("shown", "assign_url", "release_url", "whole_at"),
+        *("shown", "assign_url", "release_url", "whole_at", "back"),
         *('sealed.call.definition|slice:":12"', 'grant.pin.definition|slice:":12"'),
     }
 )

@@ -29,8 +29,10 @@ def inside(request: HttpRequest, address: str | None) -> str:
 
 
 def back_of(request: HttpRequest) -> str:
-    """Return where a form of the inbox leads back to: the tab, view and page it was on, if it says so."""
-    return inside(request, request.POST.get("next") or reverse("console:inbox"))
+    """Return where a form or page leads back to: the inbox with the tab, view and page it was on, if it
+    says so."""
+    named = request.POST.get("next") or request.GET.get("next")
+    return inside(request, named or reverse("console:inbox"))
 
 
 def address_of(request: HttpRequest) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django.http import Http404
+from django.urls import reverse
 from django.utils import timezone
 
 from agents.lifecycle import TaskState
@@ -72,10 +73,16 @@ def look(request: PersonRequest, keys: Sequence[uuid.UUID]) -> Selection:
         raise Http404 from None
 
 
-def shown(selection: Selection) -> dict[str, Any]:
-    """Return what the bar and the page say of a selection."""
+def link(name: str, keys: Iterable[uuid.UUID] = (), *, back: str) -> str:
+    """Return the address of a page of a selection that leads back there; of the whole inbox it is silent."""
+    query = _query(keys, back)
+    return f"{reverse(name)}?{query}" if query else reverse(name)
+
+
+def shown(selection: Selection, back: str) -> dict[str, Any]:
+    """Return what the bar and the page say of a selection, and where they lead back to."""
     waiting = selection.waiting
-    rows = [_row(each, selection) for each in waiting]
+    rows = [_row(each, selection, back) for each in waiting]
     merges = bool(rows) and rows[0].effect.get("kind") == EffectKind.GIT_MERGE
     return {
         "selection": selection,
@@ -85,25 +92,27 @@ def shown(selection: Selection) -> dict[str, Any]:
         "holds": all(Required.sealed(each.snapshot).hold for each in waiting),
         "undo_seconds": min((e.snapshot["policy"]["undo_seconds"] for e in waiting), default=0),
         "offers": _offers(waiting),
-        "address": _address(each.pk for each in waiting),
+        "address": _query((each.pk for each in waiting), back),
+        "back": back,
     }
 
 
-def _row(approval: Approval, selection: Selection) -> Row:
+def _row(approval: Approval, selection: Selection, back: str) -> Row:
     sealed = approval.snapshot
-    others = (each.pk for each in selection.waiting if each != approval)
+    others = [each.pk for each in selection.waiting if each != approval]
     return Row(
         approval=approval,
         title=sealed["proposal"]["title"],
         effect=sealed["effects"][0] if sealed["effects"] else {},
         checks=checks_of(sealed["checks"]) if sealed["checks"] else None,
         why=selection.blocked.get(approval.pk, ""),
-        without=_address(others),
+        without=_query(others, back) if others else "",
     )
 
 
-def _address(keys: Iterable[uuid.UUID]) -> str:
-    return urlencode([("pick", key) for key in keys])
+def _query(keys: Iterable[uuid.UUID], back: str) -> str:
+    onward = [("next", back)] if back != reverse("console:inbox") else []
+    return urlencode([*(("pick", str(key)) for key in keys), *onward])
 
 
 def _offers(waiting: Sequence[Approval]) -> list[Offer]:

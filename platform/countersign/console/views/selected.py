@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from approvals import bulk, snoozing, undoing
@@ -34,10 +33,10 @@ if TYPE_CHECKING:
 def selected(request: PersonRequest) -> HttpResponse:
     """Say what a selection has in common, and what approving it does; htmx gets the bar alone."""
     selection = selected_page.look(request, selected_page.picked(request.GET.getlist("pick")))
-    context = {"here": "inbox", **selected_page.shown(selection)}
+    back = request.htmx.current_url_abs_path or back_of(request)
+    context = {"here": "inbox", **selected_page.shown(selection, back)}
     if request.htmx:
-        back = request.htmx.current_url_abs_path or ""
-        return page(request, "inbox/_bulk.html", {**context, "back": back})
+        return page(request, "inbox/_bulk.html", context)
     # What blocks is taken out first; until there is a field again, the note is kept.
     of = [each.pk for each in selection.waiting]
     typed = drafts.take(request, "together", of=of) if selection.allowed else {}
@@ -50,17 +49,18 @@ def approve(request: PersonRequest) -> HttpResponse:
     """Sign each of them as the page showed it, or none when they do not go together."""
     seen = [_seen(item) for item in request.POST.getlist("item")]
     note = request.POST.get("note", "").replace("\r\n", "\n").strip()
+    keys, back = [each.id for each in seen], back_of(request)
     try:
         results = bulk.approve(seen, by=request.user, note=note, address=address_of(request))
     except UnknownApproval:
         raise Http404 from None
     except CountersignError as error:
-        drafts.keep(request, "together", {"text": note}, of=[each.id for each in seen])
+        drafts.keep(request, "together", {"text": note}, of=keys)
         messages.error(request, str(error))
-        picks = "&".join(f"pick={each.id}" for each in seen)
-        return redirect(f"{reverse('console:selected')}?{picks}" if seen else "console:inbox")
+        again = selected_page.link("console:selected", keys, back=back)
+        return redirect(again if keys else back)
     selected_page.keep(request, results)
-    return redirect("console:selected_done")
+    return redirect(selected_page.link("console:selected_done", back=back))
 
 
 @login_required
@@ -69,10 +69,11 @@ def done(request: PersonRequest) -> HttpResponse:
     """Say what became of each, with a way back for those that are approved."""
     outcomes = selected_page.outcomes(request)
     if not outcomes:
-        return redirect("console:inbox")
+        return redirect(back_of(request))
     approved = [each for each in outcomes if each.outcome == "approved"]
     context = {
         "here": "inbox",
+        "back": back_of(request),
         "outcomes": outcomes,
         "approved": approved,
         "undoable": [each for each in approved if each.undo_until],
@@ -92,7 +93,7 @@ def undo(request: PersonRequest) -> HttpResponse:
     if undone:
         waits = "it waits" if undone == 1 else "they wait"
         messages.success(request, f"{undone} undone. Nothing was merged; {waits} again.")
-    return redirect("console:inbox")
+    return redirect(back_of(request))
 
 
 @login_required
