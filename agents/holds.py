@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from agents import dispatch, storable
@@ -123,10 +123,23 @@ def is_held(*, task: str, project: str, agent: str = "") -> Exists:
 
     With the path to its agent: or its step.
     """
-    wide = Q(scope=HoldScope.EVERYTHING) | Q(task=OuterRef(task)) | Q(project=OuterRef(project))
+    wide = _over(task, project)
     if agent:
         wide |= Q(agent=OuterRef(agent))
     return Exists(Hold.objects.filter(wide, lifted_at=None))
+
+
+def scope_over(*, task: str, project: str) -> Subquery:
+    """Return the scope of the open hold that stops its task, by the same paths, or NULL.
+
+    Its own pause comes before what is wider: when that is lifted, it is paused still.
+    """
+    found = Hold.objects.filter(_over(task, project), lifted_at=None)
+    return Subquery(found.order_by("-scope").values("scope")[:1])  # task, project, everything
+
+
+def _over(task: str, project: str) -> Q:
+    return Q(scope=HoldScope.EVERYTHING) | Q(task=OuterRef(task)) | Q(project=OuterRef(project))
 
 
 def seen_by(user: User, *, lifted: bool = False) -> QuerySet[Hold]:

@@ -25,6 +25,7 @@ from django.db.models import (
 from django.db.models.fields.json import KT
 from django.db.models.functions import Now
 
+from agents import holds
 from agents.clocks import Frozen
 from approvals.lifecycle import CallState
 from approvals.models import CallApproval, StandingUse
@@ -47,14 +48,15 @@ def is_open() -> dict[str, Any]:
 
 
 def with_window(rows: QuerySet[CallApproval]) -> QuerySet[Any]:
-    """Return calls with `undo_until`, as things are now, and `may_be_undone`: whether each waits
-    inside its window."""
+    """Return calls with `undo_until`, as things are now, `may_be_undone`: whether each waits inside
+    its window, and `hold_scope`: of the hold under which that stands still, if there is one."""
     waits = Q(state=CallState.ALLOWED, **is_open())
     return rows.annotate(
         undo_until=ExpressionWrapper(
             F("decided_at") + _sealed() + _held_for(), output_field=DateTimeField()
         ),
         may_be_undone=ExpressionWrapper(waits, output_field=BooleanField()),
+        hold_scope=holds.scope_over(task="task_id", project="project_id"),
     )
 
 

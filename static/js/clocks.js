@@ -14,6 +14,8 @@ function left(seconds) {
   return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
 }
 
+const over = new Set(); // ends that were told of, whatever shows them again
+
 function tick() {
   const now = Date.now();
   for (const node of document.querySelectorAll("[data-since]")) {
@@ -23,8 +25,8 @@ function tick() {
     const seconds = (Date.parse(node.dataset.until) - now) / 1000;
     const word = node.dataset.untilWord ? `${node.dataset.untilWord} ` : "";
     node.textContent = seconds > 0 ? word + left(seconds) : word ? "the time is over" : "a moment";
-    if (seconds <= -1.5 && !node.dataset.over) {
-      node.dataset.over = "1";
+    if (seconds <= -1.5 && !over.has(node.dataset.until)) {
+      over.add(node.dataset.until);
       document.dispatchEvent(new CustomEvent("countersign:due"));
     }
   }
@@ -33,4 +35,5 @@ function tick() {
 export function startClocks() {
   tick();
   setInterval(tick, 500);
+  document.addEventListener("htmx:after:swap", tick); // what came says a time, not what is left
 }

@@ -8,6 +8,7 @@ from html import escape, unescape
 
 import pytest
 
+from agents import holds
 from agents.models import Task
 from approvals import policies, sealing
 from approvals.models import Approval, Effect, Signature, Snooze
@@ -109,6 +110,14 @@ def test_it_says_which_of_them_is_merged_onto_a_main_that_another_has_moved(as_l
     assert said.count("Your signature holds unless main changed its files.") == 1
     Task.objects.filter(pk=others[0].task_id).update(state="assembling")
     assert "it is being merged onto it and checked anew." in text(as_lead.get(f"{SELECTED}/done"))
+
+
+def test_while_the_first_is_held_the_page_after_counts_nothing_down(as_lead, three, lead):
+    for each in three:
+        holds.place(by=lead, task=each.task)
+    done = as_lead.post(f"{SELECTED}/approve", items(*three), follow=True)
+    assert "The first is carried out when the task is resumed" in text(done)
+    assert "data-until" not in done.content.decode()
 
 
 def test_where_signatures_do_not_hold_it_says_what_waits_again(

@@ -12,6 +12,7 @@ from approvals import deadlines, presence, routing
 from approvals.calls import windows
 from approvals.lifecycle import CallState
 from approvals.models import CallApproval, CallReminder
+from countersign.console import held as holding
 from countersign.console import signers
 from countersign.console.inbox_rows import absent_in, by_key
 from projects import together
@@ -40,6 +41,7 @@ class Beside:
     absent: dict[str, str]  # names by id of those this person stands in for here
     reminders: list[Any]  # that were told, each with how many `people`
     undo_until: datetime | None  # while its permission can be undone
+    hold_until: str  # what it waits for meanwhile, if a hold keeps it from being called
     others: list[CallApproval]  # the other requests for the same call, oldest first
     later: list[CallApproval]  # of these
 
@@ -87,6 +89,7 @@ def _made(call: CallApproval, found: Found) -> Beside:
         may=may,
         decide_by=now.until,
         undo_until=now.undo_until if now.may_be_undone else None,
+        hold_until=holding.until_of(now.hold_scope),
         others=found.rows("others"),
         later=[row for row in found.rows("others") if row.pk > call.pk],
         holder=found.first("held"),

@@ -77,6 +77,7 @@ def context_of(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
         "most": {"arguments": MAX_CHARACTERS, "note": MAX_NOTE},
         "may_assign": pending and not overdue and known.lead,
         "undo_until": more.undo_until,
+        "hold_until": more.hold_until,
         "may_undo": more.undo_until is not None and not refusal,
         **_asked_again(more),
         **_signed(call, user, more, may=may_decide),

@@ -13,7 +13,7 @@ from approvals import presence, rights, snoozing
 from approvals.lifecycle import CALL_UNDECIDED, CallState
 from approvals.models import CallApproval, CallAssignment
 from approvals.requirements import Required
-from countersign.console import call_beside, call_looks, call_page, signers
+from countersign.console import call_beside, call_looks, call_page, held, signers
 from countersign.console.inbox_rows import urgency
 from projects.models import User
 
@@ -46,6 +46,7 @@ class CallRow:
     asleep_until: datetime | None
     held: CallAssignment | None = None
     undo_until: datetime | None = None
+    hold_until: str = ""  # what it waits for meanwhile, if a hold keeps it from being called
     may_undo: bool = False
     stands_for: tuple[str, ...] = ()  # absent people a rule names, whose delegate this person is
     is_call: bool = True
@@ -66,6 +67,7 @@ def row_of(call: Any) -> CallRow:  # with the sealed facts selectors load beside
         decided_by=_decider(call),
         asleep_until=call.asleep_until,
         undo_until=call.undo_until if call.may_be_undone else None,
+        hold_until=held.until_of(call.hold_scope),
     )
 
 
@@ -102,6 +104,7 @@ def closer_look(user: User, mine: Mine, row: CallRow) -> dict[str, Any]:
         "hidden": call_page.hidden_in(call),
         "pending": pending,
         "undo_until": more.undo_until,
+        "hold_until": more.hold_until,
         "may_undo": more.undo_until is not None and not rights.why_not(call, user),
         "offers": snoozing.offers(more.decide_by, timezone.now()),
         **call_page.asked_of(call, more),

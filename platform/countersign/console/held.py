@@ -131,7 +131,14 @@ def look(hold: Hold) -> looks.Look:
 
 def until(hold: Hold) -> str:
     """Return when what it stops goes on, in words."""
-    return "the task is resumed" if hold.scope == HoldScope.TASK else "the hold is lifted"
+    return until_of(hold.scope)
+
+
+def until_of(scope: str | None) -> str:
+    """Return when what a hold of this scope stops goes on; of none an empty text."""
+    if not scope:
+        return ""
+    return "the task is resumed" if scope == HoldScope.TASK else "the hold is lifted"
 
 
 def may_operate(user: User, mine: Mine) -> bool:

@@ -265,7 +265,6 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
         "effects": effects,
         "merged": sentences.merged_as(effects[0]) if effects else "",
         "may_undo": undoing.may_undo(approval, effects) and not refusal,
-        "undo_until": effects[0].undo_until if effects else None,
         "more_rounds": agent_rounds.may_open_next(approval.task),
         "newer": record.newer,
         **_revert(approval, user, record),

@@ -11,12 +11,14 @@ from django.http import Http404
 from django.urls import reverse
 from django.utils import timezone
 
+from agents import holds
 from agents.lifecycle import TaskState
 from approvals import bulk, deadlines, snoozing
 from approvals.exceptions import UnknownApproval
 from approvals.lifecycle import EffectState
 from approvals.models import Approval, Effect, EffectKind
 from approvals.requirements import Required
+from countersign.console import held
 from countersign.console.checks import Checks, checks_of
 from countersign.console.rendering import mine_of
 
@@ -51,6 +53,7 @@ class Outcome:
     outcome: str
     said: str
     undo_until: Any = None
+    hold_until: str = ""  # what it waits for meanwhile, if a hold keeps it from being carried out
     turn: str = ""  # when another of them lands first
 
 
@@ -133,8 +136,8 @@ def outcomes(request: PersonRequest) -> list[Outcome]:
     keys = [key for key, _, _ in kept]
     rows = Approval.objects.visible_to(request.user).select_related("task", "proposal")
     found = {str(each.pk): each for each in rows.defer("snapshot").filter(pk__in=keys)}
-    effects = list(deadlines.with_window(Effect.objects.filter(approval__in=found.values())))
-    ends = {str(each.approval_id): each.undo_until for each in effects if each.may_be_undone}
+    effects = _effects(found.values())
+    ends = {str(each.approval_id): each for each in effects if each.may_be_undone}
     signed = [found[key] for key, outcome, _ in kept if key in found and outcome == "approved"]
     turns = _turns(signed, effects)
     return [
@@ -142,12 +145,24 @@ def outcomes(request: PersonRequest) -> list[Outcome]:
             approval=found[key],
             outcome=outcome,
             said=said,
-            undo_until=ends.get(key),
+            **_window(ends.get(key)),
             turn=turns.get(key, ""),
         )
         for key, outcome, said in kept
         if key in found
     ]
+
+
+def _effects(approvals: Iterable[Approval]) -> list[Any]:
+    scope = holds.scope_over(task="approval__task_id", project="approval__project_id")
+    rows = deadlines.with_window(Effect.objects.filter(approval__in=approvals))
+    return list(rows.annotate(hold_scope=scope))
+
+
+def _window(effect: Any | None) -> dict[str, Any]:
+    if effect is None:
+        return {}
+    return {"undo_until": effect.undo_until, "hold_until": held.until_of(effect.hold_scope)}
 
 
 def _turns(signed: Sequence[Approval], effects: Iterable[Any]) -> dict[str, str]:

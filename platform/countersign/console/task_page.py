@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils import timezone
 
 from agents import branches
 from agents.lifecycle import StepKind, StepState, TaskState
@@ -71,7 +70,6 @@ def context_of(
         "here": "tasks",
         "task": task,
         "live": live,
-        "now": timezone.now(),
         **_held(task, user, mine, rows, hold),
         "seq": task.last_seq,
         "meters": _meters(task, rows, focus, hold),

@@ -22,6 +22,7 @@ from agents.models import (
     StepDependency,
     ToolCall,
 )
+from approvals import deadlines
 from approvals.calls import selectors as calls_asked
 from approvals.models import SEAL, Approval, CallApproval, Edit, Effect
 from countersign.console import queueing, signers, timeline
@@ -142,7 +143,7 @@ def _of_outcome(task: Task) -> Mapping[str, QuerySet[Any]]:
         "proposals": proposal,
         "claims": Claim.objects.filter(proposal__in=proposal.values("pk")).order_by("position"),
         "files": FileChange.objects.filter(proposal__in=proposal.values("pk")).only("proposal"),
-        "effects": effects[:1],
+        "effects": deadlines.with_window(effects)[:1],
         "uses": uses.order_by("-rank", "-id"),
         "memories": Memory.objects.filter(
             project=task.project_id, pk__in=uses.order_by().values("memory")

@@ -17,7 +17,7 @@ from approvals.exceptions import NotAllowed
 from approvals.lifecycle import CallState, CallVerdict
 from approvals.requirements import Required
 from approvals.standing import granting
-from countersign.console import call_page, standing_form
+from countersign.console import call_page, held, standing_form
 from countersign.console.addresses import address_of
 from countersign.console.rendering import page
 from countersign.statuses import status_of
@@ -41,9 +41,9 @@ _EDIT = "edit"
 _ALLOWING = (CallVerdict.ALLOW, _EDIT, standing_form.REMEMBER)
 _ONCE = "Allowed once. The agent goes on with the answer of the tool."
 _NOT_ALONE = "You have allowed it. It is called once as many tech leads as it needs have."
-_LATER = "Allowed. It is called in {seconds} s; until then you can undo it."
+_LATER = "Allowed. It is called {when}; until then you can undo it."
 _REMEMBERED_LATER = (
-    "Allowed and remembered. It is called in {seconds} s, and further calls that fit go through from then "
+    "Allowed and remembered. It is called {when}, and further calls that fit go through from then "
     "on. Until then you can undo both."
 )
 _UNDONE = "Undone. Nothing was called; it waits for permission again."
@@ -101,7 +101,8 @@ def _said(signature: CallSignature, verdict: str) -> str:
     seconds = Required.sealed(signature.approval.snapshot).undo_seconds
     if seconds and signature.verdict == CallVerdict.ALLOW:
         said = _REMEMBERED_LATER if verdict == standing_form.REMEMBER else _LATER
-        return said.format(seconds=seconds)
+        hold = held.over(signature.approval.task)
+        return said.format(when=f"after {held.until(hold)}" if hold else f"in {seconds} s")
     return _SAID[verdict]
 
 
