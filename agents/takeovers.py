@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Value
+from django.db.models import Exists, OuterRef, Value
 from django.db.models.functions import Coalesce, Now
 
 from agents import (
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
 
-    from django.db.models import OuterRef, QuerySet
+    from django.db.models import QuerySet
 
     from projects.models import User
 
@@ -127,6 +127,12 @@ def of(by: User, task: UUID) -> QuerySet[Any]:
     """Return the takeovers of this person in this task, each with the `title` of its step."""
     mine = Escalation.objects.filter(task=task, choice=Choice.TAKE_OVER, resolved_by=by)
     return mine.annotate(title=Coalesce("step__title", Value(""))).only("pk").order_by("pk")
+
+
+def did_part(by: User, *, task: str) -> Exists:
+    """Return the condition "this person did a part of the task", by the path to it."""
+    mine = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=by)
+    return Exists(mine.filter(task=OuterRef(task)))
 
 
 def by_whom(task: UUID | OuterRef) -> QuerySet[Any, Any]:

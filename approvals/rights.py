@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agents import takeovers
 from projects import access
 from projects.models import Role, User
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
     from django.db.models import QuerySet
 
     from approvals.models import Approval, CallApproval
+    from projects.across import Mine
 
     Decidable = Approval | CallApproval
 
@@ -54,6 +58,17 @@ def why_not(
     if not alone and known.did:
         return f"You did a part of this work yourself (“{known.did}”), so somebody else signs it."
     return ""
+
+
+def may_each(rows: Iterable[Any], by: User, mine: Mine) -> set[UUID]:
+    """Return the keys of those of which `why_not` says nothing to this person, for the rows of a page.
+
+    Their projects are told by `mine`; each row says as `did_part` whether the person did of its work.
+    """
+    led = [row for row in rows if row.project_id in mine.led]
+    singles = {project.pk for project in mine.named if project.single_person}
+    alone = {row.pk for row in led if row.single_person and row.project_id in singles}
+    return alone | {row.pk for row in led if row.requester_id != by.pk and not row.did_part}
 
 
 def who_may(approval: Decidable) -> QuerySet[User]:

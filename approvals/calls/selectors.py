@@ -19,6 +19,7 @@ from django.db.models import (
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Left, Now
 
+from agents import takeovers
 from agents.models import Escalation
 from agents.models.tasks import Choice
 from approvals import counting, deadlines, routing
@@ -96,7 +97,7 @@ def page_of(
     Of what is sealed they carry only `tool_name`, `server`, what the policy asks, `policy`, and the
     beginning of the arguments, `given`, which are those a person put in their place, if one did;
     beside it `until` when each can be decided, whether it `may_be_undone` and `undo_until` when, until
-    when this person has put it off, and by name what a row shows of its task, its agent and who
+    when this person has put it off, whether they `did_part` of its task, and by name what a row shows of its task, its agent and who
     decided: to read these beside them would be to look for the page once for each.
     """
     fields = order.fields(back=place is not None and place.back)
@@ -131,11 +132,14 @@ def of_task(task: Task) -> QuerySet[CallApproval]:
     return rows.order_by("id")[: SHOWN_OF_TASK + 1]
 
 
-def undoable_of(task: Task) -> QuerySet[Any]:
-    """Return the first calls of a task that were allowed and can be undone still, with `undo_until`."""
+def undoable_of(task: Task, user: User) -> QuerySet[Any]:
+    """Return the first calls of a task that were allowed and can be undone still, with `undo_until`
+    and whether this person `did_part` of the task."""
     rows = CallApproval.objects.filter(task=task, state=CallState.ALLOWED, **windows.is_open())
     tool = KeyTextTransform("tool", KeyTransform("call", "snapshot"))
-    found: QuerySet[Any] = rows.annotate(tool_name=tool).order_by("id")
+    found: QuerySet[Any] = rows.annotate(
+        tool_name=tool, did_part=takeovers.did_part(user, task="task_id")
+    ).order_by("id")
     return windows.with_window(found).defer("snapshot", "edited", "reason")[:SHOWN_OF_TASK]
 
 
@@ -172,6 +176,7 @@ def _shown(rows: QuerySet[CallApproval], user: User) -> QuerySet[Any]:
             F("expires_at") + deadlines.added(CallReminder), output_field=DateTimeField()
         ),
         asleep_until=Subquery(asleep.values("until")),
+        did_part=takeovers.did_part(user, task="task_id"),
         beforehand=Exists(StandingUse.objects.filter(approval=OuterRef("pk"))),
         **{name: F(path) for name, path in NAMED.items()},
     )

@@ -82,7 +82,7 @@ def test_the_pane_keeps_who_it_follows_while_that_agent_works(made):
 def test_errors_are_counted_as_they_are_listed(made):
     steps = list(Step.objects.filter(task=made.task))
     rows = timeline.by_event(timeline.errors(made.task), steps)
-    assert task_rows.read(made.task, calls=False).errors == len(rows) == 1
+    assert task_rows.read(made.task, made.task.requester, calls=False).errors == len(rows) == 1
     assert all(row.said.tone in {"bad", "warn"} for row in rows)
 
 

@@ -18,7 +18,9 @@ from countersign.console.inbox_rows import urgency
 from projects.models import User
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
     from datetime import datetime
+    from uuid import UUID
 
     from countersign.console.looks import Look
     from projects.across import Mine
@@ -71,11 +73,14 @@ def row_of(call: Any) -> CallRow:  # with the sealed facts selectors load beside
     )
 
 
-def row_of_allowed(call: Any, user: User, mine: Mine) -> CallRow:
-    """Return a call somebody decided on, with whether this person would be let undo it."""
-    row = row_of(call)
-    asked = call.requester_id == user.pk and not call.single_person
-    return replace(row, may_undo=bool(row.undo_until) and call.project_id in mine.led and not asked)
+def undoable_by(user: User, mine: Mine, calls: Iterable[Any]) -> set[UUID]:
+    """Return the keys of those calls whose permission this person would be let undo."""
+    return rights.may_each([call for call in calls if call.may_be_undone], user, mine)
+
+
+def row_of_allowed(call: Any, undoable: Collection[UUID]) -> CallRow:
+    """Return a call somebody decided on, with whether its permission may be undone by who looks."""
+    return replace(row_of(call), may_undo=call.pk in undoable)
 
 
 def waiting_row(call: Any, absent: presence.Absent) -> CallRow:
@@ -105,7 +110,7 @@ def closer_look(user: User, mine: Mine, row: CallRow) -> dict[str, Any]:
         "pending": pending,
         "undo_until": more.undo_until,
         "hold_until": more.hold_until,
-        "may_undo": more.undo_until is not None and not rights.why_not(call, user),
+        "may_undo": more.undo_until is not None and row.may_undo,
         "offers": snoozing.offers(more.decide_by, timezone.now()),
         **call_page.asked_of(call, more),
         **signers.assignable(more.candidates, more.holder, user, lead=lead),

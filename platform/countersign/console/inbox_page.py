@@ -24,7 +24,9 @@ from projects.across import Few
 from projects.keyset import Order
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
+    from uuid import UUID
 
     from agents.models import Escalation, Task
     from approvals.models import Assignment, Edit
@@ -146,9 +148,9 @@ def _waiting_row(found: Any, more: Beside) -> AnyRow:
     return replace(row, stands_for=_stands_for(found, more.absent))
 
 
-def _over_row(found: Any, edit: Edit | None, narrowing: Narrowing) -> AnyRow:
+def _over_row(found: Any, edit: Edit | None, undoable: Collection[UUID]) -> AnyRow:
     if isinstance(found, CallApproval):
-        return call_rows.row_of_allowed(found, narrowing.user, narrowing.mine)
+        return call_rows.row_of_allowed(found, undoable)
     return _row(found, edit=edit)
 
 
@@ -196,7 +198,8 @@ def at_work(narrowing: Narrowing) -> tuple[list[CallRow], str]:
     user, limit = narrowing.user, selectors.FIRST
     found = call_selectors.page_of(listed, user, order=Order(), place=None, limit=limit)
     calls, count = _first(beside([], user, found).calls)
-    return [call_rows.row_of_allowed(call, user, narrowing.mine) for call in calls], count
+    undoable = call_rows.undoable_by(user, narrowing.mine, calls)
+    return [call_rows.row_of_allowed(call, undoable) for call in calls], count
 
 
 def snoozed(narrowing: Narrowing, place: Place | None) -> tuple[list[AnyRow], Page[Any]]:
@@ -221,7 +224,9 @@ def decided(narrowing: Narrowing, place: Place | None) -> tuple[list[AnyRow], Pa
     calls = call_selectors.decided(narrowing.mine)
     page, _ = _with_calls(narrowing, page, calls, selectors.BY_DECISION, place)
     edited = edits.ended(page.rows)
-    return [_over_row(each, edited.get(each.pk), narrowing) for each in page.rows], page
+    shown = [each for each in page.rows if isinstance(each, CallApproval)]
+    undoable = call_rows.undoable_by(narrowing.user, narrowing.mine, shown)
+    return [_over_row(each, edited.get(each.pk), undoable) for each in page.rows], page
 
 
 def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from agents.models import HoldScope
 from agents.models.proposals import ProposalKind
 from agents.priorities import Priority, word_of
 from agents.reopening import reopenable
+from approvals import rights
 from approvals.lifecycle import ApprovalState
 from countersign.console import (
     goals,
@@ -55,7 +56,7 @@ def context_of(
 ) -> dict[str, Any]:
     """Return the context of the page or of its live answer; `typed` is what was refused."""
     asked = Asked.of(task, query, live=live)
-    rows = task_rows.read(task, calls=asked.tab == "steps")
+    rows = task_rows.read(task, user, calls=asked.tab == "steps")
     shown_round = _round(task, query.get("round"))
     shown = [
         step for step in rows.steps if step.round == shown_round or step.kind == StepKind.ROUTE
@@ -175,6 +176,7 @@ def _acts(
         "questions": questions.questions_of(task, rows.questions, typed.get("answers", {})),
         "asking": rows.asking,
         "undoable": rows.undoable,
+        "may_undo": rights.may_each(rows.undoable, user, mine),
         "sent_again": reopenable(task, rows.steps) if may_act else set(),
         "no_model": bool(rows.questions) and settings.COUNTERSIGN_MODEL == "rehearsal",
     }

@@ -69,15 +69,15 @@ class Rows:
     unpriced: bool
 
 
-def read(task: Task, *, calls: bool) -> Rows:
-    """Read them; the tool calls only for who shows them."""
+def read(task: Task, user: User, *, calls: bool) -> Rows:
+    """Read them for this person; the tool calls only for who shows them."""
     events = Event.objects.filter(task=task)
     numbers = {
         "seconds": meters.seconds_of(task),
         "errors": across.counted(events.filter(timeline.TROUBLE), _MOST),
         "unpriced": across.counted(events.filter(UNPRICED), 1),
     }
-    found = together.read({**_of_run(task, calls=calls), **_of_outcome(task)}, numbers)
+    found = together.read({**_of_run(task, user, calls=calls), **_of_outcome(task)}, numbers)
     steps = _linked(task, found)
     approval, proposal, effect = _outcome(task, found)
     return Rows(
@@ -106,7 +106,7 @@ def read_steps(task: Task) -> list[Step]:
     return list(Step.objects.filter(task=task).select_related("agent").order_by("round", "id"))
 
 
-def _of_run(task: Task, *, calls: bool) -> Mapping[str, QuerySet[Any]]:
+def _of_run(task: Task, user: User, *, calls: bool) -> Mapping[str, QuerySet[Any]]:
     steps = Step.objects.filter(task=task)
     attempts = Attempt.objects.filter(step__task=task).defer("checkpoint").order_by("number")
     lists: dict[str, QuerySet[Any]] = {
@@ -115,7 +115,7 @@ def _of_run(task: Task, *, calls: bool) -> Mapping[str, QuerySet[Any]]:
         "versions": AgentVersion.objects.filter(pk__in=steps.order_by().values("version")),
         "needs": StepDependency.objects.filter(step__task=task),
         "attempts": attempts,
-        "undoable": calls_asked.undoable_of(task),
+        "undoable": calls_asked.undoable_of(task, user),
     }
     if calls:
         made = ToolCall.objects.filter(attempt__step__task=task).defer("result")

@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.utils import timezone
 
+from agents.lifecycle import EscalationState
+from agents.models import Escalation
+from agents.models.tasks import Choice
 from approvals import policies
 from approvals.calls.undoing import undo
 from approvals.models import CallApproval, StandingGrant
+from projects.exceptions import NotAllowed
+from projects.models import Project, User
 from tests.api_fixtures import by_session, by_token
 from tests.call_fixtures import decided, waiting_call
+from tests.integration.test_pages_ask_little import MOST, asked
 from tests.standing_fixtures import let_any, remembered
 
 pytestmark = pytest.mark.django_db
@@ -107,6 +114,70 @@ def test_the_page_says_what_becomes_of_the_standing_grant(client, waiting, proje
     assert "Until then the grant lets nothing through" in text
     client.post(f"/calls/{waiting.pk}/undo")
     assert StandingGrant.objects.get().revoked_by == lead
+
+
+def _take_over(row: CallApproval, person: User) -> None:
+    Escalation.objects.create(
+        task=row.task,
+        step=row.step,
+        rule="max_turns",
+        detail="All turns are used.",
+        options=["take_over", "stop"],
+        state=EscalationState.RESOLVED,
+        choice=Choice.TAKE_OVER,
+        resolved_by=person,
+        resolved_at=timezone.now(),
+    )
+
+
+def _places(row: CallApproval) -> tuple[str, ...]:
+    return (
+        f"/calls/{row.pk}",
+        "/inbox?tab=with-agents",
+        f"/inbox?tab=decided&at={row.pk}",
+        f"/tasks/{row.task.label}",
+    )
+
+
+def test_who_did_a_part_of_the_work_is_offered_no_undo_anywhere(client, allowed, lead, second_lead):
+    _take_over(allowed, second_lead)
+    for person in (lead, second_lead):
+        client.force_login(person)
+        for page in _places(allowed):
+            assert bool(BUTTON.search(_text(client, page))) == (person == lead), (person, page)
+    with pytest.raises(NotAllowed):
+        undo(allowed.pk, by=second_lead)
+
+
+@pytest.mark.parametrize("still", [True, False])
+def test_one_person_for_everything_is_asked_of_the_seal_and_of_the_project(
+    client, tool, project, lead, still
+):
+    Project.objects.filter(pk=project.pk).update(single_person=True)
+    project.refresh_from_db()
+    policies.change(project, by=lead, call_undo_seconds=300)
+    allowed = decided(waiting_call(project, lead), lead)
+    Project.objects.filter(pk=project.pk).update(single_person=still)
+    client.force_login(lead)
+    for page in _places(allowed):
+        assert bool(BUTTON.search(_text(client, page))) == still, page
+
+
+def test_pages_ask_no_oftener_for_more_that_can_be_undone(client, allowed, tool, lead):
+    client.force_login(lead)
+
+    pages = ("/inbox?tab=with-agents", "/inbox?tab=decided", f"/tasks/{allowed.task.label}")
+    before = [asked(client, page) for page in pages]
+    for _ in range(2):
+        decided(waiting_call(allowed.project, allowed.requester), lead)
+    after = [asked(client, page) for page in pages]
+    for page, few, more in zip(pages, before, after, strict=True):
+        assert len(more) == len(few) <= MOST, page
+
+
+def test_z_on_the_task_page_leads_to_the_first_that_can_be_undone(client, allowed, lead):
+    client.force_login(lead)
+    assert _text(client, f"/tasks/{allowed.task.label}").count('data-key="z"') == 1
 
 
 # The API
