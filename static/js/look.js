@@ -1,10 +1,10 @@
 // The look beside a list: it follows the row that has the focus, Space puts it away, and what h and s open
-// is always about that row, never about one that was shown before.
+// and what z undoes is always about that row, never about one that was shown before.
 
 import { keyed, press } from "./keys.js";
 
 const state = { timer: 0, then: "" };
-const menus = ["h", "s"];
+const menus = ["h", "s", "z"];
 const place = () => document.getElementById("peek");
 export const looking = () => Boolean(place()?.getClientRects().length);
 const rowOf = (item) => item?.querySelector("[data-row]");
@@ -53,7 +53,8 @@ function menu(key) {
   if (!row || (node && !place()?.contains(node))) return false; // the bar's is about all that are selected
   if (!row.dataset.peekUrl) return true;
   if (!looking()) {
-    if ("menus" in row.dataset) location.assign(`${row.href}#key-${key}`);
+    if (key === "z") row.closest("li").querySelector("[data-undo]")?.focus();
+    else if ("menus" in row.dataset) location.assign(`${row.href}#key-${key}`);
     return true;
   }
   if (shows(row)) {

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from agents import holds
 from approvals import policies
 from approvals.calls import carrying
 from approvals.models import CallApproval
 from tests.acceptance.axe import violations
 from tests.acceptance.browsing import chromium
+from tests.acceptance.test_inbox_keys import Answers, inbox
 from tests.acceptance.test_inbox_views import beside
-from tests.call_fixtures import make_tool, park, working_step
+from tests.call_fixtures import decided, make_tool, park, working_step
 from tests.tool_server import PayServer
 from tests.web_process import web
 from tests.worker_fixtures import until
@@ -22,7 +24,7 @@ from tests.worker_fixtures import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 pytestmark = [pytest.mark.needs_chromium, pytest.mark.django_db(transaction=True)]
 
@@ -115,3 +117,65 @@ def test_it_is_undone_where_it_is_shown_without_scripts(address, waiting, where)
             page.get_by_text("Undone. Nothing was called; it waits for permission")
         ).to_be_visible()
         assert _states() == ["withdrawn", "pending"]
+
+
+@pytest.fixture
+def allowed(server, project, requester, lead) -> list[CallApproval]:
+    """Three calls of one step that are allowed and can be undone."""
+    make_tool(server.url)
+    policies.change(project, by=lead, call_undo_seconds=300)
+    rows = park(working_step(project, requester), "I-1", "I-2", "I-3")
+    return [decided(row, lead) for row in rows]
+
+
+def _undo_of(page: Page, row: CallApproval, within: str) -> Locator:
+    return page.locator(f'{within} form[action="/calls/{row.pk}/undo"] button')
+
+
+def test_z_undoes_the_call_of_the_row_that_has_the_focus(address, allowed):
+    listed = "/inbox?tab=with-agents"
+    with chromium() as browser:
+        page = inbox(browser, address)
+        page.goto(f"{address}{listed}")
+        _listening(page)
+        answers = Answers()
+        page.route(re.compile(r"/inbox\?.*at="), answers.hold)
+        for _ in range(3):
+            with page.expect_request(re.compile("at=")):
+                page.keyboard.press("j")
+        row = page.evaluate("document.activeElement.closest('li').id.slice(4)")
+        (third,) = (each for each in allowed if str(each.pk) == row)
+        page.keyboard.press("z")
+        expect(page.locator("[data-row]:focus")).to_have_count(1)  # not of the one that is shown
+        answers.let_come()
+        expect(_undo_of(page, third, "#peek")).to_be_focused()
+        page.set_viewport_size({"width": 1000, "height": 900})
+        page.goto(f"{address}{listed}")
+        _listening(page)
+        page.keyboard.press("j")
+        row = page.evaluate("document.activeElement.closest('li').id.slice(4)")
+        (first,) = (each for each in allowed if str(each.pk) == row)
+        page.keyboard.press("z")
+        expect(_undo_of(page, first, f"#row-{first.pk}")).to_be_focused()
+        page.goto(f"{address}/tasks/{beside(lambda: first.task.label)}")
+        _listening(page)
+        page.keyboard.press("z")
+        expect(page.get_by_role("button", name="Undo").first).to_be_focused()
+
+
+def test_a_pause_stops_the_countdown_of_an_open_page(address, allowed, lead):
+    row = allowed[0]
+    with chromium() as browser:
+        page = browser.new_page()
+        _sign_in(page, address)
+        page.goto(f"{address}/calls/{row.pk}")
+        _listening(page)
+        state, button = page.locator("#call-state"), page.get_by_role("button", name="Undo")
+        expect(button).to_contain_text(re.compile(r"called in \d min \d+ s"))
+        beside(lambda: holds.place(by=lead, task=row.task))
+        expect(state).to_contain_text("called after the task is resumed")
+        expect(button).to_contain_text("while it is held")
+        expect(page.get_by_text("This page shows what was here")).to_have_count(0)
+        beside(lambda: holds.resume(row.task, by=lead))
+        expect(state).to_contain_text(re.compile(r"called in \d min \d+ s"))
+        expect(button).to_contain_text(re.compile(r"called in \d min \d+ s"))
