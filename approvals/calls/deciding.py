@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _SAID = {
     CallState.REFUSED: "{who} refused this at {when}. Your decision changed nothing.",
     CallState.EXPIRED: "The time to decide is over. Nothing was called, and the agent was told so.",
-    CallState.WITHDRAWN: "This was withdrawn at {when}: its step was stopped. Nothing was called.",
+    CallState.WITHDRAWN: "This was withdrawn: {reason} Your decision changed nothing.",
 }
 _STOPPED = "Its step was stopped meanwhile. Nothing was called."
 _SIGNED = (
@@ -151,7 +151,7 @@ def _over(approval: CallApproval) -> CallOver:
     state = CallState.EXPIRED if fresh.state == CallState.PENDING else CallState(fresh.state)
     who = fresh.decided_by.display_name if fresh.decided_by else "Somebody"
     when = f"{fresh.decided_at:%Y-%m-%d %H:%M} UTC" if fresh.decided_at else ""
-    return CallOver(_SAID.get(state, _ALLOWED).format(who=who, when=when))
+    return CallOver(_SAID.get(state, _ALLOWED).format(who=who, when=when, reason=fresh.reason))
 
 
 def _checked(

@@ -12,7 +12,7 @@ from agents.lifecycle import StepState, TaskState
 from agents.models import Grant
 from approvals import policies
 from approvals.calls import carrying, ending, sealing
-from approvals.calls.exceptions import CallMismatch, UnknownCall
+from approvals.calls.exceptions import CallMismatch, CallOver, UnknownCall
 from approvals.calls.undoing import undo
 from approvals.exceptions import UndoRefused
 from approvals.models import CallApproval, CallReminder, Remember, StandingUse
@@ -224,6 +224,14 @@ def test_what_needs_no_permission_by_now_asks_all_the_same_when_undone(allowed, 
     assert (again.state, again.free) == ("pending", False)
     assert carrying.make_due("effects") == 0
     assert server.calls == []
+
+
+def test_who_decides_on_what_was_undone_is_told_so(allowed, lead, second_lead):
+    undo(allowed.pk, by=lead)
+    said = "This was withdrawn: Dana Kim undid the permission. Your decision changed nothing."
+    with pytest.raises(CallOver) as refused:
+        decided(allowed, second_lead)
+    assert str(refused.value) == said
 
 
 # Standing grants
