@@ -78,7 +78,7 @@ def latest(user: User) -> Statement:
     changes = Approval.objects.filter(
         decided_by=user, decided_at__gte=today(), follows=None, state__in=_BY_A_PERSON
     )
-    asked = calls.decided_since(user, today()).exclude(state=CallState.WITHDRAWN)
+    asked = calls.decided_since(user, today())
     parts = [
         _rows(changes, Q(state=ApprovalState.APPROVED), _act()),
         _rows(asked, ~Q(state=CallState.REFUSED), Cast(Value(None), TextField())),

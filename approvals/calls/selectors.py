@@ -84,9 +84,10 @@ def at_work(mine: Mine) -> Across:
 
 
 def decided_since(user: User, moment: datetime) -> QuerySet[CallApproval]:
-    """Return what this person decided since a moment; not what a standing grant of theirs did."""
+    """Return what this person decided since a moment; not what was taken back, nor what a standing
+    grant of theirs did."""
     mine = CallApproval.objects.filter(decided_by=user, decided_at__gte=moment)
-    return mine.filter(standing_use=None)
+    return mine.filter(standing_use=None).exclude(state=CallState.WITHDRAWN)
 
 
 def page_of(

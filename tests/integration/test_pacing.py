@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from django.utils import timezone
 
-from approvals import pacing, sealing
+from approvals import pacing, policies, sealing
+from approvals.calls.undoing import undo
 from projects import across
 from tests.approval_fixtures import approve, make_report, past_triggers
 from tests.call_fixtures import decided, make_tool, park, working_step
@@ -130,3 +131,13 @@ def test_what_was_undone_is_no_decision(lead, seconds_apart):
     (made,) = seconds_apart(1, 1)
     past_triggers("UPDATE approvals_approval SET state = 'withdrawn' WHERE id = %s", made.pk)
     assert across.values({"": pacing.latest(lead)})[""] == []
+
+
+def test_a_permission_that_was_undone_is_no_decision_of_today(shown, project, requester, lead):
+    policies.change(project, by=lead, call_undo_seconds=300)
+    make_tool()
+    rows = park(working_step(project, requester), "A", "B")
+    first, _ = (decided(row, lead) for row in rows)
+    assert "You decided 2 today." in shown()
+    undo(first.pk, by=lead)
+    assert "You decided 1 today." in shown()
