@@ -64,10 +64,12 @@ def _take_back(
         raise UndoRefused(_why_not(approval)) from error
     if not held.waits:
         raise UndoRefused(_STOPPED)
-    revoked = _revoke_what_it_remembers(approval, by, address)
+    grants = _lock_what_it_remembers(approval)
     told = {**sealing.facts_of(approval), "by": by.display_name, "note": "", "verdict": UNDO}
     held.task.record(Kind.CALL_DECIDED, told, step=held.step)
     again = sealing.seal_again(held)
+    for pk in grants:
+        revoking.revoke(pk, by=by, address=address)
     audit.record(
         "call.undone",
         subject=approval,
@@ -76,20 +78,19 @@ def _take_back(
         address=address,
         task=held.task.label,
         sealed_anew=str(again.pk) if again else "",
-        revoked=[str(pk) for pk in revoked],
+        revoked=[str(pk) for pk in grants],
     )
     return again
 
 
-def _revoke_what_it_remembers(
-    approval: CallApproval, by: User, address: str | None
-) -> list[uuid.UUID]:
-    """Revoke the standing grant that was made with the permission: it was given by one press."""
+def _lock_what_it_remembers(approval: CallApproval) -> list[uuid.UUID]:
+    """Lock the standing grant that was made with the permission: it was given by one press, and goes
+    with it.
+
+    Before it is sealed anew, since that locks the audit log, which nobody may hold who waits.
+    """
     made = StandingGrant.objects.filter(origin=approval, revoked_at=None)
-    grants = list(made.values_list("pk", flat=True))
-    for pk in grants:
-        revoking.revoke(pk, by=by, address=address)
-    return grants
+    return list(made.select_for_update(no_key=True).values_list("pk", flat=True))
 
 
 def _why_not(approval: CallApproval) -> str:

@@ -13,11 +13,16 @@ from approvals.calls import carrying, ending
 from approvals.calls.undoing import undo
 from approvals.exceptions import UndoRefused
 from approvals.models import CallApproval
+from approvals.standing import revoking
+from projects.models import AuditEntry
 from tests.call_fixtures import decided, end_time, waiting_call
+from tests.standing_fixtures import let_any, remembered
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ROUNDS = 6
+# How long after the permission it is undone: in time, around the end of the window, and too late.
+MOMENTS = (0.0, 0.94, 0.96, 0.98, 0.99, 1.0, 1.02, None)
 
 
 def _at_once(*works) -> list[object]:
@@ -53,7 +58,8 @@ def test_an_undo_or_the_worker_has_it_and_never_both(
     tool, server, project, requester, lead, second_lead
 ):
     policies.change(project, by=lead, call_undo_seconds=1)
-    for _ in range(ROUNDS):
+    won = []
+    for moment in MOMENTS:
         row = decided(waiting_call(project, requester), lead)
 
         def make() -> object:
@@ -62,7 +68,7 @@ def test_an_undo_or_the_worker_has_it_and_never_both(
             return None
 
         def take_back() -> object:
-            while not _almost_over(row):  # noqa: B023
+            while not _is_time(row, moment):  # noqa: B023
                 pass
             return undo(row.pk, by=second_lead)  # noqa: B023
 
@@ -71,17 +77,40 @@ def test_an_undo_or_the_worker_has_it_and_never_both(
         assert fresh.state == ("withdrawn" if _undone(found) else "done")
         assert (str(row.pk) in sent) == (not _undone(found))
         assert sent.count(str(row.pk)) <= 1
+        won.append(bool(_undone(found)))
+    assert (won[0], won[-1]) == (True, False)
 
 
-def _almost_over(row: CallApproval) -> bool:
+def _is_time(row: CallApproval, moment: float | None) -> bool:
+    """Tell whether so many seconds have gone since the permission; with None, whether it is called."""
+    if moment is None:
+        return not CallApproval.objects.filter(pk=row.pk, state="allowed").exists()
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT clock_timestamp() > decided_at + interval '0.98 seconds'"
+            "SELECT clock_timestamp() >= decided_at + %s * interval '1 second'"
             " FROM approvals_callapproval WHERE id = %s",
-            [row.pk],
+            [moment, row.pk],
         )
         over: bool = cursor.fetchone()[0]
     return over
+
+
+def test_a_grant_that_is_revoked_while_the_permission_is_undone_keeps_nobody_waiting(
+    tool, project, requester, lead, second_lead
+):
+    let_any(project, lead)
+    policies.change(project, by=lead, call_undo_seconds=300)
+    for _ in range(ROUNDS):
+        grant = remembered(waiting_call(project, requester), lead)
+        found = _at_once(
+            lambda: undo(grant.origin_id, by=lead),  # noqa: B023
+            lambda: revoking.revoke(grant.pk, by=second_lead),  # noqa: B023
+        )
+        assert len(_undone(found)) == 1
+        grant.refresh_from_db()
+        assert grant.revoked_by in {lead, second_lead}
+        told = AuditEntry.objects.filter(action="standing_grant.revoked", object_id=str(grant.pk))
+        assert told.count() == 1
 
 
 def test_what_is_undone_as_the_time_to_decide_ends_is_asked_again_with_time_of_its_own(
