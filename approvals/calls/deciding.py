@@ -28,6 +28,8 @@ from projects.exceptions import InvalidInput, TransitionRefused
 if TYPE_CHECKING:
     import uuid
 
+    from django.db.models import QuerySet
+
     from agents.permitting import Held
     from approvals.standing.granting import Asked, Terms
     from projects.models import User
@@ -115,12 +117,20 @@ def find(call_id: uuid.UUID | str, by: User) -> CallApproval:
     return found
 
 
+def waits(approval: CallApproval) -> bool:
+    """Tell whether it can be decided still, as the database says now."""
+    return _waiting(approval).exists()
+
+
+def _waiting(approval: CallApproval) -> QuerySet[CallApproval]:
+    return CallApproval.objects.filter(pk=approval.pk, state=CallState.PENDING, **_in_time())
+
+
 def _require_undecided(
     approval: CallApproval, by: User, *, digest: str, nonce: str, allows: bool
 ) -> None:
     """Refuse early and in words; the conditional UPDATE is what counts."""
-    waits = CallApproval.objects.filter(pk=approval.pk, state=CallState.PENDING, **_in_time())
-    if not waits.exists():
+    if not waits(approval):
         raise _over(approval)
     # Who changed the arguments as they allowed it has a page with others, and is told of the former.
     if allows:
@@ -133,8 +143,7 @@ def _require_undecided(
 def _require_unsigned(approval: CallApproval, by: User) -> None:
     if not _given(approval, by) or not counting.of(approval).missing(approval):
         return
-    waits = CallApproval.objects.filter(pk=approval.pk, state=CallState.PENDING, **_in_time())
-    raise CallOver(_SIGNED) if waits.exists() else _over(approval)
+    raise CallOver(_SIGNED) if waits(approval) else _over(approval)
 
 
 def _given(approval: CallApproval, by: User) -> CallSignature | None:
@@ -281,8 +290,7 @@ def _keep(approval: CallApproval, decision: _Decision) -> None:
 
 def _changed(approval: CallApproval, decision: _Decision) -> CallOver | CallMismatch:
     """Return why the row is not the one that was looked at any more."""
-    waits = CallApproval.objects.filter(pk=approval.pk, state=CallState.PENDING, **_in_time())
-    others = waits.exclude(edited=decision.seen)
+    others = _waiting(approval).exclude(edited=decision.seen)
     return CallMismatch() if others.exists() else _over(approval)
 
 

@@ -201,5 +201,8 @@ def test_the_api_tells_until_when_and_undoes_it(allowed, lead, requester):
 
 
 def test_a_policy_says_over_the_api_how_long_calls_can_be_undone(project, admin, lead):
-    read = by_session(lead)("GET", f"/api/v1/projects/{project.slug}/policy").json()
-    assert read["call_undo_seconds"] == 0
+    path = f"/api/v1/projects/{project.slug}/policy"
+    call = by_session(lead)
+    assert call("GET", path).json()["call_undo_seconds"] == 0
+    policies.change(project, by=lead, call_undo_seconds=90)
+    assert call("GET", path).json()["call_undo_seconds"] == 90

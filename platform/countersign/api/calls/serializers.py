@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 from approvals import counting, deadlines, routing
 from approvals.calls import windows
+from approvals.calls.deciding import waits
 from approvals.calls.sealing import covered
 from approvals.decisions import MAX_NOTE
 from approvals.lifecycle import CallState, CallVerdict
@@ -176,7 +177,14 @@ class CallDetailShape(CallShape):
     asked_again = serializers.SerializerMethodField(
         help_text="The request that took the place of this one when its permission was undone, or null."
     )
-    you_may_decide = serializers.SerializerMethodField()
+    you_may_decide = serializers.SerializerMethodField(
+        help_text="Whether you may decide on it now, in person; who has allowed it may refuse it while it "
+        "waits for others."
+    )
+    you_may_allow = serializers.SerializerMethodField(
+        help_text="Whether you may allow it now, in person: once, but for one that has enough permissions "
+        "since others lost theirs."
+    )
 
     def get_digest(self, call: CallApproval) -> str:
         """Return it."""
@@ -232,9 +240,13 @@ class CallDetailShape(CallShape):
         """Tell whether the caller may decide on it, in person."""
         request = self.context["request"]
         via = "token" if request.auth else "session"
-        if call.state != CallState.PENDING or why_not(call, request.user, via=via):
+        return waits(call) and not why_not(call, request.user, via=via)
+
+    def get_you_may_allow(self, call: CallApproval) -> bool:
+        """Tell whether the caller may allow it, in person."""
+        if not self.get_you_may_decide(call):
             return False
-        signed = call.signatures.filter(signer=request.user).exists()
+        signed = call.signatures.filter(signer=self.context["request"].user).exists()
         return not signed or not counting.of(call).missing(call)
 
 
