@@ -19,7 +19,7 @@ from agents.models.tasks import Choice, Rule
 from agents.workspace.exceptions import MainMoved, PushRefused
 from approvals import calling, deadlines, merging, verifying
 from approvals.alone import alone
-from approvals.exceptions import NotCarriedOut, Refused, Uncertain
+from approvals.exceptions import NotCarriedOut, NotNow, Refused, Uncertain
 from approvals.freshness import moved_sentence
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import SEAL, Approval, Effect, EffectKind
@@ -94,7 +94,8 @@ def carry_out(effect_id: uuid.UUID, *, worker: str) -> bool:
         if effect.state != EffectState.DOING:
             return False
         failpoint("effect.doing")
-        act(effect)
+        with suppress(NotNow):
+            act(effect)
     return True
 
 
@@ -117,7 +118,7 @@ def begin(effect: Effect, *, worker: str) -> None:
 
 
 def act(effect: Effect) -> None:
-    """Do it and confirm; safe to call again after a crash at any point."""
+    """Do it and confirm; safe to call again after a crash at any point, or NotNow: a hold is open."""
     try:
         result = _do(effect)
     except MainMoved as moved:
@@ -128,8 +129,8 @@ def act(effect: Effect) -> None:
         _hand_over(effect, EffectState.FAILED, str(surely))
     except (*merging.NOT_MERGED, Uncertain) as failure:
         _hand_over_unless_sure(effect, str(failure))
-    except DatabaseError:
-        raise  # it stays in `doing`; the next turn probes
+    except (DatabaseError, NotNow):
+        raise  # it stays in `doing`; the next turn, or that after the hold, probes
     except Exception as fault:
         logger.exception("effect %s met a fault", effect.pk)
         _hand_over_unless_sure(effect, f"A fault in Countersign: {type(fault).__name__}.")
@@ -291,7 +292,8 @@ def _due() -> list[tuple[uuid.UUID, uuid.UUID]]:
 
 
 def _left_over() -> list[tuple[uuid.UUID, uuid.UUID]]:
-    rows = Effect.objects.filter(state=EffectState.DOING)
+    held = holds.is_held(task="approval__task_id", project="approval__project_id")
+    rows = Effect.objects.filter(~held, state=EffectState.DOING)
     return list(rows.order_by("started_at").values_list(*_PK_PROJECT)[:_BATCH])
 
 

@@ -14,6 +14,7 @@ from agents.workspace.exceptions import (
 )
 from agents.workspace.git import Store
 from approvals import verifying
+from approvals.exceptions import NotNow
 from approvals.lifecycle import SignatureVerdict
 from approvals.proving import drift
 from projects.failpoints import failpoint
@@ -32,8 +33,8 @@ def merge(effect: Effect) -> dict[str, Any]:
 
     Safe to call again after a crash at any point: it looks for its own trailer first, the commit
     is the same each time, and main moves only from the sealed base. Raises MainMoved or Refused
-    (surely not merged), or one of NOT_MERGED: then `effect.sent_at` tells whether it may have
-    landed all the same.
+    (surely not merged), NotNow (a person holds it), or one of NOT_MERGED: then `effect.sent_at`
+    tells whether it may have landed all the same.
     """
     approval, sealed = effect.approval, effect.arguments
     store = Store.of(approval.project, from_disk=True)
@@ -44,7 +45,8 @@ def merge(effect: Effect) -> dict[str, Any]:
     verifying.require_same_objects(store, approval, sealed)
     _require_onward(store, sealed, followed)
     commit = build_commit(store, approval, sealed, _signed_head(sealed, followed))
-    effect.note_sent()
+    if not effect.note_sent():
+        raise NotNow
     failpoint("effect.sent")
     try:
         store.push_main(commit, expected=sealed["base"])

@@ -10,6 +10,7 @@ from django.db.models import Case, F, Func, Q, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from agents import holds
 from agents.models import Proposal, Task
 from approvals.lifecycle import (
     APPROVAL_MOVES,
@@ -380,7 +381,10 @@ class Effect(models.Model):
         transitions.move(self, to, moves=EFFECT_MOVES, guard=guard, **facts)
 
     def note_sent(self) -> bool:
-        """Put on record that the outside world is about to be touched: what has begun may be."""
-        self.sent_at = timezone.now()
-        Effect.objects.filter(pk=self.pk).update(sent_at=self.sent_at)
+        """Put on record that the outside world is about to be touched; False while a hold is open."""
+        now = timezone.now()
+        held = holds.is_held(task="approval__task_id", project="approval__project_id")
+        if not Effect.objects.filter(~held, pk=self.pk).update(sent_at=now):
+            return False
+        self.sent_at = now
         return True

@@ -6,11 +6,13 @@ import json
 
 import pytest
 
+from agents import holds
 from agents.models import Escalation, Tool, ToolServer
 from approvals import calling, canonical, effects, sealing
 from approvals.models import Approval
 from projects.models import Membership
 from tests.approval_fixtures import approve, make_report, past_triggers
+from tests.clinging_server import ClingingServer
 from tests.tool_server import PayServer
 
 pytestmark = pytest.mark.django_db
@@ -89,6 +91,28 @@ def test_killed_between_send_and_confirm_is_done_exactly_once(server, tool, sign
     assert effect.state == "done"
     assert server.calls == [(str(effect.pk), str(effect.pk))] * 2  # one key, so the other side
     assert server.paid == {str(effect.pk): 900}  # did it once
+
+
+def test_call_held_before_it_is_sent_goes_out_when_the_hold_is_lifted(
+    server, tool, signed, lead, monkeypatch
+):
+    effect = signed(tool)
+    same, placed = calling.require_same_tool, []
+
+    def placing(sealed):
+        placed.append(holds.place(by=lead, task=effect.approval.task))
+        same(sealed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(calling, "require_same_tool", placing)
+        effects.carry_out_due("worker-1")
+    effects.carry_out_due("worker-2")
+    effect.refresh_from_db()
+    assert (effect.state, effect.sent_at, server.calls) == ("doing", None, [])
+    holds.lift(placed[0], by=lead)
+    effects.carry_out_due("worker-3")
+    effect.refresh_from_db()
+    assert (effect.state, len(server.calls)) == ("done", 1)
 
 
 def test_tool_that_is_not_idempotent_is_never_sent_twice(server, signed, monkeypatch):
