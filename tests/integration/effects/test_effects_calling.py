@@ -115,6 +115,16 @@ def test_call_held_before_it_is_sent_goes_out_when_the_hold_is_lifted(
     assert (effect.state, len(server.calls)) == ("done", 1)
 
 
+@pytest.mark.parametrize("good_bye", ["at once", "never", "headers", "body"])
+def test_a_server_keeps_nobody_who_has_its_answer(signed, good_bye):
+    with ClingingServer(good_bye) as server:
+        effect = signed(_tool(server.url))
+        effects.carry_out_due("worker")
+        assert server.left.wait(20)
+    effect.refresh_from_db()
+    assert (effect.state, effect.result["text"]) == ("done", "Paid.")
+
+
 def test_tool_that_is_not_idempotent_is_never_sent_twice(server, signed, monkeypatch):
     effect = signed(_tool(server.url, idempotent=False))
     with monkeypatch.context() as patch:
