@@ -20,9 +20,11 @@ from approvals.proving import drift
 from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
+    from uuid import UUID
 
     from approvals.models import Approval, Effect
+    from approvals.verifying import Proven
 
 TRAILER = "Countersign-Approval"
 _FORGED = re.compile(r"^(?=(?:countersign-[\w-]+|approved-by)\s*:)", re.IGNORECASE | re.MULTILINE)
@@ -41,10 +43,10 @@ def merge(effect: Effect) -> dict[str, Any]:
     main = store.fetch()
     if main != sealed["base"]:
         return _landed_before(store, approval, sealed, main)
-    followed = verifying.require_signed(effect)
+    proven = verifying.require_signed(effect)
     verifying.require_same_objects(store, approval, sealed)
-    _require_onward(store, sealed, followed)
-    commit = build_commit(store, approval, sealed, _signed_head(sealed, followed))
+    _require_onward(store, sealed, proven.followed)
+    commit = _commit(store, approval, sealed, proven)
     if not effect.note_sent():
         raise NotNow
     failpoint("effect.sent")
@@ -78,22 +80,22 @@ def _signed_head(sealed: dict[str, Any], followed: Sequence[Approval]) -> str:
     return str(first["head"])
 
 
-def build_commit(store: Store, approval: Approval, sealed: dict[str, Any], head: str) -> str:
-    """Write the merge commit; the same approval always gives the same commit."""
+def _commit(store: Store, approval: Approval, sealed: dict[str, Any], proven: Proven) -> str:
+    """Write the merge commit; the same approval, signed by the same, always gives the same commit."""
     return store.commit(
         sealed["tree"],
-        parents=[sealed["base"], head],
-        message=message_of(approval),
+        parents=[sealed["base"], _signed_head(sealed, proven.followed)],
+        message=_message(approval, proven.signers),
         author="Countersign",
         at=approval.decided_at,
     )
 
 
-def message_of(approval: Approval) -> str:
-    """Return the commit message: what was signed, then who signed it as trailers."""
+def _message(approval: Approval, signers: Collection[UUID]) -> str:
+    """Return the commit message: what was signed, then as trailers whose signatures counted."""
     snapshot = approval.snapshot
     signed = (
-        approval.signatures.filter(verdict=SignatureVerdict.APPROVE)
+        approval.signatures.filter(verdict=SignatureVerdict.APPROVE, signer__in=signers)
         .select_related("signer")
         .order_by("at", "id")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
@@ -47,8 +48,16 @@ _OVER = ("effect.done", "effect.stale")
 _HUNK_FIELDS = ("old_start", "old_lines", "new_start", "new_lines", "section", "text")
 
 
-def require_signed(effect: Effect) -> list[Approval]:
-    """Return what it follows; raise Refused, naming the field, unless the rows say what was signed."""
+@dataclass(frozen=True, kw_only=True)
+class Proven:
+    """What was proven of an effect: what its approval follows, nearest first, and who signed it."""
+
+    followed: list[Approval]
+    signers: set[UUID]  # those whose signatures counted
+
+
+def require_signed(effect: Effect) -> Proven:
+    """Return what was proven; raise Refused, naming the field, unless the rows say what was signed."""
     approval = effect.approval
     if approval.state != ApprovalState.APPROVED:
         raise Refused(f"The approval is {approval.state}, so nothing was carried out.")
@@ -62,9 +71,9 @@ def require_signed(effect: Effect) -> list[Approval]:
     if effect.kind != effect.arguments["kind"]:
         raise drift("the effect's kind")
     followed = followed_by(approval)
-    _require_signers(approval)
+    signers = _require_signers(approval)
     _require_open(effect, followed)
-    return followed
+    return Proven(followed=followed, signers=signers)
 
 
 def _require_open(effect: Effect, followed: Sequence[Approval]) -> None:
@@ -87,8 +96,8 @@ def _require_open(effect: Effect, followed: Sequence[Approval]) -> None:
         )
 
 
-def _require_signers(approval: Approval) -> None:
-    """Raise Refused unless enough signatures cover this digest, of people who may still sign.
+def _require_signers(approval: Approval) -> set[UUID]:
+    """Return who signed; raise Refused unless they are enough, cover this digest and may still sign.
 
     Those of others are passed over, as they were when it was decided; not that of who decided it.
     """
@@ -121,6 +130,7 @@ def _require_signers(approval: Approval) -> None:
         raise Refused(f"It still needs {' and '.join(missing)}. Nothing was done.")
     if approval.decided_by_id not in signers:
         raise drift("who decided it and who signed it")
+    return signers
 
 
 def _require_mark(original: Marked, signer: User) -> None:

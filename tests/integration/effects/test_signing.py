@@ -9,11 +9,13 @@ from django.utils import timezone
 
 from agents import escalations
 from agents.models import Escalation
-from approvals import effects, signing
+from approvals import effects, policies, sealing, signing
+from approvals.deciding import decide
 from approvals.exceptions import CannotSign
 from approvals.models import Signature
 from projects import signing_keys
-from tests.approval_fixtures import approve, first_parents, past_triggers
+from projects.models import Membership, User
+from tests.approval_fixtures import approve, first_parents, git, make_change, past_triggers
 
 pytestmark = pytest.mark.django_db
 ANOTHER = "another key, of somebody else's console"
@@ -114,3 +116,42 @@ def test_the_same_secret_is_the_same_key_and_no_other():
     assert not signing_keys.is_genuine(first, mark, b"said otherwise")
     assert not signing_keys.is_genuine(second, mark, b"said")
     assert not signing_keys.is_genuine("no key", mark, b"said")
+
+
+def approved_by(bare) -> list[str]:
+    said = git(bare, "log", "-1", "--format=%(trailers:key=Approved-by,valueonly)", "main")
+    return [line for line in said.splitlines() if line]
+
+
+def test_history_names_nobody_who_may_not_sign_and_whose_row_somebody_wrote(approved, bare):
+    sealed = approved.approval
+    chief = User.objects.create_user("chief", first_name="Chief", last_name="Officer")
+    Signature.objects.create(
+        approval=sealed,
+        signer=chief,
+        requester=sealed.requester,
+        verdict="approve",
+        digest=sealed.digest,
+        nonce=sealed.nonce,
+        key="nobody",
+        mark="forged",
+    )
+    effects.carry_out_due("worker-1")
+    assert approved_by(bare) == ["Dana Kim <dana>"]
+
+
+def test_history_names_only_those_whose_signatures_counted(
+    project, requester, lead, second_lead, bare, tmp_path
+):
+    third = User.objects.create_user("third", first_name="Third", last_name="Lead")
+    Membership.objects.create(user=third, project=project, role="lead")
+    policies.change(project, by=lead, signatures_needed=2, undo_seconds=0)
+    sealed = sealing.seal(make_change(project, requester, tmp_path))
+    decide(sealed.pk, by=third, verdict="approve", digest=sealed.digest, nonce=sealed.nonce)
+    User.objects.filter(pk=third.pk).update(is_active=False)
+    for person in (lead, second_lead):
+        decide(sealed.pk, by=person, verdict="approve", digest=sealed.digest, nonce=sealed.nonce)
+    effects.carry_out_due("worker-1")
+    assert approved_by(bare) == [
+        f"{each.display_name} <{each.username}>" for each in (lead, second_lead)
+    ]
