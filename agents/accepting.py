@@ -101,7 +101,8 @@ WITH sender AS MATERIALIZED (
 ), given AS MATERIALIZED (
   SELECT row.*, sender.project, sender.requester,
     sender.name, sender.model, coalesce(row.own, sender.frozen) AS limits,
-    fine AND (%(counted)s OR NOT counted) AND EXISTS (SELECT FROM router) AS writable, fine, counted
+    fine AND (%(counted)s OR NOT counted) AND (%(prepared)s OR EXISTS (SELECT FROM router)) AS writable,
+    fine, counted
   FROM (SELECT nextval('agents_task_number') AS number, row.* FROM json_to_recordset(%(rows)s::json) AS row (
     o int, s int, g int, id uuid, step uuid, request text, title text, context jsonb, agents text[],
     own jsonb, key text, digest text)) row
@@ -153,16 +154,17 @@ FROM given LEFT JOIN task USING (id), entered ORDER BY o
 """  # noqa: S608  # of our own enums
 
 
-def accept(asked: Sequence[Asked]) -> list[Outcome]:
+def accept(asked: Sequence[Asked], *, prepared: bool = False) -> list[Outcome]:
     """Write what may be written, and its entry of the audit log; say in order what became of each.
 
+    With `prepared` their work is done already: no quota keeps them out, and they need no router.
     Outside a transaction it commits by itself, and by parts where there are quotas; inside one it
     holds the lock of the audit log until the caller's end. Raises what says that the database is away
     only if nothing was written: later that is the outcome of those it befell.
     Twice with one key: the same task. A quota is counted under the lock of its row. Two transactions
     with one key: the later one waits for the end of the other.
     """
-    outcomes = _singly(partial(_write, counted=False), asked)
+    outcomes = _singly(partial(_write, counted=prepared, prepared=prepared), asked)
     over = [place for place, outcome in enumerate(outcomes) if outcome is quotas.COUNTED]
     if over:
         _fill(outcomes, over, _rest(_within_quotas, [asked[place] for place in over]))
@@ -226,10 +228,11 @@ def _twice(asked: Sequence[Asked], places: list[int]) -> dict[int, int]:
     return again
 
 
-def _write(asked: Sequence[Asked], *, counted: bool) -> list[Outcome]:
+def _write(asked: Sequence[Asked], *, counted: bool, prepared: bool = False) -> list[Outcome]:
     crowd = len(asked) > CROWD
+    how = {"crowd": crowd, "counted": counted, "prepared": prepared}
     with connection.cursor() as cursor:
-        cursor.execute(_WRITE, {**_told(asked, crowd=crowd), "crowd": crowd, "counted": counted})
+        cursor.execute(_WRITE, {**_told(asked, crowd=crowd), **how})
         written = cursor.fetchall()
     outcomes = [_outcome(one, row) for one, row in zip(asked, written, strict=True)]
     taken = [place for place, outcome in enumerate(outcomes) if outcome is _TAKEN]

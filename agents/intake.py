@@ -41,11 +41,13 @@ def submit(
     idempotency_key: str = "",
     token: ApiToken | None = None,
     address: str | None = None,
+    prepared: bool = False,
 ) -> Submission:
     """Accept one request and ring the bell.
 
-    Twice with one key: the same task. Raises InvalidInput by field, NotAllowed, IdempotencyMismatch,
-    QuotaUsed.
+    With `prepared` its work is done already: no quota keeps it out, and it needs no router.
+    Twice with one key: the same task. Raises InvalidInput by field, NotAllowed,
+    IdempotencyMismatch, QuotaUsed, NoRouter.
     """
     asked = requests.ask(
         requests.sender_of(requester, project, token),
@@ -56,20 +58,20 @@ def submit(
         key=idempotency_key,
         address=address,
     )
-    outcome = submit_all([asked])[0]
+    outcome = submit_all([asked], prepared=prepared)[0]
     if not isinstance(outcome, Accepted):
         raise outcome
     task = Task.objects.select_related("project", "requester").get(pk=outcome.id)
     return Submission(task=task, created=outcome.created)
 
 
-def submit_all(asked: Sequence[Asked]) -> list[Outcome]:
+def submit_all(asked: Sequence[Asked], *, prepared: bool = False) -> list[Outcome]:
     """Accept many requests together, and ring once; say in order what became of each.
 
     Raises what says that the database is away, or gives it as the outcome of those it befell: then
     nobody knows whether they were accepted, and an Idempotency-Key helps.
     """
-    outcomes = accepting.accept(asked)
+    outcomes = accepting.accept(asked, prepared=prepared)
     told = [
         (one.sender.project, one.id, outcome.number)
         for one, outcome in zip(asked, outcomes, strict=True)

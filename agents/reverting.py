@@ -52,6 +52,7 @@ def start(
             requester=by,
             request="\n\n".join(filter(None, [f"Revert {task.label}: {task.title}", reason])),
             address=address,
+            prepared=True,  # in need nobody waits until there is room again
         ).task
         Task.objects.filter(pk=made.pk).update(reverts=task)
         made.reverts = task

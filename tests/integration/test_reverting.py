@@ -8,13 +8,16 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from agents import stopping
-from agents.models import Hunk, Proposal, Step, Task
+from agents.accepting import NoRouter
+from agents.intake import submit
+from agents.models import Agent, AgentRole, Hunk, Proposal, Step, Task
+from agents.quotas import QuotaUsed
 from agents.runtime.database import in_db
 from approvals import effects, policies, reverting, sealing
 from approvals.exceptions import UnknownApproval
 from approvals.models import Approval
 from projects.exceptions import NotAllowed, TransitionRefused
-from projects.models import AuditEntry, Membership, Role, User
+from projects.models import AuditEntry, Membership, Quota, Role, User
 from tests import runtime_fixtures
 from tests.approval_fixtures import (
     FILES,
@@ -221,3 +224,26 @@ def test_api_answers_with_the_task(merged, lead, client):
     assert (answer.json()["id"], answer.json()["label"]) == (str(made.pk), made.label)
     again = client.post(path, {}, content_type="application/json")
     assert again.status_code == 409
+
+
+@pytest.mark.parametrize("missing", ["room in the quota", "a router"])
+async def test_a_revert_waits_for_no_quota_and_needs_no_router(
+    merged, project, lead, second_lead, bare, missing
+):
+    def refuse() -> None:
+        if missing == "a router":
+            Agent.objects.filter(role=AgentRole.ROUTER).update(enabled=False)
+        else:
+            Quota.objects.create(project=project, hourly=1)
+            Quota.objects.create(user=lead, hourly=1)
+        with pytest.raises((QuotaUsed, NoRouter)):
+            submit(project=project, requester=lead, request="Another thing")
+
+    await in_db(refuse)
+    approval = await proposed(await in_db(lambda: reverting.revert(merged, by=lead)))
+
+    def sign() -> None:
+        land(approval, second_lead)
+        assert git(bare, "show", "main:docs/rounding.md") == FILES["docs/rounding.md"].strip()
+
+    await in_db(sign)
