@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
-from agents import permitting
+from agents import permitting, takeovers
 from agents.clocks import Frozen
 from agents.events import Kind
 from approvals import acts, counting, policies, presence, rights
@@ -154,7 +154,11 @@ def _others_hold(
     )
     alone = Q(alone_until__gt=Now()) | Q(alone_until__gt=Now() - held)
     theirs = rows.filter(alone, project__in=projects, alone_until__isnull=False)
-    there = theirs.filter(Exists(leads), ~Exists(off)).exclude(holder=user)
+    # Who has done a part of it since; or asked for it, where one person may do everything no more.
+    did = takeovers.by_whom(OuterRef("approval__task")).filter(resolved_by=OuterRef("holder"))
+    alone_may = Q(approval__single_person=True, project__single_person=True)
+    may = alone_may | Q(~Exists(did), ~Q(holder=F("approval__requester")))
+    there = theirs.filter(may, Exists(leads), ~Exists(off)).exclude(holder=user)
     return there.exclude(holder__in=Absence.objects.now().values("person"))
 
 

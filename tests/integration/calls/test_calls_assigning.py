@@ -12,7 +12,9 @@ from django.utils import timezone
 
 from agents import holds
 from agents.events import Kind
-from agents.models import Event
+from agents.models import Escalation, Event
+from agents.models.tasks import Choice
+from agents.models.tasks import Rule as Rules
 from approvals import absences, policies, routing, selectors, snoozing
 from approvals.calls import selectors as call_selectors
 from approvals.exceptions import DecisionConflict
@@ -23,7 +25,7 @@ from notices.models import Notification
 from projects import across
 from projects.across import Mine
 from projects.exceptions import InvalidInput, NotAllowed
-from projects.models import AuditEntry, Membership, Role, User
+from projects.models import AuditEntry, Membership, Project, Role, User
 from tests.api_fixtures import by_session
 from tests.approval_fixtures import past_triggers
 from tests.call_fixtures import decided, waiting_call
@@ -46,6 +48,20 @@ def asked(person: User) -> set:
     )
 
 
+def take_over(call: CallApproval, person: User) -> None:
+    """Let a person do another step of its task themselves."""
+    Escalation.objects.create(
+        task=call.task,
+        rule=Rules.BLOCKED,
+        detail="It does not build.",
+        options=[Choice.TAKE_OVER],
+        state="resolved",
+        choice=Choice.TAKE_OVER,
+        resolved_by=person,
+        resolved_at=timezone.now(),
+    )
+
+
 def events(call: CallApproval) -> list[dict]:
     rows = Event.objects.filter(task=call.task, kind=Kind.APPROVAL_ASSIGNED).order_by("seq")
     return list(rows.values_list("data", flat=True))
@@ -65,7 +81,9 @@ def test_what_one_person_claims_the_others_are_not_asked(call, lead, second_lead
         routing.claim(call, by=second_lead)
 
 
-@pytest.mark.parametrize("gone", ["disabled", "no_lead", "put_off", "away", "half", "decided"])
+@pytest.mark.parametrize(
+    "gone", ["disabled", "no_lead", "put_off", "away", "half", "took_over", "decided"]
+)
 def test_what_is_held_by_somebody_who_is_not_asked_is_asked_of_the_others(
     call, lead, second_lead, gone
 ):
@@ -83,11 +101,28 @@ def test_what_is_held_by_somebody_who_is_not_asked_is_asked_of_the_others(
             absences.leave(lead, begins_at=moment - DAY, ends_at=moment + DAY)
         case "half":
             CallAssignment.objects.update(alone_until=moment)
+        case "took_over":
+            take_over(call, lead)
+            assert asked(lead) == set()
         case "decided":
             decided(call, second_lead)
             assert CallAssignment.objects.get().alone_until is None
             return
     assert asked(second_lead) == {call.pk}
+
+
+def test_what_its_requester_holds_is_asked_of_the_others_once_one_person_may_not_do_everything(
+    tool, project, lead, second_lead
+):
+    Project.objects.update(single_person=True)
+    row = waiting_call(Project.objects.get(), lead)
+    row = CallApproval.objects.select_related("project", "task").get(pk=row.pk)
+    routing.claim(row, by=lead)
+    assert (asked(lead), asked(second_lead)) == ({row.pk}, set())
+    take_over(row, lead)
+    assert (asked(lead), asked(second_lead)) == ({row.pk}, set())
+    Project.objects.update(single_person=False)
+    assert (asked(lead), asked(second_lead)) == (set(), {row.pk})
 
 
 def test_a_hold_stops_the_time_in_which_one_person_sees_to_it(call, lead, second_lead):
