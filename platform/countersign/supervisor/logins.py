@@ -36,6 +36,8 @@ class Login:
 # Facts that are written once, whoever writes them.
 _FACTS = (("projects_auditentry", ("SELECT", "INSERT")),)
 _SECRETS = (("projects_apitoken", ()), ("django_session", ()))
+# Who took a step over does not sign its task: that is changed once (a trigger holds it), removed never.
+_ANSWERS = (("agents_escalation", ("SELECT", "INSERT", "UPDATE")),)
 # An agent must not change what agents may do, nor lift the hold that stops it.
 _AGENT_CONFIGURATION = tuple(
     (f"agents_{table}", ("SELECT",))
@@ -66,6 +68,7 @@ AGENTS = Login(
         *_FACTS,
         *_SECRETS,
         *_AGENT_CONFIGURATION,
+        *_ANSWERS,
         ("agents_event", ("SELECT", "INSERT")),
         ("agents_*", ("SELECT", *WRITE)),
         ("memory_*", ("SELECT", *WRITE)),
@@ -93,6 +96,7 @@ EFFECTS = Login(
         ("approvals_edit", ("SELECT",)),
         ("approvals_savedview", ("SELECT",)),
         ("approvals_*", ("SELECT", *WRITE)),
+        *_ANSWERS,
         ("agents_event", ("SELECT", "INSERT")),
         ("agents_*", ("SELECT", *WRITE)),
         ("memory_*", ("SELECT", *WRITE)),
