@@ -47,7 +47,16 @@ def test_a_requester_keeps_nothing(memory, requester):
     assert memory.state == "proposed"
 
 
-@pytest.mark.parametrize("change", [{"state": "active"}, {"content": "Pay me"}, {"pinned": True}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": "active"},
+        {"content": "Pay me"},
+        {"pinned": True},
+        {"paths": ["billing/**"]},
+        {"state": "retired", "paths": []},
+    ],
+)
 def test_a_token_changes_nothing_that_agents_recall(memory, lead, change):
     assert by_token(lead)("PATCH", f"{URL}/{memory.pk}", change).status_code == 403
     memory.refresh_from_db()

@@ -87,7 +87,7 @@ class OneMemory(Endpoint):
     def patch(self, request: Request, pk: uuid.UUID) -> Response:
         """Edit (an active one becomes a new version), pin, keep or retire."""
         memory, changes = _memory(self, pk), self.body(MemoryInput)
-        if self.token and set(changes.items()) != {("state", MemoryState.RETIRED)}:
+        if self.token and changes != {"state": MemoryState.RETIRED}:
             raise PermissionDenied(
                 "A token may retire a memory; what agents recall is decided by a person. "
                 "Sign in to the console and do it there."
