@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from notices.targets import Target
 
-SECONDS = 10.0  # for all of it, however slowly it trickles
+# For all of it, however slowly it trickles. Only the look-up of a name may take longer, which nobody
+# can cut short: nothing is sent then.
+SECONDS = 10.0
 ANSWER_BYTES = 4_096  # read and thrown away
 AGENT = "Countersign"
 
@@ -40,16 +42,15 @@ def post(address: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     Raises Refused where it may not go, or NotTaken.
     """
     target = targets.target_of(address)
-    began = time.monotonic()
+    until = time.monotonic() + SECONDS
     try:
-        connection = _connected(target)
-        with _ended_in_time(connection):
+        with _connected(target, until) as given, closing(_Given(target, given)) as connection:
             connection.request("POST", target.path, body, {**headers, "Host": target.header})
             answer = connection.getresponse()
             answer.read(ANSWER_BYTES)
             return Answer(answer.status)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        late = time.monotonic() - began >= SECONDS
+        late = time.monotonic() >= until
         raise NotTaken(_LATE.format(SECONDS) if late else _reason(error)) from error
 
 
@@ -65,42 +66,54 @@ class _Given(http.client.HTTPConnection):
         self.auto_open = 0
 
 
-def _opened(target: Target) -> socket.socket:
+def _opened(target: Target, until: float) -> socket.socket:
     *first, last = targets.resolve(target)
     for address in first:
         with suppress(OSError):
-            return socket.create_connection((address, target.port), timeout=SECONDS / 3)
-    return socket.create_connection((last, target.port), timeout=SECONDS)
+            return socket.create_connection((address, target.port), timeout=_left(until) / 3)
+    return socket.create_connection((last, target.port), timeout=_left(until))
 
 
-def _connected(target: Target) -> http.client.HTTPConnection:
-    given = _opened(target)
-    given.settimeout(SECONDS)
-    try:
-        if target.scheme == "https":
-            given = ssl.create_default_context().wrap_socket(given, server_hostname=target.host)
-    except BaseException:
-        given.close()
-        raise
-    return _Given(target, given)
+def _left(until: float) -> float:
+    """Return the seconds that are left; raises TimeoutError when none are."""
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
 
 
 @contextmanager
-def _ended_in_time(connection: http.client.HTTPConnection) -> Iterator[None]:
-    """Cut the connection when the time is over: its own limit is for each read only."""
-    clock = threading.Timer(SECONDS, _cut, [connection.sock])
-    clock.daemon = True
-    clock.start()
+def _connected(target: Target, until: float) -> Iterator[socket.socket]:
+    """Connect, and cut the connection when the time is over: a socket's limit is for each read only."""
+    with _wrapped(target, _opened(target, until)) as given:
+        clock = threading.Timer(_left(until), _cut, [given])
+        clock.daemon = True
+        clock.start()
+        try:
+            if isinstance(given, ssl.SSLSocket):
+                given.do_handshake()
+            yield given
+        finally:
+            clock.cancel()
+
+
+def _wrapped(target: Target, given: socket.socket) -> socket.socket:
+    """Return the socket to speak over; TLS is not spoken yet, a receiver may take its time with it."""
+    given.settimeout(SECONDS)
+    if target.scheme != "https":
+        return given
     try:
-        yield
-    finally:
-        clock.cancel()
-        connection.close()
+        return ssl.create_default_context().wrap_socket(
+            given, server_hostname=target.host, do_handshake_on_connect=False
+        )
+    except BaseException:
+        given.close()
+        raise
 
 
 def _cut(given: socket.socket) -> None:
     try:
-        given.shutdown(socket.SHUT_RDWR)
+        socket.socket.shutdown(given, socket.SHUT_RDWR)  # that of a TLS socket forgets its state
     except OSError:
         return  # it has ended by itself
 
