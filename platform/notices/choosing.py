@@ -16,13 +16,12 @@ from notices.lifecycle import DeliveryState
 from notices.models import Choice, Delivery, Hours, Kind
 from projects import audit
 from projects.exceptions import InvalidInput
+from projects.models import User
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Iterable, Sequence
     from datetime import time
-
-    from projects.models import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +99,8 @@ def email_is_on() -> bool:
 
 @transaction.atomic
 def choose(by: User, chosen: Sequence[Chosen], *, address: str | None = None) -> None:
-    """Write a person's choices; those not named stay as they are."""
+    """Write a person's choices; those not named stay as they are. Locks the person's row."""
+    _one_at_a_time(by)
     for each in chosen:
         _write(by, each)
     audit.record("notifications.chosen", subject=by, actor=by, address=address)
@@ -110,8 +110,10 @@ def choose(by: User, chosen: Sequence[Chosen], *, address: str | None = None) ->
 def keep_quiet(by: User, hours: QuietHours | None, *, address: str | None = None) -> None:
     """Set a person's quiet hours, or end them; what waits for the old ones is looked at anew.
 
-    Raises InvalidInput for an unknown time zone, or hours that begin when they end.
+    Locks the person's row. Raises InvalidInput for an unknown time zone, or hours that begin when
+    they end.
     """
+    _one_at_a_time(by)
     _set_hours(by, hours)
     audit.record("notifications.quiet_hours", subject=by, actor=by, address=address)
 
@@ -120,12 +122,18 @@ def keep_quiet(by: User, hours: QuietHours | None, *, address: str | None = None
 def replace(
     by: User, chosen: Sequence[Chosen], hours: QuietHours | None, *, address: str | None = None
 ) -> None:
-    """Let a person's choices and quiet hours be these and no others; raises as `keep_quiet`."""
+    """Let a person's choices and quiet hours be these and no others; locks and raises as `keep_quiet`."""
+    _one_at_a_time(by)
     Choice.objects.filter(person=by).delete()
     for each in chosen:
         _write(by, each)
     _set_hours(by, hours)
     audit.record("notifications.chosen", subject=by, actor=by, address=address, all=True)
+
+
+def _one_at_a_time(by: User) -> None:
+    """Lock the person's row: what two tabs write at once would otherwise stand side by side."""
+    User.objects.select_for_update(no_key=True).only("pk").get(pk=by.pk)
 
 
 def _write(by: User, each: Chosen) -> None:
