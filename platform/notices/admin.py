@@ -161,16 +161,17 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @admin.action(description="Send again", permissions=["view"])
     def send_again(self, request: Any, queryset: QuerySet[Delivery]) -> None:
         """Begin anew with what was sent or given up."""
-        repeated = 0
-        for delivery in queryset.select_related("notice__project"):
+        # Read once: what is sent again is not among what is filtered as given up any more.
+        chosen, repeated = list(queryset.select_related("notice__project")), 0
+        for delivery in chosen:
             try:
                 requests.send_again(delivery, by=request.user, address=_address(request))
             except TransitionRefused:
                 continue
             repeated += 1
-        left = queryset.count() - repeated
-        said = f"{repeated} of {repeated + left} will be sent again."
-        note = " The others are on their way, or no longer needed." if left else ""
+        said = f"{repeated} of {len(chosen)} will be sent again."
+        others = repeated < len(chosen)
+        note = " The others are on their way, or no longer needed." if others else ""
         self.message_user(request, said + note)
 
     @admin.display(description="to")

@@ -361,7 +361,11 @@ def test_an_admin_sends_a_test_and_again_from_the_log(client, admin, project):
     Delivery.objects.update(state="given_up", finished_at="2026-01-01T00:00Z", attempts=8)
     page = client.get(f"{log}?state__exact=given_up&by=webhook").content.decode()
     assert "A test" in page
-    client.post(log, {"action": "send_again", "_selected_action": [delivery.pk]})
+    given_up, again = f"{log}?state__exact=given_up", {"action": "send_again"}
+    page = client.post(given_up, {**again, "_selected_action": [delivery.pk]}, follow=True)
+    assert "1 of 1 will be sent again.<" in page.content.decode()
+    page = client.post(log, {**again, "_selected_action": [delivery.pk]}, follow=True)
+    assert "0 of 1 will be sent again. The others are on their way" in page.content.decode()
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts) == ("waiting", 0)
     acts = ["webhook.tested", "delivery.repeated"]
