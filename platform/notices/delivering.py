@@ -7,6 +7,7 @@ import random
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -18,7 +19,7 @@ from notices.mail import NeverTaken
 from notices.models import Delivery, Hours, Webhook
 from notices.posting import NotTaken
 from notices.targets import Refused
-from projects import access
+from projects import access, audit
 from projects.exceptions import TransitionRefused
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ logger = logging.getLogger(__name__)
 WAITS = (5, 30, 300, 1_800, 7_200, 18_000, 36_000)
 MOST = len(WAITS) + 1
 SPREAD = 0.2  # of a wait, at random: what failed together does not come back together
-LEASE = timedelta(seconds=60)  # longer than any try takes
+# Longer than a post takes. A mail server that answers each word late takes longer: what it took is
+# then sent again, under the same id.
+LEASE = timedelta(seconds=60)
 GONE = 410
 AWAY = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -156,15 +159,25 @@ def _note_answer(delivery: Delivery, status: int) -> None:
     if 200 <= status < 300:
         delivery.move(DeliveryState.SENT, status=status, error="")
         _release(delivery)
-    elif status == GONE:
-        delivery.move(DeliveryState.GIVEN_UP, status=status, error=_GONE)
-        Webhook.objects.filter(deliveries=delivery.pk).update(enabled=False)
+    elif status == GONE and delivery.webhook:
+        _switch_off(delivery, delivery.webhook)
     else:
         said = f"It answered {status}."
         _fail(delivery, said, status=status, away=status in AWAY)
 
 
-_GONE = "It answered 410, gone: the webhook was switched off."
+@transaction.atomic
+def _switch_off(delivery: Delivery, hook: Webhook) -> None:
+    """Give up, and ask a receiver that is gone no more: unless its address was changed meanwhile."""
+    there = Webhook.objects.filter(pk=hook.pk, address=hook.address, enabled=True)
+    off = there.update(enabled=False)
+    error = f"{_GONE}{': the webhook was switched off' if off else ''}."
+    delivery.move(DeliveryState.GIVEN_UP, status=GONE, error=error)
+    if off:
+        audit.record("webhook.switched_off", subject=hook, actor=None, project=hook.project)
+
+
+_GONE = "It answered 410, gone"
 
 
 def _fail(delivery: Delivery, error: str, *, status: int | None, away: bool) -> None:

@@ -1,4 +1,4 @@
-"""Two who change at once what people are told: played in one order, each whole."""
+"""Two who change at once what people are told, and where: played in one order, each whole."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection, transaction
 
-from notices import choosing
+from notices import choosing, requests
 from notices.choosing import Chosen, Wish
-from notices.models import Choice
+from notices.lockbox import lock
+from notices.models import Choice, Delivery, Webhook
+from projects.models import AuditEntry
+from tests.notice_fixtures import deliver_due, make_webhook
+from tests.receivers import a_receiver
 from tests.waiting_locks import until_somebody_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,3 +37,19 @@ def test_of_two_who_replace_them_at_once_the_later_counts(lead, project):
             until_somebody_waits()
         later.result(30)
     assert list(Choice.objects.values_list("kind", flat=True)) == ["stuck"]
+
+
+def test_gone_leaves_on_what_an_admin_has_given_another_address(project, settings):
+    settings.WEBHOOK_HOSTS = ["127.0.0.1"]
+
+    def moves() -> None:
+        Webhook.objects.update(address=lock("https://hooks.example.org/new"))
+        connection.close()  # of the receiver's thread
+
+    with a_receiver(answers=[410], on_request=moves) as receiver:
+        requests.send_test(make_webhook(project, receiver.url), by=None)
+        deliver_due()
+    assert Webhook.objects.get().enabled
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.error) == ("given_up", "It answered 410, gone.")
+    assert not AuditEntry.objects.filter(action="webhook.switched_off").exists()

@@ -21,7 +21,7 @@ from notices.lockbox import lock
 from notices.models import Delivery, Kind, Webhook, WebhookStyle
 from notices.notifier import Notifier
 from projects.exceptions import TransitionRefused
-from projects.models import Project
+from projects.models import AuditEntry, Project
 from tests.notice_fixtures import (
     SECRET,
     at_once,
@@ -211,8 +211,14 @@ def test_gone_switches_the_webhook_off(project, requester, lead, receiver):
     deliver_due()
     assert not Webhook.objects.get().enabled
     assert len(receiver.got) == 1
-    states = sorted(Delivery.objects.values_list("state", flat=True))
-    assert states == ["given_up", "withdrawn"]
+    states = sorted(Delivery.objects.values_list("state", "error"))
+    assert states == [
+        ("given_up", "It answered 410, gone: the webhook was switched off."),
+        ("withdrawn", "The webhook is switched off."),
+    ]
+    entry = AuditEntry.objects.get(action="webhook.switched_off")
+    assert (entry.actor_label, entry.project) == ("system", project)
+    assert entry.object_id == str(Webhook.objects.get().pk)
 
 
 def test_a_redirect_is_not_followed(project, requester, lead, receiver):
