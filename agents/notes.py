@@ -31,7 +31,7 @@ def check(text: str) -> str:
     return text.strip()
 
 
-def add_note(task: Task, *, text: str, by: User) -> Event:
+def add_note(task: Task, *, text: str, by: User, address: str | None = None) -> Event:
     """Write a note that every agent of the task gets before its next turn.
 
     Raises InvalidInput, NotAllowed, TransitionRefused when the task is over.
@@ -45,5 +45,5 @@ def add_note(task: Task, *, text: str, by: User) -> Event:
                 f"{task.label} is over ({now.state}); nobody would read a note."
             )
         event = now.record(Kind.MESSAGE, said)
-        audit.record("task.noted", subject=task, actor=by, project=task.project)
+        audit.record("task.noted", subject=task, actor=by, project=task.project, address=address)
     return event

@@ -148,10 +148,11 @@ def _propose_lesson(approval: Approval, decision: Decision, *, by: User) -> None
             source_approval=approval.pk,
             source_label=f"{label} {approval.task.label}",
             by=by,
+            address=decision.address,
         )
     except InvalidInput as error:
         if decision.lesson.strip():
             raise InvalidInput("lesson", str(error)) from error
         return  # a reason that is no fit memory is still a reason
     if decision.keep_lesson and decision.lesson.strip():
-        lessons.keep(lesson, by=by)
+        lessons.keep(lesson, by=by, address=decision.address)

@@ -94,14 +94,13 @@ class MemoryAdmin(ReadOnlyAdmin):
     @admin.action(description="Retire: no longer recalled, kept", permissions=["remove"])
     def retire(self, request: Any, queryset: QuerySet[Memory]) -> None:
         """Retire the chosen memories that can be retired."""
-        self._each(request, queryset, "retired", lambda row: lessons.retire(row, by=request.user))
+        self._each(request, queryset, "retired", lessons.retire)
 
     @admin.action(description="Forget: erase for good", permissions=["remove"])
     def forget(self, request: Any, queryset: QuerySet[Memory]) -> HttpResponse | None:
         """Erase the chosen memories after asking once more."""
         if "confirmed" in request.POST:
-            act = lambda row: lessons.forget(row, by=request.user)  # noqa: E731 - as short as its name
-            self._each(request, queryset, "forgotten", act)
+            self._each(request, queryset, "forgotten", lessons.forget)
             return None
         context = {
             **self.admin_site.each_context(request),
@@ -113,14 +112,14 @@ class MemoryAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "admin/memory/memory/forget.html", context)
 
     def _each(
-        self, request: Any, rows: QuerySet[Memory], done: str, act: Callable[[Memory], None]
+        self, request: Any, rows: QuerySet[Memory], done: str, act: Callable[..., None]
     ) -> None:
         refused: list[str] = []
-        count = 0
+        count, address = 0, request.META.get("REMOTE_ADDR")
         for row in rows:
             try:
                 with transaction.atomic():
-                    act(row)
+                    act(row, by=request.user, address=address)
                 count += 1
             except CountersignError as error:
                 refused.append(f"{str(row)[:60] or row.pk}: {error}")

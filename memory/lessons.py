@@ -50,6 +50,7 @@ def propose(
     source_approval: uuid.UUID | None = None,
     source_label: str = "",
     by: User | None,
+    address: str | None = None,
 ) -> Memory:
     """Write down a memory that waits for a person; an equal one of the project is returned instead.
 
@@ -80,19 +81,19 @@ def propose(
             state=MemoryState.QUARANTINED if from_agent else MemoryState.PROPOSED,
             **facts,
         )
-        _audit("proposed", memory, by)
+        _audit("proposed", memory, by, address)
     return memory
 
 
-def release(memory: Memory, *, by: User) -> None:
+def release(memory: Memory, *, by: User, address: str | None = None) -> None:
     """Let a quarantined memory be judged like any proposal; only a lead."""
     _require_keeper(memory, by)
     with transaction.atomic():
         transitions.move(memory, MemoryState.PROPOSED, moves=MOVES)
-        _audit("released", memory, by)
+        _audit("released", memory, by, address)
 
 
-def keep(memory: Memory, *, by: User, read: str = "") -> Memory:
+def keep(memory: Memory, *, by: User, read: str = "", address: str | None = None) -> Memory:
     """Make a proposed memory active; only a lead. Keeping an active one changes nothing.
 
     `read` is the digest of the text the person had before them; raises TransitionRefused when the
@@ -104,39 +105,39 @@ def keep(memory: Memory, *, by: User, read: str = "") -> Memory:
     if memory.state == MemoryState.ACTIVE:
         return memory
     if memory.state == MemoryState.RETIRED:
-        restore(memory, by=by)
+        restore(memory, by=by, address=address)
         return memory
-    _activate(memory, by=by, act="kept")
+    _activate(memory, by=by, act="kept", address=address)
     return memory
 
 
-def retire(memory: Memory, *, by: User) -> None:
+def retire(memory: Memory, *, by: User, address: str | None = None) -> None:
     """Stop recalling a memory but keep it; a lead or an admin."""
     _require_caretaker(memory, by)
     with transaction.atomic():
         transitions.move(memory, MemoryState.RETIRED, moves=MOVES, valid_to=timezone.now())
-        _audit("retired", memory, by)
+        _audit("retired", memory, by, address)
 
 
-def restore(memory: Memory, *, by: User) -> None:
+def restore(memory: Memory, *, by: User, address: str | None = None) -> None:
     """Recall a retired memory again; only a lead, who answers for it from now on."""
     _require_keeper(memory, by)
     if memory.state != MemoryState.RETIRED:
         raise TransitionRefused(f"This memory is {memory.state}; only a retired one is restored.")
-    _activate(memory, by=by, act="restored")
+    _activate(memory, by=by, act="restored", address=address)
 
 
-def pin(memory: Memory, *, pinned: bool, by: User) -> None:
+def pin(memory: Memory, *, pinned: bool, by: User, address: str | None = None) -> None:
     """Put an active memory into every fitting prompt's first place, or not; only a lead."""
     _require_keeper(memory, by)
     with transaction.atomic():
         found = Memory.objects.filter(pk=memory.pk).exclude(state=MemoryState.ERASED)
         if found.exclude(pinned=pinned).update(pinned=pinned):
-            _audit("pinned" if pinned else "unpinned", memory, by)
+            _audit("pinned" if pinned else "unpinned", memory, by, address)
     memory.pinned = pinned
 
 
-def edit(memory: Memory, *, by: User, **changes: Any) -> Memory:
+def edit(memory: Memory, *, by: User, address: str | None = None, **changes: Any) -> Memory:
     """Change content, subject, paths or agent_slug and return the memory that now says so.
 
     A proposed memory is changed in place (by a lead or by who proposed it). An active one is
@@ -152,11 +153,11 @@ def edit(memory: Memory, *, by: User, **changes: Any) -> Memory:
         if same is not None and same.pk != memory.pk:
             raise InvalidInput("content", f"This project already has this memory ({same.state}).")
         if memory.state == MemoryState.PROPOSED:
-            return _rewrite(memory, facts, by=by)
-        return _supersede(memory, facts, by=by)
+            return _rewrite(memory, facts, by=by, address=address)
+        return _supersede(memory, facts, by=by, address=address)
 
 
-def forget(memory: Memory, *, by: User) -> None:
+def forget(memory: Memory, *, by: User, address: str | None = None) -> None:
     """Erase a memory and its older versions for good; the rows only answer that it was forgotten.
 
     Content, vectors, links and the details of its uses go in one transaction. Twice is refused.
@@ -168,7 +169,7 @@ def forget(memory: Memory, *, by: User) -> None:
         older = _older_versions(memory)
         for row in (memory, *older):
             _erase(row)
-        _audit("forgotten", memory, by, versions=1 + len(older))
+        _audit("forgotten", memory, by, address, versions=1 + len(older))
 
 
 def _checked(
@@ -225,7 +226,7 @@ def _equal(
     )
 
 
-def _activate(memory: Memory, *, by: User, act: str) -> None:
+def _activate(memory: Memory, *, by: User, act: str, address: str | None) -> None:
     with transaction.atomic():
         # Of the text that was read: who proposed it may have changed it in the meantime.
         transitions.move(
@@ -237,19 +238,19 @@ def _activate(memory: Memory, *, by: User, act: str) -> None:
             approved_at=timezone.now(),
             valid_to=None,
         )
-        _audit(act, memory, by)
+        _audit(act, memory, by, address)
 
 
-def _rewrite(memory: Memory, facts: dict[str, Any], *, by: User) -> Memory:
+def _rewrite(memory: Memory, facts: dict[str, Any], *, by: User, address: str | None) -> Memory:
     found = Memory.objects.filter(pk=memory.pk, state=MemoryState.PROPOSED)
     if not found.update(**facts):
         raise TransitionRefused("Somebody decided on this memory in the meantime.")
     memory.refresh_from_db()
-    _audit("edited", memory, by)
+    _audit("edited", memory, by, address)
     return memory
 
 
-def _supersede(memory: Memory, facts: dict[str, Any], *, by: User) -> Memory:
+def _supersede(memory: Memory, facts: dict[str, Any], *, by: User, address: str | None) -> Memory:
     new = Memory.objects.create(
         **{name: getattr(memory, name) for name in _SHARED_FACTS} | facts,
         state=MemoryState.ACTIVE,
@@ -261,7 +262,7 @@ def _supersede(memory: Memory, facts: dict[str, Any], *, by: User) -> Memory:
     )
     MemoryLink.objects.create(source=new, target=memory, kind=LinkKind.SUPERSEDES)
     new.refresh_from_db()
-    _audit("edited", new, by, supersedes=str(memory.pk))
+    _audit("edited", new, by, address, supersedes=str(memory.pk))
     return new
 
 
@@ -323,6 +324,13 @@ def _require_caretaker(memory: Memory, by: User) -> None:
         _require_keeper(memory, by)
 
 
-def _audit(act: str, memory: Memory, by: User | None, **detail: Any) -> None:
+def _audit(act: str, memory: Memory, by: User | None, address: str | None, **detail: Any) -> None:
     # Never the text: the audit log cannot be erased.
-    audit.record(f"memory.{act}", subject=memory, actor=by, project=memory.project, **detail)
+    audit.record(
+        f"memory.{act}",
+        subject=memory,
+        actor=by,
+        project=memory.project,
+        address=address,
+        **detail,
+    )

@@ -37,7 +37,7 @@ def next_number(agent: Agent) -> int:
     return (last or 0) + 1
 
 
-def draft_from(version: AgentVersion, *, by: User) -> AgentVersion:
+def draft_from(version: AgentVersion, *, by: User, address: str | None = None) -> AgentVersion:
     """Copy a version into a new draft; one draft at a time. Locks the agent."""
     with transaction.atomic():
         agent = Agent.objects.select_for_update().get(pk=version.agent_id)
@@ -54,6 +54,7 @@ def draft_from(version: AgentVersion, *, by: User) -> AgentVersion:
             "agentversion.drafted",
             subject=draft,
             actor=by,
+            address=address,
             agent=agent.slug,
             number=draft.number,
             copied_from=version.number,
@@ -61,7 +62,7 @@ def draft_from(version: AgentVersion, *, by: User) -> AgentVersion:
     return draft
 
 
-def publish(version: AgentVersion, *, by: User) -> None:
+def publish(version: AgentVersion, *, by: User, address: str | None = None) -> None:
     """Make a draft what new tasks get; tasks under way keep theirs. Never undone, only followed."""
     with transaction.atomic():
         Agent.objects.select_for_update().get(pk=version.agent_id)
@@ -73,6 +74,7 @@ def publish(version: AgentVersion, *, by: User) -> None:
             "agentversion.published",
             subject=version,
             actor=by,
+            address=address,
             agent=version.agent.slug,
             number=version.number,
         )

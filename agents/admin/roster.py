@@ -269,7 +269,7 @@ class AgentVersionAdmin(AuditedAdmin):
     def _published(self, request: Any, version: AgentVersion) -> HttpResponse | None:
         if "_publish" not in request.POST:
             return None
-        publish(version, by=request.user)
+        publish(version, by=request.user, address=request.META.get("REMOTE_ADDR"))
         text = f"{version} is published. New tasks get it; tasks under way keep their version."
         self.message_user(request, text, messages.SUCCESS)
         return HttpResponseRedirect(_page(version))
@@ -290,7 +290,7 @@ class AgentVersionAdmin(AuditedAdmin):
             raise PermissionDenied
         version = get_object_or_404(AgentVersion.objects.select_related("agent"), pk=pk)
         try:
-            draft = draft_from(version, by=request.user)
+            draft = draft_from(version, by=request.user, address=request.META.get("REMOTE_ADDR"))
         except TransitionRefused as refused:
             self.message_user(request, str(refused), messages.ERROR)
             return HttpResponseRedirect(_page(draft_of(version.agent) or version))

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.urls import path
 
-from projects.models import Project, User
+from projects.models import AuditEntry, Project, User
 from tests.admin_fixtures import make_one_of_everything
 from tests.routes import table
 from tests.routes.asking import METHODS, SAFE, address_of, ask, routes
@@ -38,6 +38,7 @@ def world(django_db_setup, django_db_blocker):
         people = [User.objects.get(username=name) for name in ("requester", "lead")]
         make_one_of_everything(Project.objects.get(slug="acme"), *people)
         made.names["version"] = MODELS["agentversion"].objects.first().pk
+        made.audited = AuditEntry.objects.latest("pk").pk
         yield made
         transaction.set_rollback(True)
 

@@ -2,7 +2,7 @@
 
     page     it is shown, or what was asked is answered; nothing changed
     on       sent on to another page, which says why when something was refused; nothing changed
-    done     answered, and rows changed
+    done     answered, and rows changed; what is entered in the audit log names the address
     sign-in  sent to sign in
     401 …    refused with that status; nothing changed
 

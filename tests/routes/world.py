@@ -34,10 +34,11 @@ EVERYBODY = (*NOBODY, *PEOPLE)
 
 @dataclass
 class World:
-    """The clients, and what stands for `{…}` in addresses and forms."""
+    """The clients, what stands for `{…}` in addresses and forms, and the last audit entry of making it."""
 
     clients: dict[str, Client]
     names: dict[str, Any] = field(default_factory=dict)
+    audited: int = 0
 
 
 def make_world() -> World:

@@ -92,12 +92,14 @@ class OneMemory(Endpoint):
                 "A token may retire a memory; what agents recall is decided by a person. "
                 "Sign in to the console and do it there."
             )
-        return Response(MemoryShape(_changed(memory, changes, by=self.person)).data)
+        return Response(
+            MemoryShape(_changed(memory, changes, by=self.person, address=self.address)).data
+        )
 
     @operation("Forget a memory", answer=None, status=204, problems=(404, 409), tag="memory")
     def delete(self, request: Request, pk: uuid.UUID) -> Response:
         """Erase its content and vectors for good."""
-        lessons.forget(_memory(self, pk), by=self.person)
+        lessons.forget(_memory(self, pk), by=self.person, address=self.address)
         return Response(status=204)
 
 
@@ -136,15 +138,15 @@ def _memory(view: Endpoint, pk: uuid.UUID) -> Memory:
 
 
 @transaction.atomic
-def _changed(memory: Memory, changes: dict[str, Any], *, by: User) -> Memory:
+def _changed(memory: Memory, changes: dict[str, Any], *, by: User, address: str | None) -> Memory:
     """Make all changes or none: each is a right of its own."""
     state, pinned = changes.pop("state", None), changes.pop("pinned", None)
     if changes:
-        memory = lessons.edit(memory, by=by, **changes)
+        memory = lessons.edit(memory, by=by, address=address, **changes)
     if state == MemoryState.ACTIVE:
-        memory = lessons.keep(memory, by=by)
+        memory = lessons.keep(memory, by=by, address=address)
     elif state == MemoryState.RETIRED:
-        lessons.retire(memory, by=by)
+        lessons.retire(memory, by=by, address=address)
     if pinned is not None:
-        lessons.pin(memory, pinned=pinned, by=by)
+        lessons.pin(memory, pinned=pinned, by=by, address=address)
     return memory

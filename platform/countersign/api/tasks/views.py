@@ -181,7 +181,8 @@ class TaskNotes(Endpoint):
     def post(self, request: Request, pk: uuid.UUID) -> Response:
         """Put a note in front of the agents at their next turn."""
         task, body = _task(self, pk), self.body(NoteInput)
-        return Response(frame(notes.add_note(task, text=body["text"], by=self.person)))
+        note = notes.add_note(task, text=body["text"], by=self.person, address=self.address)
+        return Response(frame(note))
 
 
 class TaskEscalation(Endpoint):

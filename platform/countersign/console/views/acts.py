@@ -50,7 +50,7 @@ def note(request: PersonRequest, number: int) -> HttpResponse:
     """Send a note to the agents; it is read at the next turn."""
     task, text = task_or_404(request.user, number), _text(request, "text")
     try:
-        notes.add_note(task, text=text, by=request.user)
+        notes.add_note(task, text=text, by=request.user, address=address_of(request))
         when = "if a next round begins" if reading.finished(task) else "before their next turn"
         messages.success(request, f"Note sent. Agents read it {when}.")
     except CountersignError as error:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from agents.models import Agent, Task
 from countersign.console import drafts
-from countersign.console.addresses import inside
+from countersign.console.addresses import address_of, inside
 from countersign.console.looks import MEMORIES
 from countersign.console.rendering import mine_of, page
 from memory import lessons
@@ -115,13 +115,12 @@ def act(request: PersonRequest, pk: UUID, act: str) -> HttpResponse:
 
 
 def _do(memory: Memory, act: str, request: PersonRequest) -> None:
+    told: dict[str, str] = {}
     if act == "edit":
-        lessons.edit(memory, by=request.user, content=_content(request))
-        return
-    if act == "keep":
-        lessons.keep(memory, by=request.user, read=request.POST.get("read", ""))
-        return
-    getattr(lessons, act)(memory, by=request.user)
+        told["content"] = _content(request)
+    elif act == "keep":
+        told["read"] = request.POST.get("read", "")
+    getattr(lessons, act)(memory, by=request.user, address=address_of(request), **told)
 
 
 def _content(request: PersonRequest) -> str:

@@ -12,6 +12,7 @@ from agents import intake
 from agents.limits import Limits
 from agents.models import Task
 from countersign.console import examples
+from countersign.console.addresses import address_of
 from countersign.console.rendering import mine_of, page
 from projects.across import Across
 from projects.exceptions import CountersignError, InvalidInput
@@ -51,6 +52,7 @@ def _submitted(request: PersonRequest) -> Task:
         requester=request.user,
         request=request.POST.get("request", "").replace("\r\n", "\n"),
         limits=_limits(request),
+        address=address_of(request),
     ).task
 
 
