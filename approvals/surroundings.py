@@ -140,10 +140,8 @@ def _gap(file: dict[str, Any], position: int, *, below: bool) -> Gap | None:
 
 def _texts(approval: Approval, blob: str) -> list[str]:
     store = Store.of(approval.project)
-    tree = next((each["tree"] for each in approval.snapshot["effects"] if "tree" in each), "")
     try:
-        size = next((one.size for one in store.paths(tree) if one.blob == blob), None)
-        if size is None or size > MAX_BYTES:
+        if sizes_of(store, [blob]).get(blob, MAX_BYTES + 1) > MAX_BYTES:
             raise InvalidInput("hunk", "This file is too large to show lines around the change.")
         [content] = store.blobs([blob])
     except GitFailed as error:

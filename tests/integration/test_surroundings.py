@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from html import unescape
 
 import pytest
@@ -182,6 +184,21 @@ def test_lines_that_are_very_long_are_not_drawn(
     html = ask(client, approval, hunk=hunks_of(approval)[0], way="above", at=26).content.decode()
     assert "The lines here are too long to be shown around the change." in html
     assert "U+200B" not in html
+
+
+def test_one_file_is_read_without_a_list_of_all_of_them(
+    approval, tmp_path, settings, monkeypatch
+) -> None:
+    # Where nothing was read of it before, as in another process.
+    settings.DATA_DIR = settings.DATA_DIR.rename(tmp_path / "elsewhere")
+    asked, program = tmp_path / "asked", tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$1" >> {asked}\nexec {shutil.which("git")} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    found = surroundings.read(approval, hunks_of(approval)[0], 96, below=False)
+    assert len(found.texts) == 40
+    assert set(asked.read_text().split()) == {"cat-file"}
 
 
 @pytest.mark.parametrize(("way", "at", "place"), [("above", 96, 0), ("below", 124, 1)])
