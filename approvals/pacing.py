@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import (
     BooleanField,
     CharField,
+    Exists,
     ExpressionWrapper,
     OuterRef,
     Q,
@@ -27,7 +28,7 @@ from django.utils import timezone
 
 from approvals.calls import selectors as calls
 from approvals.lifecycle import ApprovalState, CallState
-from approvals.models import Approval
+from approvals.models import Approval, Signature
 from projects.models import AuditEntry
 
 if TYPE_CHECKING:
@@ -44,11 +45,7 @@ FEW = 3  # decisions that tell nothing of a pace
 QUICK = 15.0  # seconds
 IN_A_ROW = 10
 _BY_HAND = 1.0  # second: what came sooner after the one before tells nothing of a pace
-_BY_A_PERSON = (
-    ApprovalState.APPROVED,
-    ApprovalState.CHANGES_REQUESTED,
-    ApprovalState.REJECTED,
-)
+_SENT_BACK = (ApprovalState.CHANGES_REQUESTED, ApprovalState.REJECTED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,18 +66,25 @@ def today() -> datetime:
     return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+def by_hand(user: User) -> QuerySet[Approval]:
+    """Return what this person decided today and did not take back.
+
+    Where signatures held, what follows has their copies: nobody decided anew.
+    """
+    signed = Signature.objects.filter(approval=OuterRef("pk"), signer=user, carried_from=None)
+    mine = Approval.objects.filter(Exists(signed), decided_by=user, decided_at__gte=today())
+    return mine.exclude(state=ApprovalState.WITHDRAWN)
+
+
 def latest(user: User) -> Statement:
     """Return the statement that reads when this person decided today, at last, what was approved, and
     by which act together with others.
 
     What a standing grant or an earlier signature of theirs did is none of it.
     """
-    changes = Approval.objects.filter(
-        decided_by=user, decided_at__gte=today(), follows=None, state__in=_BY_A_PERSON
-    )
     asked = calls.decided_since(user, today())
     parts = [
-        _rows(changes, Q(state=ApprovalState.APPROVED), _act()),
+        _rows(by_hand(user), ~Q(state__in=_SENT_BACK), _act()),
         _rows(asked, ~Q(state=CallState.REFUSED), Cast(Value(None), TextField())),
     ]
     rows = " UNION ALL ".join(f"({text})" for text, _ in parts)

@@ -208,10 +208,9 @@ def asked_of(user: User, mine: Mine, cap: int) -> Statement:
 
 def decided_today(user: User, cap: int) -> Statement:
     """Return the statement that counts this person's decisions of today; one taken back is none."""
-    midnight = pacing.today()
-    mine = Approval.objects.filter(decided_by=user, decided_at__gte=midnight)
-    decided = across.counted(mine.exclude(state=ApprovalState.WITHDRAWN), cap)
-    return across.added(decided, across.counted(calls.decided_since(user, midnight), cap), cap=cap)
+    decided = across.counted(pacing.by_hand(user), cap)
+    asked = across.counted(calls.decided_since(user, pacing.today()), cap)
+    return across.added(decided, asked, cap=cap)
 
 
 def _asleep(user: User) -> QuerySet[Snooze]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.django_db
 WHEN = "UPDATE approvals_approval SET decided_at = %s WHERE id = %s"
 WHEN_CALL = "UPDATE approvals_callapproval SET decided_at = %s WHERE id = %s"
+FOLLOWS = "UPDATE approvals_approval SET follows_id = %s WHERE id = %s"
 SAID = "approvals each came within 15 s of the decision before."
 PUT_AWAY = "/settings/pace"
 
@@ -110,14 +111,25 @@ def test_calls_are_decided_as_changes_are(project, requester, lead, seconds_apar
         assert pace_of(lead).quick == (at + 2 if verdict == "allow" else 0)
 
 
-def test_what_an_earlier_signature_did_is_no_decision_of_today(project, requester, lead):
-    approval = sealing.seal(make_report(project, requester))
-    approve(approval, lead)
-    other = sealing.seal(make_report(project, requester))
+def test_an_approval_whose_signature_held_on_a_new_main_is_one_decision(shown, lead, seconds_apart):
+    fallen, following = seconds_apart(2, 4)
+    past_triggers("UPDATE approvals_approval SET state = 'stale' WHERE id = %s", fallen.pk)
+    past_triggers(FOLLOWS, fallen.pk, following.pk)
+    original = fallen.signatures.get().pk
     past_triggers(
-        "UPDATE approvals_approval SET follows_id = %s WHERE id = %s", other.pk, approval.pk
+        "UPDATE approvals_signature SET carried_from_id = %s WHERE approval_id = %s",
+        *(original, following.pk),
     )
-    assert across.values({"": pacing.latest(lead)})[""] == []
+    [(_, approved, _)] = across.values({"": pacing.latest(lead)})[""]
+    assert approved
+    assert "You decided 1 today." in shown()
+
+
+def test_who_signs_where_an_earlier_signature_held_decides(shown, lead, seconds_apart):
+    fallen, following = seconds_apart(2, 4)
+    past_triggers(FOLLOWS, fallen.pk, following.pk)
+    assert len(across.values({"": pacing.latest(lead)})[""]) == 2
+    assert "You decided 2 today." in shown()
 
 
 def test_yesterday_is_none_of_today(lead, seconds_apart):
