@@ -32,6 +32,7 @@ from countersign.console import (
     sentences,
     signers,
     spaces,
+    unsent,
 )
 from countersign.console.checks import checks_of
 from countersign.console.hunks import files_of, fold_known
@@ -72,6 +73,8 @@ def show(
     context["pace"] = pace.shown(request, context.get("decided", []))
     context |= _shown_as(request, approval, context["files"])
     _fill(context["files"], request)
+    if error is not None and not context["may_decide"]:
+        context["unsent"] = unsent.words_of(request.POST, context["files"])
     if context["base"]:
         fold_known(context["files"])
         rewritten.tell(context["files"], approval.snapshot, context["base"], allowance)

@@ -46,7 +46,7 @@ _SAID_HELD = {
 @require_POST
 def decide(request: PersonRequest, number: int, round_number: int) -> HttpResponseBase:
     """Sign: approve, request changes or reject; what was typed survives a refusal."""
-    approval = of_form(request, approval_or_404(request.user, number, round_number))
+    approval = _found(request, number, round_number)
     verdict = request.POST.get("verdict", "")
     if verdict == MORE:
         return show(request, approval)
@@ -65,6 +65,8 @@ def decide(request: PersonRequest, number: int, round_number: int) -> HttpRespon
             address=address_of(request),
         )
     except CountersignError as error:
+        # As it is now: the refusal may have ended it, and so may somebody who was faster.
+        approval = _found(request, number, round_number)
         return show(request, approval, error=error, status=status_of(error))
     messages.success(request, _said(signature))
     return redirect("console:review", number, round_number)
@@ -74,7 +76,7 @@ def decide(request: PersonRequest, number: int, round_number: int) -> HttpRespon
 @require_POST
 def undo(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Take an approval back inside its window."""
-    approval = of_form(request, approval_or_404(request.user, number, round_number))
+    approval = _found(request, number, round_number)
     try:
         undoing.undo(approval, by=request.user, address=address_of(request))
         messages.success(request, "Undone. Nothing was merged; the proposal waits again.")
@@ -124,6 +126,11 @@ def _mark_if_stale(request: PersonRequest, approval: Approval) -> None:
     with suppress(StaleApproval):
         freshness.require_unmoved_main(approval, by=request.user, address=address_of(request))
     approval.refresh_from_db()
+
+
+def _found(request: PersonRequest, number: int, round_number: int) -> Approval:
+    """Return the approval the form was drawn for, else the newest of the round."""
+    return of_form(request, approval_or_404(request.user, number, round_number))
 
 
 def _hunks(request: PersonRequest, approval: Approval) -> list[HunkDecision]:
