@@ -1,4 +1,4 @@
-"""The request of a person who is signed in, as the console's views get it."""
+"""The request of a person who is signed in, as the console's views get it, and its texts."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ class PersonRequest(HttpRequest):
 
     user: User
     htmx: HtmxDetails
+
+
+def text_of(request: HttpRequest, field: str) -> str:
+    """Return what was typed into a field, its lines as we keep them and without outer blanks."""
+    return request.POST.get(field, "").replace("\r\n", "\n").strip()

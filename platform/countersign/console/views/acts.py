@@ -18,6 +18,7 @@ from approvals import answering, stopping
 from countersign.console import drafts, reading
 from countersign.console.addresses import address_of
 from countersign.console.lookup import task_or_404
+from countersign.console.requests import text_of
 from projects.exceptions import CountersignError, InvalidInput
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _FIELDS = {"agent": Choice.REASSIGN, "commit": Choice.TAKE_OVER}
 @require_POST
 def stop(request: PersonRequest, number: int) -> HttpResponse:
     """Stop a task; what was done is kept to look at."""
-    task, reason = task_or_404(request.user, number), _text(request, "reason")
+    task, reason = task_or_404(request.user, number), text_of(request, "reason")
     try:
         stopping.stop_task(task, by=request.user, reason=reason, address=address_of(request))
         messages.success(request, f"{task.label} is stopped. Its work is kept; nothing is merged.")
@@ -48,7 +49,7 @@ def stop(request: PersonRequest, number: int) -> HttpResponse:
 @require_POST
 def note(request: PersonRequest, number: int) -> HttpResponse:
     """Send a note to the agents; it is read at the next turn."""
-    task, text = task_or_404(request.user, number), _text(request, "text")
+    task, text = task_or_404(request.user, number), text_of(request, "text")
     try:
         notes.add_note(task, text=text, by=request.user, address=address_of(request))
         when = "if a next round begins" if reading.finished(task) else "before their next turn"
@@ -66,10 +67,10 @@ def resolve(request: PersonRequest, number: int, pk: UUID) -> HttpResponse:
     task = task_or_404(request.user, number)
     rows = Escalation.objects.select_related("task__project", "step__agent", "step__task")
     escalation = get_object_or_404(rows, task=task, pk=pk)
-    answer = {field: _text(request, field) for field in ("choice", "note")}
+    answer = {field: text_of(request, field) for field in ("choice", "note")}
     # Fields of a choice that was not made are on the page, only not shown.
     for field, choice in _FIELDS.items():
-        answer[field] = _text(request, field) if answer["choice"] == choice else ""
+        answer[field] = text_of(request, field) if answer["choice"] == choice else ""
     try:
         answering.answer(escalation, by=request.user, address=address_of(request), **answer)
         messages.success(request, "Your choice is on record.")
@@ -88,7 +89,7 @@ def send_again(request: PersonRequest, number: int, pk: UUID) -> HttpResponse:
     """Send one step again; what builds on it follows."""
     task = task_or_404(request.user, number)
     rows = Step.objects.select_related("task__project", "agent", "version")
-    step, note = get_object_or_404(rows, task=task, pk=pk), _text(request, "note")
+    step, note = get_object_or_404(rows, task=task, pk=pk), text_of(request, "note")
     try:
         reopening.reopen(step, note=note, by=request.user, address=address_of(request))
         messages.success(request, f"{step.agent.name} does it again. The others keep their work.")
@@ -101,7 +102,3 @@ def send_again(request: PersonRequest, number: int, pk: UUID) -> HttpResponse:
 
 def _keep_answer(request: PersonRequest, number: int, pk: UUID, answer: dict[str, str]) -> None:
     drafts.keep(request, "answers", {str(pk): answer}, of=[number])
-
-
-def _text(request: PersonRequest, field: str) -> str:
-    return request.POST.get(field, "").replace("\r\n", "\n").strip()

@@ -20,6 +20,7 @@ from approvals.standing import granting
 from countersign.console import call_page, held, standing_form
 from countersign.console.addresses import address_of
 from countersign.console.rendering import page
+from countersign.console.requests import text_of
 from countersign.statuses import status_of
 from projects.exceptions import CountersignError, InvalidInput
 
@@ -130,7 +131,7 @@ def _decide(
         verdict=CallVerdict.ALLOW if verdict in _ALLOWING else verdict,
         digest=request.POST.get("digest", ""),
         nonce=request.POST.get("nonce", ""),
-        note=_text(request, "note"),
+        note=text_of(request, "note"),
         edited=_arguments(request) if verdict == _EDIT else "",
         remember=remember,
         address=address_of(request),
@@ -157,12 +158,12 @@ def _was_shown(request: PersonRequest, found: CallApproval, remember: Asked) -> 
 def _require_as_shown(request: PersonRequest, found: CallApproval) -> None:
     """Refuse to call what the agent asked for when the person typed something else."""
     shown = call_page.pretty(found.snapshot["arguments"])
-    if _ARGUMENTS in request.POST and _text(request, _ARGUMENTS) != shown:
+    if _ARGUMENTS in request.POST and text_of(request, _ARGUMENTS) != shown:
         raise InvalidInput(_ARGUMENTS, _CHANGED)
 
 
 def _arguments(request: PersonRequest) -> str:
-    if text := _text(request, _ARGUMENTS):
+    if text := text_of(request, _ARGUMENTS):
         return text
     raise InvalidInput(_ARGUMENTS, "Write the arguments as one JSON object; for none, write {}.")
 
@@ -172,7 +173,3 @@ def _found(request: PersonRequest, pk: uuid.UUID) -> CallApproval:
         return deciding.find(pk, request.user)
     except UnknownCall as error:
         raise Http404 from error
-
-
-def _text(request: PersonRequest, field: str) -> str:
-    return request.POST.get(field, "").replace("\r\n", "\n").strip()

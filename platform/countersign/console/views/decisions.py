@@ -18,6 +18,7 @@ from countersign.console import held
 from countersign.console.addresses import address_of
 from countersign.console.line_forms import said_of_lines
 from countersign.console.lookup import approval_or_404, of_form
+from countersign.console.requests import text_of
 from countersign.console.review_page import show
 from countersign.statuses import status_of
 from projects.exceptions import CountersignError
@@ -57,10 +58,10 @@ def decide(request: PersonRequest, number: int, round_number: int) -> HttpRespon
             verdict=verdict,
             digest=request.POST.get("digest", ""),
             nonce=request.POST.get("nonce", ""),
-            note=_text(request, "note"),
+            note=text_of(request, "note"),
             hunks=_hunks(request, approval),
             comments=said_of_lines(request.POST),
-            lesson=_text(request, "lesson"),
+            lesson=text_of(request, "lesson"),
             keep_lesson=request.POST.get("keep_lesson") == "on",
             address=address_of(request),
         )
@@ -139,7 +140,7 @@ def _hunks(request: PersonRequest, approval: Approval) -> list[HunkDecision]:
         HunkDecision(
             id=key,
             verdict=request.POST.get(f"verdict-{key}", ""),
-            note=_text(request, f"note-{key}"),
+            note=text_of(request, f"note-{key}"),
         )
         for key in ids
     )
@@ -154,7 +155,3 @@ def _said(signature: Signature) -> str:
     if hold is None or verdict not in _SAID_HELD:
         return _SAID[verdict]
     return _SAID_HELD[verdict].format(until=held.until(hold))
-
-
-def _text(request: PersonRequest, field: str) -> str:
-    return request.POST.get(field, "").replace("\r\n", "\n").strip()

@@ -16,6 +16,7 @@ from countersign.console import drafts, held
 from countersign.console.addresses import address_of, inside
 from countersign.console.lookup import task_or_404
 from countersign.console.rendering import mine_of, page
+from countersign.console.requests import text_of
 from projects.exceptions import CountersignError, InvalidInput
 from projects.keyset import Place
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 @require_POST
 def pause(request: PersonRequest, number: int) -> HttpResponse:
     """Pause a task; what was finished is kept and its clocks stand still."""
-    task, reason = task_or_404(request.user, number), _reason(request)
+    task, reason = task_or_404(request.user, number), text_of(request, "reason")
     try:
         holds.place(by=request.user, task=task, reason=reason, address=address_of(request))
         messages.success(request, f"{task.label} is paused. What was finished is kept.")
@@ -47,7 +48,9 @@ def resume(request: PersonRequest, number: int) -> HttpResponse:
     """Let a paused task go on."""
     task = task_or_404(request.user, number)
     try:
-        holds.resume(task, by=request.user, reason=_reason(request), address=address_of(request))
+        holds.resume(
+            task, by=request.user, reason=text_of(request, "reason"), address=address_of(request)
+        )
         messages.success(request, f"{task.label} goes on from where it was.")
     except CountersignError as error:
         messages.error(request, str(error))
@@ -99,7 +102,7 @@ def place(request: PersonRequest) -> HttpResponse:
     """Hold a project, an agent or everything."""
     if not held.may_operate(request.user, mine_of(request)):
         raise PermissionDenied
-    aim, reason = _aim(request), _reason(request)
+    aim, reason = _aim(request), text_of(request, "reason")
     try:
         if aim is None:
             raise InvalidInput("aim", "Choose what to hold. Nothing was held.")
@@ -134,7 +137,3 @@ def _aim(request: PersonRequest) -> dict[str, Any] | None:
     if scope == "project":
         return {"project": held.led(request.user).get(slug=slug)}
     return {"agent": Agent.objects.get(slug=slug)} if scope == "agent" else {}
-
-
-def _reason(request: PersonRequest) -> str:
-    return request.POST.get("reason", "").replace("\r\n", "\n").strip()

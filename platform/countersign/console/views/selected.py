@@ -17,6 +17,7 @@ from approvals.models import SEAL, Approval
 from countersign.console import drafts, selected_page
 from countersign.console.addresses import address_of, back_of
 from countersign.console.rendering import page
+from countersign.console.requests import text_of
 from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def selected(request: PersonRequest) -> HttpResponse:
 def approve(request: PersonRequest) -> HttpResponse:
     """Sign each of them as the page showed it, or none when they do not go together."""
     seen = [_seen(item) for item in request.POST.getlist("item")]
-    note = request.POST.get("note", "").replace("\r\n", "\n").strip()
+    note = text_of(request, "note")
     keys, back = [each.id for each in seen], back_of(request)
     try:
         results = bulk.approve(seen, by=request.user, note=note, address=address_of(request))
