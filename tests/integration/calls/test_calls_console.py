@@ -107,7 +107,7 @@ def test_the_task_page_shows_the_first_of_many_calls(client, tool, project, requ
     text = _text(client, f"/tasks/{rows[0].task.label}")
     assert [f"/calls/{row.pk}" in text for row in rows] == [True] * 3 + [False] * 9
     assert "More wait in the" in text
-    assert len(task_rows.read(rows[0].task, calls=False).asking) == 4
+    assert len(task_rows.read(rows[0].task, requester, calls=False).asking) == 4
 
 
 def test_a_lead_allows_a_call_on_its_page(client, waiting, server, lead):
