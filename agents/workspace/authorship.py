@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from uuid import UUID
 
     from agents.models import Attempt, Step
     from agents.workspace.diffs import FileDiff, HunkDiff
@@ -69,9 +70,19 @@ def attribute(
 def _pick(
     contributions: Sequence[Contribution], votes: Counter[int], touched: int | None
 ) -> Contribution | None:
-    if votes:
-        return contributions[max(votes, key=lambda number: (votes[number], number))]
-    return contributions[touched] if touched is not None else None
+    """Return the last contribution to a hunk of the agent that wrote most of its lines.
+
+    The last: what was written anew in this round says so, though most lines are of an earlier one.
+    """
+    if not votes:
+        return contributions[touched] if touched is not None else None
+    lines: Counter[UUID] = Counter()
+    last: dict[UUID, int] = {}
+    for number in sorted(votes):
+        agent = contributions[number].step.agent_id
+        lines[agent] += votes[number]
+        last[agent] = number
+    return contributions[last[max(lines, key=lambda agent: (lines[agent], last[agent]))]]
 
 
 class _Traces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from agents.lifecycle import Verdict
 from agents.messages import Check, StatedClaim
+from agents.models import Step
 from agents.workspace.authorship import Contribution, attribute
 from agents.workspace.checks import CheckReport
 from agents.workspace.claims import verify
@@ -44,7 +46,7 @@ def with_lines(changes: dict[int, str | None], lines: list[str] = LINES) -> str:
 
 
 def part(name: str, base: str, result: str) -> Contribution:
-    who: Any = name
+    who: Any = Step(key=name, agent_id=uuid.uuid5(uuid.NAMESPACE_OID, name.partition(",")[0]))
     return Contribution(step=who, attempt=who, base_commit=base, result_commit=result)
 
 
@@ -61,7 +63,7 @@ def authors(store, base, head, parts) -> dict[str, list[str | None]]:
     diffs = store.diff(base, head)
     found = attribute(store, base, head, parts, diffs)
     return {
-        diff.path: [each.step if each else None for each in hunks]
+        diff.path: [each.step.key if each else None for each in hunks]
         for diff, hunks in zip(diffs, found, strict=True)
     }
 
@@ -103,6 +105,17 @@ def test_work_on_the_result_of_another_keeps_both_names(store):
     test = grow(store, code, {"code.py": before}, at=AT)
     parts = [part("code", base, code), part("test", code, test)]
     assert authors(store, base, test, parts) == {"code.py": ["code", "test"]}
+
+
+def test_a_hunk_written_anew_says_the_last_round_of_who_wrote_most_of_it(store):
+    base = store.fetch()
+    code = grow(store, base, {"code.py": with_lines({5: "a\nb\nc\nd\n"})}, at=AT)
+    again = grow(store, code, {"code.py": with_lines({5: "a\nb\nc\nD\n"})}, at=AT)
+    parts = [part("code", base, code), part("code, round 2", code, again)]
+    assert authors(store, base, again, parts) == {"code.py": ["code, round 2"]}
+    test = grow(store, again, {"code.py": with_lines({5: "A\nb\nc\nD\n"})}, at=AT)
+    parts.append(part("test", again, test))
+    assert authors(store, base, test, parts) == {"code.py": ["code, round 2"]}
 
 
 def test_a_renamed_file_keeps_its_author(store):
