@@ -14,7 +14,7 @@ from approvals.calls import selectors as call_selectors
 from approvals.lifecycle import ApprovalState
 from approvals.models import RANKS, Approval, CallApproval, Sort
 from approvals.requirements import Required
-from countersign.console import call_rows, looks, sentences, signers
+from countersign.console import call_rows, looks, outcomes, sentences, signers
 from countersign.console.call_rows import CallRow
 from countersign.console.checks import Checks, checks_of
 from countersign.console.inbox_rows import Beside, beside, urgency
@@ -148,10 +148,11 @@ def _waiting_row(found: Any, more: Beside) -> AnyRow:
     return replace(row, stands_for=_stands_for(found, more.absent))
 
 
-def _over_row(found: Any, edit: Edit | None, undoable: Collection[UUID]) -> AnyRow:
+def _over_row(found: Any, over: outcomes.Over, undoable: Collection[UUID]) -> AnyRow:
     if isinstance(found, CallApproval):
         return call_rows.row_of_allowed(found, undoable)
-    return _row(found, edit=edit)
+    row = _row(found, edit=over.edits.get(found.pk))
+    return replace(row, look=outcomes.look(found, over.effects.get(found.pk, ())) or row.look)
 
 
 def _groups(pending: list[AnyRow], narrowing: Narrowing) -> list[Group]:
@@ -223,10 +224,11 @@ def decided(narrowing: Narrowing, place: Place | None) -> tuple[list[AnyRow], Pa
     )
     calls = call_selectors.decided(narrowing.mine)
     page, _ = _with_calls(narrowing, page, calls, selectors.BY_DECISION, place)
-    edited = edits.ended(page.rows)
-    shown = [each for each in page.rows if isinstance(each, CallApproval)]
-    undoable = call_rows.undoable_by(narrowing.user, narrowing.mine, shown)
-    return [_over_row(each, edited.get(each.pk), undoable) for each in page.rows], page
+    changes = [each for each in page.rows if not isinstance(each, CallApproval)]
+    asked = [each for each in page.rows if isinstance(each, CallApproval)]
+    undoable = call_rows.undoable_by(narrowing.user, narrowing.mine, asked)
+    over = outcomes.of_approvals(changes)
+    return [_over_row(each, over, undoable) for each in page.rows], page
 
 
 def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:
@@ -251,6 +253,7 @@ def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:
         "offers": snoozing.offers(row.ends_at, timezone.now()),
         "clashes": collisions.of(approval) if row.collides_with else [],
         "edit": row.edit,
+        "look": row.look,
         "carried": row.carried,
         "holding": _holding(approval) if row.carried else 0,
         "newer": edits.newest_after(approval) if row.edit else None,

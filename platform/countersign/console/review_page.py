@@ -16,13 +16,14 @@ from agents.lifecycle import TaskState
 from agents.models import HoldScope
 from approvals import pacing, presence, rights, routing, selectors, snoozing, undoing, viewing
 from approvals.anchoring import Anchors
-from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
+from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.matching import Allowance
 from approvals.requirements import Required
 from countersign.console import (
     collision_rows,
     held,
     looks,
+    outcomes,
     pace,
     placed,
     report,
@@ -310,12 +311,8 @@ def _in_words(refusal: str, approval: Approval, user: User, record: Record) -> s
 
 
 def _look(approval: Approval, record: Record, *, may_sign: bool) -> looks.Look:
-    effects = record.effects
-    done = effects and all(effect.state == EffectState.DONE for effect in effects)
-    if done and approval.state == ApprovalState.APPROVED:
-        commit = sentences.merged_as(effects[0])
-        word = f"Merged as {commit[:7]}" if commit else "Delivered"
-        return looks.Look(word=word, icon="check-check", tone="ok")
+    if outcome := outcomes.look(approval, record.effects):
+        return outcome
     if edit := record.edits.get(approval.pk):
         word = "" if record.newer else "Edited, a new version follows"
         return looks.of_approval(approval, word=word, edit=edit)
