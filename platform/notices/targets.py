@@ -13,11 +13,15 @@ LONGEST = 2_000
 LONGEST_HOST = 253  # characters of a name, as DNS has it
 _TRIED = 3  # addresses of one host
 _PORTS = {"https": 443, "http": 80}
-# What hides an address of another kind inside it, and what not every Python knows to be special.
+# What hides an address of another kind inside it, what not every Python knows to be special, and
+# where a cloud answers its own machines only.
 _NOT_OUTSIDE = tuple(
     map(
         ip_network,
-        ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "192.0.0.0/24"),
+        (
+            *("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "192.88.99.0/24"),
+            *("fec0::/10", "3fff::/20", "5f00::/16", "192.0.0.0/24", "168.63.129.16/32"),
+        ),
     )
 )
 
