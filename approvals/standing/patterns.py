@@ -6,6 +6,7 @@ What is compared is the text as it was given: nothing is decoded, trimmed or fol
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,10 @@ MAX_WILDCARDS = 8
 FIELD = "remember"
 # Where a text goes up a folder, plainly or as an address writes it; a backslash is a slash somewhere.
 _CLIMBS = ("..", "\\", "%2e", "%2f", "%5c", "%00", "%25")
+# How an address begins: many take `https:host`, and `//host`, for `https://host`.
+_ADDRESS = re.compile(r"(?i)\s*(?:(?:https?|wss?|ftp):|(?:[a-z][a-z0-9+.-]*:)?//)")
+# How a pattern says so: a run or a gap within the scheme, none that could hold the host.
+_TO_HOST = re.compile(r"(?i)(?:(?:[a-z0-9+.?-]|\*(?!\*))+:)?//")
 
 
 class Kind(models.TextChoices):
@@ -52,7 +57,7 @@ class Pattern:
                 return True
             case Kind.EXACT:
                 return _text_of(given) == _text_of(self.value)
-        if not isinstance(given, str) or not is_plain(given):
+        if not isinstance(given, str) or not is_plain(given) or _leaves_host(self, given):
             return False
         if self.kind == Kind.PREFIX:
             return given.startswith(self.value)
@@ -189,7 +194,7 @@ def _check(name: str, pattern: Pattern, given: Any) -> None:
         raise InvalidInput(
             FIELD, f"{name}: this holds hidden or confusable characters, .. or a backslash."
         )
-    if _leaves_host(pattern):
+    if _leaves_host(pattern, given):
         raise InvalidInput(
             FIELD, f"{name}: say the whole end of the address's host, up to the slash behind it."
         )
@@ -197,12 +202,20 @@ def _check(name: str, pattern: Pattern, given: Any) -> None:
         raise InvalidInput(FIELD, f"{name}: what this very call says does not fit it.")
 
 
-def _leaves_host(pattern: Pattern) -> bool:
-    """Tell whether an address may name another host: `https://api.org` begins `https://api.org@evil.org`."""
-    _, is_address, rest = pattern.value.partition("://")
-    host, ends, _ = rest.partition("/")
-    if not is_address or pattern.kind not in _TEXTS:
+def _leaves_host(pattern: Pattern, given: str) -> bool:
+    """Tell whether it leaves open which host a text names: `https://api.org` begins `https://api.org@evil.org`.
+
+    A text that is an address fits only what says its whole host: `h` begins any.
+    """
+    begins = _TO_HOST.match(pattern.value)
+    if not begins and _ADDRESS.match(unicodedata.normalize("NFKC", given)):
+        return True
+    before, is_address, rest = pattern.value.partition("//" if begins else "://")
+    host, ends, path = rest.partition("/")
+    if not is_address:
         return False
+    if not host:  # a file is on no host; elsewhere a browser skips the slash and reads on
+        return before.lower() != "file:" or not path[:1].isalnum()
     wild = pattern.kind == Kind.GLOB and ("**" in host or host.endswith(("*", "?")))
     feigned = any(not one.isascii() and _is_end(one) for one in host)
     return wild or feigned or not ends

@@ -214,6 +214,58 @@ def test_an_address_names_its_host_to_the_end(pattern, refused):
         assert fit(made_from(call, {"url": pattern}), call)
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "call"),
+    [
+        (PREFIX, "//cdn.example.org", "//cdn.example.org/x"),
+        (PREFIX, "//", "//cdn.example.org/x"),
+        (PREFIX, "/", "//cdn.example.org/x"),
+        (PREFIX, "https:///api.example.org", "https:///api.example.org/x"),
+        (PREFIX, "https:///", "https:///api.example.org/x"),
+        (PREFIX, "https:", "https:api.example.org/x"),
+        (PREFIX, "https:/", "https://api.example.org/x"),
+        (PREFIX, "h", "https://api.example.org/x"),
+        (PREFIX, "file:///", "file:///docs/x"),
+        (GLOB, "//*/x", "//cdn.example.org/x"),
+        (GLOB, "//cdn.*", "//cdn.org"),
+        (GLOB, "https:/*/**", "https://api.example.org/x"),
+        (GLOB, "**://api.example.org/x", "https://api.example.org/x"),
+        (GLOB, "https:**://api.example.org/x", "https:evil.org://api.example.org/x"),
+        (GLOB, "**/x", "https://api.example.org/x"),
+        (GLOB, "file:///**", "file:///docs/x"),
+    ],
+)
+def test_an_address_without_its_own_host_is_refused(kind, value, call):
+    with pytest.raises(InvalidInput):
+        made_from({"url": call}, {"url": Pattern(kind=kind, value=value)})
+    assert not _fits(kind, value, call)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "fits", "leaves"),
+    [
+        (PREFIX, "//cdn.example.org/", "//cdn.example.org/x", "//cdn.example.org.evil.org/x"),
+        (PREFIX, "file:///docs/", "file:///docs/x", "file:////evil.org/docs/x"),
+        (PREFIX, "/", "/docs/x", "//evil.org/docs/x"),
+        (PREFIX, "h", "help", "https://evil.org/"),
+        (PREFIX, "See ", "See https://example.org/x", " See https://example.org/x"),
+        (PREFIX, "\uff0f", "\uff0fdocs", "\uff0f\uff0fevil.org/docs"),
+        (
+            GLOB,
+            "*://cdn.example.org/*",
+            "wss://cdn.example.org/x",
+            "wss:evil.org://cdn.example.org/x",
+        ),
+        (GLOB, "**/x", "docs/x", "https:evil.org/x"),
+        (GLOB, "/**", "/docs", "//evil.org"),
+    ],
+)
+def test_what_fits_names_no_host_the_pattern_does_not(kind, value, fits, leaves):
+    said = made_from({"url": fits}, {"url": Pattern(kind=kind, value=value)})
+    assert fit(said, {"url": fits})
+    assert not fit(said, {"url": leaves})
+
+
 def test_what_is_written_is_read_the_same():
     said = made_from(
         {"path": "docs/a", "n": 1.0, "deep": {"b": [None, "\u00e9"]}},
