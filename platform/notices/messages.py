@@ -72,16 +72,23 @@ def inert(text: str) -> str:
 
     Slack reads <…> and &; others like it also @names, Markdown links and bare addresses.
     """
-    text = _unlinked(text).replace("](", "] (").replace("@", "\uff20")
+    text = _unlinked(text).replace("](", "] (")
     text = re.sub(r"[*_~`|]", lambda match: _LIKE[match[0]], text)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _unlinked(text: str) -> str:
-    """Return untrusted text in which no reader of mail or chat finds an address to link."""
-    return re.sub(r"(?i)(?:(?<=\w):(?=//)|(?<=www)\.|(?<=mailto):)", lambda m: f"[{m[0]}]", text)
+    """Return untrusted text in which no reader of mail or chat finds an address to link.
+
+    They link `evil.com/login` and `a@evil.com` too, and which endings are names of domains nobody
+    knows for long: `setup.sh`, `README.md` and `archive.zip` are. So every dot before a letter becomes
+    one that looks like it, which leaves a file's name to be read, and versions as they are.
+    """
+    text = re.sub(r"(?i)(?:(?<=\w):(?=//)|(?<=mailto):)", "[:]", text)
+    return _DOT_OF_A_NAME.sub("\u2024", text.replace("@", "\uff20"))
 
 
+_DOT_OF_A_NAME = re.compile(r"(?<=[^\s.])\.(?=[^\W\d_])")
 # What would format is shown by a character that looks like it.
 _LIKE = {"*": "\u2217", "_": "\uff3f", "~": "\u223c", "`": "\u02cb", "|": "\u2223"}
 

@@ -33,6 +33,17 @@ HOSTILE = [
     "![x](https://evil.test/pixel.png)",
     "[Approve](//evil.test)",
     "mailto:root@evil.test",
+    "evil.com/login",
+    "sign at evil.com.",
+    "(evil.com)",
+    "evil.com:8443/x?y=1",
+    "10.2.evil.xn--p1ai",
+    "evil-.com _evil.com",
+    "\u00fcbel.\u0440\u0444/login",
+    "README.md setup.sh archive.zip main.py",
+    "root@evil.com",
+    "root@localhost",
+    "done.Open evil.com,now",
     "@channel @here @all @everyone",
     "*bold* _italic_ ~gone~ `code` ```block```",
     "||spoiler||",
@@ -79,6 +90,7 @@ def test_a_chat_message_holds_one_link_and_it_is_ours(title, where):
         assert "](" not in shown
         assert "://" not in shown
         assert not re.search(r"(?i)\bwww\.|mailto:\w", shown)
+        assert not re.search(r"[^\s.]\.[^\W\d_]", shown)
     assert rest.count("*") == 2  # ours
     assert not re.search(r"[_~`|\x00-\x09\x0b-\x1f\u200b\u202e\u2066]", rest)
     assert len(text) < 700
@@ -97,6 +109,14 @@ def test_an_email_is_plain_text_with_links_of_ours(title):
     assert len(subject) < 300
     assert "Open it: http://localhost:8000/tasks/T-12" in text
     assert "SECRET" not in text
+    assert "@" not in subject + text
+    assert not re.search(r"[^\s.]\.[^\W\d_]", subject + text)
+    assert text.count("://") == 2  # ours
+
+
+def test_files_and_versions_read_as_they_are_called():
+    text = messages.inert("Fix e.g. setup.sh in v1.2.3, .gitignore and so on...and 3.5")
+    assert text == "Fix e\u2024g. setup\u2024sh in v1.2.3, .gitignore and so on...and 3.5"
 
 
 @pytest.mark.parametrize("make", [messages.chat, messages.standard, messages.email])
