@@ -87,11 +87,12 @@ class WebhookAdmin(AuditedAdmin):
     list_filter = ["project", "style", "enabled"]
     search_fields = ["name", "host"]
     actions = ["send_test"]
-    fields = [
-        *["project", "name", "style", "host", "url", "kinds", "enabled"],
-        *["fresh_secret", "created_at"],
-    ]
     readonly_fields = ["host", "created_at"]
+
+    def get_fields(self, request: HttpRequest, obj: Webhook | None = None) -> list[Any]:
+        """Show of a webhook that is there where it leads, and since when."""
+        asked = ["project", "name", "style", "url", "kinds", "enabled", "fresh_secret"]
+        return [*asked, *self.readonly_fields] if obj else asked
 
     def get_readonly_fields(self, request: Any, obj: Webhook | None = None) -> list[str]:
         """Keep a webhook in its project: what waits for it, and is sent again, tells of that one."""

@@ -68,6 +68,14 @@ def test_every_add_page_opens_or_is_refused_by_kind(everything, as_admin):
         assert response.status_code == (403 if model in FOR_LOOKING else 200), model
 
 
+def test_no_add_page_shows_what_the_database_is_yet_to_say(everything, as_admin):
+    for model in REGISTERED:
+        if model not in FOR_LOOKING:
+            shown = as_admin.get(url(model, "add")).text
+            assert "DatabaseDefault" not in shown, model
+            assert " object at 0x" not in shown, model
+
+
 @pytest.mark.parametrize("who", ["lead", "requester", "stranger", None])
 def test_every_page_is_closed_to_everybody_else(everything, client, request, who):
     if who:
