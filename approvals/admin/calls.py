@@ -103,8 +103,8 @@ class CallApprovalAdmin(ReadOnlyAdmin):
 
     @admin.display(description="what the agent was told")
     def answer(self, row: CallApproval) -> str:
-        """The answer of the tool, or why there is none."""
-        return row.call.result
+        """The answer of the tool, or why there is none; of a call asked again, that request has it."""
+        return row.told()
 
     @admin.display(description="sealed snapshot")
     def sealed(self, row: CallApproval) -> SafeString:

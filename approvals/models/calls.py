@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -20,6 +20,9 @@ from projects import transitions
 from projects.ids import uuid7
 from projects.models import Project
 from projects.scoping import ScopedQuerySet
+
+if TYPE_CHECKING:
+    import uuid
 
 _PERSON = settings.AUTH_USER_MODEL
 # From the definition of the tool that was sealed: what reads, what may be repeated, what may not.
@@ -162,6 +165,15 @@ class CallApproval(models.Model):
         """The call as it is sent: where to, to which definition, with which arguments."""
         given = json.loads(self.edited) if self.edited else self.original
         return {**self.snapshot["call"], "arguments": given}
+
+    def asked_again(self) -> uuid.UUID | None:
+        """Return the request that took the place of this one when its permission was undone."""
+        later = CallApproval.objects.filter(call=self.call_id, pk__gt=self.pk).order_by("id")
+        return later.values_list("pk", flat=True).first()
+
+    def told(self) -> str:
+        """Return what the agent was told of it: nothing if it was asked again, the answer is to that."""
+        return "" if self.asked_again() else self.call.result
 
     def move(self, to: str, *, guard: dict[str, Any] | None = None, **facts: Any) -> None:
         """Change the state by conditional UPDATE; raises TransitionRefused when too late."""

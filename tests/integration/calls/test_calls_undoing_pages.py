@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from agents.lifecycle import EscalationState
@@ -198,6 +199,21 @@ def test_the_api_tells_until_when_and_undoes_it(allowed, lead, requester):
     assert answer.json()["undo_until"] is None
     assert call("POST", f"{path}/undo", {}).status_code == 409
     assert call("POST", f"/api/v1/calls/{again.pk}/undo", {}).status_code == 409
+
+
+def test_what_was_undone_has_no_answer_of_the_request_after_it(allowed, client, admin, lead):
+    again = undo(allowed.pk, by=lead)
+    decided(again, lead, "refuse", note="Not this month")
+    read = [by_session(lead)("GET", f"/api/v1/calls/{row.pk}").json() for row in (allowed, again)]
+    assert read[0]["result"] == ""
+    assert "Not this month" in read[1]["result"]
+    client.force_login(admin)
+    shown = [
+        client.get(reverse("admin:approvals_callapproval_change", args=[row.pk])).text
+        for row in (allowed, again)
+    ]
+    assert "Not this month" not in shown[0]
+    assert "Not this month" in shown[1]
 
 
 def test_a_policy_says_over_the_api_how_long_calls_can_be_undone(project, admin, lead):

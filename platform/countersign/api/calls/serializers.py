@@ -163,7 +163,10 @@ class CallDetailShape(CallShape):
     arguments = serializers.SerializerMethodField(help_text="As the agent asked for them.")
     edited = serializers.SerializerMethodField(help_text="As a person changed them, or null.")
     reason = serializers.CharField()
-    result = serializers.CharField(source="call.result", help_text="What the agent was told.")
+    result = serializers.CharField(
+        source="told",
+        help_text="What the agent was told; empty when it was asked again, whose result it is then.",
+    )
     standing_grant = serializers.SerializerMethodField(
         help_text="The standing grant that let it through, or null."
     )
@@ -174,8 +177,9 @@ class CallDetailShape(CallShape):
     undo_until = serializers.SerializerMethodField(
         help_text="Until when its permission can be undone, as things are; null when it cannot."
     )
-    asked_again = serializers.SerializerMethodField(
-        help_text="The request that took the place of this one when its permission was undone, or null."
+    asked_again = serializers.UUIDField(
+        allow_null=True,
+        help_text="The request that took the place of this one when its permission was undone, or null.",
     )
     you_may_decide = serializers.SerializerMethodField(
         help_text="Whether you may decide on it now, in person; who has allowed it may refuse it while it "
@@ -226,11 +230,6 @@ class CallDetailShape(CallShape):
         rows = windows.with_window(CallApproval.objects.filter(pk=call.pk).only("pk"))
         until = rows.filter(may_be_undone=True).values_list("undo_until", flat=True).first()
         return serializers.DateTimeField().to_representation(until) if until else None
-
-    def get_asked_again(self, call: CallApproval) -> uuid.UUID | None:
-        """Return it."""
-        later = CallApproval.objects.filter(call=call.call_id, pk__gt=call.pk).order_by("id")
-        return later.values_list("pk", flat=True).first()
 
     def get_standing_grant(self, call: CallApproval) -> uuid.UUID | None:
         """Return it."""
