@@ -115,6 +115,27 @@ def leads_of(project: Project) -> list[User]:
     return list(leads.order_by("username"))
 
 
+def out_of_reach(policy: Policy) -> list[str]:
+    """Say what a policy asks for that nobody's work could get here, or not that of a tech lead.
+
+    Who asked for a change signs it only where one person may do everything. Tech leads come and go,
+    so this refuses nothing.
+    """
+    leads, alone = len(leads_of(policy.project)), policy.project.single_person
+    most, rule = policy.signatures_needed, ""
+    for each in rules_of([policy])[policy.pk]:
+        if (each.signatures_needed or 0) > most:
+            most, rule = each.signatures_needed or 0, f" where “{each.name}” applies"
+    counted = f"{most} signature{'s' * (most > 1)} {'are' if most > 1 else 'is'} asked for{rule}"
+    have = f"{policy.project.name} has {leads or 'no'} tech lead{'s' * (leads != 1)}"
+    if most > leads:
+        return [f"{counted}, and {have}: nothing of it can be approved until there are more."]
+    if most == leads and not alone:
+        who = "one of them" if leads > 1 else "that one"
+        return [f"{counted}, and {have}: what {who} asks for cannot be approved."]
+    return []
+
+
 def require_admin(person: User) -> None:
     """Raise NotAllowed unless this person may change policies in the admin."""
     if not (person.is_active and person.is_staff and person.has_perm("approvals.change_policy")):

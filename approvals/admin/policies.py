@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Q
 from django.http import HttpResponseRedirect
 from django.urls import reverse
@@ -284,6 +284,8 @@ class PolicyAdmin(AuditedAdmin):
         )
         policy.pk = new.pk
         policy.refresh_from_db()
+        for said in policies.out_of_reach(new):
+            self.message_user(request, said, messages.WARNING)
 
     def response_change(self, request: Any, obj: Any) -> Any:
         """Go on to the new version."""

@@ -273,3 +273,15 @@ def test_who_is_reminded_is_named_and_kept(policy, project, as_admin, lead, requ
     assert not newest.remind_people.exists()
     told = AuditEntry.objects.filter(action="policy.changed").order_by("pk")
     assert [entry.detail["remind_people"] for entry in told] == [["dana"], []]
+
+
+def test_what_nobody_here_could_sign_is_said_and_put_in_force(as_admin, policy, lead):
+    shown = as_admin.post(page(policy), form(policy, signatures_needed=5), follow=True).text
+    assert "5 signatures are asked for, and acme/billing has 1 tech lead: nothing of it" in shown
+    assert active_policy(policy.project).signatures_needed == 5
+    newest = active_policy(policy.project)
+    shown = as_admin.post(page(newest), form(newest, signatures_needed=1), follow=True).text
+    assert (
+        "1 signature is asked for, and acme/billing has 1 tech lead: what that one asks for"
+        in shown
+    )

@@ -9,12 +9,12 @@ from django.contrib.auth.models import Permission
 
 from approvals import policies
 from approvals.models import Policy
-from projects.models import AuditEntry, Membership, Role
+from projects.models import AuditEntry, Membership, Project, Role
 from tests.api_fixtures import by_session, by_token
 
 pytestmark = pytest.mark.django_db
 ADDRESS = "/api/v1/projects/acme-billing/policy"
-KEPT = ("in_force_since", "changed_by", "leads")
+KEPT = ("in_force_since", "changed_by", "leads", "warnings")
 
 
 @pytest.fixture
@@ -158,3 +158,27 @@ def test_the_requester_of_the_project_cannot_be_named(body, boss, requester):
     body["rules"] = [rule(signers=[str(requester.pk)])]
     answer = by_session(boss)("PUT", ADDRESS, body)
     assert list(answer.json()["errors"]) == ["rules.0.signers"]
+
+
+def test_what_nobody_here_could_sign_is_said_and_put_in_force(project, body, boss, lead):
+    call = by_session(boss)
+    assert body["signatures_needed"] == 1
+    assert call.get(ADDRESS).json()["warnings"] == []
+    (said,) = call("PUT", ADDRESS, body | {"signatures_needed": 2}).json()["warnings"]
+    assert said.startswith(
+        "2 signatures are asked for, and acme/billing has 2 tech leads: what one"
+    )
+    answer = call("PUT", ADDRESS, body | {"version": 2, "rules": [rule(signatures_needed=5)]})
+    assert (answer.status_code, answer.json()["version"]) == (200, 3)
+    (said,) = answer.json()["warnings"]
+    assert said.startswith(
+        "5 signatures are asked for where “Money” applies, and acme/billing has 2 "
+    )
+    assert said.endswith("nothing of it can be approved until there are more.")
+    assert call.get(ADDRESS).json()["warnings"] == [said]
+
+
+def test_one_person_who_may_do_everything_is_warned_of_nothing(project, body, boss, lead):
+    Project.objects.update(single_person=True)
+    body |= {"signatures_needed": 2}
+    assert by_session(boss)("PUT", ADDRESS, body).json()["warnings"] == []

@@ -117,7 +117,7 @@ def test_a_policy_is_read_and_changed_over_the_api(project, admin, first):
     api = by_session(admin)
     policy = api.get(address).json()
     assert policy["signatures_hold"] is True
-    for name in ("in_force_since", "changed_by", "leads"):
+    for name in ("in_force_since", "changed_by", "leads", "warnings"):
         del policy[name]
     answer = api("PUT", address, {**policy, "signatures_hold": False})
     assert answer.status_code == 200, answer.json()

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from approvals.models import AtExpiry, EffectKind, Policy, PolicyRule, Remember, Remind, Risk
-from approvals.policies import ASKED
+from approvals.policies import ASKED, out_of_reach
 from countersign.api.fields import Chosen, Flag, Input, Text, Whole
 from countersign.api.tasks.serializers import PersonShape
 
@@ -114,12 +114,20 @@ class PolicyOfProjectShape(serializers.ModelSerializer[Policy]):
     remind_people: Any = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
     rules = RuleShape(many=True)
     leads = serializers.SerializerMethodField(help_text="The people who can be named, by id.")
+    warnings = serializers.SerializerMethodField(
+        help_text="What it asks for that nobody here could give as things are, in words."
+    )
 
     class Meta:
         model = Policy
-        fields = ("in_force_since", "changed_by", *PolicyInput().fields, "leads")
+        fields = ("in_force_since", "changed_by", *PolicyInput().fields, "leads", "warnings")
 
     @extend_schema_field(PersonShape(many=True))
     def get_leads(self, policy: Policy) -> Any:
         """Return the tech leads of the project."""
         return PersonShape(self.context["leads"], many=True).data
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_warnings(self, policy: Policy) -> list[str]:
+        """Return them."""
+        return out_of_reach(policy)
