@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from projects.administration import (
     RowsInline,
     badge,
     fill_choices,
+    link_to,
     pretty,
 )
 from projects.models import ApiToken, AuditEntry, Membership, Project, Quota, User
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     UserAdmin = auth_admin.UserAdmin[User]
 else:  # generic in the stubs only
     UserAdmin = auth_admin.UserAdmin
+
+_KEY = re.compile(r"[0-9a-f-]{1,36}")
+_LABEL = re.compile(r"T-[0-9]{1,18}")
 
 admin.site.site_header = "Countersign"
 admin.site.site_title = "Countersign admin"
@@ -246,10 +251,11 @@ class TokenAdmin(AuditedAdmin):
 class AuditEntryAdmin(ReadOnlyAdmin):
     """The audit log, for looking."""
 
-    list_display = ["at", "actor_label", "action", "object_type", "object_id", "project"]
+    list_display = ["at", "actor_label", "action", "task", "about", "object_id", "project"]
     list_select_related = ["project"]
     list_filter = ["object_type", "project"]
     search_fields = ["action", "actor_label", "object_id"]
+    search_help_text = "Words of the act or who did it, the key of what it was about, or T-12."
     fields = [
         *["at", "actor_label", "actor", "address", "project", "action", "object_type"],
         *["object_id", "facts", "previous_digest", "digest"],
@@ -268,13 +274,29 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         return _saved(entries, "csv", "text/csv; charset=utf-8")
 
     def get_search_results(self, request: Any, queryset: Any, search_term: str) -> Any:
-        """Find a task also by an entry that names it beside others: those that came in a crowd."""
+        """Find a task also by its number, and by an entry that names it beside others: those that
+        came in a crowd."""
         found, repeats = super().get_search_results(request, queryset, search_term)
+        if _LABEL.fullmatch(term := search_term.strip().upper()):
+            return found | queryset.filter(detail__task=term), repeats
         try:
             named = {"and": [str(UUID(search_term.strip()))]}
         except ValueError:
             return found, repeats
         return found | queryset.filter(detail__contains=named), repeats
+
+    @admin.display(description="task")
+    def task(self, entry: AuditEntry) -> str:
+        """T-12, where the entry says so."""
+        said = str(entry.detail.get("task", "")) if isinstance(entry.detail, dict) else ""
+        return said if _LABEL.fullmatch(said) else "-"
+
+    @admin.display(description="about", ordering="object_type")
+    def about(self, entry: AuditEntry) -> SafeString | str:
+        """What it was, with a way there."""
+        kinds = {model._meta.model_name: model for model in self.admin_site._registry}
+        model = kinds.get(entry.object_type) if _KEY.fullmatch(entry.object_id) else None
+        return link_to(model(pk=entry.object_id), entry.object_type) if model else entry.object_type
 
     @admin.display(description="detail")
     def facts(self, entry: AuditEntry) -> SafeString:

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from django.urls import reverse
 
-from projects import tokens
+from projects import audit, tokens
 from projects.models import ApiToken, AuditEntry, Membership, Project, User
 
 
@@ -272,3 +272,18 @@ def test_project_is_archived_not_deleted(as_admin, project):
 def test_failed_change_leaves_no_audit_entry(as_admin, project):
     as_admin.post(page(Project, project), project_form(project, name=""))
     assert acts() == []
+
+
+def test_the_audit_log_names_the_task_and_leads_to_what_was_done_to(as_admin, project, lead):
+    audit.record("project.looked", subject=project, actor=lead, project=project, task="T-7")
+    audit.record("project.left", subject=project, actor=lead, project=project, task="T-77")
+    log = reverse("admin:projects_auditentry_changelist")
+    shown = as_admin.get(log, {"q": "t-7"}).text
+    assert "project.looked" in shown
+    assert "T-7</td>" in shown
+    assert "project.left" not in shown
+    odd = Project(pk="../\n")
+    audit.record("project.odd", subject=odd, actor=lead, task="T-8")
+    assert "project.odd" in as_admin.get(log, {"q": "T-8"}).text
+    there = reverse("admin:projects_project_change", args=[project.pk])
+    assert f'<a href="{there}">project</a>' in shown
