@@ -229,7 +229,8 @@ def _about_the_whole(material: Material, diffs: list[FileDiff]) -> list[dict[str
 
 def _about_the_outcome(material: Material, diffs: list[FileDiff]) -> list[dict[str, Any]]:
     if material.outcome == "change" and not diffs:
-        text = "The plan was to change files, but no file changed. This is a report."
+        none = "Main has already what was changed" if material.contributions else "No file changed"
+        text = f"The plan was to change files. {none}, so this is a report."
         return [cautions.warning("no_change", "", 0, text)]
     if material.outcome == "report" and diffs:
         text = f"A report was asked for; the {len(diffs)} files that changed are left out."

@@ -285,7 +285,9 @@ def _alone(
 def _not_small(sealed: dict[str, Any]) -> Iterator[str]:
     if sealed["risk"]["level"] != Risk.LOW:
         yield f"is {sealed['risk']['level']} risk, so it is decided on its own page"
-    if not sealed["effects"] or not all(effect.get("reversible") for effect in sealed["effects"]):
+    if any(effect["kind"] == "deliver" for effect in sealed["effects"]):
+        yield "is a report, which is decided by itself"
+    elif not sealed["effects"] or not all(each.get("reversible") for each in sealed["effects"]):
         yield "cannot be undone"
 
 

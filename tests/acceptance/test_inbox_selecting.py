@@ -111,7 +111,9 @@ def test_a_filter_is_typed_and_cleared_by_keys(three, project, requester, addres
         expect(page.locator("[data-row] .row-title").first).to_have_text("Where rounding happens")
         expect(page.get_by_label("Filter")).to_have_value("risk:low repo:acme-billing due:>1h")
         press(page, "x")  # the newest is a report
-        expect(page.locator("#bulk-bar")).to_contain_text(f"{report.task.label} cannot be undone.")
+        expect(page.locator("#bulk-bar")).to_contain_text(
+            f"{report.task.label} is a report, which is decided by itself."
+        )
 
 
 def test_single_keys_switched_off_do_nothing(three, lead, address):

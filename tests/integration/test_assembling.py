@@ -189,6 +189,20 @@ def test_main_that_moved_is_merged_in(task, store):
     assert [file.path for file in made.diffs] == ["a.txt"]
 
 
+def test_a_change_that_main_has_already_is_a_report_that_says_so(task, store):
+    planned(task, plan_step("a"))
+    work(store, claim_one().step, {"a.txt": b"x\n"})
+    base = store.main_now()
+    commit = Step.objects.get(key="a").result_commit
+    moved = store.commit(store.tree_of(commit), parents=[base], message="The same, by another")
+    store.push_main(moved, expected=base)
+    _, made = assemble()
+    assert made.diffs == []
+    (warning,) = made.warnings
+    assert warning["kind"] == "no_change"
+    assert "Main has already what was changed" in warning["text"]
+
+
 def test_main_that_moved_onto_the_same_lines_is_a_conflict(task, store):
     planned(task, plan_step("a"))
     work(store, claim_one().step, {"README.md": b"ours\n"})

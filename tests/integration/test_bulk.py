@@ -163,9 +163,9 @@ def test_medium_risk_smuggled_in_is_refused_whatever_the_page_showed(three, put_
     assert nothing_signed()
 
 
-def test_a_report_cannot_be_undone_so_it_is_read_by_itself(put_up, project, requester, lead):
+def test_a_report_is_decided_by_itself(put_up, project, requester, lead):
     report = sealing.seal(make_report(project, requester))
-    with pytest.raises(BulkRefused, match=f"{report.task.label} cannot be undone"):
+    with pytest.raises(BulkRefused, match=f"{report.task.label} is a report, which"):
         bulk.approve(seen(put_up(), report), by=lead)
     assert nothing_signed()
 

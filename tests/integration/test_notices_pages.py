@@ -181,6 +181,16 @@ def test_settings_keep_what_was_chosen(client, project, lead):
     assert not Hours.objects.exists()
 
 
+def test_who_signs_nothing_is_not_offered_to_be_told_what_to_sign(client, requester, lead):
+    asks = "Something waits for your signature"
+    client.force_login(requester)
+    page = client.get("/settings").text
+    assert asks not in page
+    assert 'name="everywhere-outcome"' in page
+    client.force_login(lead)
+    assert asks in client.get("/settings").text
+
+
 @pytest.mark.parametrize(
     "fields",
     [

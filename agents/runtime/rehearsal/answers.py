@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NO_MODEL = (
     "No language model is configured. Set COUNTERSIGN_MODEL, for example to openai:NAME with "
     "OPENAI_API_KEY (or with OPENAI_BASE_URL for any compatible server), anthropic:NAME or "
-    "ollama:NAME, restart, and choose “Try again”."
+    "ollama:NAME, restart, and choose “Try again with a note”."
 )
 _NOTE = " A note was left for this step; a rehearsal cannot interpret notes, so nothing was done with it."
 

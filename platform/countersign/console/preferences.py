@@ -56,9 +56,12 @@ def shown(person: User, mine: Mine, typed: Mapping[str, str]) -> dict[str, Any]:
     """Return what the card shows; `typed` is what was refused just now."""
     wishes = Wishes.of([person.pk])
     return {
-        "everywhere": _group(person, wishes, typed, "", None),
+        "everywhere": _group(person, wishes, typed, "", None, _kinds(bool(mine.led))),
         "by_project": [
-            _group(person, wishes, typed, project.name, project.pk)
+            _group(
+                *(person, wishes, typed, project.name, project.pk),
+                _kinds(project.pk in mine.led),
+            )
             for project in mine.named
             if len(mine.named) > 1
         ],
@@ -116,11 +119,17 @@ def _group(
     typed: Mapping[str, str],
     title: str,
     project: uuid.UUID | None,
+    kinds: list[Kind],
 ) -> Group:
-    rows = [_row(person, wishes, typed, project, kind) for kind in Kind]
-    own = any(wishes.own(person.pk, project, kind) for kind in Kind)
+    rows = [_row(person, wishes, typed, project, kind) for kind in kinds]
+    own = any(wishes.own(person.pk, project, kind) for kind in kinds)
     own = own or any(typed.get(row.name, _AS_ALL) != _AS_ALL for row in rows)
     return Group(title=title, rows=rows, differs=project is not None and own)
+
+
+def _kinds(lead: bool) -> list[Kind]:  # noqa: FBT001 - whether they may sign
+    """Return what somebody can be told of: who signs nothing is never asked to."""
+    return [kind for kind in Kind if lead or kind not in (Kind.ASKED, Kind.DUE)]
 
 
 def _row(

@@ -41,7 +41,8 @@ def leave(request: PersonRequest) -> HttpResponse:
         messages.error(request, str(error))
     else:
         last = away_form.last_day(absence)
-        messages.success(request, f"You are out of office up to and including {last:%Y-%m-%d}.")
+        said = f"You are out of office up to and including {last.day} {last:%B %Y}."
+        messages.success(request, said)
     return redirect("console:settings")
 
 
