@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.utils.timezone import localtime
+
 from approvals.models import Standing
 from approvals.standing import patterns as standing
 from approvals.standing.patterns import Kind
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from approvals.standing.patterns import Pattern
 
 SHOWN = 200  # characters of a value in its line; the rest is folded away
-LOOKS = {
+_LOOKS = {
     Standing.ACTIVE: Look(word="In force", icon="check", tone="ok"),
     Standing.USED_UP: Look(word="Used up", icon="check-check", tone="muted"),
     Standing.EXPIRED: Look(word="Expired", icon="timer-off", tone="muted"),
@@ -45,6 +47,14 @@ class Line:
     whole: str
     example: str
     wide: bool
+
+
+def look_of(grant: Any) -> Look:  # as `shown` of its selectors
+    """Return how a grant stands; one whose call can be undone still lets nothing through."""
+    if grant.state == Standing.ACTIVE and grant.begins_at:
+        word = f"From {localtime(grant.begins_at):%H:%M:%S}"
+        return Look(word=word, icon="timer", tone="ink")
+    return _LOOKS[Standing(grant.state)]
 
 
 def lines(patterns: Mapping[str, Pattern], example: Mapping[str, Any] | None = None) -> list[Line]:

@@ -7,10 +7,14 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.contrib.messages import get_messages
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from approvals import policies
+from approvals.calls.undoing import undo
 from approvals.models import CallApproval, StandingGrant
+from tests.api_fixtures import by_session
 from tests.approval_fixtures import past_triggers
 from tests.call_fixtures import park, working_step
 from tests.standing_fixtures import asks, let_any, standing_grant
@@ -162,7 +166,7 @@ def test_grants_are_listed_read_and_revoked(client, grant, project, requester, l
     (row,) = asks(project, requester, "I-2")
     client.force_login(lead)
     said = _plain(_text(client, "/standing-grants"))
-    assert "pay at pay" in said
+    assert "pay at Pay" in said
     assert "1 of 10" in said
     page = _text(client, f"/standing-grants/{grant.pk}")
     assert f"/calls/{row.pk}" in page
@@ -171,11 +175,38 @@ def test_grants_are_listed_read_and_revoked(client, grant, project, requester, l
     assert "by a standing grant of Dana Kim , use 1" in call
     answer = client.post(f"/standing-grants/{grant.pk}/revoke", {"next": "/standing-grants"})
     assert answer["Location"] == "/standing-grants"
+    assert "Revoked: pay at Pay." in str(next(iter(get_messages(answer.wsgi_request))))
     assert "Nothing goes through beforehand." in _text(client, "/standing-grants")
     ended = _plain(_text(client, "/standing-grants?tab=ended"))
     assert "Revoked" in ended
     assert "revoked by Dana Kim" in ended
     assert 'value="Revoke"' not in ended
+
+
+def test_while_the_call_it_was_made_with_can_be_undone_it_is_not_in_force(
+    client, tool, project, requester, lead
+):
+    policies.change(project, by=lead, call_undo_seconds=300)
+    grant = standing_grant(project, requester, lead)
+    client.force_login(lead)
+    for url in ("/standing-grants", f"/standing-grants/{grant.pk}"):
+        main = _plain(_text(client, url).partition("<main")[2])
+        assert re.search(r"From \d\d:\d\d:\d\d", main)
+        assert "In force" not in main.partition("Revoke ")[2]
+    assert re.search(r"Nothing goes through before \d\d:\d\d:\d\d\.", main)
+    read = by_session(lead)("GET", f"/api/v1/standing-grants/{grant.pk}").json()
+    assert read["state"] == "active"
+    assert read["begins_at"] > read["at"]
+    undo(grant.origin_id, by=lead)
+    assert "From" not in _plain(_text(client, f"/standing-grants/{grant.pk}").partition("<main")[2])
+
+
+def test_a_grant_in_force_says_so(client, grant, lead):
+    client.force_login(lead)
+    assert "In force by Dana Kim" in _plain(_text(client, f"/standing-grants/{grant.pk}"))
+    assert (
+        by_session(lead)("GET", f"/api/v1/standing-grants/{grant.pk}").json()["begins_at"] is None
+    )
 
 
 def test_a_requester_sees_them_and_has_no_button(client, grant, requester, stranger):

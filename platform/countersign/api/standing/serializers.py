@@ -47,6 +47,7 @@ class RememberInput(Input):
         default=dict,
         help_text="By the name of an argument: {kind, value}. In a glob `*` and `?` stop at any of "
         "`/?#@:` and what becomes one of them in a host's name, as `\uff0f` does, `**` does not; brackets are themselves. "
+        "What is an address, `//host` and `https:host` too, fits only what says its whole host. "
         "Longer texts, hidden or confusable characters, `..` and backslashes fit no prefix and no glob. Arguments the call does not have are never let through.",
     )
     only_this_agent = Flag(default=True)
@@ -89,6 +90,11 @@ class StandingShape(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=Standing.choices)
     granted_by = PersonShape()
     at = serializers.DateTimeField()
+    begins_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="While the call it was made with can be undone, when it comes into force as things "
+        "are; it lets nothing through before. null: it has.",
+    )
     expires_at = serializers.DateTimeField()
     max_hits = serializers.IntegerField()
     hits = serializers.IntegerField()

@@ -8,6 +8,7 @@ from rest_framework.response import Response
 
 from approvals.models import StandingGrant
 from approvals.standing.revoking import revoke
+from approvals.standing.selectors import shown
 from countersign.api.approvals.serializers import EmptyInput
 from countersign.api.authentication import NEVER
 from countersign.api.endpoint import Endpoint
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     import uuid
 
     from rest_framework.request import Request
-
-    from approvals.models.standing import StandingQuerySet
 
 _READ = {"GET": "approvals:read"}
 
@@ -45,7 +44,7 @@ class StandingGrants(Endpoint):
             rows = rows.in_force() if query["in_force"] else rows.ended()
         found, following = page_across(
             self.listed(rows, project=query.get("project")),
-            lambda rows: _whole(rows),  # type: ignore[arg-type]  # of that model
+            lambda rows: shown(rows),  # type: ignore[arg-type]  # of that model
             limit=query["limit"],
             cursor=query.get("cursor"),
             request=request,
@@ -81,9 +80,5 @@ class StandingGrantRevoked(Endpoint):
 
 
 def _shown(view: Endpoint, request: Request, pk: uuid.UUID) -> Response:
-    grant = view.find(_whole(StandingGrant.objects.all()), pk, what="standing grant")
+    grant = view.find(shown(StandingGrant.objects.all()), pk, what="standing grant")
     return Response(StandingShape(grant, context={"request": request}).data)
-
-
-def _whole(rows: StandingQuerySet) -> StandingQuerySet:
-    return rows.with_state().select_related("project", "agent", "granted_by", "revoked_by")

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 from approvals.models import Standing, StandingGrant, StandingUse
 from approvals.standing.exceptions import UnknownGrant
 from approvals.standing.revoking import revoke as end
+from approvals.standing.selectors import shown
 from countersign.console import standing_words
 from countersign.console.addresses import address_of, inside
 from countersign.console.rendering import mine_of, page
@@ -45,7 +46,7 @@ def standing_grants(request: PersonRequest) -> HttpResponse:
     rows, mine = StandingGrant.objects.all(), mine_of(request)
     listed = keyset.page(
         Across(rows=rows.ended() if tab == "ended" else rows.in_force(), projects=mine.projects),
-        _whole,
+        lambda rows: shown(rows),  # type: ignore[arg-type]  # of that model
         order=NEWEST,
         place=Place.of(NEWEST, request.GET),
         limit=_AT_ONCE,
@@ -65,11 +66,11 @@ def standing_grants(request: PersonRequest) -> HttpResponse:
 @require_GET
 def standing_grant(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show one, and the calls it let through."""
-    grant = get_object_or_404(_whole(StandingGrant.objects.visible_to(request.user)), pk=pk)
+    grant = get_object_or_404(shown(StandingGrant.objects.visible_to(request.user)), pk=pk)
     uses = StandingUse.objects.filter(grant=grant).select_related("approval__task")
     uses = uses.defer("approval__snapshot", "approval__edited").order_by("-number")
-    shown = _shown(grant, mine_of(request).led)
-    context = {"here": "inbox", **shown, "uses": uses[:_USES], "most_uses": _USES}
+    facts = _shown(grant, mine_of(request).led)
+    context = {"here": "inbox", **facts, "uses": uses[:_USES], "most_uses": _USES}
     return page(request, "standing/grant.html", context)
 
 
@@ -78,25 +79,22 @@ def standing_grant(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 def revoke(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Revoke one, and go back to where the person was."""
     try:
-        grant = end(pk, by=request.user, address=address_of(request))
+        end(pk, by=request.user, address=address_of(request))
     except UnknownGrant as error:
         raise Http404 from error
     except CountersignError as error:
         messages.error(request, str(error))
     else:
         said = "Calls like it wait for a person again, also those that were not sent yet."
-        messages.success(request, f"Revoked: {grant.tool} at {grant.server}. {said}")
+        grant = shown(StandingGrant.objects.all()).get(pk=pk)
+        messages.success(request, f"Revoked: {grant.tool} at {grant.server_name}. {said}")
     return redirect(inside(request, request.POST.get("next")))
-
-
-def _whole(rows: Any) -> Any:
-    return rows.with_state().select_related("project", "agent", "granted_by", "revoked_by")
 
 
 def _shown(grant: Any, led: Collection[uuid.UUID]) -> dict[str, Any]:
     return {
         "grant": grant,
-        "look": standing_words.LOOKS[Standing(grant.state)],
+        "look": standing_words.look_of(grant),
         "lines": standing_words.of_grant(grant),
         "in_force": grant.state == Standing.ACTIVE,
         "may_revoke": grant.project_id in led and grant.state in _REVOCABLE,
