@@ -35,6 +35,46 @@ def test_signing_in_never_leads_to_another_site(client, lead, next_page):
     assert client.post("/sign-in", sent)["Location"] == "/"
 
 
+@pytest.mark.parametrize(
+    ("form", "page"),
+    [
+        ("/review/T-3/r1/decide", "/review/T-3/r1"),
+        ("/tasks/T-3/escalations/{pk}", "/tasks/T-3"),
+        ("/tasks/T-3/steps/{pk}/again", "/tasks/T-3"),
+        ("/calls/{pk}/decide", "/calls/{pk}"),
+        ("/inbox/{pk}/snooze", "/inbox"),
+        ("/inbox/selected/approve", "/inbox"),
+        ("/inbox/views/{pk}/rename", "/inbox"),
+        ("/memory/{pk}/keep", "/memory"),
+        ("/settings/theme", "/settings"),
+    ],
+)
+def test_a_form_sent_after_the_session_ended_leads_to_its_page(client, lead, form, page):
+    form, page = form.format(pk=lead.pk), page.format(pk=lead.pk)
+    sign_in = client.post(form)["Location"]
+    assert "so what you sent was not done" in say_of(client.get(sign_in))
+    sent = {"username": "dana", "password": "correct horse", "next": form}
+    assert client.post(sign_in, sent)["Location"] == page
+    assert "so what you sent was not done" in say_of(client.get("/memory"))
+    assert client.get(sign_in)["Location"] == page
+
+
+def test_a_page_is_led_to_with_what_was_asked_of_it(client, lead):
+    sign_in = client.get("/inbox/selected?pick=1")["Location"]
+    assert "not done" not in say_of(client.get(sign_in))
+    sent = {"username": "dana", "password": "correct horse"}
+    assert client.post(sign_in, sent)["Location"] == "/inbox/selected?pick=1"
+
+
+def test_the_address_of_a_form_says_so_and_leads_to_its_page(client, lead):
+    client.force_login(lead)
+    answer = client.get("/review/T-3/r1/decide")
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    assert "Nothing was done" in say_of(answer)
+    assert 'href="/review/T-3/r1"' in say_of(answer)
+    assert client.put("/review/T-3/r1/decide").content == b""
+
+
 def test_a_wrong_password_is_answered_beside_the_form(client, lead):
     answer = client.post("/sign-in", {"username": "dana", "password": "wrong"})
     assert answer.status_code == 400

@@ -11,10 +11,11 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from countersign.console import away_form, drafts, pace, preferences
 from countersign.console.addresses import address_of, inside
+from countersign.console.posted import takes_forms
 from countersign.console.rendering import mine_of, page
 from notices import choosing
 from projects.exceptions import InvalidInput
@@ -51,7 +52,7 @@ def _roles(mine: Mine) -> list[tuple[Project, str]]:
 
 
 @login_required
-@require_POST
+@takes_forms
 def notifications(request: PersonRequest) -> HttpResponse:
     """Set what this person is told of, how, and when not."""
     chosen = preferences.chosen(request.POST, mine_of(request))
@@ -70,7 +71,7 @@ def notifications(request: PersonRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def theme(request: PersonRequest) -> HttpResponse:
     """Set the theme, or switch to the other one."""
     chosen = request.POST.get("theme", "switch")
@@ -85,7 +86,7 @@ def theme(request: PersonRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def single_keys(request: PersonRequest) -> HttpResponse:
     """Switch single-key shortcuts on or off."""
     request.user.single_keys = request.POST.get("single_keys") == "on"
@@ -98,7 +99,7 @@ def single_keys(request: PersonRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def pace_put_away(request: PersonRequest) -> HttpResponse:
     """Say nothing more of how quickly this person approved so far."""
     pace.put_away(request)

@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
-from django.views.decorators.http import require_POST
 
 from agents import notes, reopening
 from agents.escalations import AlreadyAnswered
@@ -18,6 +17,7 @@ from approvals import answering, stopping
 from countersign.console import drafts, reading
 from countersign.console.addresses import address_of
 from countersign.console.lookup import task_or_404
+from countersign.console.posted import takes_forms
 from countersign.console.requests import text_of
 from projects.exceptions import CountersignError, InvalidInput
 
@@ -32,7 +32,7 @@ _FIELDS = {"agent": Choice.REASSIGN, "commit": Choice.TAKE_OVER}
 
 
 @login_required
-@require_POST
+@takes_forms
 def stop(request: PersonRequest, number: int) -> HttpResponse:
     """Stop a task; what was done is kept to look at."""
     task, reason = task_or_404(request.user, number), text_of(request, "reason")
@@ -46,7 +46,7 @@ def stop(request: PersonRequest, number: int) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def note(request: PersonRequest, number: int) -> HttpResponse:
     """Send a note to the agents; it is read at the next turn."""
     task, text = task_or_404(request.user, number), text_of(request, "text")
@@ -61,7 +61,7 @@ def note(request: PersonRequest, number: int) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def resolve(request: PersonRequest, number: int, pk: UUID) -> HttpResponse:
     """Answer an escalation."""
     task = task_or_404(request.user, number)
@@ -84,7 +84,7 @@ def resolve(request: PersonRequest, number: int, pk: UUID) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def send_again(request: PersonRequest, number: int, pk: UUID) -> HttpResponse:
     """Send one step again; what builds on it follows."""
     task = task_or_404(request.user, number)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect
-from django.views.decorators.http import require_POST
 
 from approvals import routing
 from approvals.models import CallApproval
 from countersign.console.addresses import address_of, back_of
 from countersign.console.decidable import approval_of, call_of, named
+from countersign.console.posted import takes_forms
 from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 
 
 @login_required
-@require_POST
+@takes_forms
 def assign(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Let the person named see to an approval; without a name, claim it."""
     return _assigned(request, approval_of(request, pk))
 
 
 @login_required
-@require_POST
+@takes_forms
 def release(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Give an approval back."""
     return _released(request, approval_of(request, pk))
 
 
 @login_required
-@require_POST
+@takes_forms
 def call_assign(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Let the person named see to a call; without a name, claim it."""
     return _assigned(request, call_of(request, pk))
 
 
 @login_required
-@require_POST
+@takes_forms
 def call_release(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Give a call back."""
     return _released(request, call_of(request, pk))

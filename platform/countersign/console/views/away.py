@@ -10,11 +10,11 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect
 from django.utils.dateparse import parse_date
-from django.views.decorators.http import require_POST
 
 from approvals import absences
 from countersign.console import away_form, drafts
 from countersign.console.addresses import address_of, inside
+from countersign.console.posted import takes_forms
 from countersign.console.rendering import mine_of
 from projects.exceptions import CountersignError, InvalidInput
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @login_required
-@require_POST
+@takes_forms
 def leave(request: PersonRequest) -> HttpResponse:
     """Be out of office from the first to the last day named, in UTC."""
     try:
@@ -47,7 +47,7 @@ def leave(request: PersonRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def back(request: PersonRequest) -> HttpResponse:
     """Be back at once, or stay after all."""
     if absences.come_back(request.user, address=address_of(request)):

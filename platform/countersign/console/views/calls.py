@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404
 from django.shortcuts import redirect
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from approvals import rights
 from approvals.calls import deciding, undoing
@@ -19,6 +19,7 @@ from approvals.requirements import Required
 from approvals.standing import granting
 from countersign.console import call_page, held, standing_form
 from countersign.console.addresses import address_of
+from countersign.console.posted import takes_forms
 from countersign.console.rendering import page
 from countersign.console.requests import text_of
 from countersign.statuses import status_of
@@ -77,7 +78,7 @@ def live(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Allow or refuse; what was typed survives a refusal.
 
@@ -108,7 +109,7 @@ def _said(signature: CallSignature, verdict: str) -> str:
 
 
 @login_required
-@require_POST
+@takes_forms
 def undo(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Take the permission back inside its window; go on to where it waits again."""
     found = _found(request, pk)

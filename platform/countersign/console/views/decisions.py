@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect
-from django.views.decorators.http import require_POST
 
 from approvals import deciding, freshness, reproposing, reverting, undoing
 from approvals.decisions import HunkDecision
@@ -18,6 +17,7 @@ from countersign.console import held
 from countersign.console.addresses import address_of
 from countersign.console.line_forms import said_of_lines
 from countersign.console.lookup import approval_or_404, of_form
+from countersign.console.posted import takes_forms
 from countersign.console.requests import text_of
 from countersign.console.review_page import show
 from countersign.statuses import status_of
@@ -44,7 +44,7 @@ _SAID_HELD = {
 
 
 @login_required
-@require_POST
+@takes_forms
 def decide(request: PersonRequest, number: int, round_number: int) -> HttpResponseBase:
     """Sign: approve, request changes or reject; what was typed survives a refusal."""
     approval = _found(request, number, round_number)
@@ -74,7 +74,7 @@ def decide(request: PersonRequest, number: int, round_number: int) -> HttpRespon
 
 
 @login_required
-@require_POST
+@takes_forms
 def undo(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Take an approval back inside its window."""
     approval = _found(request, number, round_number)
@@ -87,7 +87,7 @@ def undo(request: PersonRequest, number: int, round_number: int) -> HttpResponse
 
 
 @login_required
-@require_POST
+@takes_forms
 def revert(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Put a change up that takes a merged one back."""
     approval = approval_or_404(request.user, number, round_number)
@@ -103,7 +103,7 @@ def revert(request: PersonRequest, number: int, round_number: int) -> HttpRespon
 
 
 @login_required
-@require_POST
+@takes_forms
 def again(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Put the work up again: on main as it is now, or after the time to decide ran out."""
     approval = approval_or_404(request.user, number, round_number)

@@ -8,13 +8,14 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.shortcuts import get_object_or_404, redirect
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from agents import holds, priorities
 from agents.models import Agent
 from countersign.console import drafts, held
 from countersign.console.addresses import address_of, inside
 from countersign.console.lookup import task_or_404
+from countersign.console.posted import takes_forms
 from countersign.console.rendering import mine_of, page
 from countersign.console.requests import text_of
 from projects.exceptions import CountersignError, InvalidInput
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @login_required
-@require_POST
+@takes_forms
 def pause(request: PersonRequest, number: int) -> HttpResponse:
     """Pause a task; what was finished is kept and its clocks stand still."""
     task, reason = task_or_404(request.user, number), text_of(request, "reason")
@@ -43,7 +44,7 @@ def pause(request: PersonRequest, number: int) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def resume(request: PersonRequest, number: int) -> HttpResponse:
     """Let a paused task go on."""
     task = task_or_404(request.user, number)
@@ -58,7 +59,7 @@ def resume(request: PersonRequest, number: int) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def priority(request: PersonRequest, number: int) -> HttpResponse:
     """Let a lead say how soon a task is done."""
     task = task_or_404(request.user, number)
@@ -97,7 +98,7 @@ def operations(request: PersonRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def place(request: PersonRequest) -> HttpResponse:
     """Hold a project, an agent or everything."""
     if not held.may_operate(request.user, mine_of(request)):
@@ -116,7 +117,7 @@ def place(request: PersonRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def lift(request: PersonRequest, pk: UUID) -> HttpResponse:
     """Lift a hold, and go back to where the person was."""
     hold = get_object_or_404(holds.seen_by(request.user), pk=pk)

@@ -11,12 +11,13 @@ from django.db.models import Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from agents.models import Agent, Task
 from countersign.console import drafts
 from countersign.console.addresses import address_of, inside
 from countersign.console.looks import MEMORIES
+from countersign.console.posted import takes_forms
 from countersign.console.rendering import mine_of, page
 from memory import lessons
 from memory.lifecycle import MemoryState
@@ -96,7 +97,7 @@ def _listed(
 
 
 @login_required
-@require_POST
+@takes_forms
 def act(request: PersonRequest, pk: UUID, act: str) -> HttpResponse:
     """Keep, edit, retire, release or forget one memory."""
     if act not in _SAID:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import get_object_or_404, redirect
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from countersign.console.addresses import address_of
+from countersign.console.posted import takes_forms
 from countersign.console.rendering import mine_of, page
 from notices import bell, words
 from notices.models import Notification
@@ -45,7 +46,7 @@ def notifications(request: PersonRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def open_one(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Mark one as read and go to what it is about."""
     mine = Notification.objects.visible_to(request.user).filter(person=request.user)
@@ -55,7 +56,7 @@ def open_one(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def read_all(request: PersonRequest) -> HttpResponse:
     """Mark everything as read."""
     projects = mine_of(request).projects

@@ -9,13 +9,14 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 from django_htmx.http import HttpResponseClientRedirect
 
 from approvals import freshness, rights, viewing
 from countersign.console import hunks, review_page, review_rows
 from countersign.console.addresses import address_of
 from countersign.console.lookup import approval_or_404, of_form, sealed_approval, task_or_404
+from countersign.console.posted import takes_forms
 from countersign.console.rendering import mine_of, page
 from projects.exceptions import CountersignError
 
@@ -76,7 +77,7 @@ def live(request: PersonRequest, number: int, round_number: int) -> HttpResponse
 
 
 @login_required
-@require_POST
+@takes_forms
 def viewed(request: PersonRequest, number: int, round_number: int) -> HttpResponse:
     """Note that a file was looked at, or take it back; without htmx go back to the file."""
     newest = approval_or_404(request.user, number, round_number)

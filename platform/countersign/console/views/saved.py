@@ -10,11 +10,11 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.views.decorators.http import require_POST
 
 from agents import storable
 from approvals import saving
 from countersign.console.addresses import address_of
+from countersign.console.posted import takes_forms
 from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ DELETED = "view_deleted"  # in the session, until the next page offers it back
 
 
 @login_required
-@require_POST
+@takes_forms
 def save(request: PersonRequest) -> HttpResponse:
     """Name the filter and the order that are shown."""
     name, query, sort = (request.POST.get(each, "") for each in ("name", "q", "sort"))
@@ -46,7 +46,7 @@ def save(request: PersonRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def rename(request: PersonRequest, pk: UUID) -> HttpResponse:
     """Give a view another name."""
     view = _view(request, pk)
@@ -60,7 +60,7 @@ def rename(request: PersonRequest, pk: UUID) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def delete(request: PersonRequest, pk: UUID) -> HttpResponse:
     """Forget a view; the next page offers it back."""
     view = _view(request, pk)

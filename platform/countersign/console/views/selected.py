@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404
 from django.shortcuts import redirect
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from approvals import bulk, snoozing, undoing
 from approvals.bulk import Seen
@@ -16,6 +16,7 @@ from approvals.exceptions import UnknownApproval
 from approvals.models import SEAL, Approval
 from countersign.console import drafts, selected_page
 from countersign.console.addresses import address_of, back_of
+from countersign.console.posted import takes_forms
 from countersign.console.rendering import page
 from countersign.console.requests import text_of
 from projects.exceptions import CountersignError
@@ -45,7 +46,7 @@ def selected(request: PersonRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def approve(request: PersonRequest) -> HttpResponse:
     """Sign each of them as the page showed it, or none when they do not go together."""
     seen = [_seen(item) for item in request.POST.getlist("item")]
@@ -83,7 +84,7 @@ def done(request: PersonRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def undo(request: PersonRequest) -> HttpResponse:
     """Take several approvals back, each inside its own window."""
 
@@ -98,7 +99,7 @@ def undo(request: PersonRequest) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def snooze(request: PersonRequest) -> HttpResponse:
     """Put several off for the same span, each to its own deadline at the latest."""
     span = request.POST.get("for", "")

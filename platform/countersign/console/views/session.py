@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.contrib import messages
 from django.contrib.auth import login, logout
 from django.contrib.auth.forms import AuthenticationForm
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from countersign.console.addresses import inside
+from countersign.console.posted import page_of, takes_forms
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
+
+_NOT_DONE = "You had been signed out, so what you sent was not done. Do it again here."
 
 
 @sensitive_post_parameters("password")
@@ -23,18 +27,25 @@ if TYPE_CHECKING:
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Let a person in and go on to where they wanted to be."""
     wanted = inside(request, request.POST.get("next") or request.GET.get("next"))
+    page = page_of(wanted)  # a form that came when the session was over: its page
     if request.user.is_authenticated:
-        return redirect(wanted)
+        return redirect(page)
     form = AuthenticationForm(request, data=request.POST or None)
     if request.method == "POST" and form.is_valid():
         login(request, form.get_user())
-        return redirect(wanted)
+        if page != wanted:
+            messages.warning(request, _NOT_DONE)
+        return redirect(page)
     status = 400 if request.method == "POST" else 200
-    context = {"form": form, "next": request.POST.get("next") or request.GET.get("next", "")}
+    context = {
+        "form": form,
+        "next": request.POST.get("next") or request.GET.get("next", ""),
+        "not_done": page != wanted,
+    }
     return render(request, "session/sign_in.html", context, status=status)
 
 
-@require_POST
+@takes_forms
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session."""
     logout(request)

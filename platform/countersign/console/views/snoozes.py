@@ -8,11 +8,11 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import redirect
 from django.utils.text import capfirst
-from django.views.decorators.http import require_POST
 
 from approvals import snoozing
 from countersign.console.addresses import address_of, back_of
 from countersign.console.decidable import approval_of, call_of, named
+from countersign.console.posted import takes_forms
 from countersign.templatetags.console import duration
 from projects.exceptions import CountersignError
 
@@ -26,28 +26,28 @@ if TYPE_CHECKING:
 
 
 @login_required
-@require_POST
+@takes_forms
 def snooze(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Put an approval off for one of the spans offered, and go on with the next."""
     return _snoozed(request, approval_of(request, pk))
 
 
 @login_required
-@require_POST
+@takes_forms
 def wake(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Take a snooze back."""
     return _woken(request, approval_of(request, pk))
 
 
 @login_required
-@require_POST
+@takes_forms
 def call_snooze(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Put a call off."""
     return _snoozed(request, call_of(request, pk))
 
 
 @login_required
-@require_POST
+@takes_forms
 def call_wake(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Take the snooze of a call back."""
     return _woken(request, call_of(request, pk))

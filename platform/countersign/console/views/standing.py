@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from approvals.models import Standing, StandingGrant, StandingUse
 from approvals.standing.exceptions import UnknownGrant
@@ -16,6 +16,7 @@ from approvals.standing.revoking import revoke as end
 from approvals.standing.selectors import shown
 from countersign.console import standing_words
 from countersign.console.addresses import address_of, inside
+from countersign.console.posted import takes_forms
 from countersign.console.rendering import mine_of, page
 from projects import keyset
 from projects.across import Across
@@ -75,7 +76,7 @@ def standing_grant(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @login_required
-@require_POST
+@takes_forms
 def revoke(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Revoke one, and go back to where the person was."""
     try:
