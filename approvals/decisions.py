@@ -91,10 +91,26 @@ class Decision:
             raise InvalidInput("note", "Say why you reject it; the reason is kept with the task.")
         if self.verdict != SignatureVerdict.REQUEST_CHANGES:
             return
-        if says_nothing(self.note) and not self.sent_back and not self.comments:
+        if not says_nothing(self.note):
+            return
+        if not self.sent_back and not self.comments:
             raise InvalidInput(
-                "note", "Say what must change, comment on a line, or refuse at least one hunk."
+                "note",
+                "Say what must change: in your note, in a note on a hunk, or on a line of one.",
             )
+        if self._refused_unexplained:
+            raise InvalidInput(
+                "hunks",
+                f"You refused {self._refused_unexplained} of the hunks without a word. Say what must "
+                "change there: in its note, on a line of it, or in your note on the whole.",
+            )
+
+    @property
+    def _refused_unexplained(self) -> int:
+        """How many hunks are refused with no note of their own and no comment on a line of them."""
+        told = {comment.hunk for comment in self.comments}
+        refused = (hunk for hunk in self.hunks if hunk.verdict == HunkVerdict.REFUSE)
+        return sum(says_nothing(hunk.note) and hunk.id not in told for hunk in refused)
 
 
 @dataclass(frozen=True, kw_only=True)

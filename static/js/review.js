@@ -17,11 +17,13 @@ export function startReview() {
     if (key(event.detail.key)) event.detail.done = true;
   });
   document.querySelector("[data-decide=X]")?.addEventListener("click", needsReason);
+  document.querySelector("[data-decide=r]")?.addEventListener("click", needsWord);
   document.addEventListener("submit", (event) => {
     const mark = event.target.querySelector("[data-viewed]");
     if (mark) marked.set(mark.closest("[data-file]"), isViewed(mark));
   });
   document.addEventListener("htmx:after:swap", swapped);
+  document.addEventListener("change", openNote);
   document.addEventListener("change", say);
   document.addEventListener("input", say);
   say();
@@ -173,9 +175,35 @@ function needsReason(event) {
   if (note.value.trim()) return;
   event.preventDefault();
   note.focus();
+  hintAt("A reason is needed to reject. Nothing is signed yet.");
+}
+
+const typedIn = (node) => [...node.querySelectorAll("textarea")].some((field) => field.value.trim());
+
+// A hunk is refused with a note, a comment on a line of it, or the note on the whole.
+function needsWord(event) {
+  if (document.getElementById("decision-note").value.trim()) return;
+  const silent = [...document.querySelectorAll("[data-hunk]")].find(
+    (hunk) => hunk.querySelector("input[value=refuse]")?.checked && !typedIn(hunk),
+  );
+  if (!silent) return;
+  event.preventDefault();
+  const note = silent.querySelector("details.hunk-note");
+  note.open = true;
+  note.querySelector("textarea").focus();
+  hintAt("Say what must change in what you refuse. Nothing is signed yet.");
+}
+
+function openNote(event) {
+  if (event.target.matches?.("input[value=refuse]:checked")) {
+    event.target.closest("[data-hunk]").querySelector("details.hunk-note").open = true;
+  }
+}
+
+function hintAt(words) {
   const hint = document.querySelector("[data-refused]");
   hint.hidden = false;
-  hint.textContent = "A reason is needed to reject. Nothing is signed yet.";
+  hint.textContent = words;
 }
 
 function say() {

@@ -95,7 +95,6 @@ def review_round_1(lead: Person, number: int) -> None:
     lead.picture("review-round-1")
     docs = page.locator("[data-hunk]").filter(has=page.get_by_text("Tech writer")).first
     docs.get_by_text("Refuse").click()
-    docs.locator("summary").click()
     docs.get_by_role("textbox").fill(REFUSAL)
     page.get_by_text("Keep a lesson from this").click()
     page.get_by_label("Keep this as a lesson").check()

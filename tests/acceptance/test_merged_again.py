@@ -57,9 +57,9 @@ def test_only_the_changed_hunk_is_asked_anew(house, browser, project, requester,
     page.goto(address)
     hunks = page.locator("[data-hunk]")
     expect(hunks).to_have_count(3)
+    hunks.nth(0).locator("summary", has_text="Note").click()  # that of what is refused opens itself
     for place, word in enumerate(("Fine here.", "Not so.", "Wrong page.")):
         hunks.nth(place).get_by_label("Accept" if place == 0 else "Refuse").check()
-        hunks.nth(place).locator("summary", has_text="Note").click()
         hunks.nth(place).locator("textarea").fill(word)
     page.get_by_label("Your note").fill("Nearly there.")
     house.write(merged_again, first, tmp_path)

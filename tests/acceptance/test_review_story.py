@@ -102,7 +102,6 @@ def refuse_one_hunk(lead: Person, number: int) -> str:
     assert hunks.count() >= 4
     docs = hunks.filter(has=page.get_by_text("Tech writer")).first
     docs.get_by_text("Refuse").click()
-    docs.locator("summary").click()
     docs.get_by_role("textbox").fill(REFUSAL)
     page.keyboard.press("Escape")
     expect(page.locator("input[value=refuse]:checked")).to_have_count(1)

@@ -136,8 +136,6 @@ def _refuse_hunk(hand: Hand) -> None:
     hand.press("n")
     hand.tab_to("[name^=verdict-]")
     hand.press("ArrowRight")
-    hand.tab_to(".hunk-note summary")
-    hand.press("Enter")
     hand.tab_to("[name^=note-]")
     hand.types(NOTE)
     hand.opens("Control+Enter", "Enter")

@@ -109,6 +109,20 @@ def test_refused_hunks_go_back_with_their_notes(client, review, lead):
     assert review.task.round == 2
 
 
+def test_a_hunk_refused_without_a_word_is_asked_for_one_beside_it(client, review, lead):
+    hunk = Hunk.objects.get(file__path="docs/rounding.md")
+    client.force_login(lead)
+    sent = form_of(review, verdict="request_changes", **{f"verdict-{hunk.pk}": "refuse"})
+    answer = client.post(address_of(review, "/decide"), sent)
+    assert answer.status_code == 400
+    page = answer.content.decode()
+    assert "You refused 1 of the hunks without a word." in page
+    own = page.partition(f'id="h-{hunk.pk}"')[2].partition("</details>")[0]
+    assert re.search(r'value="refuse"\s+form="decision"\s+checked', own)
+    assert re.search(r'class="hunk-note"\s+open', own)
+    assert not Signature.objects.exists()
+
+
 def test_what_was_typed_survives_a_refusal(client, review, lead):
     hunk = Hunk.objects.get(file__path="docs/rounding.md")
     client.force_login(lead)

@@ -38,7 +38,14 @@ class HunkInput(Input):
 
     id = Text(max_length=64)
     verdict = Chosen(choices=HunkVerdict.choices, required=False, default="")
-    note = Text(max_length=MAX_NOTE, required=False, allow_blank=True, default="")
+    note = Text(
+        max_length=MAX_NOTE,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="What must change there. Who refuses it without one says so in a comment on a line "
+        "of it, or in the general note.",
+    )
 
 
 class CommentInput(Input):

@@ -1,0 +1,58 @@
+"""A hunk is refused with a word: the page opens its note, and asks for one before it sends it back."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from approvals.models import Comment
+from tests import console_fixtures as fixtures
+from tests.acceptance import page_fixtures
+from tests.acceptance.axe import violations
+from tests.acceptance.live_house import signed_in
+
+browser = page_fixtures.browser
+house = page_fixtures.house
+
+pytestmark = [pytest.mark.needs_chromium, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def page(house, browser, project, requester, lead):
+    made = house.write(fixtures.reviewed_task, project, requester)
+    context = signed_in(house, browser, lead, viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.goto(f"/review/{made.task.label}/r1")
+    expect(page.locator("[data-connection=live]")).to_be_attached()
+    yield page
+    context.close()
+
+
+def test_who_refuses_a_hunk_is_asked_what_must_change(house, page):
+    hunk = page.locator("#f2 [data-hunk]").first
+    note = hunk.get_by_label("Note on this hunk")
+    expect(note).to_be_hidden()
+    hunk.get_by_label("Refuse").check()
+    expect(note).to_be_visible()
+    send = page.locator("[data-decide=r]")
+    send.click()
+    expect(note).to_be_focused()
+    expect(page.get_by_text("Say what must change in what you refuse.")).to_be_visible()
+    assert violations(page, "a refused hunk without a note") == []
+    assert house.write(Comment.objects.count) == 0
+    page.keyboard.type("Round it once.")
+    send.click()
+    expect(page.get_by_text("Sent back").first).to_be_visible()
+    assert house.write(Comment.objects.get).note == "Round it once."
+
+
+@pytest.mark.parametrize("where", ["on a line", "on the whole"])
+def test_a_word_elsewhere_is_enough(house, page, where):
+    page.locator("#f2 [data-hunk]").first.get_by_label("Refuse").check()
+    if where == "on a line":
+        page.locator("#f2-n88").click()
+    else:
+        page.get_by_label("Your note").focus()
+    page.keyboard.type("Round it once.")
+    page.locator("[data-decide=r]").click()
+    expect(page.get_by_text("Sent back").first).to_be_visible()
