@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from agents.lifecycle import TaskState
 from agents.models import Hunk
-from approvals import deciding
+from approvals import deciding, policies, undoing
 from approvals.models import Approval, Comment, Effect, Signature
 from tests import console_fixtures as fixtures
 from tests import console_texts as texts
@@ -94,6 +94,27 @@ def test_an_approval_is_signed_shown_and_can_be_undone(client, review, lead):
     assert review.approval.state == "withdrawn"
     assert Approval.objects.filter(task=review.task, state="pending").count() == 1
     assert "Waits for your signature" in say_of(client.get(address_of(review)))
+
+
+def test_who_is_asked_again_after_an_undo_is_told_who_had_signed_and_what_it_asks_for_now(
+    client, project, requester, lead, second_lead
+):
+    policies.change(project, by=lead, signatures_needed=2)
+    review = fixtures.reviewed_task(project, requester)
+    seal = {"digest": review.approval.digest, "nonce": review.approval.nonce}
+    for person in (lead, second_lead):
+        deciding.decide(review.approval.pk, by=person, verdict="approve", **seal)
+    policies.change(project, by=lead, signatures_needed=1)
+    undoing.undo(review.approval, by=second_lead)
+    client.force_login(lead)
+    page = say_of(client.get(address_of(review)))
+    assert "Ravi Singh undid the approval." in page
+    assert "Dana Kim and Ravi Singh had signed; that does not count here." in page
+    assert "It asks for 1 signature now; before, for 2 signatures." in page
+    again = Approval.objects.get(state="pending")
+    seal = {"digest": again.digest, "nonce": again.nonce}
+    deciding.decide(again.pk, by=lead, verdict="approve", **seal)
+    assert "had signed" not in say_of(client.get(address_of(review)))
 
 
 def test_refused_hunks_go_back_with_their_notes(client, review, lead):

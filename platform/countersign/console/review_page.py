@@ -143,6 +143,7 @@ def context_of(
         "new_count": sum(file.new_count for file in files),
         "new_word": _new_word(approval, record),
         "made_by": record.made_by,
+        "undone": record.undone,
         "again": record.again.words if record.again else None,
         "asked_again": _asked_again(sealed),
         **_compared(approval, record, since),

@@ -25,7 +25,7 @@ from approvals.models import (
     Signature,
     Viewed,
 )
-from countersign.console import answering_rows, held, known, signers
+from countersign.console import answering_rows, held, known, signers, undone
 from countersign.console.meters import UNPRICED
 from countersign.console.sentences import LONG
 from memory.models import Memory
@@ -61,6 +61,7 @@ class Record:
     answers: dict[str, dict[str, Any]]  # of agents, by the comment they answer
     edits: dict[UUID, Edit]  # by which people ended approvals of the task
     made_by: Edit | None  # by which this version came about
+    undone: undone.Undone | None  # what the approval before it was, when somebody took that back
     digests: dict[str, str]  # of this proposal's hunks, by their ids
     names: dict[str, str]  # of the same: equal in each version that has their lines
     colours: dict[str, str]  # of the same
@@ -110,6 +111,7 @@ def read(
         answers=answering_rows.answers_of(found.rows("answers")),
         edits=edits,
         made_by=_made_by(approval, edits, others),
+        undone=undone.told(approval, found),
         digests={str(hunk.pk): hunk.digest for hunk in found.rows("hunks_now")},
         names={str(hunk.pk): known.name_of(hunk) for hunk in found.rows("hunks_now")},
         colours={str(hunk.pk): hunk.colours for hunk in found.rows("hunks_now")},
@@ -223,6 +225,7 @@ def _of_history(approval: Approval, user: User, since: str) -> Lists:
         "said_of": FileChange.objects.filter(pk__in=said.order_by().values("file")).order_by(),
         "goes_to": Agent.objects.filter(pk__in=comments.order_by().values("goes_to")),
         **{name: signers.people(keys) for name, keys in mine.items()},
+        **undone.lists_of(approval),
         **known.lists_of([approval.proposal_id], known.NOW),
         "base": base.only("task", "round", "version"),
         **known.lists_of(base.values("pk")[:1], "base"),
