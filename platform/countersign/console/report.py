@@ -24,13 +24,22 @@ _parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(
 def render(text: str) -> SafeString:
     """Return the report as safe HTML; links and images appear as their text and address."""
     tokens = _parser.parse(_passages_as_code(characters.plain(text)))
+    _level(tokens)
     for token in tokens:
-        if token.type in {"heading_open", "heading_close"}:
-            token.tag = f"h{min(int(token.tag[1]) + 2, 6)}"
         if token.children:
             token.children = [_inert(child) for child in token.children]
     html = _parser.renderer.render(tokens, _parser.options, {})
     return mark_safe(nh3.clean(html, tags=_TAGS, attributes={}))  # noqa: S308  cleaned
+
+
+def _level(tokens: list[Token]) -> None:
+    """Let headings begin below those of the page and skip no level, whatever an agent wrote."""
+    above: list[str] = []
+    for token in tokens:
+        if token.type == "heading_open":
+            above = [*(level for level in above if level < token.tag), token.tag]
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{min(len(above) + 2, 6)}"
 
 
 def _passages_as_code(text: str) -> str:
