@@ -14,10 +14,12 @@ from django.contrib.postgres.forms import SimpleArrayField
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db import models, transaction
+from django.forms.utils import pretty_name
 from django.http import HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
+from django.utils.text import capfirst
 
 from projects import audit
 from projects.exceptions import CountersignError
@@ -33,9 +35,38 @@ if TYPE_CHECKING:
     TabularInline = admin.TabularInline[Any, Any]
     ModelForm = forms.ModelForm[Any]
     AnyPaginator = Paginator[Any]
+    BaseInlineFormSet = forms.BaseInlineFormSet[Any, Any, Any]
+    BaseModelFormSet = forms.BaseModelFormSet[Any, Any]
 else:  # generic in the stubs only
     ModelAdmin, TabularInline, ModelForm = admin.ModelAdmin, admin.TabularInline, forms.ModelForm
     AnyPaginator = Paginator
+    BaseInlineFormSet, BaseModelFormSet = forms.BaseInlineFormSet, forms.BaseModelFormSet
+
+
+class RowsFormSet(BaseInlineFormSet):
+    """Rows of a form; in a table a field has no label, so it says its column and row itself."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        """Name the fields of one row."""
+        super().add_fields(form, index)
+        _name_fields(form, index)
+
+
+class ListFormSet(BaseModelFormSet):
+    """Rows of a list, whose fields are named alike."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        """Name the fields of one row."""
+        super().add_fields(form, index)
+        _name_fields(form, index)
+
+
+def _name_fields(form: Any, index: int | None) -> None:
+    row = "new row" if index is None else f"row {index + 1}"
+    for name, field in form.fields.items():
+        if not field.widget.is_hidden:
+            label = field.label or pretty_name(name)
+            field.widget.attrs.setdefault("aria-label", f"{capfirst(label)}, {row}")
 
 
 class AuditedAdmin(ModelAdmin):
@@ -48,6 +79,10 @@ class AuditedAdmin(ModelAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """Leave out the buttons that open other forms in windows."""
         return plain_choice(super().formfield_for_dbfield(db_field, request, **kwargs))
+
+    def get_changelist_formset(self, request: HttpRequest, **kwargs: Any) -> Any:
+        """Name the fields of a list that can be changed."""
+        return super().get_changelist_formset(request, **{"formset": ListFormSet, **kwargs})
 
     def changeform_view(
         self,
@@ -230,6 +265,7 @@ class RowsInline(TabularInline):
     """Rows that belong to the one being changed."""
 
     extra = 0
+    formset: Any = RowsFormSet
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """Leave out the buttons that open other forms in windows."""
@@ -319,12 +355,12 @@ def badge(text: str, tone: str = "muted") -> SafeString:
 def pretty(value: Any) -> SafeString:
     """Return JSON for reading."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    return format_html('<pre class="cs-text">{}</pre>', text)
+    return format_html('<pre class="cs-text" tabindex="0">{}</pre>', text)
 
 
 def verbatim(text: str) -> SafeString | str:
     """Return untrusted text as it is, line breaks kept."""
-    return format_html('<pre class="cs-text">{}</pre>', text) if text else "-"
+    return format_html('<pre class="cs-text" tabindex="0">{}</pre>', text) if text else "-"
 
 
 def link_to(row: models.Model | None, text: str = "") -> SafeString | str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from axe_playwright_python.base import AXE_SCRIPT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from playwright.sync_api import Page
 
 THEMES = ("light", "dark")
@@ -26,12 +28,12 @@ _RUN = """async (only) => {
 }"""
 
 
-def violations(page: Page, name: str) -> list[str]:
+def violations(page: Page, name: str, themes: Sequence[str] = THEMES) -> list[str]:
     """Return what axe-core holds against the page, in light and dark."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     found: list[str] = []
-    for theme in THEMES:
+    for theme in themes:
         page.emulate_media(color_scheme=theme)
         found += [
             f"{name}, {theme}: {rule['id']}: {node['html'][:160]}: {node['failureSummary'][:300]}"

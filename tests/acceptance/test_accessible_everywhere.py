@@ -126,11 +126,11 @@ def refused(house, browser, made) -> Looking:
 def nobody(browser, house) -> Looking:
     """Look at where somebody signs in, and is told that it was wrong."""
     person = Looking(browser.new_context(base_url=house.url).new_page())
-    for path, button in (("/sign-in", "Sign in"), ("/admin/login/", "Log in")):
+    for path in ("/sign-in", "/admin/login/"):
         person.at(path)
         person.page.get_by_label(re.compile("user ?name", re.I)).fill("lead")
         person.page.get_by_label(re.compile("password", re.I)).fill("wrong")
         with person.page.expect_navigation():
-            person.page.get_by_role("button", name=button).click()
+            person.page.get_by_role("button", name="Sign in").click()
         person.found += violations_of_sizes(person.page, f"{path}, wrong")
     return person
