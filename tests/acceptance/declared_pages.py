@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-from django.urls import resolve, reverse
+from django.urls import resolve
 
 from approvals import policies, sealing
 from approvals.policies import Rule
@@ -52,7 +52,7 @@ def make(folder: Path) -> Made:
     project = Project.objects.get(slug="acme")
     requester, lead = (User.objects.get(username=name) for name in ("requester", "lead"))
     change = _change(folder, requester, lead)
-    pages += [_signed_once(project, requester), *_of_change(change), reverse("api:docs")]
+    pages += [_signed_once(project, requester), *_of_change(change)]
     shown = [page for page in pages if _route(page) not in PIECES | LEAD_ON | _LATER]
     return Made(world=world, of_lead=list(dict.fromkeys(shown)), change=change)
 
