@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from agents.models import Event
 from notices import moments
 from notices.models import Kind, Notification
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agents.models import Event
+    from django.db.models import QuerySet
 
 _QUESTIONS = (Kind.ASKED, Kind.DUE)
 
@@ -33,10 +34,17 @@ def _answers(event: Event) -> bool:
             of_it = Q(notice__approval=key) | Q(notice__call=key)
             asked = of_it & Q(notice__kind__in=_QUESTIONS)
         case moments.RESOLVED:
-            asked = Q(notice__kind=Kind.STUCK)
+            asked = Q(notice__event__in=_raised(event))
         case moments.FINISHED:
             asked = Q(notice__kind__in=[*_QUESTIONS, Kind.STUCK])
         case _:
             return False
     earlier = Notification.objects.filter(notice__task=event.task_id, notice__event__lt=event.pk)
     return bool(earlier.filter(asked, read_at=None).update(read_at=Now()))
+
+
+def _raised(event: Event) -> QuerySet[Event, int]:
+    """Return the key of the event that asked what this one answers: each step may ask its own."""
+    named = {"data__escalation": event.data.get("escalation")}
+    raised = Event.objects.filter(task=event.task_id, kind=moments.RAISED, **named)
+    return raised.values_list("pk", flat=True)

@@ -16,7 +16,7 @@ from approvals.deciding import decide
 from approvals.undoing import undo
 from countersign.sink import publishing
 from notices import messages, reading, telling, words
-from notices.models import Delivery, Hours, LogPlace, Notice, Notification
+from notices.models import Delivery, Hours, Kind, LogPlace, Notice, Notification
 from projects.models import Membership, Project, Role, User
 from tests.call_fixtures import decided as call_decided
 from tests.call_fixtures import make_tool, waiting_call
@@ -98,13 +98,29 @@ def test_who_heard_of_an_approval_hears_that_it_was_undone(project, requester, l
 
 def test_the_requester_and_the_leads_hear_that_a_task_needs_a_person(project, requester, lead):
     task = sealed(project, requester).task
-    happens(task, "escalation.raised", rule="max_turns", detail="rm -rf /secret")
+    happens(task, "escalation.raised", rule="max_turns", detail="rm -rf /secret", escalation="a")
     read_all()
     assert told(requester) == ["escalation.raised"]
     assert "escalation.raised" in told(lead)
-    happens(task, "escalation.resolved", choice="stop")
+    happens(task, "escalation.resolved", choice="stop", escalation="a")
     read_all()
     assert not Notification.objects.filter(person=requester, read_at=None).exists()
+
+
+def test_an_answer_leaves_what_the_same_task_asks_of_another_step(project, requester, lead):
+    task = sealed(project, requester).task
+    first, second = (
+        happens(task, "escalation.raised", rule="max_turns", escalation=each) for each in "ab"
+    )
+    happens(task, "escalation.resolved", choice="stop", escalation="b")
+    happens(task, "escalation.resolved", choice="stop")
+    read_all()
+    mine = Notification.objects.filter(person=requester)
+    assert mine.get(read_at=None).notice.event == first.pk
+    assert mine.exclude(read_at=None).get().notice.event == second.pk
+    happens(task, "task.finished", state="cancelled")
+    read_all()
+    assert not mine.filter(notice__kind=Kind.STUCK, read_at=None).exists()
 
 
 def test_nothing_of_an_events_text_is_kept_but_words_of_ours(project, requester, lead):
