@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
-from agents import takeovers
-from approvals import deadlines, rights
+from approvals import deadlines, rights, routing
 from approvals.lifecycle import ApprovalState
-from approvals.models import Signature
 from notices import choosing, moments, quiet
 from notices.choosing import Wishes
 from notices.models import Delivery, Hours, Webhook, WebhookStyle
@@ -113,14 +111,9 @@ class Audience:
         if approval is None or approval.state != ApprovalState.PENDING:
             return []
         approval.project = self.project
-        signed = _whose_hold(approval)
-        left = (person for person in people if person.pk not in signed)
-        return [person for person in left if not self._why_not(approval, person)]
-
-    def _why_not(self, approval: Approval | CallApproval, person: User) -> str:
-        lead = self.members[person.pk].role == Role.LEAD
-        did = takeovers.taken_over_by(person, approval.task_id) if lead else ""
-        return rights.why_not(approval, person, known=rights.Known(lead=lead, did=did))
+        asked = routing.candidates(approval).filter(pk__in=[person.pk for person in people])
+        keys = set(asked.values_list("pk", flat=True))
+        return [person for person in people if person.pk in keys]
 
 
 def may_leave(notice: Notice, hours: Hours | None, now: datetime) -> datetime:
@@ -134,13 +127,6 @@ def may_leave(notice: Notice, hours: Hours | None, now: datetime) -> datetime:
 def may_still_sign(approval: Approval | CallApproval, person: User) -> bool:
     """Tell, when a message is about to leave, whether it is still this person's to answer."""
     return approval.state == ApprovalState.PENDING and not rights.why_not(approval, person)
-
-
-def _whose_hold(approval: Approval | CallApproval) -> set[uuid.UUID]:
-    """Return whose signatures hold from an earlier main: they are not asked again."""
-    if getattr(approval, "follows_id", None) is None:
-        return set()
-    return set(Signature.objects.filter(approval=approval.pk).values_list("signer", flat=True))
 
 
 def _did_it(person: User, moment: Moment) -> bool:

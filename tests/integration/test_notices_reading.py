@@ -8,6 +8,7 @@ from datetime import time
 import psycopg
 import pytest
 from django.db import IntegrityError, OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agents.models import Event
@@ -46,6 +47,21 @@ def test_who_may_sign_is_asked_and_nobody_else(project, requester, lead, second_
     read_all()
     assert told(lead) == told(second_lead) == ["approval.requested"]
     assert told(requester) == told(stranger) == []
+
+
+def test_of_many_leads_the_rights_are_read_at_once(project, requester, lead, second_lead):
+    def statements():
+        sealed(project, requester)
+        with CaptureQueriesContext(connection) as asked:
+            read_all()
+        return len(asked)
+
+    few = statements()
+    for number in range(6):
+        person = User.objects.create(username=f"lead{number}")
+        Membership.objects.create(user=person, project=project, role=Role.LEAD)
+    assert statements() == few
+    assert Notification.objects.filter(person__username__startswith="lead").count() == 6
 
 
 def test_a_lead_who_asked_for_the_work_is_not_asked_to_sign_it(project, lead, second_lead):
