@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 REQUESTED, REMINDED, ASSIGNED = "approval.requested", "approval.reminded", "approval.assigned"
 DECIDED, EFFECT, RAISED = "approval.decided", "effect.finished", "escalation.raised"
-CALL, CALL_DECIDED = "call.asked", "call.decided"
+CALL, CALL_DECIDED, SIGNED = "call.asked", "call.decided", "approval.signed"
 FINISHED, RESOLVED = "task.finished", "escalation.resolved"
 LONGEST_NAME = 80
 _VERDICTS = frozenset({"approve", "request_changes", "reject", "undo"})
@@ -160,6 +160,6 @@ _READ: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
     EFFECT: _effect,
     FINISHED: _finished,
 }
-# What ends a question, so that whoever was asked need not look any more.
-SETTLING = frozenset({DECIDED, CALL_DECIDED, RESOLVED, FINISHED})
+# What ends a question, so that whoever was asked need not look any more; a signature does for its signer.
+SETTLING = frozenset({SIGNED, DECIDED, CALL_DECIDED, RESOLVED, FINISHED})
 HEARD = frozenset(_READ) | SETTLING

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
-from approvals import deadlines, rights, routing
+from approvals import counting, deadlines, rights, routing
 from approvals.lifecycle import ApprovalState
 from notices import choosing, moments, quiet
 from notices.choosing import Wishes
@@ -125,8 +125,12 @@ def may_leave(notice: Notice, hours: Hours | None, now: datetime) -> datetime:
 
 
 def may_still_sign(approval: Approval | CallApproval, person: User) -> bool:
-    """Tell, when a message is about to leave, whether it is still this person's to answer."""
-    return approval.state == ApprovalState.PENDING and not rights.why_not(approval, person)
+    """Tell, when a message is about to leave, whether it is still this person's to answer: who has
+    signed is asked again only where nobody else's signature is missing."""
+    if approval.state != ApprovalState.PENDING or rights.why_not(approval, person):
+        return False
+    signed = approval.signatures.filter(signer=person.pk).exists()
+    return not signed or not counting.of(approval).missing(approval)
 
 
 def _did_it(person: User, moment: Moment) -> bool:

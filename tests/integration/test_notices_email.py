@@ -207,6 +207,35 @@ def test_nobody_is_written_to_about_what_was_decided_meanwhile(
     assert delivery.error == "It is no longer this person's to decide."
 
 
+def test_who_has_signed_meanwhile_is_not_asked_to_sign(
+    project, requester, lead, second_lead, box, with_address
+):
+    User.objects.filter(pk=second_lead.pk).update(email="ravi@example.org")
+    policies.change(project, by=lead, signatures_needed=2)
+    approval = sealed(project, requester)
+    read_all()
+    facts = {"verdict": "approve", "digest": approval.digest, "nonce": approval.nonce}
+    decide(approval.pk, by=lead, **facts)
+    deliver_due()
+    assert box.recipients == ["ravi@example.org"]
+    assert Delivery.objects.get(person=lead).state == DeliveryState.WITHDRAWN
+
+
+def test_who_has_signed_is_asked_again_where_nobody_else_is_missing(
+    project, requester, lead, second_lead, box, with_address
+):
+    policies.change(project, by=lead, signatures_needed=2)
+    approval = sealed(project, requester)
+    read_all()
+    facts = {"verdict": "approve", "digest": approval.digest, "nonce": approval.nonce}
+    decide(approval.pk, by=lead, **facts)
+    Membership.objects.filter(user=lead).update(role="requester")
+    decide(approval.pk, by=second_lead, **facts)
+    Membership.objects.filter(user=lead).update(role="lead")
+    deliver_due()
+    assert box.recipients == ["dana@example.org"]
+
+
 @pytest.mark.parametrize("lost", ["membership", "account", "role", "address", "wish"])
 def test_a_right_or_a_wish_that_was_lost_before_it_leaves_counts(
     project, requester, lead, box, with_address, lost

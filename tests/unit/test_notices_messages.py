@@ -126,7 +126,7 @@ def test_no_message_holds_more_of_a_task_than_its_title(make):
 
 
 def test_every_kind_of_event_has_words_and_a_symbol():
-    for kind in moments.HEARD - {moments.RESOLVED, moments.CALL_DECIDED}:
+    for kind in moments.HEARD - {moments.RESOLVED, moments.CALL_DECIDED, moments.SIGNED}:
         said = words.sentence(notice_of("Fix it", type=kind))
         assert said
         assert said != "Something happened"
