@@ -127,9 +127,14 @@ class AuditedAdmin(ModelAdmin):
 
     def _delete(self, request: HttpRequest, rows: Sequence[models.Model]) -> None:
         _lock(rows)
+        labels = [str(row)[:200] for row in rows]
         for row in rows:
-            self.record(request, row, "deleted", label=str(row)[:200])
+            key = row.pk
             super().delete_model(request, row)
+            row.pk = key  # Django forgets it; the entry names it
+        # What goes with them is locked by then: nobody waits for it who holds the audit chain.
+        for row, label in zip(rows, labels, strict=True):
+            self.record(request, row, "deleted", label=label)
 
     def record(self, request: HttpRequest, row: models.Model, act: str, **detail: Any) -> None:
         """Write one audit entry about `row` in the caller's transaction."""
