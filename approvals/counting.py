@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, Value, When
+from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, Value, When
 from django.db.models.functions import Cast
 
 from agents import takeovers
@@ -96,8 +96,11 @@ def asks_again(signatures: QuerySet[Any], signer: UUID) -> Q:
     an editor must not be the only one, who has signed is not asked: a list cannot tell who stands in.
     """
     agreed = signatures.filter(approval=OuterRef("pk"), verdict__in=AGREES)
-    asks_nobody = Q(snapshot__policy__signers=[], snapshot__policy__not_alone__isnull=True)
-    enough = When(asks_nobody & Q(Exists(_enough(agreed))), then=Value(value=True))
+    # Read beside the signatures: a list that reads seals for it is not read from its index alone.
+    asks_nobody = agreed.filter(
+        approval__snapshot__policy__signers=[], approval__snapshot__policy__not_alone__isnull=True
+    )
+    enough = When(Exists(_enough(asks_nobody)), then=Value(value=True))
     by_others = Case(enough, default=Value(value=False))
     mine = When(Exists(agreed.filter(signer=signer)), then=by_others)
     return Q(Case(mine, default=Value(value=True)))
@@ -130,7 +133,8 @@ def _enough(agreed: QuerySet[Any]) -> QuerySet[Any]:
         signer__memberships__project=OuterRef("project"),
         signer__memberships__role=Role.LEAD,
     ).exclude(signer=OuterRef("requester"))
-    needed = Cast(OuterRef("snapshot__policy__signatures_needed"), IntegerField())
     others = may.exclude(signer__in=takeovers.by_whom(OuterRef(OuterRef("task"))))
-    counted: QuerySet[Any] = others.values("approval").annotate(count=Count("signer"))
-    return counted.filter(count__gte=needed).values("approval")
+    needed = Cast(F("approval__snapshot__policy__signatures_needed"), IntegerField())
+    counted = others.values("approval", needed=needed).annotate(count=Count("signer"))
+    enough: QuerySet[Any] = counted.filter(count__gte=F("needed")).values("approval")
+    return enough
