@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from approvals.origins import Marked
     from approvals.rights import Decidable
     from approvals.routing import Held
-    from projects.across import Mine
 
 _NAMED = 3
 _OFFERED = 100
@@ -62,12 +61,6 @@ def one(people: Iterable[User]) -> str:
     """Name them where there is room for one."""
     names = named(people)
     return "a tech lead" if " or " in names else names
-
-
-def may_sign(task: Task, user: User, mine: Mine) -> bool:
-    """Tell whether this person is one of the signers."""
-    other = user.pk != task.requester_id or task.project.single_person
-    return other and task.project_id in mine.led
 
 
 def assignable(

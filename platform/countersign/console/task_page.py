@@ -89,7 +89,7 @@ def context_of(
         **_outcome(rows),
         **_acts(task, user, mine, rows, typed or {}),
         "signers": signers.named(rows.signers),
-        "may_sign": signers.may_sign(task, user, mine),
+        **_signing(rows, user, mine),
     }
 
 
@@ -112,6 +112,20 @@ def _outcome(rows: Rows) -> dict[str, Any]:
         "lessons": rows.uses,
         "lesson_from_here": rows.lesson,
     }
+
+
+def _signing(rows: Rows, user: User, mine: Mine) -> dict[str, Any]:
+    """Return whether it waits for this person's signature, else for whose."""
+    others = [person for person in rows.signers if person.pk != user.pk]
+    return {"may_sign": _waits_for(user, rows, mine), "waits_for": signers.named(others)}
+
+
+def _waits_for(user: User, rows: Rows, mine: Mine) -> bool:
+    """Tell whether the newest approval asks this person: they may sign it, and have not."""
+    asked: Any = rows.approval
+    if asked is None or asked.state != ApprovalState.PENDING or not asked.asks:
+        return False
+    return bool(rights.may_each([asked], user, mine))
 
 
 def _pane(steps: list[Step], focus: Step | None, query: Mapping[str, str]) -> dict[str, Any]:
@@ -210,7 +224,6 @@ def _round(task: Task, wanted: str | None) -> int:
 
 
 def _word(task: Task, user: User, mine: Mine, rows: Rows) -> str:
-    sealed = rows.approval is not None and rows.approval.state == ApprovalState.PENDING
-    if task.state == TaskState.REVIEW and sealed and signers.may_sign(task, user, mine):
+    if task.state == TaskState.REVIEW and _waits_for(user, rows, mine):
         return "Waits for your signature"
     return sentences.word_of(task, rows.questions, rows.effect)

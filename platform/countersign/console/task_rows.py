@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import BooleanField, ExpressionWrapper
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 
-from agents import meters, reverting
+from agents import meters, reverting, takeovers
 from agents.lifecycle import EscalationState, TaskState
 from agents.models import (
     Agent,
@@ -22,9 +23,9 @@ from agents.models import (
     StepDependency,
     ToolCall,
 )
-from approvals import deadlines
+from approvals import counting, deadlines
 from approvals.calls import selectors as calls_asked
-from approvals.models import SEAL, Approval, CallApproval, Edit, Effect
+from approvals.models import SEAL, Approval, CallApproval, Edit, Effect, Signature
 from countersign.console import queueing, signers, timeline
 from countersign.console.meters import UNPRICED
 from countersign.console.sentences import LONG
@@ -56,7 +57,7 @@ class Rows:
     questions: list[Escalation]
     asking: list[CallApproval]  # calls that need permission
     undoable: list[Any]  # calls whose permission can be undone still
-    approval: Approval | None
+    approval: Approval | None  # with whether it `asks` this person, and they `did_part` of it
     edit: Edit | None  # which ended that approval
     proposal: Proposal | None
     effect: Effect | None
@@ -77,7 +78,7 @@ def read(task: Task, user: User, *, calls: bool) -> Rows:
         "errors": across.counted(events.filter(timeline.TROUBLE), _MOST),
         "unpriced": across.counted(events.filter(UNPRICED), 1),
     }
-    found = together.read({**_of_run(task, user, calls=calls), **_of_outcome(task)}, numbers)
+    found = together.read({**_of_run(task, user, calls=calls), **_of_outcome(task, user)}, numbers)
     steps = _linked(task, found)
     approval, proposal, effect = _outcome(task, found)
     return Rows(
@@ -127,15 +128,20 @@ def _of_run(task: Task, user: User, *, calls: bool) -> Mapping[str, QuerySet[Any
     return lists
 
 
-def _of_outcome(task: Task) -> Mapping[str, QuerySet[Any]]:
+def _of_outcome(task: Task, user: User) -> Mapping[str, QuerySet[Any]]:
     approval = Approval.objects.filter(task=task).order_by("-pk")[:1]
+    asks = counting.asks_again(Signature.objects.all(), user.pk)
     proposal = Proposal.objects.filter(task=task).order_by("-round", "-version")[:1]
     effects = Effect.objects.filter(approval__task=task).order_by("-approval__id", "-position")
     edits = Edit.objects.filter(approval__in=approval.values("pk"))
     uses = MemoryUse.objects.filter(task=task.pk, memory__project=task.project_id)
     kept = Memory.objects.filter(project=task.project_id, source_task=task.pk)
     return {
-        "approvals": approval.defer(*SEAL).annotate(sealed_title=_TITLE),
+        "approvals": approval.defer(*SEAL).annotate(
+            sealed_title=_TITLE,
+            asks=ExpressionWrapper(asks, output_field=BooleanField()),
+            did_part=takeovers.did_part(user, task="task_id"),
+        ),
         "people": signers.people(approval.values("decided_by")),
         "edits": edits,
         "edited_by": signers.people(edits.values("person")),

@@ -1,0 +1,72 @@
+"""The task page asks for a signature whom the inbox asks: who may sign and has not."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from agents.lifecycle import EscalationState
+from agents.models import Escalation
+from agents.models.tasks import Choice
+from approvals import deciding, policies, sealing
+from tests.approval_fixtures import make_report
+
+pytestmark = pytest.mark.django_db
+ASKED = "Waits for your signature"
+
+
+@pytest.fixture
+def approval(project, requester, lead, second_lead):
+    policies.change(project, by=lead, signatures_needed=2)
+    return sealing.seal(make_report(project, requester))
+
+
+@pytest.fixture
+def shown(client, approval):
+    """Return what shows the task to somebody."""
+
+    def opened(who) -> str:
+        client.force_login(who)
+        answer = client.get(f"/tasks/{approval.task.label}")
+        return " ".join(answer.content.decode().split())
+
+    return opened
+
+
+def asks(page: str) -> bool:
+    """Tell whether it asks for a signature, in all three places or in none."""
+    told = {ASKED in page, "waits for your signature." in page, "Review and decide" in page}
+    assert len(told) == 1
+    return told.pop()
+
+
+def test_who_has_signed_is_told_for_whom_it_waits(shown, approval, lead, second_lead):
+    assert asks(shown(lead))
+    seen = {"digest": approval.digest, "nonce": approval.nonce}
+    deciding.decide(approval.pk, by=lead, verdict="approve", **seen)
+    page = shown(lead)
+    assert not asks(page)
+    assert "Round 1 waits for Ravi Singh." in page
+    assert "See the proposal" in page
+    assert asks(shown(second_lead))
+
+
+def test_who_did_a_part_of_the_work_is_not_asked(shown, approval, lead, second_lead):
+    Escalation.objects.create(
+        task=approval.task,
+        rule="max_turns",
+        detail="All turns are used.",
+        options=["take_over", "stop"],
+        state=EscalationState.RESOLVED,
+        choice=Choice.TAKE_OVER,
+        resolved_by=lead,
+        resolved_at=timezone.now(),
+    )
+    assert not asks(shown(lead))
+    assert asks(shown(second_lead))
+
+
+def test_who_asked_for_it_is_told_who_signs(shown, requester):
+    page = shown(requester)
+    assert not asks(page)
+    assert "Round 1 waits for Dana Kim or Ravi Singh." in page
