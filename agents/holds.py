@@ -123,23 +123,23 @@ def is_held(*, task: str, project: str, agent: str = "") -> Exists:
 
     With the path to its agent: or its step.
     """
-    wide = _over(task, project)
-    if agent:
-        wide |= Q(agent=OuterRef(agent))
-    return Exists(Hold.objects.filter(wide, lifted_at=None))
+    return Exists(Hold.objects.filter(_over(task, project, agent), lifted_at=None))
 
 
-def scope_over(*, task: str, project: str) -> Subquery:
+def scope_over(*, task: str, project: str, agent: str = "") -> Subquery:
     """Return the scope of the open hold that stops its task, by the same paths, or NULL.
 
     Its own pause comes before what is wider: when that is lifted, it is paused still.
     """
-    found = Hold.objects.filter(_over(task, project), lifted_at=None)
-    return Subquery(found.order_by("-scope").values("scope")[:1])  # task, project, everything
+    found = Hold.objects.filter(_over(task, project, agent), lifted_at=None)
+    return Subquery(
+        found.order_by("-scope").values("scope")[:1]
+    )  # task, project, everything, agent
 
 
-def _over(task: str, project: str) -> Q:
-    return Q(scope=HoldScope.EVERYTHING) | Q(task=OuterRef(task)) | Q(project=OuterRef(project))
+def _over(task: str, project: str, agent: str) -> Q:
+    wide = Q(scope=HoldScope.EVERYTHING) | Q(task=OuterRef(task)) | Q(project=OuterRef(project))
+    return wide | Q(agent=OuterRef(agent)) if agent else wide
 
 
 def seen_by(user: User, *, lifted: bool = False) -> QuerySet[Hold]:

@@ -136,7 +136,7 @@ def of_task(task: Task) -> QuerySet[CallApproval]:
 def undoable_of(task: Task, user: User) -> QuerySet[Any]:
     """Return the first calls of a task that were allowed and can be undone still, with `undo_until`
     and whether this person `did_part` of the task."""
-    rows = CallApproval.objects.filter(task=task, state=CallState.ALLOWED, **windows.is_open())
+    rows = CallApproval.objects.filter(windows.undoable(), task=task)
     tool = KeyTextTransform("tool", KeyTransform("call", "snapshot"))
     found: QuerySet[Any] = rows.annotate(
         tool_name=tool, did_part=takeovers.did_part(user, task="task_id")

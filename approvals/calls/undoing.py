@@ -1,4 +1,4 @@
-"""Takes the permission of a call back while its undo window is open; the call waits for a person again."""
+"""Takes the permission of a call back before it is made; the call waits for a person again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from approvals.calls import sealing, windows
 from approvals.calls.deciding import find
 from approvals.exceptions import NotAllowed, UndoRefused
 from approvals.lifecycle import CallState
-from approvals.models import CallApproval, StandingGrant
+from approvals.models import CallApproval, StandingGrant, StandingUse
 from approvals.rights import why_not
 from approvals.standing import revoking
 from projects import audit
@@ -23,12 +23,16 @@ if TYPE_CHECKING:
     from projects.models import User
 
 UNDO = "undo"  # the verdict its event tells
+_DUE = (
+    "The undo window is over. It is not called yet, but may be at any moment; once its task is paused, "
+    "it can be undone."
+)
+_LET_THROUGH = "A standing grant let it through. Revoke that, and it is not called."
 _TOO_LATE = "The undo window is over and the call is being made, or was. What it did stays done."
 _AGAIN = "Somebody undid it already; it waits for permission again."
 _STOPPED = "Its step was stopped meanwhile. Nothing was called; there is nothing to undo."
 _NOTHING = "This call is not allowed; there is nothing to undo."
-_ALLOWED = (
-    CallState.ALLOWED,
+_MADE = (
     CallState.CALLING,
     CallState.DONE,
     CallState.FAILED,
@@ -59,7 +63,8 @@ def _take_back(
 ) -> CallApproval | None:
     reason = f"{by.display_name} undid the permission."
     try:
-        approval.move(CallState.WITHDRAWN, guard=windows.is_open(), reason=reason)
+        undoable = CallApproval.objects.filter(windows.undoable(), pk=approval.pk)
+        approval.move(CallState.WITHDRAWN, guard={"pk__in": undoable}, reason=reason)
     except TransitionRefused as error:
         raise UndoRefused(_why_not(approval)) from error
     if not held.waits:
@@ -98,4 +103,6 @@ def _why_not(approval: CallApproval) -> str:
     if fresh.state == CallState.WITHDRAWN:
         others = CallApproval.objects.filter(call=fresh.call_id).exclude(pk=fresh.pk)
         return _AGAIN if others.exists() else _STOPPED
-    return _TOO_LATE if fresh.state in _ALLOWED else _NOTHING
+    if fresh.state == CallState.ALLOWED:
+        return _LET_THROUGH if StandingUse.objects.filter(approval=fresh).exists() else _DUE
+    return _TOO_LATE if fresh.state in _MADE else _NOTHING

@@ -23,7 +23,7 @@ from django.db.models import (
     When,
 )
 from django.db.models.fields.json import KT
-from django.db.models.functions import Now
+from django.db.models.functions import Greatest, Now
 
 from agents import holds
 from agents.clocks import Frozen
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.db.models.expressions import Combinable
 
+_STOPS = {
+    "task": "task_id",
+    "project": "project_id",
+    "agent": "step__agent_id",
+}  # what makes calls wait
 _SECONDS = "make_interval(secs => coalesce((%(expressions)s)::int, 0))"
 
 
@@ -43,20 +48,29 @@ def is_over() -> dict[str, Any]:
 
 
 def is_open() -> dict[str, Any]:
-    """Return the condition that it can be undone still; together with `is_over` one of them holds."""
+    """Return the condition that its window is open; together with `is_over` one of them holds."""
     return {"decided_at__gt": _began_before()}
 
 
+def undoable() -> Q:
+    """Return the condition that its permission can be taken back: nothing was called, and it waits
+    inside its window or under a hold.
+
+    An agent's hold stops no window, and yet keeps the call from being made.
+    """
+    allowed = Q(state=CallState.ALLOWED)
+    decided = Q(free=False) & ~Q(_let_through())  # by a person, for this call
+    return allowed & (Q(**is_open()) | (decided & Q(holds.is_held(**_STOPS))))
+
+
 def with_window(rows: QuerySet[CallApproval]) -> QuerySet[Any]:
-    """Return calls with `undo_until`, as things are now, `may_be_undone`: whether each waits inside
-    its window, and `hold_scope`: of the hold under which that stands still, if there is one."""
-    waits = Q(state=CallState.ALLOWED, **is_open())
+    """Return calls with `undo_until`, as things are now, `may_be_undone`: whether each is `undoable`,
+    and `hold_scope`: of the hold that keeps it from being called, if there is one."""
+    end = ExpressionWrapper(F("decided_at") + _sealed() + _held_for(), output_field=DateTimeField())
     return rows.annotate(
-        undo_until=ExpressionWrapper(
-            F("decided_at") + _sealed() + _held_for(), output_field=DateTimeField()
-        ),
-        may_be_undone=ExpressionWrapper(waits, output_field=BooleanField()),
-        hold_scope=holds.scope_over(task="task_id", project="project_id"),
+        undo_until=Greatest(end, Now()),
+        may_be_undone=ExpressionWrapper(undoable(), output_field=BooleanField()),
+        hold_scope=holds.scope_over(**_STOPS),
     )
 
 
@@ -70,8 +84,11 @@ def _held_for() -> Frozen:
 
 def _sealed() -> Combinable:
     """Return its length; a call that a standing grant let through has none."""
-    let_through = Exists(StandingUse.objects.filter(approval=OuterRef("pk")))
     seconds = KT("snapshot__policy__undo_seconds")
     sealed = Func(seconds, template=_SECONDS, output_field=DurationField())
     none = Value(timedelta(), output_field=DurationField())
-    return Case(When(let_through, then=none), default=sealed)
+    return Case(When(_let_through(), then=none), default=sealed)
+
+
+def _let_through() -> Exists:
+    return Exists(StandingUse.objects.filter(approval=OuterRef("pk")))

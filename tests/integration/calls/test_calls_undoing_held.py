@@ -9,10 +9,14 @@ from django.utils.dateparse import parse_datetime
 
 from agents import holds
 from approvals import policies, sealing
+from approvals.calls import carrying, windows
+from approvals.calls.undoing import undo
+from approvals.exceptions import UndoRefused
 from approvals.models import CallApproval, Effect
 from tests.api_fixtures import by_session
 from tests.approval_fixtures import approve, make_report, past_triggers
 from tests.call_fixtures import decided, park, waiting_call, working_step
+from tests.standing_fixtures import standing_grant
 
 pytestmark = pytest.mark.django_db
 
@@ -157,3 +161,53 @@ def test_the_api_gives_the_end_as_things_are(allowed, lead):
     read = by_session(lead)("GET", f"/api/v1/calls/{allowed.pk}").json()
     left = parse_datetime(read["undo_until"]) - parse_datetime(read["decided_at"])
     assert left.total_seconds() == pytest.approx(660, abs=20)
+
+
+# An agent's hold stops no window, and yet keeps the call from being made.
+
+
+def _window_is_over(row: CallApproval) -> bool:
+    return CallApproval.objects.filter(pk=row.pk, **windows.is_over()).exists()
+
+
+def test_a_call_can_be_undone_after_its_window_while_its_agent_is_held(
+    shown, allowed, server, lead, admin
+):
+    holds.place(by=admin, agent=allowed.step.agent)
+    _stood(600)
+    assert _window_is_over(allowed)
+    assert carrying.make_due("effects") == 0
+    for page in _pages(allowed):
+        text = shown(page)
+        assert not COUNTED.search(text), page
+        assert re.search("called after the hold is lifted", text, re.IGNORECASE), page
+        assert BUTTON.search(text) or "/live" in page, page
+    assert by_session(lead).get(f"/api/v1/calls/{allowed.pk}").json()["undo_until"]
+    again = undo(allowed.pk, by=lead)
+    assert again is not None
+    assert again.state == "pending"
+    assert server.requests == 0
+
+
+def test_once_nothing_holds_it_any_more_it_says_that_it_is_not_called_yet(
+    allowed, server, lead, admin
+):
+    hold = holds.place(by=admin, agent=allowed.step.agent)
+    _stood(600)
+    holds.lift(hold, by=admin)
+    with pytest.raises(UndoRefused, match="It is not called yet"):
+        undo(allowed.pk, by=lead)
+    assert by_session(lead).get(f"/api/v1/calls/{allowed.pk}").json()["undo_until"] is None
+    assert carrying.make_due("effects") == 1
+    with pytest.raises(UndoRefused, match="is being made, or was"):
+        undo(allowed.pk, by=lead)
+
+
+def test_what_a_standing_grant_let_through_is_not_undone_under_a_hold(
+    tool, server, project, requester, lead, admin
+):
+    standing_grant(project, requester, lead)
+    (row,) = park(working_step(project, requester), "I-2")
+    holds.place(by=admin, agent=row.step.agent)
+    with pytest.raises(UndoRefused, match="Revoke that"):
+        undo(row.pk, by=lead)
