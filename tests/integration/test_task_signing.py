@@ -8,7 +8,9 @@ from django.utils import timezone
 from agents.lifecycle import EscalationState
 from agents.models import Escalation
 from agents.models.tasks import Choice
-from approvals import deciding, policies, sealing
+from approvals import deciding, effects, policies, sealing
+from approvals.models import Approval
+from projects.models import Membership, Role, User
 from tests.approval_fixtures import make_report
 
 pytestmark = pytest.mark.django_db
@@ -69,4 +71,36 @@ def test_who_did_a_part_of_the_work_is_not_asked(shown, approval, lead, second_l
 def test_who_asked_for_it_is_told_who_signs(shown, requester):
     page = shown(requester)
     assert not asks(page)
-    assert "Round 1 waits for Dana Kim or Ravi Singh." in page
+    assert "Round 1 waits for Dana Kim and Ravi Singh." in page
+
+
+def test_whom_a_rule_names_is_named(shown, approval, project, requester, lead, second_lead):
+    third = User.objects.create(username="samira", first_name="Samira", last_name="Third")
+    Membership.objects.create(user=third, project=project, role=Role.LEAD)
+    rules = [policies.Rule(name="Docs", signers=[second_lead])]
+    for needed, told in {
+        1: "Ravi Singh.",
+        2: "2 of Dana Kim, Ravi Singh, Samira Third, one of them Ravi Singh.",
+        3: "Dana Kim and Ravi Singh and Samira Third.",
+    }.items():
+        policies.change(project, by=lead, signatures_needed=needed, rules=rules)
+        now = Approval.objects.filter(task=approval.task).latest("pk")
+        now.move("withdrawn", reason="Sealed anew.", decided_at=timezone.now())
+        sealing.seal(approval.proposal)
+        assert f"Round 1 waits for {told}" in shown(requester)
+
+
+def test_what_was_approved_is_undone_on_the_page_of_its_task(
+    client, shown, approval, lead, second_lead, requester
+):
+    seen = {"digest": approval.digest, "nonce": approval.nonce}
+    for person in (lead, second_lead):
+        deciding.decide(approval.pk, by=person, verdict="approve", **seen)
+    assert "Sign-off: <strong>Dana Kim and Ravi Singh</strong>" in shown(requester)
+    assert 'id="undo-approval"' not in shown(requester)
+    assert 'id="undo-approval"' in shown(lead)
+    address = f"/review/{approval.task.label}/r1/undo"
+    assert client.post(address, {"approval": str(approval.pk)}).status_code == 302
+    approval.refresh_from_db()
+    assert approval.state == "withdrawn"
+    assert effects.carry_out_due("worker") == 0

@@ -308,7 +308,9 @@ def _held(record: Record, user: User, mine: Mine) -> dict[str, Any]:
 def _in_words(refusal: str, approval: Approval, user: User, record: Record) -> str:
     if not refusal or user.pk != approval.requester_id:
         return refusal
-    return f"You asked for this work, so somebody else signs it: {signers.named(record.signers)}."
+    signed = [row.signer_id for row in record.signatures if row.verdict == SignatureVerdict.APPROVE]
+    whose = signers.left_of(record.signers, Required.sealed(approval.snapshot), signed)
+    return f"You asked for this work, so somebody else signs it: {whose}."
 
 
 def _look(approval: Approval, record: Record, *, may_sign: bool) -> looks.Look:

@@ -57,6 +57,24 @@ def named(people: Iterable[User]) -> str:
     return " or ".join(names) if names else "a tech lead (none yet)"
 
 
+def left_of(
+    people: Sequence[User], required: Required | None, signed: Collection[UUID] = ()
+) -> str:
+    """Name whom it still waits for: how many more of these people, and whom a rule names."""
+    left = [person for person in people if person.pk not in signed]
+    more = required.signatures - len(signed) if required else 1
+    rules = required.unnamed(signed) if required else []
+    if rules and more <= len(rules):
+        return " and ".join(" or ".join(each.people.values()) for each in rules)
+    if more < 2:
+        return named(left)
+    names = [person.display_name for person in left]
+    if len(names) == more:
+        return " and ".join(names)
+    ruled = (f", one of them {' or '.join(each.people.values())}" for each in rules)
+    return "".join([f"{more} of {', '.join(names)}", *ruled])
+
+
 def one(people: Iterable[User]) -> str:
     """Name them where there is room for one."""
     names = named(people)

@@ -15,6 +15,7 @@ from agents.priorities import Priority, word_of
 from agents.reopening import reopenable
 from approvals import rights
 from approvals.lifecycle import ApprovalState
+from approvals.requirements import Required
 from countersign.console import (
     goals,
     graph,
@@ -88,7 +89,6 @@ def context_of(
         "stream": streams.stream_of(events.rows("stream")),
         **_outcome(rows),
         **_acts(task, user, mine, rows, typed or {}),
-        "signers": signers.named(rows.signers),
         **_signing(rows, user, mine),
     }
 
@@ -115,9 +115,24 @@ def _outcome(rows: Rows) -> dict[str, Any]:
 
 
 def _signing(rows: Rows, user: User, mine: Mine) -> dict[str, Any]:
-    """Return whether it waits for this person's signature, else for whose."""
+    """Return whether it waits for this person's signature, else for whose; and who signs, or signed."""
+    approval: Any = rows.approval
+    required = Required.sealed({"policy": approval.sealed_policy}) if approval else None
+    over = approval is not None and approval.state == ApprovalState.APPROVED
+    signed = {person.pk for person in rows.signed}
     others = [person for person in rows.signers if person.pk != user.pk]
-    return {"may_sign": _waits_for(user, rows, mine), "waits_for": signers.named(others)}
+    return {
+        "may_sign": _waits_for(user, rows, mine),
+        "waits_for": signers.left_of(others, required, signed),
+        "signers": " and ".join(sorted(one.display_name for one in rows.signed))
+        if over
+        else signers.left_of(rows.signers, required),
+    }
+
+
+def _may_undo(effect: Any, task: Task, mine: Mine) -> bool:
+    """Tell whether this person may undo what was approved: any tech lead, inside the window."""
+    return effect is not None and effect.may_be_undone and task.project_id in mine.led
 
 
 def _waits_for(user: User, rows: Rows, mine: Mine) -> bool:
@@ -184,6 +199,7 @@ def _acts(
     may_act = user.pk == task.requester_id or task.project_id in mine.led
     return {
         "may_act": may_act,
+        "may_undo_approval": _may_undo(rows.effect, task, mine),
         "reverted_by": rows.reverted_by,
         "finished": reading.finished(task),
         "typed": typed,

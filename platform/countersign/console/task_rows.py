@@ -25,6 +25,7 @@ from agents.models import (
 )
 from approvals import counting, deadlines
 from approvals.calls import selectors as calls_asked
+from approvals.lifecycle import SignatureVerdict
 from approvals.models import SEAL, Approval, CallApproval, Edit, Effect, Signature
 from countersign.console import queueing, signers, timeline
 from countersign.console.meters import UNPRICED
@@ -65,6 +66,7 @@ class Rows:
     lesson: Memory | None
     reverted_by: Task | None
     signers: list[User]
+    signed: list[User]  # who approved that approval, one by one or together
     seconds: float
     errors: int
     unpriced: bool
@@ -96,6 +98,7 @@ def read(task: Task, user: User, *, calls: bool) -> Rows:
         lesson=found.first("lesson"),
         reverted_by=found.first("reverted_by"),
         signers=found.rows("signers"),
+        signed=found.rows("signed_by"),
         seconds=found.number("seconds") or 0.0,
         errors=found.number("errors"),
         unpriced=bool(found.number("unpriced")),
@@ -131,6 +134,9 @@ def _of_run(task: Task, user: User, *, calls: bool) -> Mapping[str, QuerySet[Any
 def _of_outcome(task: Task, user: User) -> Mapping[str, QuerySet[Any]]:
     approval = Approval.objects.filter(task=task).order_by("-pk")[:1]
     asks = counting.asks_again(Signature.objects.all(), user.pk)
+    agreed = Signature.objects.filter(
+        approval__in=approval.values("pk"), verdict=SignatureVerdict.APPROVE
+    )
     proposal = Proposal.objects.filter(task=task).order_by("-round", "-version")[:1]
     effects = Effect.objects.filter(approval__task=task).order_by("-approval__id", "-position")
     edits = Edit.objects.filter(approval__in=approval.values("pk"))
@@ -139,6 +145,7 @@ def _of_outcome(task: Task, user: User) -> Mapping[str, QuerySet[Any]]:
     return {
         "approvals": approval.defer(*SEAL).annotate(
             sealed_title=_TITLE,
+            sealed_policy=KeyTransform("policy", "outline"),
             asks=ExpressionWrapper(asks, output_field=BooleanField()),
             did_part=takeovers.did_part(user, task="task_id"),
         ),
@@ -158,6 +165,7 @@ def _of_outcome(task: Task, user: User) -> Mapping[str, QuerySet[Any]]:
         .defer("search")
         .order_by("recorded_at")[:1],
         "signers": signers.of(task),
+        "signed_by": signers.people(agreed.values("signer")),
         "reverted_by": reverting.of(task).defer(*LONG),
     }
 
