@@ -11,9 +11,13 @@ from django.utils import timezone
 from agents.events import Kind
 from agents.lifecycle import EscalationState
 from agents.models import Attempt, Escalation, Event
+from approvals import sealing
+from approvals.deciding import decide
 from approvals.models import Approval
+from approvals.undoing import undo
 from memory.models import Memory
 from tests import console_fixtures as fixtures
+from tests.approval_fixtures import make_report
 
 pytestmark = pytest.mark.django_db
 
@@ -76,12 +80,12 @@ def test_the_inbox_counts_a_stopped_task_the_same_everywhere(client, project, re
 
 
 def test_an_approval_taken_back_is_not_counted_as_decided(client, project, requester, lead):
-    made = fixtures.reviewed_task(project, requester)
-    facts = {"decided_at": timezone.now(), "decided_by": lead}
-    Approval.objects.filter(pk=made.approval.pk).update(state="approved", **facts)
+    approval = sealing.seal(make_report(project, requester))
+    seen = {"digest": approval.digest, "nonce": approval.nonce}
+    decide(approval.pk, by=lead, verdict="approve", **seen)
     client.force_login(lead)
     assert "You decided 1 today." in say_of(client, "/inbox")
-    Approval.objects.filter(pk=made.approval.pk).update(state="withdrawn")
+    undo(approval, by=lead)
     assert "You decided" not in say_of(client, "/inbox")
 
 
