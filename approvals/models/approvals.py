@@ -320,6 +320,7 @@ class Signature(models.Model):
                 name="only_approving_signatures_hold",
             ),
         ]
+        indexes = [models.Index(fields=["signer", "-id"], name="signature_newest_of")]
 
     def __str__(self) -> str:
         return f"{self.signer}: {self.verdict}"

@@ -237,6 +237,7 @@ class CallSignature(models.Model):
                 name="requester_never_signs_a_call",
             ),
         ]
+        indexes = [models.Index(fields=["signer", "-id"], name="call_signature_newest_of")]
 
     def __str__(self) -> str:
         return f"{self.signer}: {self.verdict}"

@@ -43,7 +43,8 @@ NUMBERS = frozenset(
         *("said.comment.side", "earlier", "value", "target.value", "grant.hits", "grant.max_hits"),
         *("hours", "most_uses", "remember.max_pattern", "remember.terms.max_hits", "remember.span"),
         *("first", "last", "at"),
-        *("kind.value", "asked.questions_count", "asked.again_count", "calls_count", "pace.quick"),
+        *("kind.value", "asked.questions_count", "asked.again_count", "pace.quick"),
+        *("aside.calls_count", "row.agreed", "row.needed", "row.task_number"),
     }
 )
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from approvals import collisions, edits, presence, rights, routing, selectors, shortest, snoozing
+from approvals import (
+    collisions,
+    edits,
+    presence,
+    rights,
+    routing,
+    selectors,
+    shortest,
+    signed,
+    snoozing,
+)
 from approvals.calls import selectors as call_selectors
 from approvals.lifecycle import ApprovalState
 from approvals.models import RANKS, Approval, CallApproval, Sort
@@ -19,7 +29,7 @@ from countersign.console.call_rows import CallRow
 from countersign.console.checks import Checks, checks_of
 from countersign.console.inbox_rows import Beside, beside, urgency
 from countersign.console.meters import unpriced
-from projects import keyset
+from projects import keyset, together
 from projects.across import Few
 from projects.keyset import Order
 
@@ -193,14 +203,33 @@ def with_agents(
     return sentences.task_rows(page.rows), page
 
 
-def at_work(narrowing: Narrowing) -> tuple[list[CallRow], str]:
-    """Return the first calls that were allowed and have no answer yet, and how many there are."""
-    listed = call_selectors.at_work(narrowing.mine).filter(narrowing.of_calls.all)
-    user, limit = narrowing.user, selectors.FIRST
-    found = call_selectors.page_of(listed, user, order=Order(), place=None, limit=limit)
-    calls, count = _first(beside([], user, found).calls)
-    undoable = call_rows.undoable_by(user, narrowing.mine, calls)
-    return [call_rows.row_of_allowed(call, undoable) for call in calls], count
+@dataclass(frozen=True, kw_only=True)
+class Aside:
+    """What stands above the tasks agents are at: calls that were allowed and have no answer yet, and
+    what this person has signed that waits for others."""
+
+    calls: list[CallRow] = field(default_factory=list)
+    calls_count: str = ""
+    signed: list[Any] = field(default_factory=list)
+
+
+def aside(narrowing: Narrowing) -> Aside:
+    """Read the first of it, in one statement; with a filter only calls."""
+    user, mine = narrowing.user, narrowing.mine
+    listed = call_selectors.at_work(mine).filter(narrowing.of_calls.all)
+    limit = selectors.FIRST
+    lists = {"calls": call_selectors.page_of(listed, user, order=Order(), place=None, limit=limit)}
+    if not narrowing.filter:
+        lists["changes"] = signed.changes_of(user, mine)
+        lists["signed_calls"] = signed.calls_of(user, mine)
+    found = together.read(lists)
+    calls, count = _first(found.rows("calls"))
+    undoable = call_rows.undoable_by(user, mine, calls)
+    return Aside(
+        calls=[call_rows.row_of_allowed(call, undoable) for call in calls],
+        calls_count=count,
+        signed=[*found.rows("changes"), *found.rows("signed_calls")],
+    )
 
 
 def snoozed(narrowing: Narrowing, place: Place | None) -> tuple[list[AnyRow], Page[Any]]:

@@ -108,9 +108,8 @@ def _needs_you(request: PersonRequest, narrowing: Narrowing) -> dict[str, Any]:
 
 def _with_agents(request: PersonRequest, narrowing: Narrowing) -> dict[str, Any]:
     rows, listed = inbox_page.with_agents(narrowing, Place.of(Order(), request.GET))
-    made, count = ([], "") if _place(request) else inbox_page.at_work(narrowing)
-    shown = {"with_agents": rows, "calls": made, "calls_count": count}
-    return {**shown, "listed": listed, "peeked": made}
+    aside = inbox_page.Aside() if _place(request) else inbox_page.aside(narrowing)
+    return {"with_agents": rows, "aside": aside, "listed": listed, "peeked": aside.calls}
 
 
 def _snoozed(request: PersonRequest, narrowing: Narrowing) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""What one has signed and others have not is found under With agents."""
+
+from __future__ import annotations
+
+import pytest
+
+from approvals import policies, sealing, selectors
+from approvals.deciding import decide
+from approvals.models import Approval
+from projects.models import Membership, Role
+from tests.approval_fixtures import make_report
+from tests.call_fixtures import decided, make_tool, waiting_call
+
+pytestmark = pytest.mark.django_db
+HEADING = "Signed by you, waits for others"
+
+
+@pytest.fixture
+def approval(project, requester, lead, second_lead) -> Approval:
+    policies.change(project, by=lead, signatures_needed=2)
+    return sealing.seal(make_report(project, requester))
+
+
+def sign(approval: Approval, by) -> None:
+    seen = {"digest": approval.digest, "nonce": approval.nonce}
+    decide(approval.pk, by=by, verdict="approve", **seen)
+
+
+def shown(client, person, query: str = "") -> str:
+    client.force_login(person)
+    page = client.get(f"/inbox?tab=with-agents{query}").content.decode()
+    return " ".join(page.split())
+
+
+def test_who_signed_first_finds_it_until_the_other_signs(client, approval, lead, second_lead):
+    assert HEADING not in shown(client, lead)
+    sign(approval, lead)
+    page = shown(client, lead)
+    assert HEADING in page
+    assert "1 of 2 signed" in page
+    assert f'href="/review/{approval.task.label}/r1"' in page
+    assert HEADING not in shown(client, second_lead)
+    sign(approval, second_lead)
+    assert HEADING not in shown(client, lead)
+
+
+def test_a_call_is_found_likewise(client, project, requester, lead, second_lead):
+    policies.change(project, by=lead, signatures_needed=2)
+    make_tool()
+    call = waiting_call(project, requester)
+    decided(call, lead)
+    page = shown(client, lead)
+    assert "1 of 2 allowed it" in page
+    assert f'href="/calls/{call.pk}"' in page
+    decided(call, second_lead)
+    assert HEADING not in shown(client, lead)
+
+
+def test_what_asks_them_again_stands_in_their_inbox_alone(client, approval, lead, second_lead):
+    sign(approval, lead)
+    Membership.objects.filter(user=lead).update(role=Role.REQUESTER)
+    assert HEADING not in shown(client, lead)
+    sign(approval, second_lead)
+    assert HEADING in shown(client, second_lead)
+    Membership.objects.filter(user=lead).update(role=Role.LEAD)
+    assert HEADING not in shown(client, second_lead)
+    assert selectors.needs_you(second_lead).pending
+
+
+def test_with_a_filter_it_is_left_out(client, approval, lead):
+    sign(approval, lead)
+    assert HEADING not in shown(client, lead, "&q=requester:mira")
