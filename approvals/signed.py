@@ -21,7 +21,7 @@ from approvals.lifecycle import ApprovalState, CallState
 from approvals.models import Approval, CallApproval, CallReminder, CallSignature, Signature
 
 if TYPE_CHECKING:
-    from django.db.models import QuerySet
+    from django.db.models import Expression, QuerySet
 
     from projects.across import Mine
     from projects.models import User
@@ -67,14 +67,14 @@ def _waiting(rows: QuerySet[Any], signatures: Any, user: User, mine: Mine) -> Qu
 def _shown(rows: QuerySet[Any], signatures: Any) -> QuerySet[Any]:
     agreed = signatures.objects.filter(approval=OuterRef("pk"), verdict__in=counting.AGREES)
     count = agreed.order_by().values("approval").annotate(count=Count("pk")).values("count")
-    found = rows.annotate(task_number=F("task__number"), agreed=Subquery(count))
+    found: QuerySet[Any] = rows.annotate(task_number=F("task__number"), agreed=Subquery(count))
     return found.only("expires_at").order_by("expires_at", "pk")[:SHOWN]
 
 
-def _needed(sealed: str) -> Cast:
+def _needed(sealed: str) -> Expression:
     policy = KeyTransform("policy", sealed)
     return Cast(KeyTextTransform("signatures_needed", policy), IntegerField())
 
 
-def _until(added: Any) -> ExpressionWrapper:
+def _until(added: Any) -> Expression:
     return ExpressionWrapper(F("expires_at") + added, output_field=DateTimeField())

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from approvals import policies, sealing, selectors
 from approvals.deciding import decide
-from approvals.models import Approval
 from projects.models import Membership, Role
 from tests.approval_fixtures import make_report
 from tests.call_fixtures import decided, make_tool, waiting_call
+
+if TYPE_CHECKING:
+    from approvals.models import Approval
 
 pytestmark = pytest.mark.django_db
 HEADING = "Signed by you, waits for others"
