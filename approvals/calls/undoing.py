@@ -15,6 +15,7 @@ from approvals.rights import why_not
 from approvals.standing import revoking
 from projects import audit
 from projects.exceptions import TransitionRefused
+from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     import uuid
@@ -85,6 +86,7 @@ def _take_back(
         sealed_anew=str(again.pk) if again else "",
         revoked=[str(pk) for pk in grants],
     )
+    failpoint("call.undone")
     return again
 
 

@@ -59,6 +59,7 @@ POINTS = {
     "call.sent": "the call is about to leave",
     "call.answered": "the tool has answered, nothing noted",
     "call.ended": "its answer is noted, not committed",
+    "call.undone": "a permission is taken back and asked for anew, not committed",
     "grant.counted": "a use of a standing grant is counted with its call, not committed",
     "grant.committed": "the use is counted, nothing was sent",
     "grant.proven": "the grant stands as the call leaves, not committed",

@@ -20,8 +20,8 @@ from typing import Any, Self
 import uvloop
 from aiohttp import web
 
-KINDS = ("report", "change", "ask", "extra", "block", "call", "grant", "held")
-_PAID = {"call": 1, "grant": 4}  # calls of a tool outside, by kind of story
+KINDS = ("report", "change", "ask", "extra", "block", "call", "undo", "grant", "held")
+_PAID = {"call": 1, "undo": 1, "grant": 4}  # calls of a tool outside, by kind of story
 _REPORTS = ("report", *_PAID)
 PAY = "pay__pay"
 _STORY = re.compile(rf"\[({'|'.join(KINDS)})\] (\d+)")

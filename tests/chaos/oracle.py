@@ -42,6 +42,7 @@ def judge(world: World, play: Play, asked: dict[str, dict[str, int]], *, rested:
         *_merges(world),
         *_calls(world),
         *_grants(world),
+        *_undone(play),
         *_held(play),
         *_turns(play, asked),
     ]
@@ -169,6 +170,25 @@ def _grants(world: World) -> Iterator[str]:
         sent = sum(seen[key] for key in uses)
         if sent > most or len(uses) != hits or hits > most:
             yield f"grant {grant}: {most} uses allowed, {hits} counted, {len(uses)} kept, {sent} sent"
+
+
+# The requests for the calls of a task: those that were undone, all, and their nonces.
+_ASKED = """
+SELECT task_id::text, count(*) FILTER (WHERE state = 'withdrawn'), count(*), count(DISTINCT nonce)
+FROM approvals_callapproval WHERE task_id = ANY(%s) GROUP BY task_id
+"""
+
+
+def _undone(play: Play) -> Iterator[str]:
+    """Each permission that people were told is undone was, and was asked for anew just as often."""
+    told = {story.id: story for story in play.stories if story.kind == "undo" and story.id}
+    with connection.cursor() as cursor:
+        cursor.execute(_ASKED, [list(told)])
+        rows = {task: counts for task, *counts in cursor.fetchall()}
+    for task, story in told.items():
+        undone, asked, nonces = rows.get(task, (0, 0, 0))
+        if undone < story.undone or asked != nonces or (asked and asked != undone + 1):
+            yield f"story {story.number}: {undone} undone of {asked} requests, told: {story.undone}"
 
 
 # Of each person: how often they signed themselves, and for how many that landed their signature counts.

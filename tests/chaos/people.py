@@ -37,6 +37,7 @@ class Story:
     paused: str = ""  # "", "paused", "resumed"
     moved: int = 0  # how often its main was moved meanwhile
     remembered: bool = False
+    undone: bool = False
     stopped: bool = False
 
     @property
@@ -113,6 +114,12 @@ class People:
         self._expect(answer, "permit", 201, 409)
         if answer is not None and answer.status_code == 201:
             story.remembered = True
+
+    def undo(self, story: Story, call: str) -> None:
+        """Take the permission of a call back, once; a lost answer is settled by asking again."""
+        answer = self._post("ravi", f"/api/v1/calls/{call}/undo", {})
+        self._expect(answer, "undo", 200, 409)
+        story.undone = answer is not None and answer.status_code == 200
 
     def move_main(self, story: Story) -> None:
         """Put a commit onto main that changes another file."""

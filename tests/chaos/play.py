@@ -24,6 +24,8 @@ SELECT task.id::text, task.state, task.round, approval.id::text, approval.state,
         FROM agents_escalation asked WHERE asked.task_id = task.id AND asked.state = 'open'),
        (SELECT json_agg(json_build_object('id', call.id, 'digest', call.digest, 'nonce', call.nonce))
         FROM approvals_callapproval call WHERE call.task_id = task.id AND call.state = 'pending'),
+       (SELECT min(call.id::text)
+        FROM approvals_callapproval call WHERE call.task_id = task.id AND call.state = 'allowed'),
        approval.follows_id IS NOT NULL,
        (SELECT array_agg(signer.username) FROM approvals_signature signature
         JOIN projects_user signer ON signer.id = signature.signer_id WHERE signature.approval_id = approval.id)
@@ -77,6 +79,7 @@ class Play:
             "nonce",
             "questions",
             "calls",
+            "allowed",
             "follows",
             "signers",
         )
@@ -93,7 +96,7 @@ class Play:
         """Do what is a person's turn; tell whether the story has ended or only waits for one."""
         if row["state"] in OVER:
             return True
-        if row["state"] != "queued" and self._interferes(story):
+        if row["state"] != "queued" and self._interferes(story, row):
             return False
         if row["questions"] and story.answered >= MOST_ANSWERS and not row["calls"]:
             return True
@@ -112,12 +115,14 @@ class Play:
         elif row["state"] == "review":
             self._review(story, row)
 
-    def _interferes(self, story: Story) -> bool:
-        """Stop or pause a task that is to be stopped or paused; tell whether it was its moment."""
+    def _interferes(self, story: Story, row: dict[str, Any]) -> bool:
+        """Stop, pause or undo what is to be stopped, paused or undone; tell whether it was its moment."""
         if story.stop and not story.stopped:
             self.people.stop(story)
         elif story.pause and story.paused != "resumed":
             self.people.pause(story, resume=story.paused == "paused")
+        elif story.kind == "undo" and not story.undone and row["allowed"]:
+            self.people.undo(story, row["allowed"])
         else:
             return False
         return True

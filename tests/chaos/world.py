@@ -28,6 +28,7 @@ PASSWORD = "correct horse of chaos"
 PROJECTS = 8
 UNCHECKED = {f"chaos-{number}" for number in range(0, PROJECTS, 2)}
 UNDO_SECONDS = 4  # in which main is to move once more
+CALL_UNDO_SECONDS = 8  # in which a permission is taken back, also by a second try
 ROLES = {"mira": Role.REQUESTER, "dana": Role.LEAD, "ravi": Role.LEAD}
 _PAYS = {
     "type": "object",
@@ -62,6 +63,7 @@ def make(house: House, shop: PayServer) -> World:
     _, token = issue(people["mira"], name="chaos")
     terms: dict[str, dict[str, object]] = {f"chaos-{number}": {} for number in range(PROJECTS)}
     terms["chaos-held"] = {"signatures_needed": 2, "undo_seconds": UNDO_SECONDS}
+    terms["chaos-undo"] = {"call_undo_seconds": CALL_UNDO_SECONDS}
     terms["chaos-grant"] = {"standing_grants": Remember.ANY}
     repositories = {slug: make_repository(house.folder / f"{slug}.git") for slug in terms}
     projects = [
@@ -71,7 +73,7 @@ def make(house: House, shop: PayServer) -> World:
     return World(
         token=token,
         projects=projects[:PROJECTS],
-        homes={"held": "chaos-held", "grant": "chaos-grant"},
+        homes={kind: f"chaos-{kind}" for kind in ("held", "undo", "grant")},
         repositories=repositories,
         shop=shop,
     )
