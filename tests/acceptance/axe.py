@@ -18,11 +18,12 @@ _ALL = {"type": "tag", "values": _TAGS}
 # A theme changes colours and nothing else: these are the rules that look at them.
 _OF_COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 _RULES = {"light": _ALL, "dark": _OF_COLOURS}
-# What fades in is judged when it rests; what turns, turns for ever.
+# What fades in is judged when it rests; what turns, turns for ever. Its state is asked, not its promise:
+# Chromium keeps some of those open though the animation is over.
 _RUN = """async (only) => {
-  const passing = document.getAnimations().filter(
-    (each) => each.effect.getTiming().iterations !== Infinity);
-  await Promise.allSettled(passing.map((each) => each.finished));
+  const passes = (each) =>
+    each.playState === "running" && each.effect.getTiming().iterations !== Infinity;
+  while (document.getAnimations().some(passes)) await new Promise((go) => setTimeout(go, 20));
   const found = await axe.run({ preload: false, resultTypes: ["violations"], runOnly: only });
   return found.violations;
 }"""
