@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, Value, When
+from django.db.models import Case, Count, Exists, F, IntegerField, Max, OuterRef, Q, Value, When
 from django.db.models.functions import Cast
 
 from agents import takeovers
@@ -134,7 +134,8 @@ def _enough(agreed: QuerySet[Any]) -> QuerySet[Any]:
         signer__memberships__role=Role.LEAD,
     ).exclude(signer=OuterRef("requester"))
     others = may.exclude(signer__in=takeovers.by_whom(OuterRef(OuterRef("task"))))
-    needed = Cast(F("approval__snapshot__policy__signatures_needed"), IntegerField())
-    counted = others.values("approval", needed=needed).annotate(count=Count("signer"))
+    # An aggregate: grouped by, its parameters are others to a server that binds them than in HAVING.
+    needed = Max(Cast(F("approval__snapshot__policy__signatures_needed"), IntegerField()))
+    counted = others.values("approval").annotate(count=Count("signer"), needed=needed)
     enough: QuerySet[Any] = counted.filter(count__gte=F("needed")).values("approval")
     return enough
