@@ -85,7 +85,14 @@ def edit(
     Locks the approval, then its task. Raises NotAllowed, InvalidInput, DigestMismatch, RepositoryAway, and
     DecisionConflict when somebody decided or edited meanwhile: then nothing was changed.
     """
-    file = open_file(approval, path, by=by, via=via)
+    try:
+        file = open_file(approval, path, by=by, via=via)
+    except NotAllowed:
+        if not why_not(
+            approval, by, via=via
+        ):  # nobody else may sign: perhaps since somebody was faster
+            require_open(approval, digest)
+        raise
     require_open(approval, digest)
     content = file.bytes_of(text)
     if content == file.bytes_of(file.words):

@@ -265,6 +265,13 @@ def test_an_edit_meets_a_main_that_moved_meanwhile(change, lead, bare):
     assert {file["path"] for file in new.snapshot["files"]} == {DOCS, "billing/invoice.py"}
 
 
+def test_who_edits_what_another_was_faster_to_edit_is_told_so(change, lead, second_lead):
+    seen = Approval.objects.select_related("project", "task", "proposal").get(pk=change.pk)
+    put(change, second_lead)
+    with pytest.raises(DecisionConflict, match="Ravi Singh edited"):
+        put(seen, lead)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_two_who_edit_and_one_who_signs_at_once_exactly_one_wins(change, lead, second_lead):
     start, won, lost = Barrier(3), [], []
