@@ -132,9 +132,8 @@ def scope_over(*, task: str, project: str, agent: str = "") -> Subquery:
     Its own pause comes before what is wider: when that is lifted, it is paused still.
     """
     found = Hold.objects.filter(_over(task, project, agent), lifted_at=None)
-    return Subquery(
-        found.order_by("-scope").values("scope")[:1]
-    )  # task, project, everything, agent
+    # In this order: task, project, everything, agent.
+    return Subquery(found.order_by("-scope").values("scope")[:1])
 
 
 def _over(task: str, project: str, agent: str) -> Q:

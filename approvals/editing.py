@@ -88,9 +88,8 @@ def edit(
     try:
         file = open_file(approval, path, by=by, via=via)
     except NotAllowed:
-        if not why_not(
-            approval, by, via=via
-        ):  # nobody else may sign: perhaps since somebody was faster
+        # That nobody else may sign it may be so only since somebody was faster.
+        if not why_not(approval, by, via=via):
             require_open(approval, digest)
         raise
     require_open(approval, digest)

@@ -1,7 +1,6 @@
-"""The platform's own git directory of a project.
+"""The platform's own git directory of a project, steered by no content of a repository.
 
-Repository content never steers git here: the git directory, index and configuration are ours, no
-file is checked out, and no filter, hook or driver of the content is read.
+Directory, index and configuration are ours; no file is checked out, no filter or hook of theirs read.
 """
 
 from __future__ import annotations
@@ -176,8 +175,8 @@ class Store:
         """Return the tree of a commit (or of a tree: itself)."""
 
         def ask() -> str:
-            answer = self._git("rev-parse", "--verify", f"{check_sha(name)}^{{tree}}")
-            return answer.decode().strip()
+            tree = f"{check_sha(name)}^{{tree}}"
+            return self._git("rev-parse", "--verify", tree).decode().strip()
 
         return self._once(("tree", name), ask, _light)
 

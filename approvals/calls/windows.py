@@ -34,11 +34,8 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.db.models.expressions import Combinable
 
-_STOPS = {
-    "task": "task_id",
-    "project": "project_id",
-    "agent": "step__agent_id",
-}  # what makes calls wait
+# What makes calls wait.
+_STOPS = {"task": "task_id", "project": "project_id", "agent": "step__agent_id"}
 _SECONDS = "make_interval(secs => coalesce((%(expressions)s)::int, 0))"
 
 
