@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db.models import F
 
 from approvals import policies, sealing, selectors
 from approvals.deciding import decide
+from approvals.models import CallApproval
 from projects.models import Membership, Role
 from tests.approval_fixtures import make_report
 from tests.call_fixtures import decided, make_tool, waiting_call
@@ -74,3 +77,15 @@ def test_what_asks_them_again_stands_in_their_inbox_alone(client, approval, lead
 def test_with_a_filter_it_is_left_out(client, approval, lead):
     sign(approval, lead)
     assert HEADING not in shown(client, lead, "&q=requester:mira")
+
+
+def test_changes_and_calls_stand_in_one_order_by_due_time(
+    client, approval, project, requester, lead
+):
+    sign(approval, lead)
+    make_tool()
+    call = waiting_call(project, requester)
+    decided(call, lead)
+    CallApproval.objects.filter(pk=call.pk).update(expires_at=F("expires_at") - timedelta(hours=9))
+    page = shown(client, lead)
+    assert page.index(f'href="/calls/{call.pk}"') < page.index('href="/review/')

@@ -228,7 +228,9 @@ def aside(narrowing: Narrowing) -> Aside:
     return Aside(
         calls=[call_rows.row_of_allowed(call, undoable) for call in calls],
         calls_count=count,
-        signed=[*found.rows("changes"), *found.rows("signed_calls")],
+        signed=sorted(
+            [*found.rows("changes"), *found.rows("signed_calls")], key=lambda row: row.until
+        ),
     )
 
 
