@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Case, Count, Exists, F, IntegerField, Max, OuterRef, Q, Value, When
+from django.db.models import Count, F, IntegerField, Max, OuterRef, Q
 from django.db.models.functions import Cast
 
 from agents import takeovers
@@ -23,6 +23,7 @@ from approvals.lifecycle import (
 )
 from approvals.models import CallApproval
 from approvals.requirements import Required
+from projects import across
 from projects.models import Role
 
 if TYPE_CHECKING:
@@ -100,10 +101,8 @@ def asks_again(signatures: QuerySet[Any], signer: UUID) -> Q:
     asks_nobody = agreed.filter(
         approval__snapshot__policy__signers=[], approval__snapshot__policy__not_alone__isnull=True
     )
-    enough = When(Exists(_enough(asks_nobody)), then=Value(value=True))
-    by_others = Case(enough, default=Value(value=False))
-    mine = When(Exists(agreed.filter(signer=signer)), then=by_others)
-    return Q(Case(mine, default=Value(value=True)))
+    mine = across.of_each(agreed.filter(signer=signer))
+    return ~mine | across.of_each(_enough(asks_nobody))
 
 
 def lapsed(approval: Decidable, signatures: Sequence[Marked]) -> set[UUID]:

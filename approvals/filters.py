@@ -10,7 +10,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import OuterRef, Q
 
 from agents.lifecycle import TaskState
 from agents.models import Agent
@@ -316,7 +316,7 @@ def of_tasks(given: Filter, known: Known) -> Q:
 def in_lists(names: Iterable[str], key: str = "pk") -> Q:
     """Return the condition that what `key` names is in one of these lists."""
     there = Listed.objects.filter(approval=OuterRef(key), under__in=names)
-    return across.of_each(Exists(there))
+    return across.of_each(there)
 
 
 def _in_states(given: Filter, kind: type[TextChoices], *, pending: bool = False) -> Q:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from itertools import pairwise, takewhile
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -29,11 +30,13 @@ from django.utils import timezone
 from approvals.calls import selectors as calls
 from approvals.lifecycle import ApprovalState, CallState
 from approvals.models import Approval, Signature
+from projects import across
 from projects.models import AuditEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from django.db.models import QuerySet
 
@@ -66,13 +69,13 @@ def today() -> datetime:
     return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def by_hand(user: User) -> QuerySet[Approval]:
-    """Return what this person decided today and did not take back.
+def by_hand(person: UUID, moment: datetime) -> QuerySet[Approval]:
+    """Return what this person decided since a moment and did not take back.
 
     Where signatures held, what follows has their copies: nobody decided anew.
     """
-    signed = Signature.objects.filter(approval=OuterRef("pk"), signer=user, carried_from=None)
-    mine = Approval.objects.filter(Exists(signed), decided_by=user, decided_at__gte=today())
+    signed = Signature.objects.filter(approval=OuterRef("pk"), signer=person, carried_from=None)
+    mine = Approval.objects.filter(Exists(signed), decided_by=person, decided_at__gte=moment)
     return mine.exclude(state=ApprovalState.WITHDRAWN)
 
 
@@ -82,9 +85,14 @@ def latest(user: User) -> Statement:
 
     What a standing grant or an earlier signature of theirs did is none of it.
     """
-    asked = calls.decided_since(user, today())
+    return _latest(user.pk, today())
+
+
+@lru_cache(maxsize=across.PERSONS)
+def _latest(person: UUID, moment: datetime) -> Statement:
+    asked = calls.decided_since(person, moment)
     parts = [
-        _rows(by_hand(user), ~Q(state__in=_SENT_BACK), _act()),
+        _rows(by_hand(person, moment), ~Q(state__in=_SENT_BACK), _act()),
         _rows(asked, ~Q(state=CallState.REFUSED), Cast(Value(None), TextField())),
     ]
     rows = " UNION ALL ".join(f"({text})" for text, _ in parts)

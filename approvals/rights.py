@@ -66,8 +66,7 @@ def may_each(rows: Iterable[Any], by: User, mine: Mine) -> set[UUID]:
     Their projects are told by `mine`; each row says as `did_part` whether the person did of its work.
     """
     led = [row for row in rows if row.project_id in mine.led]
-    singles = {project.pk for project in mine.named if project.single_person}
-    alone = {row.pk for row in led if row.single_person and row.project_id in singles}
+    alone = {row.pk for row in led if row.single_person and row.project_id in mine.singles}
     return alone | {row.pk for row in led if row.requester_id != by.pk and not row.did_part}
 
 

@@ -28,7 +28,7 @@ from approvals.models import (
     Snooze,
 )
 from approvals.requirements import Required
-from projects import access
+from projects import access, across
 from projects.exceptions import InvalidInput, NotAllowed
 from projects.models import Membership, Role
 
@@ -125,19 +125,20 @@ def waiting(approval: Decidable) -> Iterator[None]:
         yield
 
 
-def others_hold(user: User, projects: Sequence[uuid.UUID]) -> QuerySet[Assignment]:
-    """Return which approvals somebody else sees to, as `others_hold_calls` does calls."""
-    return _others_hold(Assignment.objects.all(), Snooze, user, projects)
+def others_hold(person: uuid.UUID) -> Q:
+    """Return the condition on approvals that somebody else sees to them, as `others_hold_calls` on calls.
+
+    Asked of each row: few have a holder, while a list of all who hold is read before the first row.
+    """
+    return _others_hold(Assignment.objects.all(), Snooze, person)
 
 
-def others_hold_calls(user: User, projects: Sequence[uuid.UUID]) -> QuerySet[CallAssignment]:
-    """Return which calls somebody else sees to."""
-    return _others_hold(CallAssignment.objects.all(), CallSnooze, user, projects)
+def others_hold_calls(person: uuid.UUID) -> Q:
+    """Return the condition on calls that somebody else sees to them."""
+    return _others_hold(CallAssignment.objects.all(), CallSnooze, person)
 
 
-def _others_hold(
-    rows: QuerySet[Any], snoozes: type[Any], user: User, projects: Sequence[uuid.UUID]
-) -> QuerySet[Any]:
+def _others_hold(rows: QuerySet[Any], snoozes: type[Any], person: uuid.UUID) -> Q:
     """Return what somebody else sees to: this person is not asked before half of its time is over.
 
     Nothing of who is away, has put it off or may not sign here any more: nobody would be asked.
@@ -153,13 +154,13 @@ def _others_hold(
         task=F("approval__task_id"), project=F("project_id"), since=F("approval__requested_at")
     )
     alone = Q(alone_until__gt=Now()) | Q(alone_until__gt=Now() - held)
-    theirs = rows.filter(alone, project__in=projects, alone_until__isnull=False)
+    theirs = rows.filter(alone, approval=OuterRef("pk"), alone_until__isnull=False)
     # Who has done a part of it since; or asked for it, where one person may do everything no more.
     did = takeovers.by_whom(OuterRef("approval__task")).filter(resolved_by=OuterRef("holder"))
     alone_may = Q(approval__single_person=True, project__single_person=True)
     may = alone_may | Q(~Exists(did), ~Q(holder=F("approval__requester")))
-    there = theirs.filter(may, Exists(leads), ~Exists(off)).exclude(holder=user)
-    return there.exclude(holder__in=Absence.objects.now().values("person"))
+    there = theirs.filter(may, Exists(leads), ~Exists(off)).exclude(holder=person)
+    return across.of_each(there.exclude(holder__in=Absence.objects.now().values("person")))
 
 
 def candidates(approval: Decidable) -> QuerySet[User]:

@@ -7,6 +7,7 @@ no further than a cap: an inbox of 200,000 costs what one of 200 does.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
@@ -26,6 +27,7 @@ from projects.keyset import Order, Page, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
     from uuid import UUID
 
     from projects.across import Statement
@@ -76,7 +78,7 @@ def needs_you(
     mine = mine or Mine.of(user)
     page = _shown(
         keyset.page(
-            shortest.narrowed(_waiting(user, mine), fits),
+            shortest.narrowed(_waiting(user.pk, mine), fits),
             _loaded,
             order=order,
             place=place,
@@ -109,10 +111,10 @@ def snoozed(
     order: Order = BY_DUE,
 ) -> Page[Approval]:
     """Return what this person has put off, by due time; each says until when, `asleep_until`."""
-    until = Subquery(_asleep(user).filter(approval=OuterRef("pk")).values("until"))
+    until = Subquery(_asleep(user.pk).filter(approval=OuterRef("pk")).values("until"))
     return _shown(
         keyset.page(
-            Few(rows=_put_off(user, mine).filter(fits.all)),
+            Few(rows=_put_off(user.pk, mine).filter(fits.all)),
             lambda rows: _loaded(rows).annotate(asleep_until=until),
             order=order,
             place=place,
@@ -123,8 +125,7 @@ def snoozed(
 
 def snoozed_of(user: User, mine: Mine, cap: int) -> Statement:
     """Return the statement that counts what this person has put off."""
-    put_off = across.counted(_put_off(user, mine), cap)
-    return across.added(put_off, across.counted(calls.put_off(user, mine), cap), cap=cap)
+    return _snoozed_of(user.pk, mine, cap)
 
 
 def decided(
@@ -150,6 +151,7 @@ def decided(
     )
 
 
+@lru_cache(maxsize=across.PERSONS)
 def with_agents(mine: Mine, states: tuple[TaskState, ...] = WITH_AGENTS) -> Across:
     """Return the tasks agents or effects are at, or those of them in these states."""
     return Across(rows=Task.objects.all(), projects=mine.projects, states=states)
@@ -159,13 +161,13 @@ def neighbours(
     user: User, mine: Mine, approval: Approval
 ) -> tuple[Approval | None, Approval | None]:
     """Return what waits for this person just before and just after an approval."""
-    order, waiting, ways = BY_DUE, _waiting(user, mine), (True, False)
+    order, waiting, ways = BY_DUE, _waiting(user.pk, mine), (True, False)
     places = [Place(key=approval.pk, moment=approval.expires_at, back=back) for back in ways]
     keys = [
         waiting.filter(place.beyond(order)).keys(order.fields(back=place.back), 1)
         for place in places
     ]
-    found = Approval.objects.filter(pk__in=across.either(*keys))
+    found = Approval.objects.filter(pk__among=across.either(*keys))
     at = (approval.expires_at, approval.pk)
     rows = list(found.select_related("task", "proposal").only(*_NAMED))
     before = (row for row in rows if (row.expires_at, row.pk) < at)
@@ -178,7 +180,7 @@ _NAMED = ("expires_at", "task__number", "proposal__round")
 
 def place_of(user: User, mine: Mine, approval: Approval, cap: int) -> dict[str, Statement]:
     """Return the statements that count what waits for this person, and how much of it before this."""
-    waiting = _waiting(user, mine)
+    waiting = _waiting(user.pk, mine)
     place = Place(key=approval.pk, moment=approval.expires_at, back=True)
     before = waiting.filter(place.beyond(BY_DUE))
     return {"before": before.counted(cap), "waits": waiting.counted(cap)}
@@ -186,7 +188,7 @@ def place_of(user: User, mine: Mine, approval: Approval, cap: int) -> dict[str, 
 
 def waits_for(user: User, mine: Mine, keys: Iterable[UUID]) -> set[UUID]:
     """Return which of these this person may sign and has not signed, put off or not."""
-    rows = _to_sign(user, mine).filter(pk__in=list(keys), project__in=mine.led)
+    rows = _to_sign(user.pk, mine).filter(pk__in=list(keys), project__in=mine.led)
     return set(rows.values_list("pk", flat=True))
 
 
@@ -197,53 +199,68 @@ def count_needs_you(user: User, *, cap: int) -> int:
 
 def asked_of(user: User, mine: Mine, cap: int) -> Statement:
     """Return the statement that counts how much this person is asked, up to `cap`."""
-    first, *others = (
-        _waiting(user, mine),
-        *_unanswered(user, mine),
-        *_stopped(user, mine),
-        calls.waiting(user, mine),
-    )
-    return across.added(first.counted(cap), *(each.counted(cap) for each in others), cap=cap)
+    return _asked_of(user.pk, mine, cap)
 
 
 def decided_today(user: User, cap: int) -> Statement:
     """Return the statement that counts this person's decisions of today; one taken back is none."""
-    decided = across.counted(pacing.by_hand(user), cap)
-    asked = across.counted(calls.decided_since(user, pacing.today()), cap)
+    return _decided_since(user.pk, pacing.today(), cap)
+
+
+@lru_cache(maxsize=across.PERSONS)
+def _asked_of(person: UUID, mine: Mine, cap: int) -> Statement:
+    first, *others = (
+        _waiting(person, mine),
+        *_unanswered(person, mine),
+        *_stopped(person, mine),
+        calls.waiting(person, mine),
+    )
+    return across.added(first.counted(cap), *(each.counted(cap) for each in others), cap=cap)
+
+
+@lru_cache(maxsize=across.PERSONS)
+def _decided_since(person: UUID, moment: datetime, cap: int) -> Statement:
+    decided = across.counted(pacing.by_hand(person, moment), cap)
+    asked = across.counted(calls.decided_since(person, moment), cap)
     return across.added(decided, asked, cap=cap)
 
 
-def _asleep(user: User) -> QuerySet[Snooze]:
-    return Snooze.objects.filter(person=user, until__gt=Now())
+@lru_cache(maxsize=across.PERSONS)
+def _snoozed_of(person: UUID, mine: Mine, cap: int) -> Statement:
+    put_off = across.counted(_put_off(person, mine), cap)
+    return across.added(put_off, across.counted(calls.put_off(person, mine), cap), cap=cap)
 
 
-def _waiting(user: User, mine: Mine) -> Across:
+def _asleep(person: UUID) -> QuerySet[Snooze]:
+    return Snooze.objects.filter(person=person, until__gt=Now())
+
+
+@lru_cache(maxsize=across.PERSONS)
+def _waiting(person: UUID, mine: Mine) -> Across:
     """Return pending approvals this person may sign and has not, has not put off and no other holds."""
-    # A list that is read once for a statement: asked for each row it took twice as long as the rest.
-    put_off = Q(pk__in=_asleep(user).values("approval"))
-    held = Q(pk__in=routing.others_hold(user, mine.led).values("approval"))
-    return Across(rows=_to_sign(user, mine).filter(~put_off, ~held), projects=mine.led)
+    put_off = Q(pk__in=_asleep(person).values("approval"))
+    rows = _to_sign(person, mine).filter(~put_off, ~routing.others_hold(person))
+    return Across(rows=rows, projects=mine.led)
 
 
-def _put_off(user: User, mine: Mine) -> QuerySet[Approval]:
+def _put_off(person: UUID, mine: Mine) -> QuerySet[Approval]:
     """Return those this person has put off: few, and found by the person."""
-    asleep = {"snoozes__person": user, "snoozes__until__gt": Now()}
-    return _to_sign(user, mine).filter(**asleep, project__in=mine.led)
+    asleep = {"snoozes__person": person, "snoozes__until__gt": Now()}
+    return _to_sign(person, mine).filter(**asleep, project__in=mine.led)
 
 
-def _to_sign(user: User, mine: Mine) -> QuerySet[Approval]:
-    unsigned = counting.asks_again(Signature.objects.all(), user.pk)
-    took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=user)
+def _to_sign(person: UUID, mine: Mine) -> QuerySet[Approval]:
+    unsigned = counting.asks_again(Signature.objects.all(), person)
+    took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=person)
     # Told by the projects that were read already: a join would be made for each row that is counted.
-    singles = [project.pk for project in mine.named if project.single_person]
-    alone = Q(single_person=True, project__in=singles)
+    alone = Q(single_person=True, project__in=mine.singles)
     one = Policy.objects.filter(project__in=mine.led, signatures_needed=1, rules=None)
-    edited = Edit.objects.filter(person=user).values("approval__task")
+    edited = Edit.objects.filter(person=person).values("approval__task")
     return Approval.objects.filter(
         # One signature that is enough is the end of it, but that of an editor: there is none to look for.
         Q(~Q(task__in=edited), policy__in=one.values("pk")) | unsigned,
         ~Q(task__in=took_over.values("task")) | alone,
-        ~Q(requester=user) | alone,
+        ~Q(requester=person) | alone,
         # Held time is added up only for what would be overdue without it.
         Q(expires_at__gt=Now()) | Q(expires_at__gt=deadlines.deciding_now()),
         state=ApprovalState.PENDING,
@@ -252,12 +269,13 @@ def _to_sign(user: User, mine: Mine) -> QuerySet[Approval]:
 
 def _undecided(user: User, mine: Mine, limit: int) -> list[Approval]:
     order = _AGAIN.fields()
-    keys = across.either(*(each.keys(order, limit) for each in _unanswered(user, mine)))
-    found = _loaded(Approval.objects.filter(pk__in=keys)).order_by(*order)
+    keys = across.either(*(each.keys(order, limit) for each in _unanswered(user.pk, mine)))
+    found = _loaded(Approval.objects.filter(pk__among=keys)).order_by(*order)
     return [_with_seal(row) for row in found[:limit]]
 
 
-def _unanswered(user: User, mine: Mine) -> tuple[Across, Across]:
+@lru_cache(maxsize=across.PERSONS)
+def _unanswered(person: UUID, mine: Mine) -> tuple[Across, Across]:
     """Return the newest approvals that ended undecided while their task still waits."""
     rows = Approval.objects.filter(
         state__in=[ApprovalState.STALE, ApprovalState.EXPIRED],
@@ -266,7 +284,7 @@ def _unanswered(user: User, mine: Mine) -> tuple[Across, Across]:
     )
     return (
         Across(rows=rows, projects=mine.led),
-        Across(rows=rows.filter(requester=user), projects=mine.asking),
+        Across(rows=rows.filter(requester=person), projects=mine.asking),
     )
 
 
@@ -282,7 +300,7 @@ def _asked(user: User, mine: Mine, limit: int) -> list[Escalation]:
         Across(rows=own, projects=mine.asking, path=path),
     )
     found = Escalation.objects.filter(
-        pk__in=across.either(*(each.keys(order, limit) for each in lists))
+        pk__among=across.either(*(each.keys(order, limit) for each in lists))
     )
     loaded = found.select_related("task", "step__agent").only(*_OF_QUESTION)
     return list(loaded.order_by(*order)[:limit])
@@ -294,14 +312,14 @@ _OF_QUESTION = (
 )
 
 
-def _stopped(user: User, mine: Mine) -> tuple[Across, Across]:
+def _stopped(person: UUID, mine: Mine) -> tuple[Across, Across]:
     """Return the tasks that wait for an answer: each has a question.
 
     One that waits only for permission of a call has none; the call itself is listed.
     """
     open_ = Escalation.objects.filter(task=OuterRef("pk"), state=EscalationState.OPEN)
     rows, states = Task.objects.filter(Exists(open_)), (TaskState.NEEDS_HUMAN,)
-    own = rows.filter(requester=user)
+    own = rows.filter(requester=person)
     return (
         Across(rows=rows, projects=mine.led, states=states),
         Across(rows=own, projects=mine.asking, states=states),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import OuterRef, Q
 
 from approvals import filters, lists
 from approvals.models import Approval, Listed
@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 def narrowed(listed: Across, fits: Conditions, *, over: bool = False) -> Across | Either:
     """Return what fits of a list of approvals, read from the first of the lists that have all of it."""
+    if not fits:
+        return listed
     lists = tuple(_narrowed(listed, each, over=over) for each in _ways(fits))
     return Either(lists=lists) if len(lists) > 1 else lists[0]
 
 
 def of_calls(listed: Across | Few, fits: Conditions) -> Across | Either | Few:
     """Return what fits of a list of calls."""
+    if not fits:
+        return listed
     if fits.later is None or isinstance(listed, Few):
         return listed.filter(fits.all)
     return Either(lists=tuple(listed.filter(each.where, each.bounds) for each in _ways(fits)))
@@ -64,5 +68,5 @@ def _by_name(listed: Across, fits: Conditions, names: tuple[str, ...], *, over: 
     rows = Listed.objects.filter(fits.bounds, *others, decided_at__isnull=not over)
     if not over or fits.where:
         there = listed.rows.filter(fits.where, pk=OuterRef("approval"), project=OuterRef("project"))
-        rows = rows.filter(across.of_each(Exists(there)))
+        rows = rows.filter(across.of_each(there))
     return lists.named(names, listed.projects, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from django.db.models import (
@@ -33,6 +34,7 @@ from projects.keyset import Order, Place
 if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
+    from uuid import UUID
 
     from django.db.models import QuerySet
 
@@ -59,34 +61,37 @@ _CALLED = Case(When(edited="", then=KeyTextTransform("arguments", "snapshot")), 
 _AT_WORK = (CallState.ALLOWED, CallState.CALLING)
 
 
-def waiting(user: User, mine: Mine) -> Across:
+@lru_cache(maxsize=across.PERSONS)
+def waiting(person: UUID, mine: Mine) -> Across:
     """Return pending calls this person may decide on, has not allowed and has not put off, and no
     other sees to."""
-    put_off = Q(pk__in=_asleep(user).values("approval"))
-    held = Q(pk__in=routing.others_hold_calls(user, mine.led).values("approval"))
-    return Across(rows=_to_decide(user, mine).filter(~put_off, ~held), projects=mine.led)
+    put_off = Q(pk__in=_asleep(person).values("approval"))
+    rows = _to_decide(person, mine).filter(~put_off, ~routing.others_hold_calls(person))
+    return Across(rows=rows, projects=mine.led)
 
 
-def put_off(user: User, mine: Mine) -> QuerySet[CallApproval]:
+def put_off(person: UUID, mine: Mine) -> QuerySet[CallApproval]:
     """Return those this person has put off: few, and found by the person."""
-    asleep = {"snoozes__person": user, "snoozes__until__gt": Now()}
-    return _to_decide(user, mine).filter(**asleep, project__in=mine.led)
+    asleep = {"snoozes__person": person, "snoozes__until__gt": Now()}
+    return _to_decide(person, mine).filter(**asleep, project__in=mine.led)
 
 
+@lru_cache(maxsize=across.PERSONS)
 def decided(mine: Mine) -> Across:
     """Return calls that needed permission and were decided, or ended undecided."""
     return Across(rows=_asked().filter(decided_at__isnull=False), projects=mine.projects)
 
 
+@lru_cache(maxsize=across.PERSONS)
 def at_work(mine: Mine) -> Across:
     """Return calls that were allowed and have no answer yet: few, and an index has just them."""
     return Across(rows=_asked().filter(state__in=_AT_WORK), projects=mine.projects)
 
 
-def decided_since(user: User, moment: datetime) -> QuerySet[CallApproval]:
+def decided_since(person: UUID, moment: datetime) -> QuerySet[CallApproval]:
     """Return what this person decided since a moment; not what was taken back, nor what a standing
     grant of theirs did."""
-    mine = CallApproval.objects.filter(decided_by=user, decided_at__gte=moment)
+    mine = CallApproval.objects.filter(decided_by=person, decided_at__gte=moment)
     return mine.filter(standing_use=None).exclude(state=CallState.WITHDRAWN)
 
 
@@ -103,7 +108,7 @@ def page_of(
     """
     fields = order.fields(back=place is not None and place.back)
     rows = listed.filter(place.beyond(order)) if place else listed
-    found = CallApproval.objects.filter(pk__in=rows.keys(fields, limit + 1))
+    found = CallApproval.objects.filter(pk__among=rows.keys(fields, limit + 1))
     return _shown(found, user).order_by(*fields)
 
 
@@ -111,13 +116,13 @@ def neighbours(
     user: User, mine: Mine, call: CallApproval
 ) -> tuple[CallApproval | None, CallApproval | None]:
     """Return which call waits for this person just before and just after one, by due time."""
-    listed = waiting(user, mine)
+    listed = waiting(user.pk, mine)
     places = [Place(key=call.pk, moment=call.expires_at, back=back) for back in (True, False)]
     keys = [
         listed.filter(place.beyond(BY_DUE)).keys(BY_DUE.fields(back=place.back), 1)
         for place in places
     ]
-    found = CallApproval.objects.filter(pk__in=across.either(*keys)).only("expires_at")
+    found = CallApproval.objects.filter(pk__among=across.either(*keys)).only("expires_at")
     before, after = None, None
     for row in found:
         if BY_DUE.key(row) < BY_DUE.key(call):
@@ -148,25 +153,24 @@ def _asked() -> QuerySet[CallApproval]:
     return CallApproval.objects.filter(free=False)
 
 
-def _to_decide(user: User, mine: Mine) -> QuerySet[CallApproval]:
-    took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=user)
-    singles = [project.pk for project in mine.named if project.single_person]
-    alone = Q(single_person=True, project__in=singles)
+def _to_decide(person: UUID, mine: Mine) -> QuerySet[CallApproval]:
+    took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=person)
+    alone = Q(single_person=True, project__in=mine.singles)
     return CallApproval.objects.filter(
-        counting.asks_again(CallSignature.objects.all(), user.pk),
+        counting.asks_again(CallSignature.objects.all(), person),
         ~Q(task__in=took_over.values("task")) | alone,
-        ~Q(requester=user) | alone,
+        ~Q(requester=person) | alone,
         Q(expires_at__gt=Now()) | Q(expires_at__gt=deadlines.deciding_now(CallReminder)),
         state=CallState.PENDING,
     )
 
 
-def _asleep(user: User) -> QuerySet[CallSnooze]:
-    return CallSnooze.objects.filter(person=user, until__gt=Now())
+def _asleep(person: UUID) -> QuerySet[CallSnooze]:
+    return CallSnooze.objects.filter(person=person, until__gt=Now())
 
 
 def _shown(rows: QuerySet[CallApproval], user: User) -> QuerySet[Any]:
-    asleep = _asleep(user).filter(approval=OuterRef("pk"))
+    asleep = _asleep(user.pk).filter(approval=OuterRef("pk"))
     found: QuerySet[Any] = rows.annotate(
         tool_name=KeyTextTransform("tool", KeyTransform("call", "snapshot")),
         server=KeyTextTransform("server", KeyTransform("tool", "snapshot")),

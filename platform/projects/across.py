@@ -7,13 +7,14 @@ many rows as are asked for, from the end of an index, so the size of a project d
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import Case, Exists, Q, Value, When
+from django.db.models import Field, Lookup, Q, Subquery, Value
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce
 
 from projects.models import Membership, Role
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from projects.models import Project, User
 
 Statement = tuple[str, tuple[Any, ...]]
+PERSONS = (
+    64  # lists of so many persons are kept as they were spelled: Django needs 5 ms to spell one
+)
 PROJECT = RawSQL("mine.project_id", ())  # of whose rows a list is read, one after another
 _STATE = RawSQL("one.state", ())
 _NOTHING: Statement = ("SELECT NULL::uuid WHERE false", ())
@@ -34,11 +38,15 @@ _NOTHING_COUNTED: Statement = ("SELECT 0", ())
 
 @dataclass(frozen=True, kw_only=True)
 class Mine:
-    """The projects of one person, as they were read: all, and those they lead or only ask in."""
+    """The projects of one person, as they were read: all, and those they lead or only ask in.
+
+    Equal when lists of them are spelled alike.
+    """
 
     led: tuple[UUID, ...] = ()
     asking: tuple[UUID, ...] = ()
-    named: tuple[Project, ...] = ()  # all of them, by name
+    singles: tuple[UUID, ...] = ()  # where one person may do everything
+    named: tuple[Project, ...] = field(default=(), compare=False)  # all of them, by name
 
     @classmethod
     def of(cls, user: User) -> Mine:
@@ -50,6 +58,7 @@ class Mine:
         return cls(
             led=tuple(row.project_id for row in rows if row.role == Role.LEAD),
             asking=tuple(row.project_id for row in rows if row.role != Role.LEAD),
+            singles=tuple(project.pk for project in named if project.single_person),
             named=tuple(named),
         )
 
@@ -73,7 +82,8 @@ class Across:
     """The rows of a list in these projects; `path` leads from a row to its project.
 
     With `states`, each state of each project is read by itself too, by an index that has both.
-    Rows that only stand for those of a list name their `key` and the `listed` model.
+    Rows that only stand for those of a list name their `key` and the `listed` model. Each statement is
+    spelled once.
     """
 
     rows: QuerySet[Any]
@@ -84,6 +94,9 @@ class Across:
     state_type: str = "text"
     key: str = "id"
     listed: type[Model] | None = None
+    _spelled: dict[Any, Statement] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     @property
     def model(self) -> type[Model]:
@@ -95,23 +108,24 @@ class Across:
         return replace(self, rows=self.rows.filter(*conditions, **facts))
 
     def keys(self, order: Sequence[str], limit: int) -> RawSQL:
-        """Return the primary keys of the first rows, for `pk__in`; the caller orders them again.
+        """Return the primary keys of the first rows, for `pk__among`; the caller orders them again.
 
         The key is part of the order, else rows might change places between pages.
         """
-        order = [_renamed(name, self.key) for name in order]
-        names = [name.removeprefix("-") for name in order]
-        ends = [f"one_row.c{place} {_way(name)}" for place, name in enumerate(order)]
+        order = tuple(_renamed(name, self.key) for name in order)
+        names = tuple(name.removeprefix("-") for name in order)
+        ends = tuple(f"one_row.c{place} {_way(name)}" for place, name in enumerate(order))
         key = f"one_row.c{names.index(self.key)}"
         return RawSQL(*self._merged(key, names, order, ends, limit))  # noqa: S611  # spelled by us
 
     def each(self, order: Sequence[str], limit: int) -> RawSQL:
-        """Return the primary keys of so many rows of each project, for `pk__in`."""
-        return RawSQL(*self._merged("one_row.c0", ["pk"], order, (), limit, each=True))  # noqa: S611
+        """Return the primary keys of so many rows of each project, for `pk__among`."""
+        found = self._merged("one_row.c0", ("pk",), tuple(order), (), limit, each=True)
+        return RawSQL(*found)  # noqa: S611  # spelled by us
 
     def counted(self, cap: int) -> Statement:
         """Return the statement that counts the rows, up to `cap`."""
-        inner, params = self._merged("1", ["pk"], (), (), cap)
+        inner, params = self._merged("1", ("pk",), (), (), cap)
         if (inner, params) == _NOTHING:
             return _NOTHING_COUNTED
         return f"SELECT count(*) FROM ({inner}) counted", params  # noqa: S608  # spelled by us
@@ -120,7 +134,13 @@ class Across:
         """Return how many rows there are, counting no further than `cap`."""
         return counts({"": self.counted(cap)})[""]
 
-    def _merged(
+    def _merged(self, *asked: Any, **facts: Any) -> Statement:
+        key = (asked, *facts)
+        if key not in self._spelled:
+            self._spelled[key] = self._spell(*asked, **facts)
+        return self._spelled[key]
+
+    def _spell(
         self,
         shown: str,
         columns: Sequence[str],
@@ -178,7 +198,7 @@ class Few:
         return replace(self, rows=self.rows.filter(*conditions, **facts))
 
     def keys(self, order: Sequence[str], limit: int) -> RawSQL:
-        """Return the primary keys of the first rows, for `pk__in`; the caller orders them again."""
+        """Return the primary keys of the first rows, for `pk__among`; the caller orders them again."""
         rows = self.rows.order_by(*order).values_list("pk")[:limit]
         try:
             return RawSQL(*rows.query.sql_with_params())  # noqa: S611  # spelled by Django
@@ -190,7 +210,7 @@ class Few:
 class Either:
     """A list that is read by several ways, each with its own range of an index.
 
-    A row may be found by two of them: as keys, for `pk__in`, it is one.
+    A row may be found by two of them: as keys, for `pk__among`, it is one.
     """
 
     lists: tuple[Across, ...]
@@ -210,24 +230,43 @@ class Either:
         return replace(self, lists=tuple(each.filter(*conditions, **facts) for each in self.lists))
 
     def keys(self, order: Sequence[str], limit: int) -> RawSQL:
-        """Return the primary keys of the first rows of each way, for `pk__in`: so many are first.
+        """Return the primary keys of the first rows of each way, for `pk__among`: so many are first.
 
         The caller orders them again, and takes no more: to do that here is to guess how many there are.
         """
         return either(*(each.keys(order, limit) for each in self.lists))
 
 
-def of_each(there: Exists) -> Q:
-    """Return the condition as one that is asked of each row that is looked at.
+@Field.register_lookup
+class Among(Lookup):
+    """`pk__among=keys`: the row is one of those whose keys these are, which are read first.
+
+    IN is joined, by what PostgreSQL expects to pay for the keys: where that is far too much, all ways
+    seem to cost the same, and it read every call there was to find the 26 of a page.
+    """
+
+    lookup_name = "among"
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        """Spell it; the keys are a statement in brackets."""
+        row, of_row = self.process_lhs(compiler, connection)
+        keys, of_keys = self.process_rhs(compiler, connection)
+        return f"{row} = ANY(ARRAY{keys})", (*of_row, *of_keys)
+
+
+def of_each(there: QuerySet[Any]) -> Q:
+    """Return the condition "there is one of these" as one that is asked of each row that is looked at.
 
     A plain EXISTS is joined, in an order that PostgreSQL guesses from how many rows it expects: where
-    a few of the first rows are wanted it often reads all.
+    a few of the first rows are wanted it often reads all. Within CASE it is planned in two ways, and
+    what it asks in turn in four: planning took longer than to do it.
     """
-    return Q(Case(When(there, then=Value(value=True)), default=Value(value=False)))
+    first = there.order_by().values_list(Value(value=True))[:1]
+    return Q(Coalesce(Subquery(first), Value(value=False)))
 
 
 def either(*lists: RawSQL) -> RawSQL:
-    """Return the keys of several lists as one, for `pk__in`."""
+    """Return the keys of several lists as one, for `pk__among`."""
     keys = [each for each in lists if each.sql != _NOTHING[0]] or lists[:1]
     text = " UNION ALL ".join(f"({each.sql})" for each in keys)
     return RawSQL(text, [param for each in keys for param in each.params])  # noqa: S611

@@ -121,7 +121,7 @@ def page(
     fields = order.fields(back=place is not None and place.back)
     rows = listed.filter(place.beyond(order, key=listed.key)) if place else listed
     keys = rows.keys(fields, limit + 1)
-    found = list(read(listed.model._default_manager.filter(pk__in=keys)).order_by(*fields))
+    found = list(read(listed.model._default_manager.filter(pk__among=keys)).order_by(*fields))
     return cut(found, order=order, place=place, limit=limit)
 
 

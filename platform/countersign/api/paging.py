@@ -59,7 +59,7 @@ def page_across(
     """Return one page of a list over projects, as `page` does; `load` says what to read with a row."""
     if cursor is not None:
         listed = listed.filter(pk__lt=_opened(cursor))
-    rows = listed.rows.model._default_manager.filter(pk__in=listed.keys(["-id"], limit + 1))
+    rows = listed.rows.model._default_manager.filter(pk__among=listed.keys(["-id"], limit + 1))
     return page(load(rows), limit=limit, cursor=None, request=request)
 
 

@@ -28,9 +28,9 @@ def tasks(mine: Mine, words: str, limit: int) -> list[Task]:
     """Return the newest visible tasks whose titles have these words."""
     newest = Across(rows=Task.objects.all(), projects=mine.projects)
     if not words:
-        found = Task.objects.filter(pk__in=newest.keys(["-id"], limit))
+        found = Task.objects.filter(pk__among=newest.keys(["-id"], limit))
         return list(found.only(*_SHOWN).order_by("-id"))
-    near = Task.objects.filter(pk__in=newest.each(["-id"], _NEWEST), title__icontains=words)
+    near = Task.objects.filter(pk__among=newest.each(["-id"], _NEWEST), title__icontains=words)
     rows = list(near.only(*_SHOWN).order_by("-id")[:limit])
     if len(rows) < limit:
         known = {task.pk for task in rows}

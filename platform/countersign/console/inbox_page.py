@@ -110,7 +110,7 @@ def needs_you(narrowing: Narrowing, place: Place | None) -> NeedsYou:
         fits=fits,
         order=narrowing.order,
     )
-    waiting = call_selectors.waiting(narrowing.user, narrowing.mine)
+    waiting = call_selectors.waiting(narrowing.user.pk, narrowing.mine)
     page, more = _with_calls(narrowing, asked.page, waiting, narrowing.order, place)
     pending = [_waiting_row(each, more) for each in page.rows]
     groups = _groups(pending, narrowing)
@@ -243,7 +243,7 @@ def snoozed(narrowing: Narrowing, place: Place | None) -> tuple[list[AnyRow], Pa
         fits=narrowing.of_approvals,
         order=narrowing.order,
     )
-    calls = Few(rows=call_selectors.put_off(narrowing.user, narrowing.mine))
+    calls = Few(rows=call_selectors.put_off(narrowing.user.pk, narrowing.mine))
     page, more = _with_calls(narrowing, page, calls, narrowing.order, place)
     return [_waiting_row(each, more) for each in page.rows], page
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -94,6 +95,7 @@ def _pill(count: int) -> str:
     return f"{COUNT_AT_MOST - 1}+" if count >= COUNT_AT_MOST else str(count)
 
 
+@lru_cache(maxsize=across.PERSONS)
 def _open(mine: Mine) -> Statement:
     rows = Across(rows=Task.objects.all(), projects=mine.projects, states=OPEN)
     return rows.counted(COUNT_AT_MOST)
@@ -110,7 +112,7 @@ def _running(mine: Mine, holds: Sequence[Hold]) -> list[Task]:
         projects=[project for project in mine.projects if project not in stopped],
         states=_RUNNING,
     )
-    newest = Task.objects.filter(pk__in=tasks.keys(["-id"], _SHOWN))
+    newest = Task.objects.filter(pk__among=tasks.keys(["-id"], _SHOWN))
     return list(newest.only("number", "title").order_by("-id"))
 
 

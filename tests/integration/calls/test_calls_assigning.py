@@ -42,7 +42,7 @@ def call(waiting, second_lead) -> CallApproval:
 
 
 def asked(person: User) -> set:
-    listed = call_selectors.waiting(person, Mine.of(person))
+    listed = call_selectors.waiting(person.pk, Mine.of(person))
     return set(
         CallApproval.objects.filter(pk__in=listed.keys(["id"], 10)).values_list("pk", flat=True)
     )

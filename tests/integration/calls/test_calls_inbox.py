@@ -229,9 +229,9 @@ def test_a_call_is_put_off_over_the_api(client, waiting, lead):
     url = reverse("api:call_snooze", args=[waiting.pk])
     until = {"until": _later(hours=1).isoformat()}
     assert client.post(url, until, content_type="application/json").status_code == 200
-    assert calls.put_off(lead, Mine.of(lead)).count() == 1
+    assert calls.put_off(lead.pk, Mine.of(lead)).count() == 1
     assert client.delete(url).status_code == 204
-    assert calls.put_off(lead, Mine.of(lead)).count() == 0
+    assert calls.put_off(lead.pk, Mine.of(lead)).count() == 0
     row = client.get(reverse("api:call", args=[waiting.pk])).json()
     assert row["risk"] == "high"
 
@@ -306,7 +306,7 @@ def test_calls_wait_in_the_order_they_are_due_for_who_goes_through_them(
 )
 def test_what_narrows_calls_is_read_from_one_index_alone(waiting, lead, listed, index):
     mine = Mine.of(lead)
-    found = calls.decided(mine) if listed == "decided" else calls.waiting(lead, mine)
+    found = calls.decided(mine) if listed == "decided" else calls.waiting(lead.pk, mine)
     order = selectors.BY_DECISION if listed == "decided" else selectors.BY_DUE
     narrowed = found.rows.filter(risk="low", agent="tester", requester=waiting.requester)
     rows = narrowed.filter(project=waiting.project).order_by(*order.fields()).values("pk")

@@ -45,7 +45,7 @@ def now(row: CallApproval) -> CallApproval:
 
 def waits_for(*people: User) -> list[str]:
     """Return in whose inbox it is."""
-    waits = [selectors.waiting(person, Mine.of(person)).count(cap=2) for person in people]
+    waits = [selectors.waiting(person.pk, Mine.of(person)).count(cap=2) for person in people]
     return [person.username for person, count in zip(people, waits, strict=True) if count]
 
 

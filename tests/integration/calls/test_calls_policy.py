@@ -135,7 +135,7 @@ def test_who_allowed_it_with_other_arguments_and_submits_twice_is_told_so(two_ne
 
 
 def waits_for(person: User, row: CallApproval) -> bool:
-    listed = call_selectors.waiting(person, Mine.of(person))
+    listed = call_selectors.waiting(person.pk, Mine.of(person))
     return row.pk in set(listed.rows.values_list("pk", flat=True))
 
 

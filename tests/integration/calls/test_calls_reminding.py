@@ -119,7 +119,7 @@ def test_its_end_is_put_off_once_as_sealed_and_then_it_is_refused(asks, client, 
     reach(call, 100)
     assert ending.expire_due() == 0
     mine = Mine.of(lead)
-    assert call.pk in call_selectors.waiting(lead, mine).rows.values_list("pk", flat=True)
+    assert call.pk in call_selectors.waiting(lead.pk, mine).rows.values_list("pk", flat=True)
     assert reminding.remind_due() == 1
     (data,) = told(call)
     assert (data["share"], data["to"]) == (100, [str(second_lead.pk)])

@@ -170,7 +170,7 @@ def test_a_step_sent_again_takes_its_calls_with_it(tool, server, project, reques
     assert {_now(row).state for row in (first, second)} == {"withdrawn"}
     assert {_now(row).call.state for row in (first, second)} == {"refused"}
     assert _now(first).task.state == TaskState.WORKING
-    assert selectors.waiting(lead, Mine.of(lead)).count(5) == 0
+    assert selectors.waiting(lead.pk, Mine.of(lead)).count(5) == 0
     assert carrying.make_due("effects") == 0
     assert server.requests == 0
 

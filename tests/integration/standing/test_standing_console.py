@@ -303,5 +303,5 @@ def test_the_decided_list_says_what_a_grant_did_and_counts_it_for_nobody(
     text = _plain(_text(client, "/inbox?tab=decided"))
     assert "Allowed by a standing grant" in text
     today = timezone.now() - timedelta(days=1)
-    assert [each.pk for each in selectors.decided_since(lead, today)] == [grant.origin_id]
+    assert [each.pk for each in selectors.decided_since(lead.pk, today)] == [grant.origin_id]
     assert row.decided_by == lead

@@ -96,7 +96,7 @@ def _projects(user: User) -> dict[str, Project]:
 
 def _recent(mine: Mine) -> list[Task]:
     newest = Across(rows=Task.objects.all(), projects=mine.projects).keys(["-id"], 3)
-    found = Task.objects.filter(pk__in=newest).select_related("project")
+    found = Task.objects.filter(pk__among=newest).select_related("project")
     return list(found.order_by("-id"))
 
 
