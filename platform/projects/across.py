@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from projects.models import Project, User
 
 Statement = tuple[str, tuple[Any, ...]]
-PERSONS = (
-    64  # lists of so many persons are kept as they were spelled: Django needs 5 ms to spell one
-)
+# Lists of so many are kept as they were spelled, half a megabyte each: Django needs 5 ms for one.
+PERSONS = 64
 PROJECT = RawSQL("mine.project_id", ())  # of whose rows a list is read, one after another
 _STATE = RawSQL("one.state", ())
 _NOTHING: Statement = ("SELECT NULL::uuid WHERE false", ())
