@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
+from agents import holds
 from agents.lifecycle import EscalationState
 from agents.models import Escalation
 from agents.models.tasks import Choice
 from approvals import deciding, effects, policies, sealing
-from approvals.models import Approval
+from approvals.models import Approval, Effect
 from projects.models import Membership, Role, User
 from tests.approval_fixtures import make_report
 
@@ -35,6 +36,27 @@ def shown(client, approval):
     return opened
 
 
+def approve(approval, *people) -> None:
+    for person in people:
+        seen = {"digest": approval.digest, "nonce": approval.nonce}
+        deciding.decide(approval.pk, by=person, verdict="approve", **seen)
+
+
+def took_over(task, person) -> None:
+    """Let this person have done a step of the task."""
+    Escalation.objects.create(
+        task=task,
+        step=task.steps.first(),
+        rule="max_turns",
+        detail="All turns are used.",
+        options=["take_over", "stop"],
+        state=EscalationState.RESOLVED,
+        choice=Choice.TAKE_OVER,
+        resolved_by=person,
+        resolved_at=timezone.now(),
+    )
+
+
 def asks(page: str) -> bool:
     """Tell whether it asks for a signature, in all three places or in none."""
     told = {ASKED in page, "waits for your signature." in page, "Review and decide" in page}
@@ -44,8 +66,7 @@ def asks(page: str) -> bool:
 
 def test_who_has_signed_is_told_for_whom_it_waits(shown, approval, lead, second_lead):
     assert asks(shown(lead))
-    seen = {"digest": approval.digest, "nonce": approval.nonce}
-    deciding.decide(approval.pk, by=lead, verdict="approve", **seen)
+    approve(approval, lead)
     page = shown(lead)
     assert not asks(page)
     assert "Round 1 waits for Ravi Singh." in page
@@ -54,16 +75,7 @@ def test_who_has_signed_is_told_for_whom_it_waits(shown, approval, lead, second_
 
 
 def test_who_did_a_part_of_the_work_is_not_asked(shown, approval, lead, second_lead):
-    Escalation.objects.create(
-        task=approval.task,
-        rule="max_turns",
-        detail="All turns are used.",
-        options=["take_over", "stop"],
-        state=EscalationState.RESOLVED,
-        choice=Choice.TAKE_OVER,
-        resolved_by=lead,
-        resolved_at=timezone.now(),
-    )
+    took_over(approval.task, lead)
     assert not asks(shown(lead))
     assert asks(shown(second_lead))
 
@@ -93,9 +105,7 @@ def test_whom_a_rule_names_is_named(shown, approval, project, requester, lead, s
 def test_what_was_approved_is_undone_on_the_page_of_its_task(
     client, shown, approval, lead, second_lead, requester
 ):
-    seen = {"digest": approval.digest, "nonce": approval.nonce}
-    for person in (lead, second_lead):
-        deciding.decide(approval.pk, by=person, verdict="approve", **seen)
+    approve(approval, lead, second_lead)
     assert "Sign-off: <strong>Dana Kim and Ravi Singh</strong>" in shown(requester)
     assert 'id="undo-approval"' not in shown(requester)
     assert 'id="undo-approval"' in shown(lead)
@@ -104,3 +114,40 @@ def test_what_was_approved_is_undone_on_the_page_of_its_task(
     approval.refresh_from_db()
     assert approval.state == "withdrawn"
     assert effects.carry_out_due("worker") == 0
+
+
+def test_what_was_approved_is_undone_there_while_the_task_is_paused(
+    client, shown, approval, lead, second_lead
+):
+    approve(approval, lead, second_lead)
+    hold = holds.place(by=second_lead, task=approval.task, reason="Not on a Friday.")
+    page = shown(lead)
+    assert "Approved by Ravi Singh." in page
+    assert "Carried out when the task is resumed. Paused by Ravi Singh," in page
+    assert "Not on a Friday." in page
+    assert 'id="undo-approval"' in page
+    Effect.objects.update(state="doing")
+    page = shown(lead)
+    assert "nothing was sent, and it goes on when the task is resumed." in page
+    assert 'id="undo-approval"' not in page
+    holds.lift(hold, by=lead)
+    assert "It is being carried out." in shown(lead)
+
+
+@pytest.mark.parametrize("did", ["asked", "took_over"])
+def test_any_lead_is_offered_the_undo_on_both_pages(  # who may not sign it, too
+    client, shown, approval, project, requester, lead, second_lead, did
+):
+    approve(approval, lead, second_lead)
+    if did == "asked":
+        Membership.objects.filter(user=requester).update(role=Role.LEAD)
+    else:
+        took_over(approval.task, lead)
+    address = f"/review/{approval.task.label}/r1"
+    for person in (requester if did == "asked" else lead, second_lead):
+        assert 'id="undo-approval"' in shown(person)
+        assert f'action="{address}/undo"' in client.get(address).content.decode()
+    person = User.objects.get(pk=second_lead.pk)
+    Membership.objects.filter(user=person).update(role=Role.REQUESTER)
+    assert 'id="undo-approval"' not in shown(person)
+    assert f'action="{address}/undo"' not in client.get(address).content.decode()

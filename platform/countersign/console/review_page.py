@@ -269,7 +269,7 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
         "signed_by_me": signed,
         "effects": effects,
         "merged": sentences.merged_as(effects[0]) if effects else "",
-        "may_undo": undoing.may_undo(approval, effects) and not refusal,
+        "may_undo": undoing.may_undo(approval, effects) and record.person.lead,
         "more_rounds": agent_rounds.may_open_next(approval.task),
         "newer": record.newer,
         **_revert(approval, user, record),
