@@ -49,13 +49,14 @@ def test_signing_in_never_leads_to_another_site(client, lead, next_page):
         ("/settings/theme", "/settings"),
     ],
 )
-def test_a_form_sent_after_the_session_ended_leads_to_its_page(client, lead, form, page):
+@pytest.mark.parametrize("method", ["post", "get"])  # it was sent, or its address was opened
+def test_a_form_sent_after_the_session_ended_leads_to_its_page(client, lead, form, page, method):
     form, page = form.format(pk=lead.pk), page.format(pk=lead.pk)
-    sign_in = client.post(form)["Location"]
-    assert "so what you sent was not done" in say_of(client.get(sign_in))
+    sign_in = getattr(client, method)(form)["Location"]
+    assert "If you sent something, it was not done" in say_of(client.get(sign_in))
     sent = {"username": "dana", "password": "correct horse", "next": form}
     assert client.post(sign_in, sent)["Location"] == page
-    assert "so what you sent was not done" in say_of(client.get("/memory"))
+    assert "If you sent something, it was not done" in say_of(client.get("/memory"))
     assert client.get(sign_in)["Location"] == page
 
 

@@ -18,7 +18,7 @@ from countersign.console.posted import page_of, takes_forms
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
-_NOT_DONE = "You had been signed out, so what you sent was not done. Do it again here."
+_NOT_DONE = "You had been signed out. If you sent something, it was not done: do it again here."
 
 
 @sensitive_post_parameters("password")
