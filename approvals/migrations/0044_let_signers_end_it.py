@@ -1,7 +1,4 @@
-"""Who has approved or allowed may still end it, while it waits for others: one verdict that settles.
-
-It cannot be taken back once somebody has: of both their signatures neither may go.
-"""
+"""Who has approved or allowed may still end it, while it waits for others: one verdict that settles."""
 
 from __future__ import annotations
 
