@@ -60,6 +60,15 @@ def undoable() -> Q:
     return allowed & (Q(**is_open()) | (decided & Q(holds.is_held(**_STOPS))))
 
 
+def keeps_back() -> Q:
+    """Return the condition that a standing grant made with it lets nothing through yet.
+
+    While it can be undone; inside its window in any state, since a call whose step was stopped does
+    not bring the grant into force sooner.
+    """
+    return Q(**is_open()) | undoable()
+
+
 def with_window(rows: QuerySet[CallApproval]) -> QuerySet[Any]:
     """Return calls with `undo_until`, as things are now, `may_be_undone`: whether each is `undoable`,
     and `hold_scope`: of the hold that keeps it from being called, if there is one."""

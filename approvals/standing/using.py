@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import F, Func
+from django.db.models import Exists, F, Func, OuterRef
 from django.db.models.functions import Now
 
 from approvals.calls import windows
@@ -74,9 +74,8 @@ def _candidates(approval: CallApproval) -> Iterable[StandingGrant]:
 def _count(grant: StandingGrant, approval: CallApproval) -> bool:
     if proving.misfit(grant, approval):
         return False
-    # In any state: a call whose step was stopped does not bring it into force sooner.
-    undoable = CallApproval.objects.filter(**windows.is_open())
-    mine = StandingGrant.objects.in_force().filter(pk=grant.pk).exclude(origin__in=undoable)
+    early = Exists(CallApproval.objects.filter(windows.keeps_back(), pk=OuterRef("origin_id")))
+    mine = StandingGrant.objects.in_force().filter(~early, pk=grant.pk)
     if not mine.update(hits=F("hits") + 1, used_at=Now()):
         return False  # somebody had the last use, revoked it, or may still undo what made it
     grant.refresh_from_db(fields=["hits"])

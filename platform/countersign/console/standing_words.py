@@ -11,6 +11,7 @@ from django.utils.timezone import localtime
 from approvals.models import Standing
 from approvals.standing import patterns as standing
 from approvals.standing.patterns import Kind
+from countersign.console import held
 from countersign.console.looks import Look
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Line:
 
 def look_of(grant: Any) -> Look:  # as `shown` of its selectors
     """Return how a grant stands; one whose call can be undone still lets nothing through."""
+    if grant.state == Standing.ACTIVE and grant.hold_scope:
+        return Look(word=f"After {held.until_of(grant.hold_scope)}", icon="pause", tone="ink")
     if grant.state == Standing.ACTIVE and grant.begins_at:
         word = f"From {localtime(grant.begins_at):%H:%M:%S}"
         return Look(word=word, icon="timer", tone="ink")

@@ -93,7 +93,7 @@ class StandingShape(serializers.Serializer[Any]):
     begins_at = serializers.DateTimeField(
         allow_null=True,
         help_text="While the call it was made with can be undone, when it comes into force as things "
-        "are; it lets nothing through before. null: it has.",
+        "are, later with each moment of a hold; it lets nothing through before. null: it has.",
     )
     expires_at = serializers.DateTimeField()
     max_hits = serializers.IntegerField()

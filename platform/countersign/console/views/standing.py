@@ -14,7 +14,7 @@ from approvals.models import Standing, StandingGrant, StandingUse
 from approvals.standing.exceptions import UnknownGrant
 from approvals.standing.revoking import revoke as end
 from approvals.standing.selectors import shown
-from countersign.console import standing_words
+from countersign.console import held, standing_words
 from countersign.console.addresses import address_of, inside
 from countersign.console.posted import takes_forms
 from countersign.console.rendering import mine_of, page
@@ -98,5 +98,6 @@ def _shown(grant: Any, led: Collection[uuid.UUID]) -> dict[str, Any]:
         "look": standing_words.look_of(grant),
         "lines": standing_words.of_grant(grant),
         "in_force": grant.state == Standing.ACTIVE,
+        "hold_until": held.until_of(grant.hold_scope),
         "may_revoke": grant.project_id in led and grant.state in _REVOCABLE,
     }
