@@ -107,13 +107,25 @@ def test_an_open_page_is_told_of_a_pause_without_a_notice(shown, allowed, lead):
     assert "This page shows what was here" not in text
 
 
-def test_who_allows_what_is_held_is_told_when_it_is_called(client, waiting, lead):
-    holds.place(by=lead, task=waiting.task)
+@pytest.mark.parametrize("seconds", [0, 60])
+@pytest.mark.parametrize("scope", ["task", "project", "everything", "agent"])
+def test_who_allows_what_is_held_is_told_when_it_is_called(
+    client, tool, project, requester, lead, admin, scope, seconds
+):
+    policies.change(project, by=lead, call_undo_seconds=seconds)
+    waiting = waiting_call(project, requester)
+    aims = {
+        "task": {"task": waiting.task},
+        "project": {"project": project},
+        "agent": {"agent": waiting.step.agent},
+    }
+    holds.place(by=lead if scope in {"task", "project"} else admin, **aims.get(scope, {}))
     client.force_login(lead)
     form = {"digest": waiting.digest, "nonce": waiting.nonce, "verdict": "allow"}
-    answer = client.post(f"/calls/{waiting.pk}/decide", form, follow=True)
-    said = "Allowed. It is called after the task is resumed; until then you can undo it."
-    assert said in answer.content.decode()
+    text = client.post(f"/calls/{waiting.pk}/decide", form, follow=True).text
+    words = "the task is resumed" if scope == "task" else "the hold is lifted"
+    assert f"Allowed. It is called after {words}; until then you can undo it." in text
+    assert BUTTON.search(text)
 
 
 def test_the_hold_of_another_task_is_none_of_its_own(shown, allowed, project, requester, lead):

@@ -11,10 +11,11 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_GET
 
 from approvals import rights
-from approvals.calls import deciding, undoing
+from approvals.calls import deciding, undoing, windows
 from approvals.calls.exceptions import UnknownCall
 from approvals.exceptions import NotAllowed
 from approvals.lifecycle import CallState, CallVerdict
+from approvals.models import CallApproval
 from approvals.requirements import Required
 from approvals.standing import granting
 from countersign.console import call_page, held, standing_form
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpResponse
 
-    from approvals.models import CallApproval, CallSignature
+    from approvals.models import CallSignature
     from approvals.standing.granting import Asked
     from countersign.console.requests import PersonRequest
 
@@ -100,12 +101,19 @@ def decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 def _said(signature: CallSignature, verdict: str) -> str:
     if signature.approval.state == CallState.PENDING:
         return _NOT_ALONE
-    seconds = Required.sealed(signature.approval.snapshot).undo_seconds
-    if seconds and signature.verdict == CallVerdict.ALLOW:
+    when = _when(signature.approval) if signature.verdict == CallVerdict.ALLOW else ""
+    if when:
         said = _REMEMBERED_LATER if verdict == standing_form.REMEMBER else _LATER
-        hold = held.over(signature.approval.task)
-        return said.format(when=f"after {held.until(hold)}" if hold else f"in {seconds} s")
+        return said.format(when=when)
     return _SAID[verdict]
+
+
+def _when(allowed: CallApproval) -> str:
+    """Return when it is called, unless that is at once."""
+    rows = windows.with_window(CallApproval.objects.filter(pk=allowed.pk))
+    hold = held.until_of(rows.values_list("hold_scope", flat=True).get())
+    seconds = Required.sealed(allowed.snapshot).undo_seconds
+    return f"after {hold}" if hold else f"in {seconds} s" if seconds else ""
 
 
 @login_required
