@@ -230,14 +230,15 @@ function say() {
   if (place) place.textContent = parts.length ? `. Comments: ${parts.join(", ")}` : "";
   const hint = form.querySelector("[data-refused]");
   const left = Number(document.getElementById("files-viewed")?.dataset.left || 0);
-  if (hint) {
-    hint.hidden = !refused && !left;
-    hint.textContent = refused
-      ? `${refused} ${refused === 1 ? "hunk is" : "hunks are"} refused, so it cannot be approved as it is.`
-      : left ? `View ${left} more ${left === 1 ? "file" : "files"} to approve.` : "";
-  }
   const approve = form.querySelector("[data-decide=a]");
-  approve?.setAttribute("aria-disabled", String(refused > 0 || left > 0 || "moved" in approve.dataset));
+  const why = approve?.dataset.moved || (refused
+    ? `${refused} ${refused === 1 ? "hunk is" : "hunks are"} refused, so it cannot be approved as it is.`
+    : left ? `View ${left} more ${left === 1 ? "file" : "files"} to approve.` : "");
+  if (hint) {
+    hint.hidden = !why;
+    hint.textContent = why;
+  }
+  approve?.setAttribute("aria-disabled", String(Boolean(why)));
 }
 
 function spy() {

@@ -86,7 +86,7 @@ def test_only_the_changed_hunk_is_asked_anew(house, browser, project, requester,
     expect(page.locator("[data-connection=live]").first).to_be_attached()
     page.keyboard.press("a")
     answers.let_come()
-    expect(approve).to_have_attribute("data-moved", "")
+    expect(approve).to_have_accessible_description("Main has moved since this was sealed.")
     expect(approve).to_be_focused()  # the answer takes the button from nobody
     page.keyboard.press("Enter")
     expect(page.get_by_text("Not signed.")).to_be_visible()

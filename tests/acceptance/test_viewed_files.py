@@ -65,6 +65,13 @@ def test_a_mark_is_taken_back_and_the_file_opens_again(house, browser, project, 
     page = context.new_page()
     page.goto(f"/review/{task.label}/r1")
     mark = page.locator("#f1 [data-viewed]")
+    approve, why = page.locator("#approve"), page.locator("[data-refused]")
+    expect(approve).to_have_accessible_description("View 3 more files to approve.")
+    expect(why).to_be_in_viewport(ratio=1)  # above the button, wherever the page stands
+    box, button = why.bounding_box(), approve.bounding_box()
+    assert box
+    assert button
+    assert 0 <= button["y"] - box["y"] - box["height"] < 16
     page.evaluate(
         "document.dispatchEvent(new KeyboardEvent('keydown', { key: 'v', repeat: true }))"
     )  # a key that is held marks nothing

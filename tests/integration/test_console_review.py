@@ -8,9 +8,11 @@ import pytest
 from django.utils import timezone
 
 from agents.lifecycle import TaskState
+from agents.limits import Limits
 from agents.models import Hunk
 from approvals import deciding, policies, undoing
 from approvals.models import Approval, Comment, Effect, Signature
+from approvals.policies import Rule
 from tests import console_fixtures as fixtures
 from tests import console_texts as texts
 
@@ -78,6 +80,20 @@ def test_the_requester_reads_everything_and_finds_no_way_to_sign(client, review,
     answer = client.post(address_of(review, "/decide"), form_of(review, verdict="approve"))
     assert answer.status_code == 403
     assert not Signature.objects.exists()
+
+
+def test_a_grey_button_says_why_beside_it_without_scripts(client, project, requester, lead):
+    policies.change(project, by=lead, rules=[Rule(name="All", every_file_viewed=True)])
+    limits = {**Limits().as_json(), "rounds": 1}
+    made = fixtures.reviewed_task(project, requester, limits=limits)
+    client.force_login(lead)
+    page = say_of(client.get(address_of(made)))
+    row = re.search(r'<div class="decide-row">(.*?)</div>', page, re.S)[1]  # fixed on a phone
+    for button, words in (("approve", "View 3 more files to approve."), ("request_changes", "All")):
+        button = re.search(rf'<button[^>]*value="{button}".*?>', row, re.S)[0]
+        described = re.search(r'aria-describedby="([\w-]+)"', button)[1]
+        assert re.search(rf'<p[^>]*id="{described}"[^>]*>{words}', row), words
+    assert " hidden" not in row
 
 
 def test_an_approval_is_signed_shown_and_can_be_undone(client, review, lead):
