@@ -11,9 +11,10 @@ from django.utils import timezone
 from agents.events import Kind
 from agents.lifecycle import EscalationState
 from agents.models import Attempt, Escalation, Event
-from approvals import sealing
+from approvals import policies, sealing
 from approvals.deciding import decide
 from approvals.models import Approval
+from approvals.policies import Rule
 from approvals.undoing import undo
 from memory.models import Memory
 from tests import console_fixtures as fixtures
@@ -26,6 +27,10 @@ PRICE = {"rule": "price", "attempt": 1, "detail": "The price of x is not known."
 
 def say_of(client, path: str) -> str:
     return client.get(path).content.decode()
+
+
+def text_of(client, path: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", "", say_of(client, path)).split())
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/inbox", "/new"])
@@ -179,3 +184,13 @@ def test_an_answer_without_a_note_does_not_claim_one(client, project, requester)
     assert "chose: try again<" in say_of(client, path)
     made.task.record(Kind.ESCALATION_RESOLVED, {**facts, "note": "Look."}, step=made.steps["coder"])
     assert "chose: try again with a note" in say_of(client, path)
+
+
+def test_who_hands_work_over_is_told_by_which_policy_it_is_signed(client, project, requester, lead):
+    client.force_login(requester)
+    told = f"of the policy of {project.name} asks for"
+    assert f"Version 1 {told} 1 signature." in text_of(client, "/new")
+    rules = [Rule(name="Docs", paths=["docs/**"], signers=[lead])]
+    policies.change(project, by=lead, signatures_needed=2, rules=rules)
+    page = text_of(client, "/new")
+    assert f"Version 2 {told} 2 signatures; 1 rule may ask for more." in page

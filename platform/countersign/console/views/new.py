@@ -11,6 +11,8 @@ from django.views.decorators.http import require_http_methods
 from agents import intake
 from agents.limits import Limits
 from agents.models import Task
+from approvals import policies
+from approvals.models import PolicyRule
 from countersign.console import examples
 from countersign.console.addresses import address_of
 from countersign.console.rendering import mine_of, page
@@ -80,6 +82,7 @@ def _form(request: PersonRequest, given: Any, errors: dict[str, str]) -> HttpRes
         "projects": list(projects.values()),
         "chosen": chosen,
         "signers": _signers(chosen, request.user),
+        **_policy(chosen),
         "limits": Limits.of(chosen.limits if chosen else {}),
         "given": given,
         "errors": errors,
@@ -98,6 +101,14 @@ def _recent(mine: Mine) -> list[Task]:
     newest = Across(rows=Task.objects.all(), projects=mine.projects).keys(["-id"], 3)
     found = Task.objects.filter(pk__among=newest).select_related("project")
     return list(found.order_by("-id"))
+
+
+def _policy(project: Project | None) -> dict[str, Any]:
+    """Return the policy in force in a project, and how many rules it has."""
+    if project is None:
+        return {}
+    policy = policies.read_active(project)
+    return {"policy": policy, "rules": PolicyRule.objects.filter(policy=policy.pk).count()}
 
 
 def _signers(project: Project | None, user: User) -> list[User]:
