@@ -51,8 +51,7 @@ function menu(key) {
   const row = rowNow();
   const node = keyed(key);
   if (!row || (node && !place()?.contains(node))) return false; // the bar's is about all that are selected
-  if (!row.dataset.peekUrl) return true;
-  if (!looking()) {
+  if (!looking() || !row.dataset.peekUrl) {
     if (key === "z") row.closest("li").querySelector("[data-undo]")?.focus();
     else if ("menus" in row.dataset) location.assign(`${row.href}#key-${key}`);
     return true;

@@ -11,8 +11,11 @@ import pytest
 from django.db import connection
 from playwright.sync_api import Error, expect
 
+from approvals import deciding, policies, sealing
 from tests import console_fixtures as fixtures
+from tests.acceptance.axe import violations
 from tests.acceptance.browsing import chromium
+from tests.approval_fixtures import make_report
 from tests.web_process import web
 
 if TYPE_CHECKING:
@@ -224,3 +227,26 @@ def test_a_stopped_task_is_named_by_its_number(client, lead, project, requester)
         f'<span class="mono">{task.label}</span> All turns used'
         in client.get("/inbox").content.decode()
     )
+
+
+def test_z_undoes_the_approval_of_the_row_that_has_the_focus(address, project, requester, lead):
+    policies.change(project, by=lead, undo_seconds=300)
+    rows = [sealing.seal(make_report(project, requester)) for _ in range(2)]
+    for row in rows:
+        deciding.decide(row.pk, by=lead, verdict="approve", digest=row.digest, nonce=row.nonce)
+    labels = [row.task.label for row in rows]
+    with chromium() as browser:
+        page = inbox(browser, address)
+        page.goto(f"{address}/inbox?tab=with-agents")
+        expect(page.locator("[data-connection=live]").first).to_be_attached()
+        page.keyboard.press("z")  # of no row
+        expect(page.locator("[data-undo]:focus")).to_have_count(0)
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        page.keyboard.press("z")
+        undo = page.locator(f"#row-{rows[0].task_id} [data-undo]")  # the newest stands first
+        expect(undo).to_be_focused()
+        assert violations(page, "approvals that can be undone") == []
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Undone. Nothing was merged")).to_be_visible()
+        expect(page).to_have_url(f"{address}/review/{labels[0]}/r1")

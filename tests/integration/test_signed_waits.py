@@ -12,7 +12,7 @@ from approvals import policies, sealing, selectors
 from approvals.deciding import decide
 from approvals.models import CallApproval
 from projects.models import Membership, Role
-from tests.approval_fixtures import make_report
+from tests.approval_fixtures import make_report, past_triggers
 from tests.call_fixtures import decided, make_tool, waiting_call
 
 if TYPE_CHECKING:
@@ -89,3 +89,33 @@ def test_changes_and_calls_stand_in_one_order_by_due_time(
     CallApproval.objects.filter(pk=call.pk).update(expires_at=F("expires_at") - timedelta(hours=9))
     page = shown(client, lead)
     assert page.index(f'href="/calls/{call.pk}"') < page.index('href="/review/')
+
+
+def test_what_can_be_undone_still_is_undone_in_its_row(
+    client, approval, requester, lead, second_lead, django_assert_max_num_queries
+):
+    for person in (lead, second_lead):
+        sign(approval, person)
+    address = f"/review/{approval.task.label}/r1/undo"
+    offered = f'action="{address}"'
+    assert offered not in shown(client, requester)
+    assert offered in shown(client, second_lead)  # any tech lead may
+    page = shown(client, lead)
+    with django_assert_max_num_queries(12):
+        client.get("/inbox?tab=with-agents")
+    row = page[page.index(f'id="row-{approval.task_id}"') :]
+    assert offered in row
+    assert f'name="approval" value="{approval.pk}"' in row
+    assert client.post(address, {"approval": str(approval.pk)}).status_code == 302
+    approval.refresh_from_db()
+    assert approval.state == "withdrawn"
+    assert offered not in shown(client, lead)
+
+
+def test_nothing_is_offered_once_its_window_is_over(client, approval, lead, second_lead):
+    for person in (lead, second_lead):
+        sign(approval, person)
+    past_triggers("UPDATE approvals_effect SET not_before = now()")
+    page = shown(client, lead)
+    assert "Carrying out" in page
+    assert "data-undo" not in page

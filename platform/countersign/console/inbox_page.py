@@ -192,7 +192,7 @@ def _by_due(pending: list[AnyRow]) -> list[Group]:
 def with_agents(
     narrowing: Narrowing, place: Place | None
 ) -> tuple[list[sentences.TaskRow], Page[Task]]:
-    """Return the tasks agents are at, in the projects of this person."""
+    """Return the tasks agents are at, in the projects of this person, with what they may undo."""
     page: Page[Task] = keyset.page(
         selectors.with_agents(narrowing.mine, narrowing.task_states).filter(narrowing.of_tasks),
         lambda rows: rows.select_related("project", "requester").defer(*sentences.LONG),
@@ -200,7 +200,7 @@ def with_agents(
         place=place,
         limit=selectors.ROWS,
     )
-    return sentences.task_rows(page.rows), page
+    return sentences.task_rows(page.rows, led=narrowing.mine.led), page
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Prefetch, prefetch_related_objects
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from agents.lifecycle import EscalationState, StepKind, StepState, TaskState
 from agents.models import Escalation, Step
+from approvals import deadlines
 from approvals.lifecycle import CallState, EffectState
 from approvals.models import SEAL_OF_APPROVAL, CallApproval, Effect, EffectKind
 from countersign.console import held, looks
@@ -18,7 +19,7 @@ from countersign.templatetags.console import duration
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from django.db.models import QuerySet
 
@@ -31,12 +32,12 @@ class Facts:
 
     pauses: dict[uuid.UUID, Hold]
     questions: dict[uuid.UUID, list[Escalation]]
-    effects: dict[uuid.UUID, Effect]
+    effects: dict[uuid.UUID, Any]  # with `may_be_undone` where that was asked for
     calls: dict[uuid.UUID, str] = field(default_factory=dict)  # the tool an agent asks to use
 
     @classmethod
-    def read(cls, tasks: Sequence[Task]) -> Facts:
-        """Read it; what no task of these can have is not asked for."""
+    def read(cls, tasks: Sequence[Task], *, windows: bool = False) -> Facts:
+        """Read it, with undo windows if they matter; what no task of these can have is not asked for."""
         stopped = [task.pk for task in tasks if task.state == TaskState.NEEDS_HUMAN]
         carried = [task.pk for task in tasks if task.state in _CARRIED]
         questions: dict[uuid.UUID, list[Escalation]] = {}
@@ -47,7 +48,7 @@ class Facts:
         return cls(
             pauses=held.over_each(tasks),
             questions=questions,
-            effects=_last_effects(carried) if carried else {},
+            effects=_last_effects(carried, windows=windows) if carried else {},
             calls=_tools([pk for pk in stopped if pk not in questions]),
         )
 
@@ -64,8 +65,11 @@ def _tools(tasks: list[uuid.UUID]) -> dict[uuid.UUID, str]:
     return dict(rows.order_by("-id").values_list("task", tool))
 
 
-def _last_effects(tasks: list[uuid.UUID]) -> dict[uuid.UUID, Effect]:
-    found = Effect.objects.filter(approval__task__in=tasks).select_related("approval")
+def _last_effects(tasks: list[uuid.UUID], *, windows: bool) -> dict[uuid.UUID, Any]:
+    found: QuerySet[Any] = Effect.objects.filter(approval__task__in=tasks)
+    found = found.select_related("approval")
+    if windows:
+        found = deadlines.with_window(found)
     newest = found.order_by("approval__task", "-approval__id", "-position")
     rows = newest.distinct("approval__task").defer("arguments", *SEAL_OF_APPROVAL)
     return {row.approval.task_id: row for row in rows}
@@ -80,14 +84,26 @@ class TaskRow:
     sentence: str
     agents: list[Agent]
     running: bool
+    undoable: uuid.UUID | None = None  # the approval who looks may undo still
 
 
-def task_rows(tasks: Sequence[Task]) -> list[TaskRow]:
-    """Return tasks as lists show them; loads their steps and agents, without the long texts."""
+def task_rows(tasks: Sequence[Task], *, led: Collection[uuid.UUID] = ()) -> list[TaskRow]:
+    """Return tasks as lists show them; loads their steps and agents, without the long texts.
+
+    Those of projects who looks is tech lead of, `led`, with what they may undo.
+    """
     steps = Step.objects.select_related("agent").only(*_OF_STEP, *_OF_AGENT).order_by("id")
     prefetch_related_objects(tasks, Prefetch("steps", steps))
-    facts = Facts.read(tasks)
-    return [_task_row(task, facts) for task in tasks]
+    facts = Facts.read(tasks, windows=bool(led))
+    return [
+        replace(row, undoable=_undoable(row.task, facts) if row.task.project_id in led else None)
+        for row in (_task_row(task, facts) for task in tasks)
+    ]
+
+
+def _undoable(task: Task, facts: Facts) -> uuid.UUID | None:
+    effect = facts.effects.get(task.pk)
+    return effect.approval_id if effect is not None and effect.may_be_undone else None
 
 
 # No list shows them.
