@@ -121,9 +121,14 @@ def out_of_reach(policy: Policy) -> list[str]:
     Who asked for a change signs it only where one person may do everything. Tech leads come and go,
     so this refuses nothing.
     """
-    leads, alone = len(leads_of(policy.project)), policy.project.single_person
+    return beyond(policy, rules_of([policy])[policy.pk], leads_of(policy.project))
+
+
+def beyond(policy: Policy, rules: Iterable[PolicyRule], people: Sequence[User]) -> list[str]:
+    """Say the same of a policy whose rules and tech leads were read already."""
+    leads, alone = len(people), policy.project.single_person
     most, rule = policy.signatures_needed, ""
-    for each in rules_of([policy])[policy.pk]:
+    for each in rules:
         if (each.signatures_needed or 0) > most:
             most, rule = each.signatures_needed or 0, f" where “{each.name}” applies"
     counted = f"{most} signature{'s' * (most > 1)} {'are' if most > 1 else 'is'} asked for{rule}"

@@ -211,6 +211,7 @@ def _single(at: _Places) -> Iterator[tuple[str, str]]:
     yield "review page", f"/review/T-{at.review}/r1"
     yield "review page, live", f"/review/T-{at.review}/r1/live"
     yield "call page", f"/calls/{at.call}"
+    yield "policy", f"/projects/{_PROJECT}/policy"
     for tab in ("in-force", "ended"):
         yield f"standing grants {tab}", f"/standing-grants?tab={tab}"
         yield f"standing grants {tab}, deep", f"/standing-grants?tab={tab}&after={at.grant}"

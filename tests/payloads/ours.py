@@ -58,7 +58,7 @@ ADDRESSES = frozenset(
         *("warning.target", "name", "commit", "effect.base", "merged", "zone"),
         *("shown", "assign_url", "release_url", "whole_at", "back"),
         *("favicon_href", "script_url", "swagger_ui_bundle", "swagger_ui_css"),
-        "swagger_ui_standalone",
+        *("swagger_ui_standalone", "change_url"),
         *('sealed.call.definition|slice:":12"', 'grant.pin.definition|slice:":12"'),
     }
 )
