@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, F, IntegerField, Max, OuterRef, Q
-from django.db.models.functions import Cast
+from django.db.models import Case, Count, F, IntegerField, Max, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import Cast, Coalesce
 
 from agents import takeovers
 from approvals import rights, standing_in
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from uuid import UUID
 
-    from django.db.models import QuerySet
+    from django.db.models import Expression, QuerySet
 
     from approvals.origins import Marked
     from approvals.rights import Decidable
@@ -125,14 +125,36 @@ def _stood_for(rows: Sequence[Marked]) -> set[UUID]:
     return standing_in.persons(each for row in rows for each in row.on_behalf_of)
 
 
-def _enough(agreed: QuerySet[Any]) -> QuerySet[Any]:
-    """Return a row where as many of these as are needed are of people who may sign: see rights.who_may."""
-    may = agreed.filter(
+def how_many(signatures: QuerySet[Any]) -> Expression:
+    """Return how many of these agree with a row of a list and count, as `among` counts them."""
+    agreed = signatures.filter(approval=OuterRef("pk"), verdict__in=AGREES)
+    alone = When(single_person=True, project__single_person=True, then=_number(_of_leads(agreed)))
+    return Coalesce(Case(alone, default=_number(_of_others(agreed))), Value(0))
+
+
+def _number(agreed: QuerySet[Any]) -> Subquery:
+    counted = agreed.order_by().values("approval").annotate(count=Count("signer"))
+    return Subquery(counted.values("count"))
+
+
+def _of_leads(agreed: QuerySet[Any]) -> QuerySet[Any]:
+    """Return those of these that count where one person may do everything: see rights.who_may."""
+    return agreed.filter(
         signer__is_active=True,
         signer__memberships__project=OuterRef("project"),
         signer__memberships__role=Role.LEAD,
-    ).exclude(signer=OuterRef("requester"))
-    others = may.exclude(signer__in=takeovers.by_whom(OuterRef(OuterRef("task"))))
+    )
+
+
+def _of_others(agreed: QuerySet[Any]) -> QuerySet[Any]:
+    """Return those of these that count everywhere else: of leads who did no part of the work."""
+    may = _of_leads(agreed).exclude(signer=OuterRef("requester"))
+    return may.exclude(signer__in=takeovers.by_whom(OuterRef(OuterRef("task"))))
+
+
+def _enough(agreed: QuerySet[Any]) -> QuerySet[Any]:
+    """Return a row where as many of these as are needed are of people who may sign."""
+    others = _of_others(agreed)
     # An aggregate: grouped by, its parameters are others to a server that binds them than in HAVING.
     needed = Max(Cast(F("approval__snapshot__policy__signatures_needed"), IntegerField()))
     counted = others.values("approval").annotate(count=Count("signer"), needed=needed)

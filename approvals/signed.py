@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import (
-    Count,
-    DateTimeField,
-    ExpressionWrapper,
-    F,
-    IntegerField,
-    OuterRef,
-    Subquery,
-)
+from django.db.models import DateTimeField, ExpressionWrapper, F, IntegerField
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Cast
 
@@ -32,7 +24,7 @@ _NEWEST = 200  # of one person's signatures are looked through: what they signed
 
 def changes_of(user: User, mine: Mine) -> QuerySet[Any]:
     """Return the changes and reports, by due time, with `title`, `task_number`, `until` when each can
-    be decided, how many have `agreed` and how many are `needed`."""
+    be decided, how many signatures that `agreed` count, and how many are `needed`."""
     rows = _waiting(Approval.objects.filter(state=ApprovalState.PENDING), Signature, user, mine)
     return _shown(
         rows.annotate(
@@ -65,9 +57,8 @@ def _waiting(rows: QuerySet[Any], signatures: Any, user: User, mine: Mine) -> Qu
 
 
 def _shown(rows: QuerySet[Any], signatures: Any) -> QuerySet[Any]:
-    agreed = signatures.objects.filter(approval=OuterRef("pk"), verdict__in=counting.AGREES)
-    count = agreed.order_by().values("approval").annotate(count=Count("pk")).values("count")
-    found: QuerySet[Any] = rows.annotate(task_number=F("task__number"), agreed=Subquery(count))
+    agreed = counting.how_many(signatures.objects.all())
+    found: QuerySet[Any] = rows.annotate(task_number=F("task__number"), agreed=agreed)
     return found.only("expires_at").order_by("expires_at", "pk")[:SHOWN]
 
 

@@ -11,7 +11,7 @@ from django.db.models import F
 from approvals import policies, sealing, selectors
 from approvals.deciding import decide
 from approvals.models import CallApproval
-from projects.models import Membership, Role
+from projects.models import Membership, Project, Role
 from tests.approval_fixtures import make_report, past_triggers
 from tests.call_fixtures import decided, make_tool, waiting_call
 
@@ -68,10 +68,23 @@ def test_what_asks_them_again_stands_in_their_inbox_alone(client, approval, lead
     Membership.objects.filter(user=lead).update(role=Role.REQUESTER)
     assert HEADING not in shown(client, lead)
     sign(approval, second_lead)
-    assert HEADING in shown(client, second_lead)
+    page = shown(client, second_lead)
+    assert HEADING in page
+    assert "1 of 2 signed" in page  # who lost the right does not count
     Membership.objects.filter(user=lead).update(role=Role.LEAD)
     assert HEADING not in shown(client, second_lead)
     assert selectors.needs_you(second_lead).pending
+
+
+def test_where_one_person_may_do_everything_who_asked_for_it_counts(
+    client, project, requester, lead
+):
+    Project.objects.update(single_person=True)
+    Membership.objects.filter(user=requester).update(role=Role.LEAD)
+    policies.change(project, by=lead, signatures_needed=2)
+    project.refresh_from_db()
+    sign(sealing.seal(make_report(project, requester)), requester)
+    assert "1 of 2 signed" in shown(client, requester)
 
 
 def test_with_a_filter_it_is_left_out(client, approval, lead):
