@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -57,19 +58,47 @@ def _served(slug: str, name: str, definitions: list[Definition]) -> list[Tool]:
     server, _ = ToolServer.objects.get_or_create(
         slug=slug, defaults={"name": name, "transport": Transport.BUNDLED}
     )
-    for definition in definitions:
-        Tool.objects.get_or_create(
-            server=server,
-            name=definition.name,
-            defaults={
-                "description": definition.description,
-                "input_schema": definition.input_schema,
-                "read_only": definition.read_only,
-                "idempotent": definition.idempotent,
-                "definition_digest": _digest(definition),
-            },
-        )
+    for each in definitions:
+        Tool.objects.get_or_create(server=server, name=each.name, defaults=_pinned(each))
     return list(server.tools.select_related("server"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outside:
+    """A server over HTTP with what it says of its tools."""
+
+    slug: str
+    name: str
+    target: str
+    definitions: list[Definition]
+
+
+def offer_outside(found: Outside, *, to: Agent) -> ToolServer:
+    """Pin the tools of a server outside, switch it on and grant them to one agent.
+
+    Twice: once more pinned as it is now. A tool an admin switched off stays off.
+    """
+    facts = {"name": found.name, "transport": Transport.HTTP, "target": found.target}
+    with transaction.atomic():
+        server, _ = ToolServer.objects.update_or_create(
+            slug=found.slug, defaults={**facts, "enabled": True}
+        )
+        for each in found.definitions:
+            tool, _ = Tool.objects.update_or_create(
+                server=server, name=each.name, defaults=_pinned(each)
+            )
+            Grant.objects.get_or_create(agent=to, tool=tool)
+    return server
+
+
+def _pinned(definition: Definition) -> dict[str, Any]:
+    return {
+        "description": definition.description,
+        "input_schema": definition.input_schema,
+        "read_only": definition.read_only,
+        "idempotent": definition.idempotent,
+        "definition_digest": _digest(definition),
+    }
 
 
 def _digest(definition: Definition) -> str:

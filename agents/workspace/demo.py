@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agents.grants import offered_as
 from agents.workspace.git import Store
 from agents.workspace.listings import TreeEntry
 
@@ -42,8 +43,31 @@ class Scenario:
 
     def fits(self, request: str) -> bool:
         """Tell whether a request asks for this story."""
-        words = {word.strip(".,:;!?&()'\"").casefold() for word in request.split()}
-        return all(words & group for group in self.keywords)
+        return _says(request, self.keywords)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reminders:
+    """The story whose agent calls a tool outside, and what that tool is."""
+
+    keywords: tuple[frozenset[str], ...]
+    example: str
+    server: str
+    tool: str
+
+    @property
+    def offered(self) -> str:
+        """The name by which a model calls the tool."""
+        return offered_as(self.server, self.tool)
+
+    def fits(self, request: str) -> bool:
+        """Tell whether a request asks for this story."""
+        return _says(request, self.keywords)
+
+
+def _says(request: str, keywords: tuple[frozenset[str], ...]) -> bool:
+    words = {word.strip(".,:;!?&()'\"").casefold() for word in request.split()}
+    return all(words & group for group in keywords)
 
 
 SCENARIO = Scenario(
@@ -101,6 +125,16 @@ together 0.315, so the tax of the invoice is 0.32.""",
         ),
     ),
     reworded="A tie, an amount that ends in exactly half a cent, goes to the even cent.",
+)
+
+REMINDERS = Reminders(
+    keywords=(
+        frozenset({"remind", "reminder", "reminders"}),
+        frozenset({"customer", "customers", "invoice", "invoices"}),
+    ),
+    example="Remind customers of open invoices",
+    server="reminders",
+    tool="remind",
 )
 
 

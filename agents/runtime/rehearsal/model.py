@@ -12,14 +12,15 @@ from django.conf import settings
 from pydantic_ai.models.function import DeltaThinkingPart, DeltaToolCall, FunctionModel
 
 from agents.runtime.hearing import Heard
+from agents.runtime.rehearsal import reminding
 from agents.runtime.rehearsal.answers import blocked, cannot_act
 from agents.runtime.rehearsal.extracts import extract, plan_to_look
 from agents.runtime.rehearsal.scene import Move, scene_of
 from agents.runtime.rehearsal.story import play
-from agents.workspace.demo import SCENARIO
+from agents.workspace.demo import REMINDERS, SCENARIO
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from pydantic_ai.messages import ModelMessage
     from pydantic_ai.models import Model
@@ -49,16 +50,23 @@ def rehearsal_model(work: Work) -> Model:
 
 
 def _next(scene: Scene, info: AgentInfo) -> Move:
-    told = bool(scene.brief.get("bundled")) and SCENARIO.fits(scene.brief.get("request", ""))
-    move = play(scene) if told else extract(scene)
+    move = _script(scene)(scene)
     granted = {tool.name for tool in info.function_tools}
     missing = [call.tool for call in move.calls if call.tool not in granted]
     if missing and scene.kind == "work":
-        return blocked(scene, cannot_act(missing))
+        return blocked(scene, reminding.why_not(missing) or cannot_act(missing))
     calls = tuple(call for call in move.calls if call.tool in granted)
     if missing and not calls:  # only the router looks for things it can do without
         return plan_to_look(scene)
     return replace(move, calls=calls)
+
+
+def _script(scene: Scene) -> Callable[[Scene], Move]:
+    """Return the story that is asked for, if one is: they are told of the bundled repository alone."""
+    request = scene.brief.get("request", "") if scene.brief.get("bundled") else ""
+    if SCENARIO.fits(request):
+        return play
+    return reminding.play if REMINDERS.fits(request) else extract
 
 
 async def _spoken(text: str) -> AsyncIterator[str]:
