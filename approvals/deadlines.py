@@ -24,6 +24,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce, Now
 
+from agents import holds
 from agents.clocks import Frozen
 from approvals.lifecycle import EffectState
 from approvals.models import Approval, CallApproval, CallReminder, Reminder
@@ -101,12 +102,13 @@ def ends_of(approvals: Sequence[Decidable]) -> dict[UUID, datetime]:
 
 
 def with_window(rows: QuerySet[Effect]) -> QuerySet[Any]:
-    """Return effects with `undo_until`, as things are now, and `may_be_undone`: whether each waits
-    inside its window."""
+    """Return effects with `undo_until`, as things are now, `may_be_undone`: whether each waits inside
+    its window, and `hold_scope`: of the hold that keeps it from going on, if there is one."""
     waits = Q(state=EffectState.PLANNED, not_before__gt=window_now())
     return rows.annotate(
         undo_until=F("not_before") + (Now() - window_now()),
         may_be_undone=ExpressionWrapper(waits, output_field=BooleanField()),
+        hold_scope=holds.scope_over(task="approval__task_id", project="approval__project_id"),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models.functions import Now
 
-from agents import stopping, storable
+from agents import holds, stopping, storable
 from agents.models import Task
 from approvals.exceptions import UnknownApproval
 from approvals.lifecycle import ApprovalState, EffectState
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from projects.models import User
 
 MAX_REASON = 4_000  # characters
+_WAIT = "Wait for it to end"
+_GOES_ON = "It goes on when the hold is lifted"
 _STANDING = (ApprovalState.PENDING, ApprovalState.APPROVED)
 
 
@@ -80,7 +82,7 @@ def _withdraw_effects(approval: Approval, *, why: str) -> None:
     if states & {EffectState.DOING, EffectState.DONE}:
         raise TransitionRefused(
             "The approved effect has begun, so the task can no longer be stopped. "
-            "Wait for it to end; a revert is a new task."
+            f"{_GOES_ON if holds.held(approval.task) else _WAIT}; a revert is a new task."
         )
     for effect in effects:
         if effect.state == EffectState.PLANNED:

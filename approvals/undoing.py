@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models.functions import Now
 
+from agents import holds
 from agents.events import Kind
 from agents.lifecycle import TaskState
 from approvals import deadlines, sealing
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 TOO_LATE = (
     "The undo window is over and the effect has begun. "
     "A merge can be taken back afterwards: press Revert on its review page."
+)
+_BEGUN = (
+    "The effect has begun, so its approval cannot be undone any more. Nothing was sent; it goes on when "
+    "the hold is lifted. A merge can be taken back afterwards: press Revert on its review page."
 )
 
 
@@ -72,8 +77,10 @@ def undo(approval: Approval, *, by: User, address: str | None = None) -> Approva
 
 def _why_too_late(approval: Approval) -> str:
     approval.refresh_from_db(fields=["state"])
-    undone = approval.state == ApprovalState.WITHDRAWN
-    return "Somebody undid it already; it waits for a signature again." if undone else TOO_LATE
+    if approval.state == ApprovalState.WITHDRAWN:
+        return "Somebody undid it already; it waits for a signature again."
+    unsent = approval.effects.filter(state=EffectState.DOING, sent_at=None)
+    return _BEGUN if unsent.exists() and holds.held(approval.task) else TOO_LATE
 
 
 def _withdraw(approval: Approval, *, by: User, address: str | None) -> Approval:

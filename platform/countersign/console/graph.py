@@ -226,7 +226,7 @@ def _effect(task: Task, effect: Effect | None, kind: str) -> Node:
     if effect is None:
         look = looks.Look(word="after sign-off", icon="circle-dashed", tone="muted")
         return Node(key="effect", name=name, title="", look=look, icon=icon)
-    look = looks.of_effect(effect.state)
+    look = looks.of_effect(effect)
     return Node(
         key="effect",
         name=name,
@@ -235,7 +235,7 @@ def _effect(task: Task, effect: Effect | None, kind: str) -> Node:
         icon=icon,
         began=effect.state != EffectState.WITHDRAWN,
         done=effect.state == EffectState.DONE,
-        active=effect.state == EffectState.DOING,
+        active=look.spins,
     )
 
 

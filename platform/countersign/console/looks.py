@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agents.lifecycle import StepKind, StepState, TaskState
 from approvals.lifecycle import ApprovalState, EffectState
@@ -65,6 +65,7 @@ _EFFECT = {
     EffectState.UNKNOWN: Look(word="Nobody can tell", icon="circle-help", tone="warn"),
     EffectState.WITHDRAWN: Look(word="Withdrawn", icon="ban", tone="muted"),
 }
+_BEGUN = Look(word="Begun, held", icon="octagon-pause", tone="warn")
 ANSWERED = Look(word="Answered", icon="check", tone="ok")
 VERDICTS = {
     "proven": Look(word="proven", icon="check", tone="ok"),
@@ -111,9 +112,11 @@ def of_approval(approval: Approval, *, word: str = "", edit: Edit | None = None)
     return _worded(_APPROVAL[ApprovalState(approval.state)], word)
 
 
-def of_effect(state: str) -> Look:
-    """Return the look of an effect's state."""
-    return _EFFECT[EffectState(state)]
+def of_effect(effect: Any) -> Look:  # with the `hold_scope` of `deadlines.with_window`
+    """Return the look of an effect; one that was begun goes no further under a hold, unless it was sent."""
+    if effect.state == EffectState.DOING and effect.hold_scope and effect.sent_at is None:
+        return _BEGUN
+    return _EFFECT[EffectState(effect.state)]
 
 
 def _worded(look: Look, word: str) -> Look:

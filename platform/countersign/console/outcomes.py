@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from approvals import deadlines
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import Edit, Effect
 from countersign.console import looks, sentences, signers
@@ -41,7 +42,9 @@ def of_approvals(approvals: Sequence[Approval]) -> Over:
         {
             "edits": edits,
             "people": signers.people(edits.values("person")),
-            "effects": Effect.objects.filter(approval__in=keys).order_by("pk"),
+            "effects": deadlines.with_window(Effect.objects.filter(approval__in=keys)).order_by(
+                "pk"
+            ),
         }
     )
     people = {person.pk: person for person in found.rows("people")}
@@ -59,8 +62,7 @@ def look(approval: Approval, effects: Sequence[Effect]) -> looks.Look | None:
         return None
     left = [effect for effect in effects if effect.state != EffectState.DONE]
     if left:
-        state = EffectState(left[0].state)
-        of_state = looks.of_effect(state)
-        return replace(of_state, word=_APPROVED.get(state, of_state.word))
+        of_state = looks.of_effect(left[0])
+        return replace(of_state, word=_APPROVED.get(EffectState(left[0].state), of_state.word))
     commit = sentences.merged_as(effects[0])
     return replace(_CARRIED_OUT, word=f"Merged as {commit[:7]}") if commit else _CARRIED_OUT

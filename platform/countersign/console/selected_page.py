@@ -11,7 +11,6 @@ from django.http import Http404
 from django.urls import reverse
 from django.utils import timezone
 
-from agents import holds
 from agents.lifecycle import TaskState
 from approvals import bulk, deadlines, snoozing
 from approvals.exceptions import UnknownApproval
@@ -154,9 +153,7 @@ def outcomes(request: PersonRequest) -> list[Outcome]:
 
 
 def _effects(approvals: Iterable[Approval]) -> list[Any]:
-    scope = holds.scope_over(task="approval__task_id", project="approval__project_id")
-    rows = deadlines.with_window(Effect.objects.filter(approval__in=approvals))
-    return list(rows.annotate(hold_scope=scope))
+    return list(deadlines.with_window(Effect.objects.filter(approval__in=approvals)))
 
 
 def _window(effect: Any | None) -> dict[str, Any]:

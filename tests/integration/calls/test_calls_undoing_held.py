@@ -9,10 +9,11 @@ from django.utils.dateparse import parse_datetime
 
 from agents import holds
 from approvals import policies, sealing
-from approvals.calls import carrying, windows
+from approvals.calls import carrying, ending, windows
 from approvals.calls.undoing import undo
 from approvals.exceptions import UndoRefused
 from approvals.models import CallApproval, Effect
+from approvals.stopping import stop_task
 from tests.api_fixtures import by_session
 from tests.approval_fixtures import approve, make_report, past_triggers
 from tests.call_fixtures import decided, park, waiting_call, working_step
@@ -223,3 +224,32 @@ def test_what_a_standing_grant_let_through_is_not_undone_under_a_hold(
     holds.place(by=admin, agent=row.step.agent)
     with pytest.raises(UndoRefused, match="Revoke that"):
         undo(row.pk, by=lead)
+
+
+class _Killed(BaseException):
+    """The process ended here."""
+
+
+def test_a_call_that_was_begun_and_is_held_is_said_to_go_on_and_ends_with_its_task(
+    shown, tool, server, project, requester, lead, monkeypatch
+):
+    row = decided(waiting_call(project, requester), lead)
+
+    def die(_approval):
+        raise _Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(carrying, "_act", die)
+        with pytest.raises(_Killed):
+            carrying.make_due("effects")
+    with pytest.raises(UndoRefused, match="is being made, or was"):
+        undo(row.pk, by=lead)
+    assert "nothing was sent" not in shown(f"/calls/{row.pk}")
+    holds.place(by=lead, task=row.task)
+    with pytest.raises(UndoRefused, match="Nothing was sent; it goes on when the hold is lifted"):
+        undo(row.pk, by=lead)
+    assert "nothing was sent; it goes on after the task is resumed" in shown(f"/calls/{row.pk}")
+    stop_task(row.task, by=lead)
+    ending.withdraw_left()
+    row.refresh_from_db()
+    assert (row.state, server.requests) == ("withdrawn", 0)
