@@ -60,6 +60,9 @@ class Counted:
         return {"signed": len(self.signers), **({"lapsed": names} if names else {})}
 
 
+NOBODY = Counted(signers=set(), stood_for=set(), lapsed=[])
+
+
 def of(approval: Decidable) -> Counted:
     """Count the signatures an approval has now that agree, in two statements at most."""
     rows = approval.signatures.filter(verdict__in=AGREES).select_related("signer")

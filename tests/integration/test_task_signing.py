@@ -151,3 +151,84 @@ def test_any_lead_is_offered_the_undo_on_both_pages(  # who may not sign it, too
     Membership.objects.filter(user=person).update(role=Role.REQUESTER)
     assert 'id="undo-approval"' not in shown(person)
     assert f'action="{address}/undo"' not in client.get(address).content.decode()
+
+
+@pytest.fixture
+def leads(project):
+    """Return what makes more tech leads."""
+
+    def made(*names: str) -> list[User]:
+        people = [
+            User.objects.create(username=name.lower(), first_name=name, last_name="Lead")
+            for name in names
+        ]
+        for person in people:
+            Membership.objects.create(user=person, project=project, role=Role.LEAD)
+        return people
+
+    return made
+
+
+def sealed_anew(approval, project, lead, needed: int) -> Approval:
+    policies.change(project, by=lead, signatures_needed=needed)
+    Approval.objects.get(pk=approval.pk).move(
+        "withdrawn", reason="Sealed anew.", decided_at=timezone.now()
+    )
+    return sealing.seal(approval.proposal)
+
+
+def test_who_signs_is_not_told_by_the_first_few_of_many(
+    client, shown, approval, project, requester, lead, second_lead, leads
+):
+    others = leads("Ann", "Bob", "Cleo")
+    page = shown(requester)
+    assert "Round 1 waits for 2 tech leads." in page
+    assert "Sign-off: <strong>2 tech leads</strong>" in page
+    now = sealed_anew(approval, project, lead, needed=4)
+    approve(now, lead)
+    assert "Round 1 waits for 3 more tech leads." in shown(requester)
+    approve(now, second_lead, others[0])
+    assert "Round 1 waits for Bob Lead or Cleo Lead." in shown(requester)
+    address = f"/review/{approval.task.label}/r1"
+    assert "somebody else signs it: Bob Lead or Cleo Lead." in client.get(address).content.decode()
+
+
+def test_where_too_few_may_sign_it_says_so(
+    client, shown, approval, project, requester, lead, second_lead
+):
+    Membership.objects.filter(user=second_lead).update(role=Role.REQUESTER)
+    told = "2 signatures; only Dana Kim may sign here"
+    assert f"Round 1 waits for {told}." in shown(requester)
+    address = f"/review/{approval.task.label}/r1"
+    assert f"somebody else signs it: {told}." in client.get(address).content.decode()
+    Membership.objects.filter(user=lead).update(role=Role.REQUESTER)
+    assert "Round 1 waits for 2 signatures; nobody may sign here." in shown(requester)
+
+
+def test_whose_signature_lapsed_or_who_did_a_part_is_none_it_waits_for(
+    client, shown, approval, requester, lead, second_lead, leads
+):
+    (third,) = leads("Samira")
+    approve(approval, lead)
+    Membership.objects.filter(user=lead).update(role=Role.REQUESTER)
+    told = "Ravi Singh and Samira Lead"
+    assert f"Round 1 waits for {told}." in shown(requester)
+    address = f"/review/{approval.task.label}/r1"
+    assert f"somebody else signs it: {told}." in client.get(address).content.decode()
+    took_over(approval.task, third)
+    told = "2 signatures; only Ravi Singh may sign here"
+    assert f"Round 1 waits for {told}." in shown(requester)
+    assert f"somebody else signs it: {told}." in client.get(address).content.decode()
+
+
+def test_whose_signature_did_not_count_is_none_who_signed(
+    shown, approval, requester, lead, second_lead, leads
+):
+    (third,) = leads("Samira")
+    approve(approval, lead)
+    Membership.objects.filter(user=lead).update(role=Role.REQUESTER)
+    approve(approval, second_lead, third)
+    assert "Sign-off: <strong>Ravi Singh and Samira Lead</strong>" in shown(requester)
+    Effect.objects.update(state="done")
+    Membership.objects.filter(user=second_lead).update(role=Role.REQUESTER)  # later on
+    assert "Sign-off: <strong>Ravi Singh and Samira Lead</strong>" in shown(requester)

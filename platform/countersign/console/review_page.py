@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from django.http.response import HttpResponseBase
 
     from agents.models import Proposal
-    from approvals.models import Approval
+    from approvals.models import Approval, Signature
     from countersign.console.hunks import FileView
     from countersign.console.requests import PersonRequest
     from countersign.console.review_rows import Record
@@ -282,8 +282,11 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
 
 
 def _required(approval: Approval, record: Record) -> dict[str, Any]:
-    approving = [row for row in record.signatures if row.verdict == SignatureVerdict.APPROVE]
-    return signers.asked(approval, approving, record.may, record.candidates)
+    return signers.asked(approval, _approving(record), record.may, record.candidates)
+
+
+def _approving(record: Record) -> list[Signature]:
+    return [row for row in record.signatures if row.verdict == SignatureVerdict.APPROVE]
 
 
 def _revert(approval: Approval, user: User, record: Record) -> dict[str, Any]:
@@ -308,8 +311,8 @@ def _held(record: Record, user: User, mine: Mine) -> dict[str, Any]:
 def _in_words(refusal: str, approval: Approval, user: User, record: Record) -> str:
     if not refusal or user.pk != approval.requester_id:
         return refusal
-    signed = [row.signer_id for row in record.signatures if row.verdict == SignatureVerdict.APPROVE]
-    whose = signers.left_of(record.signers, Required.sealed(approval.snapshot), signed)
+    counted = signers.counted_of(_approving(record), record.may)
+    whose = signers.left_of(record.candidates, Required.sealed(approval.snapshot), counted)
     return f"You asked for this work, so somebody else signs it: {whose}."
 
 

@@ -70,7 +70,6 @@ class Record:
     versions: list[Proposal]  # before this one, newest first
     again: known.Compared | None  # with the round's first version; None: this is it
     lessons: list[Memory]
-    signers: list[User]
     decide_by: datetime
     unpriced: bool
     person: rights.Known
@@ -120,7 +119,6 @@ def read(
         versions=_versions(approval.proposal, found),
         again=known.compare(found, "merged") if approval.proposal.version > 1 else None,
         lessons=found.rows("lessons"),
-        signers=found.rows("signers"),
         decide_by=found.rows("deadline")[0].until,
         unpriced=bool(found.number("unpriced")),
         person=rights.Known(lead=lead, did=took_over.title if took_over else ""),
@@ -187,7 +185,6 @@ def _of_decision(approval: Approval, user: User) -> Lists:
             "task", "round", "version"
         ),
         "took_over": takeovers.of(user, approval.task_id)[:1],
-        "signers": signers.of(approval.task),
         "absent": signers.people(
             presence.in_force().filter(delegate=user, project=approval.project_id).values("person")
         ),

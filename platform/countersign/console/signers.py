@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q
 
+from agents import takeovers
 from approvals import counting, rights, routing
 from approvals.requirements import Required
 from projects.models import Role, User
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from agents.models import Task
+    from approvals.counting import Counted
     from approvals.origins import Marked
     from approvals.rights import Decidable
     from approvals.routing import Held
@@ -26,14 +28,22 @@ _OFFERED = 100
 _SHOWN = ("username", "first_name", "last_name")
 
 
-def of(task: Task) -> QuerySet[User]:
-    """Return the first people who may sign this task."""
+def of(task: Task, signatures: QuerySet[Any]) -> QuerySet[User]:
+    """Return the tech leads of a task, first those of whom one of these signatures is, then by name.
+
+    Each with whether they `signed`, and whether they `worked`: they asked for it or did a part, so they
+    may sign it only where one person may do everything.
+    """
     leads = User.objects.filter(
         memberships__project=task.project_id, memberships__role=Role.LEAD, is_active=True
     )
-    if not task.project.single_person:
-        leads = leads.exclude(pk=task.requester_id)
-    return leads.only(*_SHOWN).order_by("memberships__pk")[:_NAMED]
+    worked = Q(pk=task.requester_id) | Q(pk__in=takeovers.by_whom(task.pk))
+    rows = leads.annotate(
+        signed=Exists(signatures.filter(signer=OuterRef("pk"))),
+        worked=ExpressionWrapper(worked, output_field=BooleanField()),
+    )
+    by_name = rows.only(*_SHOWN).order_by("-signed", "first_name", "last_name", "username")
+    return by_name[:_OFFERED]
 
 
 def people(keys: Any) -> QuerySet[User]:
@@ -58,27 +68,44 @@ def named(people: Iterable[User]) -> str:
 
 
 def left_of(
-    people: Sequence[User], required: Required | None, signed: Collection[UUID] = ()
+    left: Sequence[User], required: Required | None, counted: Counted = counting.NOBODY
 ) -> str:
-    """Name whom it still waits for: how many more of these people, and whom a rule names."""
-    left = [person for person in people if person.pk not in signed]
-    more = required.signatures - len(signed) if required else 1
-    rules = required.unnamed(signed) if required else []
+    """Name whom it waits for besides those counted: how many of who may sign and have not, who are
+    all `left`, and whom a rule names."""
+    so_far = len(counted.signers)
+    more = required.signatures - so_far if required else 1
+    rules = required.unnamed({*counted.signers, *counted.stood_for}) if required else []
     if rules and more <= len(rules):
         return " and ".join(" or ".join(each.people.values()) for each in rules)
-    if more < 2:
-        return named(left)
     names = [person.display_name for person in left]
+    if len(names) < more and (so_far or more > 1):
+        return _too_few(names, more, so_far)
     if len(names) == more:
         return " and ".join(names)
     ruled = (f", one of them {' or '.join(each.people.values())}" for each in rules)
-    return "".join([f"{more} of {', '.join(names)}", *ruled])
+    return "".join([_some(left, more, so_far), *ruled])
 
 
-def one(people: Iterable[User]) -> str:
+def _some(left: Sequence[User], more: int, so_far: int) -> str:
+    if len(left) <= _NAMED:
+        names = ", ".join(person.display_name for person in left)
+        return f"{more} of {names}" if more > 1 else named(left)
+    if more > 1:
+        return f"{more} more tech leads" if so_far else f"{more} tech leads"
+    return "one more tech lead" if so_far else "a tech lead"
+
+
+def _too_few(names: Sequence[str], more: int, so_far: int) -> str:
+    """Say that fewer than are needed may sign: somebody has to be made one who may."""
+    further = " more" if so_far else ""
+    asked = f"{more}{further} signatures" if more > 1 else "one more signature"
+    who = f"only {' and '.join(names)}" if names else f"nobody{' else' if so_far else ''}"
+    return f"{asked}; {who} may sign here"
+
+
+def one(people: Sequence[User]) -> str:
     """Name them where there is room for one."""
-    names = named(people)
-    return "a tech lead" if " or " in names else names
+    return "a tech lead" if len(people) > 1 else named(people)
 
 
 def assignable(
@@ -110,6 +137,12 @@ def tell_lapsed(signatures: Iterable[Any], may: Collection[UUID] | None) -> None
             each["lapsed"] = UUID(each["person"]) not in may
 
 
+def counted_of(agreed: Sequence[Marked], may: Collection[UUID] | None) -> Counted:
+    """Count these signatures, which agree, when these people may sign; without them it is over, and
+    all did."""
+    return counting.all_of(agreed) if may is None else counting.among(agreed, may)
+
+
 def asked(
     approval: Decidable,
     agreed: Sequence[Marked],
@@ -122,7 +155,7 @@ def asked(
     They count when their people are among those who `may` sign; without these it is over, and all did.
     """
     required = Required.now(approval)
-    counted = counting.all_of(agreed) if may is None else counting.among(agreed, may)
+    counted = counted_of(agreed, may)
     return {
         "required": required,
         "approvals_so_far": len(counted.signers),

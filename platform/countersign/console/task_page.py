@@ -13,8 +13,8 @@ from agents.models import HoldScope
 from agents.models.proposals import ProposalKind
 from agents.priorities import Priority, word_of
 from agents.reopening import reopenable
-from approvals import rights
-from approvals.lifecycle import ApprovalState
+from approvals import counting, rights
+from approvals.lifecycle import ApprovalState, EffectState
 from approvals.requirements import Required
 from countersign.console import (
     goals,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agents.models import Hold, Proposal, Step, Task
+    from approvals.counting import Counted
     from countersign.console.task_rows import Rows
     from projects.across import Mine
     from projects.models import User
@@ -119,15 +120,28 @@ def _signing(rows: Rows, user: User, mine: Mine) -> dict[str, Any]:
     approval: Any = rows.approval
     required = Required.sealed({"policy": approval.sealed_policy}) if approval else None
     over = approval is not None and approval.state == ApprovalState.APPROVED
-    signed = {person.pk for person in rows.signed}
-    others = [person for person in rows.signers if person.pk != user.pk]
+    counted = counting.among(rows.agreed, {person.pk for person in rows.signers})
+    left = [person for person in rows.signers if not person.signed]
     return {
         "may_sign": _waits_for(user, rows, mine),
-        "waits_for": signers.left_of(others, required, signed),
-        "signers": " and ".join(sorted(one.display_name for one in rows.signed))
+        "waits_for": signers.left_of(left, required, counted),
+        "signers": _signed(rows, counted, approval.decided_by)
         if over
         else signers.left_of(rows.signers, required),
     }
+
+
+def _signed(rows: Rows, counted: Counted, last: User) -> str:
+    """Name whose signatures count: while it can be undone as things are now, then as they were."""
+    if rows.effect is not None and rows.effect.state == EffectState.PLANNED:
+        count = [row.signer for row in rows.agreed if row.signer_id in counted.signers]
+    else:  # who decided it had their right back by then
+        count = [
+            row.signer
+            for row in rows.agreed
+            if row.signer.display_name not in rows.lapsed or row.signer == last
+        ]
+    return " and ".join(sorted(person.display_name for person in count))
 
 
 def _may_undo(effect: Any, task: Task, mine: Mine) -> bool:

@@ -9,6 +9,7 @@ from django.db.models import BooleanField, ExpressionWrapper
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 
 from agents import meters, reverting, takeovers
+from agents.events import Kind
 from agents.lifecycle import EscalationState, TaskState
 from agents.models import (
     Agent,
@@ -65,8 +66,9 @@ class Rows:
     uses: list[MemoryUse]
     lesson: Memory | None
     reverted_by: Task | None
-    signers: list[User]
-    signed: list[User]  # who approved that approval, one by one or together
+    signers: list[Any]  # people who may sign, each with whether they `signed` that approval
+    agreed: list[Signature]  # that approved it, one by one or together, with their signers
+    lapsed: list[str]  # names of those whose signature did not count when the last of them signed
     seconds: float
     errors: int
     unpriced: bool
@@ -97,8 +99,9 @@ def read(task: Task, user: User, *, calls: bool) -> Rows:
         uses=_uses(found),
         lesson=found.first("lesson"),
         reverted_by=found.first("reverted_by"),
-        signers=found.rows("signers"),
-        signed=found.rows("signed_by"),
+        signers=_signers(task, approval, found),
+        agreed=_agreed(found),
+        lapsed=_lapsed(found),
         seconds=found.number("seconds") or 0.0,
         errors=found.number("errors"),
         unpriced=bool(found.number("unpriced")),
@@ -164,8 +167,10 @@ def _of_outcome(task: Task, user: User) -> Mapping[str, QuerySet[Any]]:
         "lesson": kept.exclude(state=MemoryState.ERASED)
         .defer("search")
         .order_by("recorded_at")[:1],
-        "signers": signers.of(task),
-        "signed_by": signers.people(agreed.values("signer")),
+        "signers": signers.of(task, Signature.objects.filter(approval__in=approval.values("pk"))),
+        "agreed": agreed.only("signer", "on_behalf_of").order_by("pk"),
+        "agreed_by": signers.people(agreed.values("signer")),
+        "last_signed": _last_signed(task),
         "reverted_by": reverting.of(task).defer(*LONG),
     }
 
@@ -223,6 +228,32 @@ def _outcome(task: Task, found: Found) -> tuple[Approval | None, Proposal | None
         together.keep(proposal, "claims", found.rows("claims"))
         together.keep(proposal, "files", found.rows("files"))
     return approval, proposal, effect
+
+
+def _signers(task: Task, approval: Approval | None, found: Found) -> list[Any]:
+    """Return who may sign it: see rights.who_may."""
+    alone = task.project.single_person and (approval is None or approval.single_person)
+    return [person for person in found.rows("signers") if alone or not person.worked]
+
+
+def _agreed(found: Found) -> list[Signature]:
+    people = _by_key(found.rows("agreed_by"))
+    for row in found.rows("agreed"):
+        row.signer = people[row.signer_id]
+    return found.rows("agreed")
+
+
+def _last_signed(task: Task) -> QuerySet[Event]:
+    """Return what was said of the last signature; looked for from the end, where it is by then."""
+    if task.state not in {TaskState.EXECUTING, TaskState.DONE}:
+        return Event.objects.none()
+    signed = Event.objects.filter(task=task, kind=Kind.APPROVAL_SIGNED)
+    return signed.only("data").order_by("-seq")[:1]
+
+
+def _lapsed(found: Found) -> list[str]:
+    last = found.first("last_signed")
+    return list(last.data.get("lapsed", [])) if last else []
 
 
 def _edit(found: Found) -> Edit | None:
