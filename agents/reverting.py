@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models.functions import Now
 
-from agents import planning
+from agents import planning, quotas, requests
 from agents.events import Kind
 from agents.intake import submit
 from agents.lifecycle import TASK_TERMINAL, StepKind, StepState, TaskState
@@ -47,6 +47,7 @@ def start(
     with transaction.atomic():
         Task.objects.select_for_update(no_key=True).get(pk=task.pk)
         _refuse_second(task)
+        _require_room(task, by)
         made = submit(
             project=task.project,
             requester=by,
@@ -101,6 +102,15 @@ def _refuse_second(task: Task) -> None:
         return
     how = "took this back" if already.state == TaskState.DONE else "takes this back already"
     raise TransitionRefused(f"{already.label} {how}. Open that one.")
+
+
+def _require_room(task: Task, by: User) -> None:
+    """Count a revert, as any task, once one of this task was stopped: else there is no end of them."""
+    if not Task.objects.filter(reverts=task).exists():
+        return
+    [room] = quotas.admit([requests.sender_of(by, task.project, None)])
+    if room is not quotas.ROOM:
+        raise room
 
 
 def _plan(task: Task, first: Step, *, commit: str, reverted: str) -> None:

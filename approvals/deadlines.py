@@ -103,12 +103,15 @@ def ends_of(approvals: Sequence[Decidable]) -> dict[UUID, datetime]:
 
 def with_window(rows: QuerySet[Effect]) -> QuerySet[Any]:
     """Return effects with `undo_until`, as things are now, `may_be_undone`: whether each waits inside
-    its window, and `hold_scope`: of the hold that keeps it from going on, if there is one."""
-    waits = Q(state=EffectState.PLANNED, not_before__gt=window_now())
+    its window, or under a hold that keeps it from being sent, and the `hold_scope` of that."""
+    paths = {"task": "approval__task_id", "project": "approval__project_id"}
+    held = Q(holds.is_held(**paths))
+    waits = Q(state=EffectState.PLANNED) & (Q(not_before__gt=window_now()) | held)
+    begun = Q(state=EffectState.DOING, sent_at=None) & held
     return rows.annotate(
         undo_until=F("not_before") + (Now() - window_now()),
-        may_be_undone=ExpressionWrapper(waits, output_field=BooleanField()),
-        hold_scope=holds.scope_over(task="approval__task_id", project="approval__project_id"),
+        may_be_undone=ExpressionWrapper(waits | begun, output_field=BooleanField()),
+        hold_scope=holds.scope_over(**paths),
     )
 
 

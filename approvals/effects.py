@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, transaction
-from django.db.models import Exists, OuterRef, QuerySet, Window
+from django.db.models import Exists, OuterRef, Q, QuerySet, Window
 from django.db.models.functions import Now, RowNumber
 
 from agents import escalations, holds
@@ -293,7 +293,9 @@ def _due() -> list[tuple[uuid.UUID, uuid.UUID]]:
 
 def _left_over() -> list[tuple[uuid.UUID, uuid.UUID]]:
     held = holds.is_held(task="approval__task_id", project="approval__project_id")
-    rows = Effect.objects.filter(~held, state=EffectState.DOING)
+    # A merge that may have landed is looked for all the same: nothing is pushed while it is held.
+    sent = Q(kind=EffectKind.GIT_MERGE, sent_at__isnull=False)
+    rows = Effect.objects.filter(~Q(held) | sent, state=EffectState.DOING)
     return list(rows.order_by("started_at").values_list(*_PK_PROJECT)[:_BATCH])
 
 

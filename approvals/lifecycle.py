@@ -46,7 +46,8 @@ class EffectState(models.TextChoices):
 _E = EffectState
 EFFECT_MOVES: dict[str, frozenset[str]] = {
     _E.PLANNED: frozenset({_E.DOING, _E.WITHDRAWN}),
-    _E.DOING: frozenset({_E.DONE, _E.FAILED, _E.UNKNOWN}),
+    # withdrawn: undone or stopped while a hold kept it from being sent
+    _E.DOING: frozenset({_E.DONE, _E.FAILED, _E.UNKNOWN, _E.WITHDRAWN}),
     # planned: a person asked to try again; carrying out always begins with a probe
     _E.UNKNOWN: frozenset({_E.DONE, _E.FAILED, _E.PLANNED}),
     _E.DONE: frozenset(),

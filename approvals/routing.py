@@ -22,9 +22,11 @@ from approvals.models import (
     Assignment,
     CallApproval,
     CallAssignment,
+    CallSignature,
     CallSnooze,
     Edit,
     Risk,
+    Signature,
     Snooze,
 )
 from approvals.requirements import Required
@@ -130,18 +132,21 @@ def others_hold(person: uuid.UUID) -> Q:
 
     Asked of each row: few have a holder, while a list of all who hold is read before the first row.
     """
-    return _others_hold(Assignment.objects.all(), Snooze, person)
+    return _others_hold(Assignment, Snooze, Signature, person)
 
 
 def others_hold_calls(person: uuid.UUID) -> Q:
     """Return the condition on calls that somebody else sees to them."""
-    return _others_hold(CallAssignment.objects.all(), CallSnooze, person)
+    return _others_hold(CallAssignment, CallSnooze, CallSignature, person)
 
 
-def _others_hold(rows: QuerySet[Any], snoozes: type[Any], person: uuid.UUID) -> Q:
+def _others_hold(
+    assignments: type[Any], snoozes: type[Any], signatures: type[Any], person: uuid.UUID
+) -> Q:
     """Return what somebody else sees to: this person is not asked before half of its time is over.
 
-    Nothing of who is away, has put it off or may not sign here any more: nobody would be asked.
+    Nothing of who is away, has put it off, has signed or may not sign here any more: nobody would be
+    asked.
     """
     leads = Membership.objects.filter(
         project=OuterRef("project"), user=OuterRef("holder"), role=Role.LEAD, user__is_active=True
@@ -154,12 +159,14 @@ def _others_hold(rows: QuerySet[Any], snoozes: type[Any], person: uuid.UUID) -> 
         task=F("approval__task_id"), project=F("project_id"), since=F("approval__requested_at")
     )
     alone = Q(alone_until__gt=Now()) | Q(alone_until__gt=Now() - held)
-    theirs = rows.filter(alone, approval=OuterRef("pk"), alone_until__isnull=False)
+    theirs = assignments.objects.filter(alone, approval=OuterRef("pk"), alone_until__isnull=False)
     # Who has done a part of it since; or asked for it, where one person may do everything no more.
     did = takeovers.by_whom(OuterRef("approval__task")).filter(resolved_by=OuterRef("holder"))
     alone_may = Q(approval__single_person=True, project__single_person=True)
     may = alone_may | Q(~Exists(did), ~Q(holder=F("approval__requester")))
-    there = theirs.filter(may, Exists(leads), ~Exists(off)).exclude(holder=person)
+    # Who has signed is asked no more, though a signature that was lost since keeps it waiting.
+    signed = signatures.objects.filter(approval=OuterRef("approval"), signer=OuterRef("holder"))
+    there = theirs.filter(may, Exists(leads), ~Exists(off), ~Exists(signed)).exclude(holder=person)
     return across.of_each(there.exclude(holder__in=Absence.objects.now().values("person")))
 
 

@@ -9,9 +9,11 @@ from django.db.models.functions import Now
 
 from agents import holds, stopping, storable
 from agents.models import Task
+from approvals import deadlines
 from approvals.exceptions import UnknownApproval
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import Approval, Effect
+from approvals.undoing import UNSENT
 from projects import access, audit
 from projects.exceptions import InvalidInput, NotAllowed, TransitionRefused
 
@@ -71,7 +73,9 @@ def _withdraw(task: Task, *, why: str) -> list[Approval]:
 
 def _withdraw_effects(approval: Approval, *, why: str) -> None:
     effects = list(
-        Effect.objects.select_for_update(no_key=True).filter(approval=approval).order_by("id")
+        deadlines.with_window(Effect.objects.filter(approval=approval))
+        .select_for_update(no_key=True)
+        .order_by("id")
     )
     states = {effect.state for effect in effects}
     if EffectState.UNKNOWN in states:
@@ -79,14 +83,17 @@ def _withdraw_effects(approval: Approval, *, why: str) -> None:
             "Nobody knows yet whether the approved effect landed. "
             "Answer the open question first: trying again looks at the outside world before it acts."
         )
-    if states & {EffectState.DOING, EffectState.DONE}:
+    begun = [each for each in effects if each.state == EffectState.DOING]
+    kept = all(each.may_be_undone for each in begun)  # by a hold
+    if EffectState.DONE in states or not kept:
         raise TransitionRefused(
             "The approved effect has begun, so the task can no longer be stopped. "
             f"{_GOES_ON if holds.held(approval.task) else _WAIT}; a revert is a new task."
         )
     for effect in effects:
-        if effect.state == EffectState.PLANNED:
-            effect.move(EffectState.WITHDRAWN, finished_at=Now())
+        if effect.state in {EffectState.PLANNED, EffectState.DOING}:
+            guard = {} if effect.state == EffectState.PLANNED else UNSENT
+            effect.move(EffectState.WITHDRAWN, guard=guard, finished_at=Now())
     approval.move(ApprovalState.WITHDRAWN, reason=why)
 
 

@@ -1,4 +1,4 @@
-"""Takes an approval back while its undo window is open."""
+"""Takes an approval back while its undo window is open, or a hold keeps what was approved from beginning."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models.functions import Now
 
-from agents import holds
 from agents.events import Kind
 from agents.lifecycle import TaskState
 from approvals import deadlines, sealing
@@ -23,18 +22,19 @@ if TYPE_CHECKING:
 
     from projects.models import User
 
+UNSENT = {"sent_at": None}  # else it may have landed
 TOO_LATE = (
     "The undo window is over and the effect has begun. "
     "A merge can be taken back afterwards: press Revert on its review page."
 )
-_BEGUN = (
-    "The effect has begun, so its approval cannot be undone any more. Nothing was sent; it goes on when "
-    "the hold is lifted. A merge can be taken back afterwards: press Revert on its review page."
+_DUE = (
+    "The undo window is over. Nothing has begun yet, but may at any moment; once its task is paused, "
+    "it can be undone."
 )
 
 
 def may_undo(approval: Approval, effects: Sequence[Any] | None = None) -> bool:
-    """Tell whether every effect still waits inside the window (database clock).
+    """Tell whether every effect still waits inside the window (database clock), or under a hold.
 
     `effects` are those of `deadlines.with_window`, when they were read already.
     """
@@ -79,8 +79,8 @@ def _why_too_late(approval: Approval) -> str:
     approval.refresh_from_db(fields=["state"])
     if approval.state == ApprovalState.WITHDRAWN:
         return "Somebody undid it already; it waits for a signature again."
-    unsent = approval.effects.filter(state=EffectState.DOING, sent_at=None)
-    return _BEGUN if unsent.exists() and holds.held(approval.task) else TOO_LATE
+    begun = approval.effects.exclude(state=EffectState.PLANNED).exists()
+    return TOO_LATE if begun else _DUE
 
 
 def _withdraw(approval: Approval, *, by: User, address: str | None) -> Approval:
@@ -88,7 +88,7 @@ def _withdraw(approval: Approval, *, by: User, address: str | None) -> Approval:
     reason = f"{by.display_name} undid the approval."
     approval.move(ApprovalState.WITHDRAWN, reason=reason)
     for effect in approval.effects.all():
-        effect.move(EffectState.WITHDRAWN, finished_at=Now())
+        effect.move(EffectState.WITHDRAWN, guard=UNSENT, finished_at=Now())
     facts = {"approval": str(approval.pk), "state": approval.state}
     task.record(Kind.APPROVAL_DECIDED, {**facts, "verdict": "undo", "by": by.display_name})
     task.refresh_from_db(fields=["state", "last_seq"])

@@ -382,10 +382,13 @@ class Effect(models.Model):
         transitions.move(self, to, moves=EFFECT_MOVES, guard=guard, **facts)
 
     def note_sent(self) -> bool:
-        """Put on record that the outside world is about to be touched; False while a hold is open."""
+        """Put on record that the outside world is about to be touched; False while a hold is open, or
+        when somebody took it back under one."""
         now = timezone.now()
         held = holds.is_held(task="approval__task_id", project="approval__project_id")
-        if not Effect.objects.filter(~held, pk=self.pk).update(sent_at=now):
+        if not Effect.objects.filter(~held, pk=self.pk, state=EffectState.DOING).update(
+            sent_at=now
+        ):
             return False
         self.sent_at = now
         return True

@@ -370,3 +370,14 @@ def test_of_two_who_replace_one_at_once_the_later_decides(
             assert [row[0] for row in told(approval)] == [1, 1, 2]
             assert Effect.objects.filter(approval=approval).count() == 1
             lose(lead, Role.LEAD)
+
+
+def test_who_sees_to_it_and_has_signed_keeps_nobody_from_being_asked(
+    approval, lead, second_lead, sam
+):
+    sign(approval, lead)
+    routing.assign(approval, second_lead.pk, by=sam)
+    lose(lead)
+    assert selectors.count_needs_you(sam, cap=10) == 0
+    assert sign(approval, second_lead) == "pending"
+    assert selectors.count_needs_you(sam, cap=10) == 1

@@ -247,3 +247,13 @@ async def test_a_revert_waits_for_no_quota_and_needs_no_router(
         assert git(bare, "show", "main:docs/rounding.md") == FILES["docs/rounding.md"].strip()
 
     await in_db(sign)
+
+
+def test_after_one_was_stopped_the_next_counts_as_any_task(merged, project, requester, lead):
+    Quota.objects.create(project=project, hourly=6)
+    Quota.objects.create(user=requester, hourly=1)
+    made = reverting.revert(merged, by=requester)
+    stopping.stop(made, by=requester)
+    with pytest.raises(QuotaUsed):
+        reverting.revert(merged, by=requester)
+    assert reverting.revert(merged, by=lead).state == "assembling"

@@ -1,4 +1,4 @@
-"""What a person holds is not carried out, crash or not; it goes on when the hold is lifted."""
+"""What a person holds is not carried out, crash or not: it goes on when the hold is lifted, or is taken back."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import pytest
 
 from agents import holds
 from agents.workspace.git import Store
-from approvals import effects
+from approvals import effects, reverting, stopping, undoing
 from approvals.exceptions import UndoRefused
-from approvals.stopping import stop_task
-from approvals.undoing import undo
 from projects.exceptions import TransitionRefused
-from tests.approval_fixtures import first_parents, move_main
+from tests.approval_fixtures import approve, first_parents, move_main
 
 pytestmark = pytest.mark.django_db
 
@@ -22,19 +20,25 @@ class _Killed(BaseException):
     """The process ended here."""
 
 
-@pytest.fixture
-def crashed(approved, monkeypatch):
-    """Its worker was killed as soon as the intent was on record."""
-    begin = effects.begin
+def kill(monkeypatch, name: str, *, after: bool) -> None:
+    """End the process that carries out just before it does this, or just after."""
+    real = getattr(effects, name)
 
-    def die(effect, *, worker):
-        begin(effect, worker=worker)
+    def die(*args, **kwargs):
+        if after:
+            real(*args, **kwargs)
         raise _Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(effects, "begin", die)
+        patch.setattr(effects, name, die)
         with pytest.raises(_Killed):
             effects.carry_out_due("worker-1")
+
+
+@pytest.fixture
+def crashed(approved, monkeypatch):
+    """Its worker was killed as soon as the intent was on record."""
+    kill(monkeypatch, "begin", after=True)
     return approved
 
 
@@ -120,6 +124,7 @@ def test_pages_say_of_what_was_begun_and_is_held_that_nothing_was_sent(
         said = f"It has begun; nothing was sent, and it goes on when {until}."
         assert said in told[page], page
         assert "It is being carried out." not in told[page], page
+        assert "Undo" in told[page] and "Undo" not in before[page], page
     for page in ("review", "decided"):
         assert "Begun, held" in told[page], page
     assert "begun, held" in told["task"]
@@ -138,15 +143,63 @@ def test_what_was_sent_is_not_said_to_wait(client, crashed, lead):
     assert "Begun, held" not in told["review"]
 
 
-def test_undo_and_stop_say_that_what_was_begun_goes_on_after_the_hold(crashed, lead):
-    approval = crashed.approval
-    with pytest.raises(UndoRefused, match="The undo window is over"):
-        undo(approval, by=lead)
-    with pytest.raises(TransitionRefused, match="Wait for it to end"):
-        stop_task(approval.task, by=lead)
-    place(crashed, lead)
-    with pytest.raises(UndoRefused, match="Nothing was sent; it goes on when the hold is lifted"):
-        undo(approval, by=lead)
-    with pytest.raises(TransitionRefused, match="It goes on when the hold is lifted"):
-        stop_task(approval.task, by=lead)
+def test_what_a_crash_left_begun_is_undone_under_a_hold(crashed, bare, lead):
+    hold = place(crashed, lead)
+    effects.carry_out_due("worker-2")
+    assert undoing.undo(crashed.approval, by=lead).state == "pending"
+    holds.lift(hold, by=lead)
+    effects.carry_out_due("worker-3")
+    assert (state(crashed), len(first_parents(bare))) == (("withdrawn", False), 1)
+
+
+def test_what_a_crash_left_begun_is_stopped_under_a_hold(crashed, bare, lead):
+    hold = place(crashed, lead)
+    stopping.stop_task(crashed.approval.task, by=lead)
+    holds.lift(hold, by=lead)
+    effects.carry_out_due("worker-3")
+    assert (state(crashed), len(first_parents(bare))) == (("withdrawn", False), 1)
+
+
+def test_what_was_taken_back_while_its_worker_was_at_it_is_not_pushed(
+    approved, bare, lead, monkeypatch
+):
+    commit = Store.commit
+
+    def taking_back(*args, **kwargs):
+        hold = place(approved, lead)
+        undoing.undo(approved.approval, by=lead)
+        holds.lift(hold, by=lead)
+        return commit(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "commit", taking_back)
+        effects.carry_out_due("worker-1")
+    effects.carry_out_due("worker-2")
+    assert (state(approved), len(first_parents(bare))) == (("withdrawn", False), 1)
+
+
+def test_without_a_hold_what_has_begun_is_neither_undone_nor_stopped(crashed, lead):
+    with pytest.raises(UndoRefused):
+        undoing.undo(crashed.approval, by=lead)
+    with pytest.raises(TransitionRefused):
+        stopping.stop_task(crashed.approval.task, by=lead)
     assert state(crashed) == ("doing", False)
+
+
+def test_what_is_held_after_its_window_is_undone(approval, lead):
+    holds.place(by=lead, task=approval.task)
+    approve(approval, lead)
+    approval.refresh_from_db()
+    assert undoing.undo(approval, by=lead).state == "pending"
+
+
+def test_what_landed_before_a_crash_is_noted_under_a_hold(approved, bare, lead, monkeypatch):
+    kill(monkeypatch, "finish", after=False)
+    place(approved, lead)
+    with pytest.raises(UndoRefused):
+        undoing.undo(approved.approval, by=lead)
+    with pytest.raises(TransitionRefused):
+        stopping.stop_task(approved.approval.task, by=lead)
+    effects.carry_out_due("worker-2")
+    assert (state(approved), len(first_parents(bare))) == (("done", True), 2)
+    assert reverting.merged(approved.approval) is not None
