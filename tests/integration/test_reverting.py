@@ -256,4 +256,4 @@ def test_after_one_was_stopped_the_next_counts_as_any_task(merged, project, requ
     stopping.stop(made, by=requester)
     with pytest.raises(QuotaUsed):
         reverting.revert(merged, by=requester)
-    assert reverting.revert(merged, by=lead).state == "assembling"
+    assert reverting.revert(merged, by=lead).reverts_id == merged.task_id

@@ -84,7 +84,7 @@ def test_the_withdrawn_approval_cannot_be_signed_again(approved, lead, second_le
 def test_undoing_after_the_window_is_refused_with_what_to_do(approved, lead):
     _end_window()
     assert not may_undo(approved)
-    with pytest.raises(UndoRefused, match="Revert"):
+    with pytest.raises(UndoRefused, match="once its task is paused, it can be undone"):
         undo(approved, by=lead)
     approved.refresh_from_db()
     assert approved.state == "approved"
@@ -93,7 +93,7 @@ def test_undoing_after_the_window_is_refused_with_what_to_do(approved, lead):
 def test_undoing_once_the_effect_has_begun_is_refused_and_changes_nothing(approved, lead):
     _end_window()
     effects.begin(effects._load(Effect.objects.get().pk), worker="worker-1")
-    with pytest.raises(UndoRefused):
+    with pytest.raises(UndoRefused, match="press Revert"):
         undo(approved, by=lead)
     approved.refresh_from_db()
     assert (approved.state, Effect.objects.get().state) == ("approved", "doing")
