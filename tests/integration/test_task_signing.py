@@ -129,7 +129,9 @@ def test_what_was_approved_is_undone_there_while_the_task_is_paused(
     Effect.objects.update(state="doing")
     page = shown(lead)
     assert "nothing was sent, and it goes on when the task is resumed." in page
-    assert 'id="undo-approval"' not in page
+    assert 'id="undo-approval"' in page
+    Effect.objects.update(sent_at=timezone.now())
+    assert 'id="undo-approval"' not in shown(lead)
     holds.lift(hold, by=lead)
     assert "It is being carried out." in shown(lead)
 
