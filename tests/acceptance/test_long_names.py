@@ -55,7 +55,7 @@ def write(project, requester, lead, second_lead):
         "/inbox?tab=decided",
         "/inbox?tab=with-agents",
         f"/calls/{call.pk}",
-        f"/projects/{project.slug}/policy",
+        f"/projects/{project.pk}/policy",
         "/standing-grants",
         f"/standing-grants/{grant.pk}",
         f"/tasks/{running.task.label}",

@@ -86,6 +86,7 @@ class Measured:
 class _Places:
     """Rows deep in the lists."""
 
+    project: Any
     review: int
     done: int
     stopped: int
@@ -127,6 +128,7 @@ def _places(database: psycopg.Connection[Any]) -> _Places:
     many = one("SELECT count(*) / 20 FROM agents_task")[0]
     waiting = "state = 'pending'"
     return _Places(
+        project=one("SELECT id FROM projects_project WHERE slug = %s", _PROJECT)[0],
         review=rows["review"][1],
         done=rows["done"][1],
         stopped=rows["needs_human"][1],
@@ -211,7 +213,7 @@ def _single(at: _Places) -> Iterator[tuple[str, str]]:
     yield "review page", f"/review/T-{at.review}/r1"
     yield "review page, live", f"/review/T-{at.review}/r1/live"
     yield "call page", f"/calls/{at.call}"
-    yield "policy", f"/projects/{_PROJECT}/policy"
+    yield "policy", f"/projects/{at.project}/policy"
     for tab in ("in-force", "ended"):
         yield f"standing grants {tab}", f"/standing-grants?tab={tab}"
         yield f"standing grants {tab}, deep", f"/standing-grants?tab={tab}&after={at.grant}"

@@ -11,7 +11,11 @@ from projects.models import Membership, Project, Role
 from tests import console_fixtures as fixtures
 
 pytestmark = pytest.mark.django_db
-ADDRESS = "/projects/acme-billing/policy"
+
+
+@pytest.fixture
+def address(project) -> str:
+    return f"/projects/{project.pk}/policy"
 
 
 @pytest.fixture
@@ -51,12 +55,12 @@ def strict(project, lead, second_lead) -> Policy:
 
 
 @pytest.fixture
-def read(client):
+def read(client, address):
     """Return what opens an address as somebody and returns its text on one line."""
 
-    def opened(who, address: str = ADDRESS) -> str:
+    def opened(who, path: str = "") -> str:
         client.force_login(who)
-        answer = client.get(address)
+        answer = client.get(path or address)
         assert answer.status_code == 200
         return " ".join(answer.content.decode().split())
 
@@ -120,32 +124,32 @@ def test_every_term_and_rule_is_in_plain_words(read, strict, lead):
 
 
 def test_what_was_put_up_leads_to_the_version_it_was_sealed_with(
-    read, project, requester, lead, second_lead
+    read, address, project, requester, lead, second_lead
 ):
     made = fixtures.reviewed_task(project, requester)
     policies.change(project, by=second_lead, signatures_needed=2)
-    at = f"{ADDRESS}?version=1"
+    at = f"{address}?version=1"
     assert f'href="{at}">Version 1 of the policy</a>' in read(lead, f"/review/{made.task.label}/r1")
     page = read(lead, at)
     assert "It takes 1 signature of a tech lead." in page
     assert "Another version is in force now." in page
-    assert f'href="{ADDRESS}">Version 2 of the policy</a>' in read(requester, "/new")
-    assert f'href="{ADDRESS}"' in read(requester, "/settings")
+    assert f'href="{address}">Version 2 of the policy</a>' in read(requester, "/new")
+    assert f'href="{address}"' in read(requester, "/settings")
 
 
 @pytest.mark.parametrize("version", ["0", "3", "-1", "x", "9" * 40, "²"])
-def test_a_version_there_is_not_is_not_found(client, strict, lead, version):
+def test_a_version_there_is_not_is_not_found(client, address, strict, lead, version):
     client.force_login(lead)
-    assert client.get(ADDRESS, {"version": version}).status_code == 404
+    assert client.get(address, {"version": version}).status_code == 404
 
 
-def test_members_of_other_projects_find_nothing(client, strict, stranger, admin):
+def test_members_of_other_projects_find_nothing(client, address, strict, stranger, admin):
     other = Project.objects.create(slug="other", name="other")
     Membership.objects.create(user=stranger, project=other, role=Role.LEAD)
     for person in (stranger, admin):
         client.force_login(person)
-        assert client.get(ADDRESS).status_code == 404
-    assert client.post(ADDRESS).status_code == 405
+        assert client.get(address).status_code == 404
+    assert client.post(address).status_code == 405
 
 
 def test_who_may_change_it_is_led_there(client, read, project, strict, lead, admin):
@@ -155,8 +159,8 @@ def test_who_may_change_it_is_led_there(client, read, project, strict, lead, adm
     assert change not in read(lead)
 
 
-def test_it_asks_the_database_little(client, strict, lead, django_assert_max_num_queries):
+def test_it_asks_the_database_little(client, address, strict, lead, django_assert_max_num_queries):
     client.force_login(lead)
-    client.get(ADDRESS)
+    client.get(address)
     with django_assert_max_num_queries(12):
-        client.get(ADDRESS)
+        client.get(address)

@@ -33,7 +33,7 @@ ADDRESSES = {
     "/memory": ("state", "project", "edit", "before", "after"),
     "/new": ("request", "project"),
     "/operations": ("aim", "before", "after"),
-    "/projects/acme/policy": ("version",),
+    "/projects/{project_id}/policy": ("version",),
     "/standing-grants": ("tab", "before", "after"),
     "/notifications": ("tab", "before", "after"),
     "/sign-in": ("next",),

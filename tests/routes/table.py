@@ -77,7 +77,7 @@ call_snooze    POST       call                sign-in  sign-in  on        done  
 call_wake      POST       put_off_call        sign-in  sign-in  on        done  on     404      404
 call_assign    POST       call                sign-in  sign-in  on        done  done   404      404
 call_release   POST       held_call           sign-in  sign-in  on        done  on     404      404
-policy         GET        acme                sign-in  sign-in  page      page  page   404      404
+policy         GET        project_id          sign-in  sign-in  page      page  page   404      404
 standing_grants GET       -                   sign-in  sign-in  page      page  page   page     page
 standing_grant GET        standing            sign-in  sign-in  page      page  page   404      404
 revoke_standing_grant POST standing           sign-in  sign-in  on        done  done   404      404

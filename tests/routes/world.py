@@ -87,6 +87,7 @@ def _rows(project: Project, requester: User, lead: User) -> dict[str, Any]:
     paused = console_fixtures.queued_task(project, requester)
     hold = holds.place(by=lead, task=paused)
     names = {
+        "project_id": project.pk,
         "project": project.slug,
         "lesson": lessons.propose(
             project, content="Round half to even.", source="user_stated", by=lead

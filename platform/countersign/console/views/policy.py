@@ -17,6 +17,8 @@ from countersign.console.rendering import page
 from projects.models import Project
 
 if TYPE_CHECKING:
+    import uuid
+
     from django.http import HttpResponse
 
     from countersign.console.requests import PersonRequest
@@ -27,9 +29,9 @@ _LONGEST = 9  # digits of a version
 
 @login_required
 @require_GET
-def policy(request: PersonRequest, slug: str) -> HttpResponse:
+def policy(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     """Show the version in force, or the one that is asked for, in plain words."""
-    project = get_object_or_404(Project.objects.visible_to(request.user), slug=slug)
+    project = get_object_or_404(Project.objects.visible_to(request.user), pk=pk)
     shown = _version(project, request.GET.get("version", ""))
     rules, leads = policies.rules_of([shown])[shown.pk], policies.leads_of(project)
     context = {
