@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -155,7 +156,10 @@ def _act(approval: CallApproval) -> None:
         if sent:  # before a crash: it may have landed even so
             _end(approval, CallState.UNKNOWN, str(surely))
         else:
-            _end(approval, CallState.FAILED, str(surely))
+            with suppress(
+                TransitionRefused
+            ):  # undone under a hold meanwhile: that is the end of it
+                _end(approval, CallState.FAILED, str(surely))
     except Uncertain as failure:
         _end(approval, CallState.UNKNOWN, str(failure))
     except DatabaseError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agents import holds, permitting
+from agents import permitting
 from agents.events import Kind
 from approvals.calls import sealing, windows
 from approvals.calls.deciding import find
@@ -30,10 +30,6 @@ _DUE = (
 )
 _LET_THROUGH = "A standing grant let it through. Revoke that, and it is not called."
 _TOO_LATE = "The undo window is over and the call is being made, or was. What it did stays done."
-_BEGUN = (
-    "The call has begun, so its permission cannot be undone any more. Nothing was sent; it goes on when "
-    "the hold is lifted, unless its task is stopped before."
-)
 _AGAIN = "Somebody undid it already; it waits for permission again."
 _STOPPED = "Its step was stopped meanwhile. Nothing was called; there is nothing to undo."
 _NOTHING = "This call is not allowed; there is nothing to undo."
@@ -111,6 +107,4 @@ def _why_not(approval: CallApproval) -> str:
         return _AGAIN if others.exists() else _STOPPED
     if fresh.state == CallState.ALLOWED:
         return _LET_THROUGH if StandingUse.objects.filter(approval=fresh).exists() else _DUE
-    if fresh.state == CallState.CALLING and fresh.sent_at is None and holds.holds_step(fresh.step):
-        return _BEGUN
     return _TOO_LATE if fresh.state in _MADE else _NOTHING

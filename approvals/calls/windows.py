@@ -53,11 +53,13 @@ def undoable() -> Q:
     """Return the condition that its permission can be taken back: nothing was called, and it waits
     inside its window or under a hold.
 
-    An agent's hold stops no window, and yet keeps the call from being made.
+    An agent's hold stops no window, and yet keeps the call from being made; so does a hold what a
+    worker has begun and not sent.
     """
-    allowed = Q(state=CallState.ALLOWED)
+    allowed, unsent = Q(state=CallState.ALLOWED), Q(state=CallState.CALLING, sent_at=None)
     decided = Q(free=False) & ~Q(_let_through())  # by a person, for this call
-    return allowed & (Q(**is_open()) | (decided & Q(holds.is_held(**_STOPS))))
+    held = (allowed | unsent) & decided & Q(holds.is_held(**_STOPS))
+    return (allowed & Q(**is_open())) | held
 
 
 def keeps_back() -> Q:

@@ -230,9 +230,9 @@ class _Killed(BaseException):
     """The process ended here."""
 
 
-def test_a_call_that_was_begun_and_is_held_is_said_to_go_on_and_ends_with_its_task(
-    shown, tool, server, project, requester, lead, monkeypatch
-):
+@pytest.fixture
+def begun(tool, project, requester, lead, monkeypatch):
+    """A call whose worker was killed before it sent anything."""
     row = decided(waiting_call(project, requester), lead)
 
     def die(_approval):
@@ -242,14 +242,56 @@ def test_a_call_that_was_begun_and_is_held_is_said_to_go_on_and_ends_with_its_ta
         patch.setattr(carrying, "_act", die)
         with pytest.raises(_Killed):
             carrying.make_due("effects")
+    return row
+
+
+def test_a_call_that_was_begun_and_is_held_is_said_to_go_on_and_ends_with_its_task(
+    shown, begun, server, lead
+):
     with pytest.raises(UndoRefused, match="is being made, or was"):
-        undo(row.pk, by=lead)
-    assert "nothing was sent" not in shown(f"/calls/{row.pk}")
-    holds.place(by=lead, task=row.task)
-    with pytest.raises(UndoRefused, match="Nothing was sent; it goes on when the hold is lifted"):
-        undo(row.pk, by=lead)
-    assert "nothing was sent; it goes on after the task is resumed" in shown(f"/calls/{row.pk}")
-    stop_task(row.task, by=lead)
+        undo(begun.pk, by=lead)
+    assert "nothing was sent" not in shown(f"/calls/{begun.pk}")
+    holds.place(by=lead, task=begun.task)
+    assert "nothing was sent; it goes on after the task is resumed" in shown(f"/calls/{begun.pk}")
+    stop_task(begun.task, by=lead)
     ending.withdraw_left()
+    begun.refresh_from_db()
+    assert (begun.state, server.requests) == ("withdrawn", 0)
+
+
+def test_a_call_that_was_begun_is_undone_while_it_is_held(shown, begun, server, lead):
+    hold = holds.place(by=lead, task=begun.task)
+    assert "Undo" in shown(f"/calls/{begun.pk}").partition("Before it is called")[2]
+    again = undo(begun.pk, by=lead)
+    holds.lift(hold, by=lead)
+    carrying.make_due("effects")
+    begun.refresh_from_db()
+    again.refresh_from_db()
+    assert (begun.state, again.state, server.requests) == ("withdrawn", "pending", 0)
+
+
+def test_a_call_that_is_undone_while_its_worker_is_at_it_is_not_sent(
+    tool, project, requester, server, lead, monkeypatch
+):
+    row, act = decided(waiting_call(project, requester), lead), carrying._act
+
+    def undoing(approval):
+        hold = holds.place(by=lead, task=row.task)
+        undo(row.pk, by=lead)
+        holds.lift(hold, by=lead)
+        act(approval)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(carrying, "_act", undoing)
+        carrying.make_due("effects")
+    carrying.make_due("effects")
     row.refresh_from_db()
-    assert (row.state, server.requests) == ("withdrawn", 0)
+    assert (row.state, row.sent_at, server.requests) == ("withdrawn", None, 0)
+
+
+def test_a_call_that_was_sent_is_not_undone_under_a_hold(begun, lead):
+    begun.refresh_from_db()
+    assert begun.note_sent()
+    holds.place(by=lead, task=begun.task)
+    with pytest.raises(UndoRefused, match="is being made, or was"):
+        undo(begun.pk, by=lead)
