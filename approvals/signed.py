@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from projects.across import Mine
     from projects.models import User
 
-SHOWN = 10
+SHOWN = 50  # of each are shown; one more is read, to tell that there is more
 _NEWEST = 200  # of one person's signatures are looked through: what they signed before was decided
 
 
@@ -59,7 +59,7 @@ def _waiting(rows: QuerySet[Any], signatures: Any, user: User, mine: Mine) -> Qu
 def _shown(rows: QuerySet[Any], signatures: Any) -> QuerySet[Any]:
     agreed = counting.how_many(signatures.objects.all())
     found: QuerySet[Any] = rows.annotate(task_number=F("task__number"), agreed=agreed)
-    return found.only("expires_at").order_by("expires_at", "pk")[:SHOWN]
+    return found.only("expires_at").order_by("expires_at", "pk")[: SHOWN + 1]
 
 
 def _needed(sealed: str) -> Expression:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.db.models import F
 
-from approvals import policies, sealing, selectors
+from approvals import policies, sealing, selectors, signed
 from approvals.deciding import decide
 from approvals.models import CallApproval
 from projects.models import Membership, Project, Role
@@ -49,6 +49,15 @@ def test_who_signed_first_finds_it_until_the_other_signs(client, approval, lead,
     assert HEADING not in shown(client, second_lead)
     sign(approval, second_lead)
     assert HEADING not in shown(client, lead)
+
+
+def test_more_than_is_shown_is_told(client, project, requester, lead, approval, monkeypatch):
+    sign(approval, lead)
+    assert f'{HEADING} <span class="muted">1</span>' in shown(client, lead)
+    sign(sealing.seal(make_report(project, requester)), lead)
+    assert f'{HEADING} <span class="muted">2</span>' in shown(client, lead)
+    monkeypatch.setattr(signed, "SHOWN", 1)
+    assert f'{HEADING} <span class="muted">1+</span>' in shown(client, lead)
 
 
 def test_a_call_is_found_likewise(client, project, requester, lead, second_lead):

@@ -44,7 +44,7 @@ NUMBERS = frozenset(
         *("hours", "most_uses", "remember.max_pattern", "remember.terms.max_hits", "remember.span"),
         *("first", "last", "at"),
         *("kind.value", "asked.questions_count", "asked.again_count", "pace.quick"),
-        *("aside.calls_count", "row.agreed", "row.needed", "row.task_number"),
+        *("aside.calls_count", "aside.signed_count", "row.agreed", "row.needed", "row.task_number"),
     }
 )
 

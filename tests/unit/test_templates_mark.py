@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.template import Context, Template
 
 from tests.payloads import ours
 from tests.payloads.outputs import (
@@ -101,3 +102,10 @@ def test_the_walker_knows_where_an_output_stands():
         **dict.fromkeys("ef", FIELD),
         "k": KEPT,
     }
+
+
+def test_names_that_are_joined_are_escaped_once():
+    given = {"names": ["Pat O'Brien", "A & B", "<b>"]}
+    shown = Template('{% load console %}{{ names|listed:" and "|reveal }}').render(Context(given))
+    assert shown == "Pat O&#x27;Brien and A &amp; B and &lt;b&gt;"
+    assert not [path for path in TEMPLATES.rglob("*.html") if "|join:" in path.read_text()]

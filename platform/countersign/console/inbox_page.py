@@ -126,9 +126,9 @@ def needs_you(narrowing: Narrowing, place: Place | None) -> NeedsYou:
     )
 
 
-def _first(found: list[Shown]) -> tuple[list[Shown], str]:
+def _first(found: list[Shown], limit: int = selectors.FIRST) -> tuple[list[Shown], str]:
     """Return what is shown of a list that is read from its front, and how much there is in a word."""
-    shown = found[: selectors.FIRST]
+    shown = found[:limit]
     return shown, f"{len(shown)}+" if len(found) > len(shown) else str(len(shown))
 
 
@@ -211,6 +211,7 @@ class Aside:
     calls: list[CallRow] = field(default_factory=list)
     calls_count: str = ""
     signed: list[Any] = field(default_factory=list)
+    signed_count: str = ""
 
 
 def aside(narrowing: Narrowing) -> Aside:
@@ -225,12 +226,13 @@ def aside(narrowing: Narrowing) -> Aside:
     found = together.read(lists)
     calls, count = _first(found.rows("calls"))
     undoable = call_rows.undoable_by(user, mine, calls)
+    waits = [*found.rows("changes"), *found.rows("signed_calls")]
+    shown, signed_count = _first(sorted(waits, key=lambda row: row.until), signed.SHOWN)
     return Aside(
         calls=[call_rows.row_of_allowed(call, undoable) for call in calls],
         calls_count=count,
-        signed=sorted(
-            [*found.rows("changes"), *found.rows("signed_calls")], key=lambda row: row.until
-        ),
+        signed=shown,
+        signed_count=signed_count,
     )
 
 

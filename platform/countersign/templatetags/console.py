@@ -24,6 +24,8 @@ from countersign.live import tickets
 from projects import characters
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from django.http import HttpRequest
 
     from agents.models import Task
@@ -166,6 +168,12 @@ def _of(thing: Any, key: str) -> str:
 def reveal(text: Any) -> SafeString:
     """Escape a text nobody vouches for and make its hidden characters visible."""
     return hidden.shown(str(text if text is not None else ""))
+
+
+@register.filter
+def listed(texts: Iterable[Any], by: str) -> str:
+    """Join texts as they are, for `reveal` to escape once: `join` escapes each before that."""
+    return by.join(map(str, texts))
 
 
 @register.filter
