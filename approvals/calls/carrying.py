@@ -156,9 +156,8 @@ def _act(approval: CallApproval) -> None:
         if sent:  # before a crash: it may have landed even so
             _end(approval, CallState.UNKNOWN, str(surely))
         else:
-            with suppress(
-                TransitionRefused
-            ):  # undone under a hold meanwhile: that is the end of it
+            # Undone under a hold meanwhile: that is the end of it.
+            with suppress(TransitionRefused):
                 _end(approval, CallState.FAILED, str(surely))
     except Uncertain as failure:
         _end(approval, CallState.UNKNOWN, str(failure))
