@@ -24,6 +24,7 @@ from approvals.models import Approval, Edit, Policy, Signature, Snooze
 from projects import across, keyset
 from projects.across import Across, Few, Mine
 from projects.keyset import Order, Page, Place
+from projects.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -268,10 +269,15 @@ def _to_sign(person: UUID, mine: Mine) -> QuerySet[Approval]:
 
 
 def _undecided(user: User, mine: Mine, limit: int) -> list[Approval]:
+    return [_with_seal(row) for row in _undecided_rows(user.pk, mine, limit)()][:limit]
+
+
+@lru_cache(maxsize=across.PERSONS)
+def _undecided_rows(person: UUID, mine: Mine, limit: int) -> Prepared[Any]:
     order = _AGAIN.fields()
-    keys = across.either(*(each.keys(order, limit) for each in _unanswered(user.pk, mine)))
-    found = _loaded(Approval.objects.filter(pk__among=keys)).order_by(*order)
-    return [_with_seal(row) for row in found[:limit]]
+    keys = across.either(*(each.keys(order, limit) for each in _unanswered(person, mine)))
+    found = Approval.objects.filter(pk__among=keys)
+    return Prepared(lambda: _loaded(found).order_by(*order))
 
 
 @lru_cache(maxsize=across.PERSONS)
@@ -290,20 +296,23 @@ def _unanswered(person: UUID, mine: Mine) -> tuple[Across, Across]:
 
 def _asked(user: User, mine: Mine, limit: int) -> list[Escalation]:
     """Return the open questions of tasks that wait for an answer, the oldest task first."""
+    return _asked_rows(user.pk, mine, limit)()[:limit]
+
+
+@lru_cache(maxsize=across.PERSONS)
+def _asked_rows(person: UUID, mine: Mine, limit: int) -> Prepared[Any]:
     order, path = ["task_id", "id"], "task__project_id"
     stopped = Escalation.objects.filter(
         state=EscalationState.OPEN, task__state=TaskState.NEEDS_HUMAN
     )
-    own = stopped.filter(task__requester=user)
+    own = stopped.filter(task__requester=person)
     lists = (
         Across(rows=stopped, projects=mine.led, path=path),
         Across(rows=own, projects=mine.asking, path=path),
     )
-    found = Escalation.objects.filter(
-        pk__among=across.either(*(each.keys(order, limit) for each in lists))
-    )
-    loaded = found.select_related("task", "step__agent").only(*_OF_QUESTION)
-    return list(loaded.order_by(*order)[:limit])
+    keys = across.either(*(each.keys(order, limit) for each in lists))
+    loaded = Escalation.objects.filter(pk__among=keys).select_related("task", "step__agent")
+    return Prepared(lambda: loaded.only(*_OF_QUESTION).order_by(*order))
 
 
 _OF_QUESTION = (

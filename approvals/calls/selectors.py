@@ -30,6 +30,7 @@ from approvals.models import CallApproval, CallReminder, CallSignature, CallSnoo
 from projects import across
 from projects.across import Across
 from projects.keyset import Order, Place
+from projects.together import Ready
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -76,7 +77,6 @@ def put_off(person: UUID, mine: Mine) -> QuerySet[CallApproval]:
     return _to_decide(person, mine).filter(**asleep, project__in=mine.led)
 
 
-@lru_cache(maxsize=across.PERSONS)
 def decided(mine: Mine) -> Across:
     """Return calls that needed permission and were decided, or ended undecided."""
     return Across(rows=_asked().filter(decided_at__isnull=False), projects=mine.projects)
@@ -97,19 +97,29 @@ def decided_since(person: UUID, moment: datetime) -> QuerySet[CallApproval]:
 
 def page_of(
     listed: Across | Either | Few, user: User, *, order: Order, place: Place | None, limit: int
-) -> QuerySet[Any]:
+) -> Ready:
     """Return one page of calls and one more, in reading order, as a list shows them.
 
     Of what is sealed they carry only `tool_name`, `server`, what the policy asks, `policy`, and the
     beginning of the arguments, `given`, which are those a person put in their place, if one did;
     beside it `until` when each can be decided, whether it `may_be_undone` and `undo_until` when, until
-    when this person has put it off, whether they `did_part` of its task, and by name what a row shows of its task, its agent and who
-    decided: to read these beside them would be to look for the page once for each.
+    when this person has put it off, whether they `did_part` of its task, and by name what a row shows
+    of its task, its agent and who decided: to read these beside them would be to look for the page once
+    for each.
     """
+    if place is not None or not isinstance(listed, Across):
+        return _page(listed, user, order=order, place=place, limit=limit)
+    key = (page_of, user.pk, order, limit)
+    return listed.kept(key, lambda: _page(listed, user, order=order, place=None, limit=limit))
+
+
+def _page(
+    listed: Across | Either | Few, user: User, *, order: Order, place: Place | None, limit: int
+) -> Ready:
     fields = order.fields(back=place is not None and place.back)
     rows = listed.filter(place.beyond(order)) if place else listed
     found = CallApproval.objects.filter(pk__among=rows.keys(fields, limit + 1))
-    return _shown(found, user).order_by(*fields)
+    return Ready.of(_shown(found, user).order_by(*fields))
 
 
 def neighbours(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models.functions import Now
 
 from notices.models import Notification
-from projects import audit, keyset
+from projects import across, audit, keyset
 from projects.across import Across
 from projects.keyset import Order
 
@@ -35,7 +36,13 @@ def lines(person: User, projects: Sequence[uuid.UUID], *, unread: bool = False) 
 
 def unread(person: User, projects: Sequence[uuid.UUID], cap: int) -> Statement:
     """Return the statement that counts what is not read, up to `cap`."""
-    return lines(person, projects, unread=True).counted(cap)
+    return _unread(person.pk, tuple(projects), cap)
+
+
+@lru_cache(maxsize=across.PERSONS)
+def _unread(person: uuid.UUID, projects: tuple[uuid.UUID, ...], cap: int) -> Statement:
+    rows = Notification.objects.filter(person=person, read_at=None)
+    return Across(rows=rows, projects=projects).counted(cap)
 
 
 def loaded(rows: QuerySet[Notification]) -> QuerySet[Notification]:

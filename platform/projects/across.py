@@ -8,7 +8,7 @@ many rows as are asked for, from the end of an index, so the size of a project d
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
@@ -17,15 +17,17 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
 from projects.models import Membership, Role
+from projects.prepared import Prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
     from uuid import UUID
 
     from django.db.models import Model, QuerySet
 
     from projects.models import Project, User
 
+Ready = TypeVar("Ready")
 Statement = tuple[str, tuple[Any, ...]]
 # Lists of so many are kept as they were spelled, half a megabyte each: Django needs 5 ms for one.
 PERSONS = 64
@@ -96,6 +98,7 @@ class Across:
     _spelled: dict[Any, Statement] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
+    _ready: dict[Hashable, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @property
     def model(self) -> type[Model]:
@@ -116,6 +119,27 @@ class Across:
         ends = tuple(f"one_row.c{place} {_way(name)}" for place, name in enumerate(order))
         key = f"one_row.c{names.index(self.key)}"
         return RawSQL(*self._merged(key, names, order, ends, limit))  # noqa: S611  # spelled by us
+
+    def first(
+        self, read: Callable[[QuerySet[Any]], QuerySet[Any]], order: Sequence[str], limit: int
+    ) -> list[Any]:
+        """Return the first rows as `read`, a function of a module, says what to load with them."""
+        ready = self.kept(
+            (read, *order, limit), lambda: Prepared(lambda: self._loaded(read, order, limit))
+        )
+        return ready()
+
+    def kept(self, key: Hashable, make: Callable[[], Ready]) -> Ready:
+        """Return what is made ready of this list, made once for a key."""
+        if key not in self._ready:
+            self._ready[key] = make()
+        return self._ready[key]  # type: ignore[no-any-return]
+
+    def _loaded(
+        self, read: Callable[[QuerySet[Any]], QuerySet[Any]], order: Sequence[str], limit: int
+    ) -> QuerySet[Any]:
+        found = self.model._default_manager.filter(pk__among=self.keys(order, limit))
+        return read(found).order_by(*order)
 
     def each(self, order: Sequence[str], limit: int) -> RawSQL:
         """Return the primary keys of so many rows of each project, for `pk__among`."""

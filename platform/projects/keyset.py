@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from django.db.models import F, Q
 from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessThan
 
+from projects.across import Across
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from django.db.models import QuerySet
 
-    from projects.across import Across, Either, Few
+    from projects.across import Either, Few
 
 Row = TypeVar("Row")
 
@@ -119,6 +121,9 @@ def page(
 ) -> Page[Any]:
     """Return one page: `read` is given a queryset of its rows and says what to load with them."""
     fields = order.fields(back=place is not None and place.back)
+    if place is None and isinstance(listed, Across):
+        found = listed.first(read, fields, limit + 1)
+        return cut(found, order=order, place=place, limit=limit)
     rows = listed.filter(place.beyond(order, key=listed.key)) if place else listed
     keys = rows.keys(fields, limit + 1)
     found = list(read(listed.model._default_manager.filter(pk__among=keys)).order_by(*fields))

@@ -7,7 +7,8 @@ made objects again. Not for long lists or long texts: JSON is written and read f
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import EmptyResultSet
@@ -50,6 +51,19 @@ _KINDS = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A list that was spelled before, for one that is read often."""
+
+    rows: QuerySet[Any]
+    statement: Statement
+
+    @classmethod
+    def of(cls, rows: QuerySet[Any]) -> Self:
+        """Spell it; raises TypeError as `read` does."""
+        return cls(rows=rows, statement=_as_json(rows))
+
+
 class Found:
     """What was read, by name."""
 
@@ -70,7 +84,7 @@ class Found:
 
 
 def read(
-    lists: Mapping[str, QuerySet[Any]], numbers: Mapping[str, Statement] | None = None
+    lists: Mapping[str, QuerySet[Any] | Ready], numbers: Mapping[str, Statement] | None = None
 ) -> Found:
     """Read the lists, and the numbers their statements give.
 
@@ -78,7 +92,10 @@ def read(
     is not loaded. Raises TypeError for a field that JSON would bend.
     """
     numbers = numbers or {}
-    texts = [_as_json(rows) for rows in lists.values()]
+    ready = {
+        name: rows if isinstance(rows, Ready) else Ready.of(rows) for name, rows in lists.items()
+    }
+    texts = [each.statement for each in ready.values()]
     parts = [*(f"({text})" for text, _ in texts), *(f"({text})" for text, _ in numbers.values())]
     params = [param for _, given in (*texts, *numbers.values()) for param in given]
     if not parts:
@@ -87,10 +104,10 @@ def read(
         cursor.execute(f"SELECT {', '.join(parts)}", params)  # spelled by us
         found = cursor.fetchone()
     made = {
-        name: _made(rows, json.loads(text or "[]"))
-        for (name, rows), text in zip(lists.items(), found, strict=False)
+        name: _made(each.rows, json.loads(text or "[]"))
+        for (name, each), text in zip(ready.items(), found, strict=False)
     }
-    return Found(made, dict(zip(numbers, found[len(lists) :], strict=True)))
+    return Found(made, dict(zip(numbers, found[len(ready) :], strict=True)))
 
 
 def keep(row: Model, relation: str, related: Iterable[Any]) -> None:

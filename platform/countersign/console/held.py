@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
@@ -11,12 +12,15 @@ from agents import holds
 from agents.lifecycle import TaskState
 from agents.models import Agent, Hold, HoldScope
 from countersign.console import looks, signers
+from projects import across
 from projects.across import Mine
 from projects.keyset import Order, cut
 from projects.models import Project
+from projects.together import Ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from uuid import UUID
 
     from django.db.models import QuerySet
 
@@ -50,16 +54,22 @@ class Target:
     word: str
 
 
-def to_tell(user: User, mine: Mine) -> dict[str, QuerySet[Any]]:
+def to_tell(user: User, mine: Mine) -> dict[str, Ready]:
     """Return what is read of the holds every page of this person tells of: all but of single tasks."""
-    seen = Q(scope=HoldScope.PROJECT) if user.is_staff else Q(project__in=mine.projects)
+    return _to_tell(() if user.is_staff else mine.projects, everything=user.is_staff)
+
+
+@lru_cache(maxsize=across.PERSONS)
+def _to_tell(projects: tuple[UUID, ...], *, everything: bool) -> dict[str, Ready]:
+    seen = Q(scope=HoldScope.PROJECT) if everything else Q(project__in=projects)
     wide = Hold.objects.open().filter(seen | Q(scope__in=[HoldScope.EVERYTHING, HoldScope.AGENT]))
-    return {
+    lists = {
         "holds": wide.order_by("-id"),
         "held_by": signers.people(wide.values("placed_by")),
         "held_projects": Project.objects.filter(pk__in=wide.values("project")).only("name"),
         "held_agents": Agent.objects.filter(pk__in=wide.values("agent")).only("name"),
     }
+    return {name: Ready.of(rows) for name, rows in lists.items()}
 
 
 def banners(found: Found, user: User, mine: Mine) -> list[Shown]:

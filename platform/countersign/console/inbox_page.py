@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from django.db.models import QuerySet
+
     from agents.models import Escalation, Task
     from approvals.models import Assignment, Edit
     from countersign.console.narrowing import Narrowing
@@ -219,7 +221,9 @@ def aside(narrowing: Narrowing) -> Aside:
     user, mine = narrowing.user, narrowing.mine
     listed = call_selectors.at_work(mine).filter(narrowing.of_calls.all)
     limit = selectors.FIRST
-    lists = {"calls": call_selectors.page_of(listed, user, order=Order(), place=None, limit=limit)}
+    lists: dict[str, QuerySet[Any] | together.Ready] = {
+        "calls": call_selectors.page_of(listed, user, order=Order(), place=None, limit=limit)
+    }
     if not narrowing.filter:
         lists["changes"] = signed.changes_of(user, mine)
         lists["signed_calls"] = signed.calls_of(user, mine)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from approvals.models import CallApproval
     from projects.models import User
-    from projects.together import Found
+    from projects.together import Found, Ready
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +32,11 @@ class Beside:
     calls: list[CallApproval]
 
 
-def beside(
-    approvals: Iterable[Any], user: User, calls: QuerySet[CallApproval] | None = None
-) -> Beside:
+def beside(approvals: Iterable[Any], user: User, calls: Ready | None = None) -> Beside:
     """Read it for these approvals."""
     held = Assignment.objects.filter(approval__in=[approval.pk for approval in approvals])
     stands_in = presence.in_force().filter(delegate=user)
-    lists: dict[str, QuerySet[Any]] = {
+    lists: dict[str, QuerySet[Any] | Ready] = {
         "held": held,
         "holders": signers.people(held.values("holder")),
         "stands_in": stands_in,

@@ -21,7 +21,9 @@ from projects.across import Across, Mine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from uuid import UUID
 
+    from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
 
     from projects.across import Statement
@@ -106,14 +108,18 @@ def _running(mine: Mine, holds: Sequence[Hold]) -> list[Task]:
     stopped = {hold.project_id for hold in holds}
     if any(hold.scope == HoldScope.EVERYTHING for hold in holds):
         return []
+    going_on = _at_work(tuple(project for project in mine.projects if project not in stopped))
+    return going_on.first(_named, ["-id"], _SHOWN)
+
+
+@lru_cache(maxsize=across.PERSONS)
+def _at_work(projects: tuple[UUID, ...]) -> Across:
     paused = Hold.objects.open().filter(task=OuterRef("pk"))
-    tasks = Across(
-        rows=Task.objects.filter(~Exists(paused)),
-        projects=[project for project in mine.projects if project not in stopped],
-        states=_RUNNING,
-    )
-    newest = Task.objects.filter(pk__among=tasks.keys(["-id"], _SHOWN))
-    return list(newest.only("number", "title").order_by("-id"))
+    return Across(rows=Task.objects.filter(~Exists(paused)), projects=projects, states=_RUNNING)
+
+
+def _named(tasks: QuerySet[Task]) -> QuerySet[Task]:
+    return tasks.only("number", "title")
 
 
 _SHOWN = 5
