@@ -21,7 +21,7 @@ from approvals.lifecycle import (
     EffectState,
     SignatureVerdict,
 )
-from approvals.models import CallApproval
+from approvals.models import CallApproval, CallSignature
 from approvals.requirements import Required
 from projects import across
 from projects.models import Role
@@ -92,6 +92,15 @@ def all_of(agreed: Sequence[Marked]) -> Counted:
     return Counted(signers=signers, stood_for=_stood_for(agreed), lapsed=[])
 
 
+def agreeing(signatures: QuerySet[Any]) -> QuerySet[Any]:
+    """Return those of these that agree, as the index of each person's says it: one verdict.
+
+    With a list of both, of changes and calls, all are read that the person ever gave.
+    """
+    calls = signatures.model is CallSignature
+    return signatures.filter(verdict=CallVerdict.ALLOW if calls else SignatureVerdict.APPROVE)
+
+
 def asks_again(signatures: QuerySet[Any], signer: UUID) -> Q:
     """Return the condition that a list of what waits asks this signer: they have not agreed yet, or
     enough have and may all sign, since a right that was lost came back.
@@ -99,7 +108,7 @@ def asks_again(signatures: QuerySet[Any], signer: UUID) -> Q:
     Looked at by row, and at others' signatures only where theirs is. Where a rule names people, or
     an editor must not be the only one, who has signed is not asked: a list cannot tell who stands in.
     """
-    agreed = signatures.filter(approval=OuterRef("pk"), verdict__in=AGREES)
+    agreed = agreeing(signatures).filter(approval=OuterRef("pk"))
     # Read beside the signatures: a list that reads seals for it is not read from its index alone.
     asks_nobody = agreed.filter(
         approval__snapshot__policy__signers=[], approval__snapshot__policy__not_alone__isnull=True
@@ -130,7 +139,7 @@ def _stood_for(rows: Sequence[Marked]) -> set[UUID]:
 
 def how_many(signatures: QuerySet[Any]) -> Expression:
     """Return how many of these agree with a row of a list and count, as `among` counts them."""
-    agreed = signatures.filter(approval=OuterRef("pk"), verdict__in=AGREES)
+    agreed = agreeing(signatures).filter(approval=OuterRef("pk"))
     alone = When(single_person=True, project__single_person=True, then=_number(_of_leads(agreed)))
     return Coalesce(Case(alone, default=_number(_of_others(agreed))), Value(0))
 

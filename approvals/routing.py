@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, OuterRef, Q
 from django.db.models.functions import Now
 
 from agents import permitting, takeovers
@@ -163,10 +163,13 @@ def _others_hold(
     # Who has done a part of it since; or asked for it, where one person may do everything no more.
     did = takeovers.by_whom(OuterRef("approval__task")).filter(resolved_by=OuterRef("holder"))
     alone_may = Q(approval__single_person=True, project__single_person=True)
-    may = alone_may | Q(~Exists(did), ~Q(holder=F("approval__requester")))
+    may = alone_may | (~across.of_each(did) & ~Q(holder=F("approval__requester")))
     # Who has signed is asked no more, though a signature that was lost since keeps it waiting.
-    signed = signatures.objects.filter(approval=OuterRef("approval"), signer=OuterRef("holder"))
-    there = theirs.filter(may, Exists(leads), ~Exists(off), ~Exists(signed)).exclude(holder=person)
+    agreed = counting.agreeing(signatures.objects.all())
+    signed = agreed.filter(approval=OuterRef("approval"), signer=OuterRef("holder"))
+    # Not joined: there is a holder of few.
+    asked = across.of_each(leads) & ~across.of_each(off) & ~across.of_each(signed)
+    there = theirs.filter(may, asked).exclude(holder=person)
     return across.of_each(there.exclude(holder__in=Absence.objects.now().values("person")))
 
 
