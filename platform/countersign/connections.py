@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def database_settings(url: str) -> dict[str, Any]:
-    """Return DATABASES["default"] for a postgresql:// URL; the socket folder may be ?host=."""
+def database_settings(url: str, *, kept: int = 0) -> dict[str, Any]:
+    """Return DATABASES["default"] for a postgresql:// URL; the socket folder may be ?host=.
+
+    With `kept`, connections go from one request to the next, and at most so many are open.
+    """
     parts = urlsplit(url or "postgresql:///countersign")
     if parts.scheme not in {"postgres", "postgresql"}:
         begins = f"begins with {parts.scheme}:" if parts.scheme else "does not begin like a URL"
@@ -43,8 +46,14 @@ def database_settings(url: str) -> dict[str, Any]:
         "PORT": str(port or options.pop("port", "")),
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": options,
+        "OPTIONS": {**options, **({"pool": _pool(kept)} if kept else {})},
     }
+
+
+def _pool(size: int) -> dict[str, Any]:
+    # A database that was away is tried again within seconds of its return: the time between tries grows
+    # with how long one goes on trying.
+    return {"min_size": 1, "max_size": size, "timeout": 3.0, "reconnect_timeout": 3.0}
 
 
 def kafka_options(url: str) -> dict[str, str]:

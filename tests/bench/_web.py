@@ -13,7 +13,7 @@ import urllib.request
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from countersign.supervisor.parts import WEB_SERVER
+from countersign.supervisor.parts import WEB_SERVER, WEB_SETTINGS
 from tests.bench._inflight_house import ROOT, House, Program, until
 from tests.bench._load import Orders, Seen
 
@@ -42,7 +42,7 @@ class Site(House):
 
     def serve(self, application: str, **env: str) -> tuple[Program, int]:
         """Start one server process as `up` does; return it and its port once it answers."""
-        return self._serve(web_server(application), env)
+        return self._serve(web_server(application), {**WEB_SETTINGS, **env})
 
     def serve_plain(self, application: str) -> tuple[Program, int]:
         """Start uvicorn as it comes, with the fastest loop and parser it has."""

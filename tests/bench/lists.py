@@ -56,11 +56,11 @@ def prepare(tasks: int) -> float:
 @contextlib.contextmanager
 def web() -> Iterator[int]:
     """Run the web process of `up`; yield its port."""
-    from countersign.supervisor.parts import WEB_SERVER
+    from countersign.supervisor.parts import WEB_SERVER, WEB_SETTINGS
 
     listener = socket.create_server(("127.0.0.1", 0))
     command = [sys.executable, "-m", *WEB_SERVER, "--fd", str(listener.fileno())]
-    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "countersign.settings"}
+    env = {**WEB_SETTINGS, **os.environ, "DJANGO_SETTINGS_MODULE": "countersign.settings"}
     process = subprocess.Popen(
         command, env=env, pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL
     )

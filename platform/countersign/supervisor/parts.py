@@ -38,6 +38,7 @@ WEB_SERVER = (
     *("--ws", "websockets-sansio", "--ws-per-message-deflate", "false"),
     *("--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "5"),
 )
+WEB_SETTINGS = {"COUNTERSIGN_KEPT_CONNECTIONS": "20"}
 _WORKER = ("celery", "-A", "countersign", "worker", "-P", "threads", "--loglevel", "INFO")
 _SINK = ("django", "publish_events")
 AGENTS_NICENESS = 3  # half as much of the processor as others get who want it too
@@ -130,7 +131,7 @@ class Parts:
         # Threads would each get their own arena, and keep it: tens of MB for nothing.
         env.setdefault("MALLOC_ARENA_MAX", "2")
         if login == "web":
-            env |= self.signing
+            env = {**WEB_SETTINGS, **env, **self.signing}
         if login not in _KNOW_OF_EMAIL:
             env.pop(_EMAIL, None)
             env.pop(f"{_EMAIL}_FILE", None)
