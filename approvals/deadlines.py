@@ -106,7 +106,8 @@ def with_window(rows: QuerySet[Effect]) -> QuerySet[Any]:
     its window, or under a hold that keeps it from being sent, and the `hold_scope` of that."""
     paths = {"task": "approval__task_id", "project": "approval__project_id"}
     held = Q(holds.is_held(**paths))
-    waits = Q(state=EffectState.PLANNED) & (Q(not_before__gt=window_now()) | held)
+    # One that was sent and is to be tried again may have landed.
+    waits = Q(state=EffectState.PLANNED, sent_at=None) & (Q(not_before__gt=window_now()) | held)
     begun = Q(state=EffectState.DOING, sent_at=None) & held
     return rows.annotate(
         undo_until=F("not_before") + (Now() - window_now()),

@@ -45,6 +45,6 @@ def test_nothing_ended_begins_again_and_nothing_done_is_undone():
     assert not EFFECT_MOVES[EffectState.WITHDRAWN]
 
 
-def test_only_a_planned_effect_is_withdrawn():
+def test_an_effect_is_withdrawn_while_planned_or_begun_and_not_sent():
     sources = {old for old, targets in EFFECT_MOVES.items() if EffectState.WITHDRAWN in targets}
-    assert sources == {EffectState.PLANNED}
+    assert sources == {EffectState.PLANNED, EffectState.DOING}
