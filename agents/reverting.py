@@ -41,7 +41,7 @@ def start(
 
     Its change is merged onto the main of now, checked and put up to be signed as any other; no model
     is asked. Locks the task. Raises TransitionRefused when it is being taken back already, or was,
-    and what `intake.submit` raises.
+    QuotaUsed when an earlier one was stopped and there is no room, and what `intake.submit` raises.
     """
     reverted = _commit(task, commit, base)
     with transaction.atomic():

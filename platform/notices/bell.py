@@ -28,7 +28,7 @@ NEWEST = Order()
 _LONG = ("notice__task__request", "notice__task__context")
 
 
-def lines(person: User, projects: Sequence[uuid.UUID], *, unread: bool = False) -> Across:
+def lines(person: uuid.UUID, projects: Sequence[uuid.UUID], *, unread: bool = False) -> Across:
     """Return the lines of one person in these projects: those of one they left are not among them."""
     rows = Notification.objects.filter(person=person)
     return Across(rows=rows.filter(read_at=None) if unread else rows, projects=tuple(projects))
@@ -41,8 +41,7 @@ def unread(person: User, projects: Sequence[uuid.UUID], cap: int) -> Statement:
 
 @lru_cache(maxsize=across.PERSONS)
 def _unread(person: uuid.UUID, projects: tuple[uuid.UUID, ...], cap: int) -> Statement:
-    rows = Notification.objects.filter(person=person, read_at=None)
-    return Across(rows=rows, projects=projects).counted(cap)
+    return lines(person, projects, unread=True).counted(cap)
 
 
 def loaded(rows: QuerySet[Notification]) -> QuerySet[Notification]:

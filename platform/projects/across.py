@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from projects.models import Project, User
 
-Ready = TypeVar("Ready")
+Made = TypeVar("Made")
 Statement = tuple[str, tuple[Any, ...]]
 # Lists of so many are kept as they were spelled, half a megabyte each: Django needs 5 ms for one.
 PERSONS = 64
@@ -95,10 +95,7 @@ class Across:
     state_type: str = "text"
     key: str = "id"
     listed: type[Model] | None = None
-    _spelled: dict[Any, Statement] = field(
-        init=False, repr=False, compare=False, default_factory=dict
-    )
-    _ready: dict[Hashable, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _kept: dict[Hashable, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @property
     def model(self) -> type[Model]:
@@ -129,11 +126,11 @@ class Across:
         )
         return ready()
 
-    def kept(self, key: Hashable, make: Callable[[], Ready]) -> Ready:
-        """Return what is made ready of this list, made once for a key."""
-        if key not in self._ready:
-            self._ready[key] = make()
-        return self._ready[key]  # type: ignore[no-any-return]
+    def kept(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """Return what is made of this list, once for a key."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]  # type: ignore[no-any-return]
 
     def _loaded(
         self, read: Callable[[QuerySet[Any]], QuerySet[Any]], order: Sequence[str], limit: int
@@ -157,11 +154,8 @@ class Across:
         """Return how many rows there are, counting no further than `cap`."""
         return counts({"": self.counted(cap)})[""]
 
-    def _merged(self, *asked: Any, **facts: Any) -> Statement:
-        key = (asked, *facts)
-        if key not in self._spelled:
-            self._spelled[key] = self._spell(*asked, **facts)
-        return self._spelled[key]
+    def _merged(self, *asked: Any, each: bool = False) -> Statement:
+        return self.kept((asked, each), lambda: self._spell(*asked, each=each))
 
     def _spell(
         self,
@@ -171,7 +165,7 @@ class Across:
         ends: Sequence[str],
         limit: int,
         *,
-        each: bool = False,
+        each: bool,
     ) -> Statement:
         if not self.projects:
             return _NOTHING

@@ -67,6 +67,7 @@ def test_the_next_request_goes_on_with_the_same_connection(address, cookie):
 def test_connections_that_broke_are_replaced(address, cookie):
     page(address, cookie)
     broken = backends()
+    assert broken
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) pid", [broken])
     assert "Needs you" in page(address, cookie)

@@ -32,7 +32,7 @@ def notifications(request: PersonRequest) -> HttpResponse:
     """Show what this person was told, newest first."""
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else "all"
-    listed = bell.lines(request.user, mine_of(request).projects, unread=tab == "unread")
+    listed = bell.lines(request.user.pk, mine_of(request).projects, unread=tab == "unread")
     shown = bell.page(listed, Place.of(bell.NEWEST, request.GET))
     context = {
         "here": "notifications",
