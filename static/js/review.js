@@ -27,7 +27,11 @@ export function startReview() {
   document.addEventListener("change", say);
   document.addEventListener("input", say);
   say();
-  spy();
+  // Measured when the page is laid out anyway: each time before costs as much again.
+  requestAnimationFrame(() => {
+    spy();
+    markMode();
+  });
   settle();
 }
 
@@ -66,6 +70,7 @@ function chooseMode(mode) {
   url.searchParams.set("diff", mode);
   history.replaceState(history.state, "", url);
   showMode(mode);
+  markMode();
 }
 
 function splitNow() {
@@ -78,6 +83,10 @@ function showMode(mode) {
   for (const diff of document.querySelectorAll("[data-diff]")) {
     for (const name of modes) diff.classList.toggle(`diff-${name}`, name === known);
   }
+}
+
+// Where there is no room for two sides, it is unified whatever was chosen.
+function markMode() {
   const now = splitNow() ? "split" : "unified";
   for (const button of document.querySelectorAll("[data-diff-mode]")) {
     button.setAttribute("aria-pressed", String(button.dataset.diffMode === now));
@@ -206,18 +215,29 @@ function hintAt(words) {
   hint.textContent = words;
 }
 
+// Yields a field of each hunk that is refused, or noted and not accepted. The form has them all at hand: to
+// look through the lines of a long change takes a key's time.
+function* saidOfHunks(form) {
+  const fields = [...form.elements];
+  const of = (kind, told) => new Map(
+    fields.filter((field) => field.name.startsWith(kind) && told(field)).map((field) => [field.name.slice(kind.length), field]),
+  );
+  const verdicts = of("verdict-", (field) => field.checked);
+  const notes = of("note-", (field) => field.value.trim());
+  for (const [hunk, field] of new Map([...notes, ...verdicts])) {
+    const verdict = verdicts.get(hunk)?.value;
+    if (verdict !== "accept") yield [field, verdict];
+  }
+}
+
 function say() {
   const form = document.getElementById("decision");
   if (!form) return;
   const goes = new Map();
   let refused = 0;
-  for (const hunk of document.querySelectorAll("[data-hunk]")) {
-    const no = hunk.querySelector("input[value=refuse]")?.checked;
-    const accepted = hunk.querySelector("input[value=accept]")?.checked;
-    const note = hunk.querySelector("textarea[name^=note-]")?.value.trim();
-    if (no) refused += 1;
-    if (!no && !(note && !accepted)) continue;
-    const agent = hunk.querySelector(".hunk-note .muted")?.textContent.replace("goes to ", "").trim() || "its author";
+  for (const [field, verdict] of saidOfHunks(form)) {
+    if (verdict === "refuse") refused += 1;
+    const agent = field.closest("[data-hunk]").querySelector(".hunk-note .muted")?.textContent.replace("goes to ", "").trim() || "its author";
     goes.set(agent, (goes.get(agent) || 0) + 1);
   }
   for (const on of document.querySelectorAll("[data-line-say]")) {

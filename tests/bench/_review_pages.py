@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 1440, 900
 # Everything the page named is there, and the frame after it is on the screen.
 _SHOWN = """
-addEventListener("load", () => requestAnimationFrame(() => setTimeout(() => {
-  window.shownAt = performance.now();
-})));
+window.shown = new Promise((tell) => {
+  addEventListener("load", () => requestAnimationFrame(() => setTimeout(() => tell(performance.now()))));
+});
 """
-_TIMES = """() => {
+_TIMES = """async () => {
+  const shown = await window.shown;
   const { loadEventEnd } = performance.getEntriesByType("navigation")[0];
-  return { loaded: loadEventEnd, shown: window.shownAt };
+  return { loaded: loadEventEnd, shown };
 }"""
 _STATIC = ("content-type", "cache-control")
 
@@ -119,7 +120,6 @@ def _open(page: Page, address: str, shown: Shown) -> None:
     answer = page.goto(address)
     assert answer is not None, address
     assert answer.status == 200, address
-    page.wait_for_function("window.shownAt")
     times = page.evaluate(_TIMES)
     shown.loaded.append(times["loaded"])
     shown.shown.append(times["shown"])

@@ -57,6 +57,7 @@ ADDRESSES = frozenset(
         *("price_url", "request.GET.urlencode", "row.without", "said.where", "to", "view", "tab"),
         *("warning.target", "name", "commit", "effect.base", "merged", "zone"),
         *("shown", "assign_url", "release_url", "whole_at", "back"),
+        *("around", "mark"),
         *("favicon_href", "script_url", "swagger_ui_bundle", "swagger_ui_css"),
         *("swagger_ui_standalone", "change_url"),
         *('sealed.call.definition|slice:":12"', 'grant.pin.definition|slice:":12"'),

@@ -8,7 +8,7 @@ from html import unescape
 import pytest
 
 from agents.workspace import lexing
-from countersign.console import diff, hidden, report
+from countersign.console import diff, diff_rows, hidden, report
 
 HUNK = (
     " def tax(self):\n"
@@ -49,6 +49,34 @@ def test_changed_words_are_marked_and_unchanged_ones_are_not():
         "</span>", ""
     )
     assert "<mark>" not in change.new.html
+
+
+def test_words_that_changed_side_by_side_carry_one_mark():
+    text = "-total = first(1) + rest\n+total = other(22) + rest\n"
+    [block] = diff.blocks(text, 1, 1, "f1", lexing.codes("a.py", text))
+    new = block.rows[0].new
+    assert re.findall(r"<mark>(.*?)</mark>", new.html) == [
+        "other",
+        '<span class="tok-n">22</span>',
+    ]
+    assert text_of(new.html) == "total = other(22) + rest"
+
+
+def test_a_mark_over_several_colours_is_one_and_cuts_none_of_its_text():
+    runs = [("k", "if"), ("", " a <"), ("n", "12")]
+    line = diff_rows.Raw(number=1, text="if a <12", runs=runs, words=((1, 7),))
+    html = diff_rows.changed(None, line, "f1").new.html
+    assert html == (
+        '<span class="tok-k">i</span><mark><span class="tok-k">f</span> a &lt;'
+        '<span class="tok-n">1</span></mark><span class="tok-n">2</span>'
+    )
+
+
+@pytest.mark.parametrize("words", [((0, 8),), ((0, 1), (7, 8)), ((3, 3),), ((2, 5),)])
+def test_marks_at_the_ends_of_a_line_lose_nothing(words):
+    runs = [("k", "if"), ("", " a <"), ("n", "12")]
+    line = diff_rows.Raw(number=1, text="if a <12", runs=runs, words=words)
+    assert text_of(diff_rows.changed(line, None, "f1").old.html) == "if a <12"
 
 
 def test_lines_without_likeness_carry_no_word_marks():

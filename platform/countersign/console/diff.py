@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -177,7 +177,7 @@ def _parts(text: str, old_number: int, new_number: int, colours: str) -> Iterato
             part = _Part(changed=marker in {"+", "-"})
         old, two, new = next(codes, "").partition("=")
         before = _raw(old_number, content, old)
-        after = _raw(new_number, content, new) if two else replace(before, number=new_number)
+        after = _raw(new_number, content, new) if two else before.at(new_number)
         part.add(marker, before, after)
         old_number += marker != "+"
         new_number += marker != "-"

@@ -13,7 +13,7 @@ from countersign.console import hidden
 from projects import characters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from countersign.console.highlighting import Run
 
@@ -33,6 +33,10 @@ class Raw:
     ends_file: bool = False
     returns: bool = False
     words: tuple[tuple[int, int], ...] = ()
+
+    def at(self, number: int) -> Raw:
+        """Return the same line as it stands on the other side, before anything is noted on it."""
+        return Raw(number=number, text=self.text, runs=self.runs, returns=self.returns)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,34 +111,43 @@ def _line(raw: Raw) -> Line:
 
 
 def _html(raw: Raw) -> SafeString:
-    return mark_safe("".join(_pieces(raw)))  # noqa: S308  all of it is escaped or a badge
-
-
-def _pieces(raw: Raw) -> Iterator[str]:
     # Of the whole line: a lexer may cut a word in two, and a lookalike is found by its word.
-    odd, position = set(characters.marks(raw.text)), 0
-    for token, text in raw.runs:
-        for piece, start, marked in _cut(text, position, raw.words):
-            shown = _shown(piece, start, odd) if odd else escape(piece)
-            inner = f'<span class="tok-{token}">{shown}</span>' if token else shown
-            yield f"<mark>{inner}</mark>" if marked else inner
-        position += len(text)
+    odd, start, drawn = set(characters.marks(raw.text)), 0, []
+    for marked, runs in _stretches(raw):
+        inner = "".join(_coloured(runs, start, odd))
+        drawn.append(f"<mark>{inner}</mark>" if marked else inner)
+        start += sum(len(text) for _, text in runs)
+    return mark_safe("".join(drawn))  # noqa: S308  all of it is escaped or a badge
 
 
-def _shown(text: str, start: int, odd: set[int]) -> str:
+def _coloured(runs: Iterable[Run], start: int, odd: Collection[int]) -> Iterator[str]:
+    for token, text in runs:
+        shown = _shown(text, start, odd) if odd else escape(text)
+        yield f'<span class="tok-{token}">{shown}</span>' if token else shown
+        start += len(text)
+
+
+def _shown(text: str, start: int, odd: Collection[int]) -> str:
     return "".join(
         hidden.badge(one) if at in odd else escape(one) for at, one in enumerate(text, start)
     )
 
 
-def _cut(
-    text: str, start: int, words: tuple[tuple[int, int], ...]
-) -> Iterator[tuple[str, int, bool]]:
-    """Yield the pieces of a run that are words that changed, or not, and where in the line they begin."""
-    end = start + len(text)
-    edges = {start, end}
-    for word in words:
-        edges.update(edge for edge in word if start < edge < end)
-    for left, right in itertools.pairwise(sorted(edges)):
-        inside = any(begin <= left and right <= over for begin, over in words)
-        yield text[left - start : right - start], left, inside
+def _stretches(raw: Raw) -> Iterator[tuple[bool, list[Run]]]:
+    """Yield the runs of a line in order, cut where a word that changed begins or ends."""
+    if not raw.words:
+        yield False, raw.runs
+        return
+    left, at, marked = raw.runs[::-1], 0, False
+    for edge in (*itertools.chain(*raw.words), len(raw.text)):
+        taken = []
+        while at < edge:
+            token, text = left.pop()
+            fits, over = text[: edge - at], text[edge - at :]
+            if over:
+                left.append((token, over))
+            taken.append((token, fits))
+            at += len(fits)
+        if taken:
+            yield marked, taken
+        marked = not marked
