@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Made = TypeVar("Made")
 Statement = tuple[str, tuple[Any, ...]]
-# Lists of so many are kept as they were spelled, half a megabyte each: Django needs 5 ms for one.
+# Lists of so many are kept as they were spelled, a megabyte each: Django needs 5 ms for one.
 PERSONS = 64
 PROJECT = RawSQL("mine.project_id", ())  # of whose rows a list is read, one after another
 _STATE = RawSQL("one.state", ())
@@ -54,7 +54,11 @@ class Mine:
         """Read them; a person who was switched off has none."""
         if not user.is_active:
             return cls()
-        rows = list(Membership.objects.filter(user_id=user.pk).select_related("project"))
+        rows = list(
+            Membership.objects.filter(user_id=user.pk)
+            .select_related("project")
+            .order_by("project_id")
+        )
         named = sorted((row.project for row in rows), key=lambda project: project.name)
         return cls(
             led=tuple(row.project_id for row in rows if row.role == Role.LEAD),
@@ -103,8 +107,9 @@ class Across:
         return self.listed or self.rows.model
 
     def filter(self, *conditions: Any, **facts: Any) -> Self:
-        """Return it with fewer rows."""
-        return replace(self, rows=self.rows.filter(*conditions, **facts))
+        """Return it with fewer rows; as it is, with what is kept of it, where nothing is asked of them."""
+        asked = [each for each in conditions if each]
+        return replace(self, rows=self.rows.filter(*asked, **facts)) if asked or facts else self
 
     def keys(self, order: Sequence[str], limit: int) -> RawSQL:
         """Return the primary keys of the first rows, for `pk__among`; the caller orders them again.
@@ -121,16 +126,21 @@ class Across:
         self, read: Callable[[QuerySet[Any]], QuerySet[Any]], order: Sequence[str], limit: int
     ) -> list[Any]:
         """Return the first rows as `read`, a function of a module, says what to load with them."""
-        ready = self.kept(
-            (read, *order, limit), lambda: Prepared(lambda: self._loaded(read, order, limit))
-        )
-        return ready()
+        return self.kept((read, *order, limit), lambda: self._prepared(read, order, limit))()
 
     def kept(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """Return what is made of this list, once for a key."""
         if key not in self._kept:
             self._kept[key] = make()
         return self._kept[key]  # type: ignore[no-any-return]
+
+    def _prepared(
+        self, read: Callable[[QuerySet[Any]], QuerySet[Any]], order: Sequence[str], limit: int
+    ) -> Prepared[Any]:
+        # Made here and not when it is asked: what held this list would be kept by it, and a list that is
+        # not kept any more would stay until all rubbish is looked through, a megabyte each.
+        rows = self._loaded(read, order, limit)
+        return Prepared(lambda: rows)
 
     def _loaded(
         self, read: Callable[[QuerySet[Any]], QuerySet[Any]], order: Sequence[str], limit: int

@@ -23,9 +23,12 @@ def preparing(given: dict[str, Any], *, plans: str) -> dict[str, Any]:
     """Return connection settings with which statements are prepared when they come again.
 
     To plan them anew took a tenth to a fifth of what they cost the server. A web server asks too many kinds.
+    They are none of those kept for pages: each thread keeps its own.
     """
     more = {"server_side_binding": True, "prepare_threshold": _PREPARE_AFTER}
     options = {**more, **given["OPTIONS"]}
+    # Django keeps one pool, made by whoever connects first: pages and these would take each other's.
+    options.pop("pool", None)
     options["options"] = f"-c plan_cache_mode={plans} {options.get('options', '')}".strip()
     return {**given, "OPTIONS": options}
 

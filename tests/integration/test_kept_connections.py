@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 
+from agents.runtime import frozen
+from projects.ids import uuid7
 from tests.web_process import web
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,6 +38,25 @@ def page(address: str, cookie: str) -> str:
     asked = urllib.request.Request(f"{address}/inbox", headers={"Cookie": cookie})  # noqa: S310  # our own
     with urllib.request.urlopen(asked, timeout=20) as answer:  # noqa: S310
         return answer.read().decode()
+
+
+def stream(address: str, cookie: str) -> int:
+    """Ask for the stream of no task: what serves streams looks for it."""
+    path = f"{address}/api/v1/tasks/{uuid7()}/stream"
+    asked = urllib.request.Request(path, headers={"Cookie": cookie})  # noqa: S310  # our own
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(asked, timeout=20)  # noqa: S310
+    with refused.value:
+        return refused.value.code
+
+
+def names() -> set[str]:
+    """Return what those who are connected call themselves."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT application_name FROM pg_stat_activity WHERE pid = ANY(%s)", [backends()]
+        )
+        return {name for (name,) in cursor.fetchall()}
 
 
 def backends() -> list[int]:
@@ -72,3 +94,13 @@ def test_connections_that_broke_are_replaced(address, cookie):
         cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) pid", [broken])
     assert "Needs you" in page(address, cookie)
     assert not set(broken) & set(backends())
+
+
+@pytest.mark.parametrize("first", ["stream", "page"])
+def test_streams_and_pages_take_no_connection_of_each_other(address, cookie, first):
+    if first == "stream":
+        assert stream(address, cookie) == 404
+    assert "Needs you" in page(address, cookie)
+    if first == "page":
+        assert stream(address, cookie) == 404
+    assert names() == {"", frozen.NAME}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -138,6 +141,24 @@ def test_the_projects_of_one_who_was_switched_off_are_none(project, requester):
     assert Mine.of(requester).projects == ()
     assert _tasks(requester).rows == []
     assert count_needs_you(requester, cap=10) == 0
+
+
+def _as_they_are(rows):
+    return rows
+
+
+def test_a_list_that_is_not_kept_any_more_is_gone_at_once(project, requester):
+    listed = Across(rows=Task.objects.all(), projects=Mine.of(requester).projects)
+    assert listed.filter(Q()) is listed
+    listed.first(_as_they_are, ["-id"], 3)
+    listed.count(3)
+    left = weakref.ref(listed)
+    gc.disable()  # what only all rubbish is looked through for would stay
+    try:
+        del listed
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_a_count_ends_at_its_cap(project, second_project, requester):

@@ -173,3 +173,12 @@ def test_only_who_sends_mail_knows_the_password_of_the_server(monkeypatch, tmp_p
         if "COUNTERSIGN_EMAIL_URL" in parts.environment(login)
     ]
     assert knows == ["web", "effects"]
+
+
+@pytest.mark.parametrize("login", ["", "agents", "effects", "sink"])
+def test_only_the_web_server_keeps_connections_for_others(monkeypatch, tmp_path, login):
+    monkeypatch.setenv("COUNTERSIGN_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("COUNTERSIGN_KEPT_CONNECTIONS", "7")
+    parts = Parts(read_choices(), port=8000)
+    assert "COUNTERSIGN_KEPT_CONNECTIONS" not in parts.environment(login)
+    assert parts.environment("web")["COUNTERSIGN_KEPT_CONNECTIONS"] == "7"

@@ -191,13 +191,17 @@ def _by_due(pending: list[AnyRow]) -> list[Group]:
     ]
 
 
+def _of_tasks(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows.select_related("project", "requester").defer(*sentences.LONG)
+
+
 def with_agents(
     narrowing: Narrowing, place: Place | None
 ) -> tuple[list[sentences.TaskRow], Page[Task]]:
     """Return the tasks agents are at, in the projects of this person, with what they may undo."""
     page: Page[Task] = keyset.page(
         selectors.with_agents(narrowing.mine, narrowing.task_states).filter(narrowing.of_tasks),
-        lambda rows: rows.select_related("project", "requester").defer(*sentences.LONG),
+        _of_tasks,
         order=Order(),
         place=place,
         limit=selectors.ROWS,
