@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Case, F, Func, Q, Value, When
+from django.db.models import Case, Exists, F, Func, Q, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -383,12 +383,15 @@ class Effect(models.Model):
 
     def note_sent(self) -> bool:
         """Put on record that the outside world is about to be touched; False while a hold is open, or
-        when somebody took it back under one."""
+        when somebody took it back under one.
+
+        Without a join: an UPDATE that waited for the row checks anew what it asks of the row itself,
+        and not what it found it by. It would send what was withdrawn while it waited.
+        """
         now = timezone.now()
-        held = holds.is_held(task="approval__task_id", project="approval__project_id")
-        if not Effect.objects.filter(~held, pk=self.pk, state=EffectState.DOING).update(
-            sent_at=now
-        ):
+        free = ~Exists(holds.over_task(self.approval.task))
+        mine = Effect.objects.filter(free, pk=self.pk, state=EffectState.DOING)
+        if not mine.update(sent_at=now):
             return False
         self.sent_at = now
         return True
