@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from agents.events import Kind
@@ -14,6 +14,7 @@ from agents.models import Task
 from approvals import deadlines
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import SEAL, Approval, Effect
+from approvals.undoing import UNSENT
 from projects import audit
 from projects.exceptions import TransitionRefused
 
@@ -74,9 +75,10 @@ def _untouched(limit: int) -> list[uuid.UUID]:
 
     From the effects on: those that are neither done nor begun are few.
     """
-    touched = Effect.objects.filter(approval=OuterRef("approval")).exclude(
-        state__in=[EffectState.PLANNED, EffectState.FAILED, EffectState.WITHDRAWN]
-    )
+    # What was sent and is to be tried again may have landed.
+    undone = Q(state__in=[EffectState.FAILED, EffectState.WITHDRAWN])
+    unsent = Q(state=EffectState.PLANNED, **UNSENT)
+    touched = Effect.objects.filter(approval=OuterRef("approval")).exclude(undone | unsent)
     left = Effect.objects.filter(
         ~Exists(touched),
         state__in=[EffectState.PLANNED, EffectState.FAILED],
@@ -101,7 +103,7 @@ def _end(approval: Approval, state: str, reason: str) -> bool:
         with transaction.atomic():
             approval.move(state, guard=guard, reason=reason, **undecided)
             for effect in approval.effects.filter(state=EffectState.PLANNED).order_by("id"):
-                effect.move(EffectState.WITHDRAWN, finished_at=Now())
+                effect.move(EffectState.WITHDRAWN, guard=UNSENT, finished_at=Now())
             approval.task.record(
                 Kind.APPROVAL_DECIDED,
                 {"approval": str(approval.pk), "state": state, "reason": reason},

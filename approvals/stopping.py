@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -18,19 +18,26 @@ from projects import access, audit
 from projects.exceptions import InvalidInput, NotAllowed, TransitionRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from projects.models import User
 
 MAX_REASON = 4_000  # characters
-_WAIT = "Wait for it to end"
-_GOES_ON = "It goes on when the hold is lifted"
+_UNCLEAR = "Nobody knows yet whether the approved effect landed. "
+_ASKED = "Answer the open question first: trying again looks at the outside world before it acts."
+_LOOKED_FOR = "It is looked for before it is tried again, at the latest when the hold is lifted."
+_BEGUN = "The approved effect has begun, so the task can no longer be stopped. "
+_WAIT = "Wait for it to end; a revert is a new task."
+_GOES_ON = "What is left of it goes on when the hold is lifted; a revert is a new task."
+_OPEN = {EffectState.PLANNED, EffectState.DOING}
 _STANDING = (ApprovalState.PENDING, ApprovalState.APPROVED)
 
 
 def stop_task(task: Task, *, by: User, reason: str = "", address: str | None = None) -> None:
     """Stop a task and withdraw what waits in it, in one transaction.
 
-    The requester or a lead may. Raises TransitionRefused once an effect has begun: it cannot be
-    called back. Raises InvalidInput for a reason that is too long.
+    The requester or a lead may. Raises TransitionRefused once an effect is done, may have landed, or
+    has begun and no hold keeps it from being sent. Raises InvalidInput for a reason that is too long.
     """
     reason = storable.text(reason.strip())
     if len(reason) > MAX_REASON:
@@ -77,24 +84,28 @@ def _withdraw_effects(approval: Approval, *, why: str) -> None:
         .select_for_update(no_key=True)
         .order_by("id")
     )
+    if refusal := _why_not(effects, held=holds.held(approval.task)):
+        raise TransitionRefused(refusal)
+    for effect in effects:
+        if effect.state in _OPEN:
+            effect.move(EffectState.WITHDRAWN, guard=UNSENT, finished_at=Now())
+    approval.move(ApprovalState.WITHDRAWN, reason=why)
+
+
+def _why_not(effects: Sequence[Any], *, held: bool) -> str:
+    """Return why these can no longer be withdrawn, or an empty string."""
     states = {effect.state for effect in effects}
     if EffectState.UNKNOWN in states:
-        raise TransitionRefused(
-            "Nobody knows yet whether the approved effect landed. "
-            "Answer the open question first: trying again looks at the outside world before it acts."
-        )
-    begun = [each for each in effects if each.state == EffectState.DOING]
+        return _UNCLEAR + _ASKED
+    left = [each for each in effects if each.state in _OPEN]
+    # One that was sent and is to be tried again may have landed as well.
+    if any(each.sent_at is not None for each in left):
+        return _UNCLEAR + (_LOOKED_FOR if held else _WAIT)
+    begun = [each for each in left if each.state == EffectState.DOING]
     kept = all(each.may_be_undone for each in begun)  # by a hold
     if EffectState.DONE in states or not kept:
-        raise TransitionRefused(
-            "The approved effect has begun, so the task can no longer be stopped. "
-            f"{_GOES_ON if holds.held(approval.task) else _WAIT}; a revert is a new task."
-        )
-    for effect in effects:
-        if effect.state in {EffectState.PLANNED, EffectState.DOING}:
-            guard = {} if effect.state == EffectState.PLANNED else UNSENT
-            effect.move(EffectState.WITHDRAWN, guard=guard, finished_at=Now())
-    approval.move(ApprovalState.WITHDRAWN, reason=why)
+        return _BEGUN + (_GOES_ON if held and left else _WAIT)
+    return ""
 
 
 def _why(by: User, reason: str) -> str:

@@ -79,7 +79,7 @@ def _why_too_late(approval: Approval) -> str:
     approval.refresh_from_db(fields=["state"])
     if approval.state == ApprovalState.WITHDRAWN:
         return "Somebody undid it already; it waits for a signature again."
-    begun = approval.effects.exclude(state=EffectState.PLANNED).exists()
+    begun = approval.effects.exclude(state=EffectState.PLANNED, **UNSENT).exists()
     return TOO_LATE if begun else _DUE
 
 
