@@ -40,7 +40,7 @@ class EffectState(models.TextChoices):
     DONE = "done", "Done"
     FAILED = "failed", "Failed"  # surely not done
     UNKNOWN = "unknown", "Unknown"  # nobody can tell; a person must look
-    WITHDRAWN = "withdrawn", "Withdrawn"  # undone or stopped before it began
+    WITHDRAWN = "withdrawn", "Withdrawn"  # undone or stopped before it was sent
 
 
 _E = EffectState

@@ -358,6 +358,10 @@ class Effect(models.Model):
             models.CheckConstraint(
                 condition=Q(state__in=EffectState.values), name="effect_state_known"
             ),
+            models.CheckConstraint(
+                condition=~Q(state=EffectState.WITHDRAWN) | Q(sent_at__isnull=True),
+                name="effect_withdrawn_unsent",
+            ),
         ]
         indexes = [
             # Read by the executor.

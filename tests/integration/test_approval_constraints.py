@@ -109,6 +109,13 @@ def test_a_state_that_does_not_exist_is_refused(approved):
     _refused("UPDATE approvals_effect SET state = 'maybe'", by="effect_state_known")
 
 
+def test_nothing_is_withdrawn_that_was_sent(approved):
+    withdraws = "UPDATE approvals_effect SET state = 'withdrawn', sent_at = "
+    _refused(f"{withdraws} now()", by="effect_withdrawn_unsent")
+    with connection.cursor() as cursor:
+        cursor.execute(f"{withdraws} NULL")
+
+
 def test_a_decision_has_its_time_and_what_waits_has_none(approval, lead):
     _refused("UPDATE approvals_approval SET decided_at = now()", by="approval_decided_at_iff_over")
     _refused("UPDATE approvals_approval SET state = 'expired'", by="approval_decided_at_iff_over")
