@@ -95,8 +95,18 @@ def carry_out(effect_id: uuid.UUID, *, worker: str) -> bool:
             return False
         failpoint("effect.doing")
         with suppress(NotNow):
-            act(effect)
+            _act_unless_taken_back(effect)
     return True
+
+
+def _act_unless_taken_back(effect: Effect) -> None:
+    """Act; what somebody took back meanwhile, under a hold, has ended."""
+    try:
+        act(effect)
+    except TransitionRefused:
+        effect.refresh_from_db(fields=["state"])
+        if effect.state != EffectState.WITHDRAWN:
+            raise
 
 
 def begin(effect: Effect, *, worker: str) -> None:
