@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 20
 _OF_A_PROJECT = 10
+_LOOKED_FOR_EVERY = timedelta(minutes=1)
 _PK_PROJECT = ("pk", "approval__project_id")
 
 
@@ -94,8 +96,10 @@ def carry_out(effect_id: uuid.UUID, *, worker: str) -> bool:
         if effect.state != EffectState.DOING:
             return False
         failpoint("effect.doing")
-        with suppress(NotNow):
+        try:
             _act_unless_taken_back(effect)
+        except NotNow:
+            Effect.objects.filter(pk=effect_id).update(looked_at=Now())
     return True
 
 
@@ -303,10 +307,13 @@ def _due() -> list[tuple[uuid.UUID, uuid.UUID]]:
 
 def _left_over() -> list[tuple[uuid.UUID, uuid.UUID]]:
     held = holds.is_held(task="approval__task_id", project="approval__project_id")
-    # A merge that may have landed is looked for all the same: nothing is pushed while it is held.
+    # A merge that may have landed is looked for all the same, now and then: nothing is pushed while
+    # it is held. It comes after all that may go on.
     sent = Q(kind=EffectKind.GIT_MERGE, sent_at__isnull=False)
-    rows = Effect.objects.filter(~Q(held) | sent, state=EffectState.DOING)
-    return list(rows.order_by("started_at").values_list(*_PK_PROJECT)[:_BATCH])
+    look = Q(looked_at=None) | Q(looked_at__lte=Now() - _LOOKED_FOR_EVERY)
+    rows = Effect.objects.filter(~Q(held) | (sent & look), state=EffectState.DOING)
+    first = rows.annotate(held=held).order_by("held", "started_at")
+    return list(first.values_list(*_PK_PROJECT)[:_BATCH])
 
 
 def _current() -> QuerySet[Effect]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from agents import holds
 from agents.workspace.exceptions import (
     GitFailed,
     MainMoved,
@@ -43,6 +44,8 @@ def merge(effect: Effect) -> dict[str, Any]:
     main = store.fetch()
     if main != sealed["base"]:
         return _landed_before(store, approval, sealed, main)
+    if holds.held(approval.task):
+        raise NotNow  # it was looked for; the rest only serves to push it
     proven = verifying.require_signed(effect)
     verifying.require_same_objects(store, approval, sealed)
     _require_onward(store, sealed, proven.followed)

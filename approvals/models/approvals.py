@@ -343,6 +343,7 @@ class Effect(models.Model):
     sent_at = models.DateTimeField(
         null=True, help_text="From then on it may have landed; only a look outside can tell."
     )
+    looked_at = models.DateTimeField(null=True, help_text="When it was held and last looked for.")
     finished_at = models.DateTimeField(null=True)
     result = models.JSONField(default=dict)
     error = models.TextField(blank=True)
@@ -387,15 +388,12 @@ class Effect(models.Model):
 
     def note_sent(self) -> bool:
         """Put on record that the outside world is about to be touched; False while a hold is open, or
-        when somebody took it back under one.
-
-        Without a join: an UPDATE that waited for the row checks anew what it asks of the row itself,
-        and not what it found it by. It would send what was withdrawn while it waited.
-        """
+        when somebody took it back under one."""
         now = timezone.now()
+        # No join: an UPDATE that waited checks the row anew, but not again what it was found by.
         free = ~Exists(holds.over_task(self.approval.task))
         mine = Effect.objects.filter(free, pk=self.pk, state=EffectState.DOING)
-        if not mine.update(sent_at=now):
+        if not mine.update(sent_at=now, looked_at=None):
             return False
         self.sent_at = now
         return True
