@@ -223,6 +223,22 @@ def test_whose_signature_lapsed_or_who_did_a_part_is_none_it_waits_for(
     assert f"somebody else signs it: {told}." in client.get(address).content.decode()
 
 
+def test_where_a_right_came_back_it_waits_for_all_who_may_end_it(
+    client, shown, approval, requester, lead, second_lead, leads
+):
+    approve(approval, lead)
+    Membership.objects.filter(user=lead).update(role=Role.REQUESTER)
+    approve(approval, second_lead)
+    Membership.objects.filter(user=lead).update(role=Role.LEAD)
+    assert asks(shown(lead))
+    assert asks(shown(second_lead))
+    address = f"/review/{approval.task.label}/r1"
+    for told in ("Dana Kim or Ravi Singh", "Cleo Lead or Dana Kim or Ravi Singh", "a tech lead"):
+        assert f"Round 1 waits for {told}." in shown(requester)
+        assert f"somebody else signs it: {told}." in client.get(address).content.decode()
+        leads("Cleo" if told == "Dana Kim or Ravi Singh" else f"Another{len(told)}")
+
+
 def test_whose_signature_did_not_count_is_none_who_signed(
     shown, approval, requester, lead, second_lead, leads
 ):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 import pytest
 
 from approvals.counting import Counted
@@ -17,10 +15,13 @@ LEADS = [
 ]
 
 
-def told(left: int, needed: int, signed: int) -> str:
-    required = Required(signatures=needed, undo_seconds=0, expires_hours=1)
-    counted = Counted(signers={uuid4() for _ in range(signed)}, stood_for=set(), lapsed=[])
-    return left_of(LEADS[:left], required, counted)
+def told(left: int, needed: int, signed: int, *, edited: int = 0, alone: bool = False) -> str:
+    """Say it of the first of them, who are left, and of the last, who signed; so many of both edited."""
+    so_far = LEADS[len(LEADS) - signed :]
+    editors = {str(person.pk): person.display_name for person in [*so_far, *LEADS][:edited]}
+    asks = {"undo_seconds": 0, "expires_hours": 1, "not_alone": editors, "editors_alone": alone}
+    counted = Counted(signers={person.pk for person in so_far}, stood_for=set(), lapsed=[])
+    return left_of(LEADS[:left], Required(signatures=needed, **asks), counted, so_far)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,33 @@ def test_it_says_how_many_of_whom(left, needed, signed, words):
 )
 def test_it_says_that_fewer_may_sign_than_are_needed(left, needed, signed, words):
     assert told(left, needed, signed) == words
+
+
+@pytest.mark.parametrize(
+    ("left", "needed", "signed", "words"),
+    [
+        (0, 1, 1, "Eve Lead"),
+        (0, 2, 2, "Dana Lead or Eve Lead"),
+        (1, 2, 2, "Ann Lead or Dana Lead or Eve Lead"),
+        (2, 2, 3, "a tech lead"),
+    ],
+)
+def test_where_enough_have_signed_it_waits_for_anybody_who_may(left, needed, signed, words):
+    assert told(left, needed, signed) == words
+
+
+@pytest.mark.parametrize(
+    ("left", "edited", "words"),
+    [
+        (0, 1, "one more signature; nobody else may sign here"),
+        (1, 1, "Ann Lead"),
+        (2, 2, "Bob Lead"),
+        (4, 1, "one more tech lead"),
+    ],
+)
+def test_where_only_editors_have_it_waits_for_another(left, edited, words):
+    assert told(left, 1, 1, edited=edited) == words
+
+
+def test_where_editors_may_sign_alone_it_waits_for_anybody():
+    assert told(1, 1, 1, edited=1, alone=True) == "Ann Lead or Eve Lead"

@@ -311,8 +311,11 @@ def _held(record: Record, user: User, mine: Mine) -> dict[str, Any]:
 def _in_words(refusal: str, approval: Approval, user: User, record: Record) -> str:
     if not refusal or user.pk != approval.requester_id:
         return refusal
-    counted = signers.counted_of(_approving(record), record.may)
-    whose = signers.left_of(record.candidates, Required.sealed(approval.snapshot), counted)
+    approving = _approving(record)
+    counted = signers.counted_of(approving, record.may)
+    signed = [row.signer for row in approving if row.signer_id in counted.signers]
+    required = Required.sealed(approval.snapshot)
+    whose = signers.left_of(record.candidates, required, counted, signed)
     return f"You asked for this work, so somebody else signs it: {whose}."
 
 

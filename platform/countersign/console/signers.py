@@ -68,15 +68,20 @@ def named(people: Iterable[User]) -> str:
 
 
 def left_of(
-    left: Sequence[User], required: Required | None, counted: Counted = counting.NOBODY
+    left: Sequence[User],
+    required: Required | None,
+    counted: Counted = counting.NOBODY,
+    signed: Sequence[User] = (),
 ) -> str:
     """Name whom it waits for besides those counted: how many of who may sign and have not, who are
-    all `left`, and whom a rule names."""
+    all `left`, and whom a rule names; when nobody's is missing anybody, those who `signed` too."""
     so_far = len(counted.signers)
     more = required.signatures - so_far if required else 1
     rules = required.unnamed({*counted.signers, *counted.stood_for}) if required else []
     if rules and more <= len(rules):
         return " and ".join(" or ".join(each.people.values()) for each in rules)
+    if more < 1:
+        return _last(left, required, counted, signed)
     names = [person.display_name for person in left]
     if len(names) < more and (so_far or more > 1):
         return _too_few(names, more, so_far)
@@ -84,6 +89,18 @@ def left_of(
         return " and ".join(names)
     ruled = (f", one of them {' or '.join(each.people.values())}" for each in rules)
     return "".join([_some(left, more, so_far), *ruled])
+
+
+def _last(
+    left: Sequence[User], required: Required | None, counted: Counted, signed: Sequence[User]
+) -> str:
+    """Name who may end it where enough have signed: one who did not edit it, if only editors have;
+    else anybody who may sign, since a right that was lost came back."""
+    if required and not required.editors_alone and required.only_editors(counted.signers):
+        others = [person for person in left if str(person.pk) not in required.not_alone]
+        return _some(others, 1, 1) if others else _too_few([], 1, 1)
+    anybody = sorted([*signed, *left], key=lambda person: person.display_name)
+    return _some(anybody, 1, 0)
 
 
 def _some(left: Sequence[User], more: int, so_far: int) -> str:

@@ -122,9 +122,10 @@ def _signing(rows: Rows, user: User, mine: Mine) -> dict[str, Any]:
     over = approval is not None and approval.state == ApprovalState.APPROVED
     counted = counting.among(rows.agreed, {person.pk for person in rows.signers})
     left = [person for person in rows.signers if not person.signed]
+    signed = [person for person in rows.signers if person.signed]
     return {
         "may_sign": _waits_for(user, rows, mine),
-        "waits_for": signers.left_of(left, required, counted),
+        "waits_for": signers.left_of(left, required, counted, signed),
         "signers": _signed(rows, counted, approval.decided_by)
         if over
         else signers.left_of(rows.signers, required),
