@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from agents.models import Agent, AgentVersion, Grant, ModelProfile, Tool, ToolSe
 from agents.models.tools import Transport
 from agents.roster import ROSTER
 from agents.workspace import server as workspace
+from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
     from agents.roster import Seed
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 WORKSPACE = "workspace"
 _PROFILES = ("fast", "strong")
+_PORT = re.compile(r"(?<=^http://127\.0\.0\.1):\d{1,5}(?=/)")
 # What an admin may have set on an agent whose prompt is still ours.
 _KEPT = ("model_profile", "max_turns", "max_tool_calls", "max_tokens", "max_usd", "max_seconds")
 
@@ -72,22 +75,49 @@ class Outside:
     target: str
     definitions: list[Definition]
 
+    def was(self, server: ToolServer) -> bool:
+        """Tell whether a server is this one, offered before: of its name, at its address, on any port."""
+        facts = (server.slug, server.name, server.transport)
+        at, before = (_PORT.sub("", target) for target in (self.target, server.target))
+        return (*facts, before) == (self.slug, self.name, Transport.HTTP, at)
+
+
+class NotThisServer(CountersignError):
+    """Another tool server has this slug. Nothing was changed."""
+
 
 def offer_outside(found: Outside, *, to: Agent) -> ToolServer:
     """Pin the tools of a server outside, switch it on and grant them to one agent.
 
-    Twice: once more pinned as it is now. A tool an admin switched off stays off.
+    Twice: once more pinned as it is now. A tool an admin switched off stays off. Raises NotThisServer
+    where the slug is another server's, of an admin for one.
     """
-    facts = {"name": found.name, "transport": Transport.HTTP, "target": found.target}
     with transaction.atomic():
-        server, _ = ToolServer.objects.update_or_create(
-            slug=found.slug, defaults={**facts, "enabled": True}
-        )
+        server = _placed(found)
         for each in found.definitions:
             tool, _ = Tool.objects.update_or_create(
                 server=server, name=each.name, defaults=_pinned(each)
             )
             Grant.objects.get_or_create(agent=to, tool=tool)
+    return server
+
+
+def _placed(found: Outside) -> ToolServer:
+    facts = {"name": found.name, "transport": Transport.HTTP, "target": found.target}
+    # Held: what an admin makes of it meanwhile is not written over.
+    held = ToolServer.objects.select_for_update()
+    server, new = held.get_or_create(slug=found.slug, defaults={**facts, "enabled": True})
+    if new:
+        return server
+    if not found.was(server):
+        raise NotThisServer(
+            f"“{server.name}”{f' at {server.target}' if server.target else ''} is a tool server with "
+            f"the slug “{found.slug}”, and not this one. Nothing was changed. Where it is this one "
+            f"after all, an admin names it “{found.name}” again and puts it at {found.target}, with "
+            "any port, under Tool servers."
+        )
+    server.target, server.enabled = found.target, True
+    server.save(update_fields=["target", "enabled"])
     return server
 
 

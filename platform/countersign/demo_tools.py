@@ -69,14 +69,18 @@ async def offer(server: MCPServer, port: int) -> Outside:
 def switch_on(found: Outside) -> ToolServer:
     """Pin its tools and grant them to the code agent; again after it moved or was switched off.
 
-    Raises Agent.DoesNotExist when that agent was deleted.
+    Raises Agent.DoesNotExist when that agent was deleted, NotThisServer when its slug is another's.
     """
     server = offer_outside(found, to=Agent.objects.get(slug=_AGENT))
     audit.record("demo.tools_on", subject=server, actor=None, target=server.target)
     return server
 
 
-def switch_off(server: ToolServer) -> None:
-    """Switch it off: what waits for permission is not called any more."""
-    ToolServer.objects.filter(pk=server.pk).update(enabled=False)
+def switch_off(server: ToolServer) -> bool:
+    """Switch it off, and tell whether it was still there: what waits for permission is not called any
+    more. One that was started since, elsewhere, stays on."""
+    here = ToolServer.objects.filter(pk=server.pk, target=server.target)
+    if not here.update(enabled=False):
+        return False
     audit.record("demo.tools_off", subject=server, actor=None)
+    return True

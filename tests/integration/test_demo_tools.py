@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
+import subprocess
+import sys
 import time
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from agents.intake import submit
 from agents.models import Escalation, Grant, Proposal, Task, Tool, ToolServer
@@ -32,6 +40,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 demo = story.demo
 billing = story.billing
+MANAGE = Path(__file__).parents[2] / "manage.py"
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ANYTHING = {name: Pattern(kind=Kind.ANY, value=None) for name in ("invoice", "customer")}
 
 
@@ -134,6 +144,100 @@ def test_a_port_in_use_is_said_and_nothing_is_pinned():
     ):
         call_command("demo_tools", port=taken.getsockname()[1])
     assert not ToolServer.objects.filter(slug=REMINDERS.server).exists()
+
+
+OTHERS = {
+    "an admin's": {"name": "Reminders", "target": "https://tools.example.com/mcp"},
+    "an admin's of its name": {"target": "https://tools.example.com/mcp"},
+    "an admin's on this machine": {"name": "Reminders"},
+    "one of another path": {"target": "http://127.0.0.1:8010/sse"},
+    "a command": {"transport": "stdio", "target": "reminders"},
+    "switched off": {"name": "Reminders", "enabled": False},
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_another_server_of_its_slug_is_left_as_it_is(other):
+    seed_agents()
+    own = {"name": "Reminders (demo)", "transport": "http", "target": "http://127.0.0.1:8010/mcp"}
+    row = ToolServer.objects.create(slug=REMINDERS.server, **own | OTHERS[other])
+    was = ToolServer.objects.filter(pk=row.pk).values().get()
+    with pytest.raises(CommandError) as refused:
+        call_command("demo_tools", port=0)
+    assert f"“{row.name}” at {row.target} is a tool server with the slug “reminders”" in str(
+        refused.value
+    )
+    assert "an admin names it “Reminders (demo)” again" in str(refused.value)
+    assert ToolServer.objects.filter(pk=row.pk).values().get() == was
+    assert not Tool.objects.filter(server=row).exists()
+    assert not AuditEntry.objects.filter(action__startswith="demo.tools").exists()
+
+
+def test_one_that_was_started_since_stays_on_when_the_first_ends(found):
+    seed_agents()
+    first = demo_tools.switch_on(replace(found, target="http://127.0.0.1:8010/mcp"))
+    second = demo_tools.switch_on(found)
+    assert second.pk == first.pk
+    assert not demo_tools.switch_off(first)
+    row = ToolServer.objects.get(slug=REMINDERS.server)
+    assert (row.enabled, row.target) == (True, found.target)
+    assert demo_tools.switch_off(second)
+    assert not ToolServer.objects.get(slug=REMINDERS.server).enabled
+    acts = AuditEntry.objects.order_by("pk").values_list("action", flat=True)
+    assert list(acts) == ["demo.tools_on"] * 2 + ["demo.tools_off"]
+
+
+@contextmanager
+def running(folder: Path, before: Any = signal.SIG_DFL) -> Iterator[subprocess.Popen[str]]:
+    """Start the command as a process of its own that serves; it has taken over no signal but so."""
+    environment = {
+        **os.environ,
+        "DATABASE_URL": os.environ["DATABASE_URL"].replace(
+            "/countersign?", f"/{connection.settings_dict['NAME']}?"
+        ),
+        "COUNTERSIGN_DATA_DIR": str(folder / "data"),
+        "PYTHONUNBUFFERED": "1",
+    }
+    process = subprocess.Popen(
+        [sys.executable, str(MANAGE), "demo_tools", "--port", "0"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # A process in the background is started with some of them ignored.
+        preexec_fn=lambda: [signal.signal(number, before) for number in STOPS] and None,
+    )
+    try:
+        told = process.stdout.readline()
+        assert "listens on http://127.0.0.1:" in told, told + process.stdout.read()
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_whatever_ends_it_its_server_is_switched_off(number, tmp_path):
+    seed_agents()
+    with running(tmp_path) as process:
+        assert ToolServer.objects.get(slug=REMINDERS.server).enabled
+        process.send_signal(number)
+        assert process.wait(20) == 0
+        assert "is switched off" in process.stdout.read()
+    assert not ToolServer.objects.get(slug=REMINDERS.server).enabled
+    assert AuditEntry.objects.latest("pk").action == "demo.tools_off"
+
+
+def test_under_nohup_it_outlives_its_terminal(tmp_path):
+    seed_agents()
+    with running(tmp_path, signal.SIG_IGN) as process:
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.send_signal(signal.SIGINT)  # the web server asks for it, ignored or not
+        assert process.wait(20) == 0
+    assert not ToolServer.objects.get(slug=REMINDERS.server).enabled
 
 
 def test_one_request_asks_for_one_story():
