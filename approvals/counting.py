@@ -55,9 +55,14 @@ class Counted:
 
     @property
     def told(self) -> dict[str, Any]:
-        """Return it as an event tells it, beside how many are needed."""
-        names = [row.signer.display_name for row in self.lapsed]
-        return {"signed": len(self.signers), **({"lapsed": names} if names else {})}
+        """Return it as an event tells it, beside how many are needed: names to read, keys to know by."""
+        if not self.lapsed:
+            return {"signed": len(self.signers)}
+        return {
+            "signed": len(self.signers),
+            "lapsed": [row.signer.display_name for row in self.lapsed],
+            "lapsed_people": [str(row.signer_id) for row in self.lapsed],
+        }
 
 
 NOBODY = Counted(signers=set(), stood_for=set(), lapsed=[])

@@ -200,7 +200,9 @@ def _sign(approval: Approval, decision: Decision, *, by: User, guard: dict[str, 
     if given is None:
         task.record(Kind.APPROVAL_SIGNED, {**facts, **_count(approval)})
     if settles:
-        task.record(Kind.APPROVAL_DECIDED, {**facts, "state": approval.state})
+        # Who approves again signs nothing: which signatures count by now is told here.
+        recounted = _count(approval) if given is not None else {}
+        task.record(Kind.APPROVAL_DECIDED, {**facts, "state": approval.state, **recounted})
     consequences.follow(approval, decision, by=by, settles=settles)
     audit.record(
         f"approval.{decision.verdict}",

@@ -12,7 +12,7 @@ from agents.models.tasks import Choice
 from approvals import deciding, effects, policies, sealing
 from approvals.models import Approval, Effect
 from projects.models import Membership, Role, User
-from tests.approval_fixtures import make_report
+from tests.approval_fixtures import make_report, past_triggers
 
 pytestmark = pytest.mark.django_db
 ASKED = "Waits for your signature"
@@ -249,4 +249,41 @@ def test_whose_signature_did_not_count_is_none_who_signed(
     assert "Sign-off: <strong>Ravi Singh and Samira Lead</strong>" in shown(requester)
     Effect.objects.update(state="done")
     Membership.objects.filter(user=second_lead).update(role=Role.REQUESTER)  # later on
+    assert "Sign-off: <strong>Ravi Singh and Samira Lead</strong>" in shown(requester)
+
+
+def test_of_two_of_one_name_who_signed_is_told_by_person(
+    shown, approval, requester, lead, second_lead
+):
+    same = User.objects.create(username="dana2", first_name="Dana", last_name="Kim")
+    Membership.objects.create(user=same, project=approval.project, role=Role.LEAD)
+    approve(approval, lead)
+    Membership.objects.filter(user=lead).update(role=Role.REQUESTER)
+    approve(approval, same, second_lead)
+    assert "Sign-off: <strong>Dana Kim and Ravi Singh</strong>" in shown(requester)
+    Effect.objects.update(state="done")
+    assert "Sign-off: <strong>Dana Kim and Ravi Singh</strong>" in shown(requester)
+
+
+def test_whose_right_came_back_before_it_was_approved_again_has_signed_it(
+    shown, approval, requester, lead, second_lead
+):
+    approve(approval, lead)
+    Membership.objects.filter(user=lead).update(role=Role.REQUESTER)
+    approve(approval, second_lead)
+    Membership.objects.filter(user=lead).update(role=Role.LEAD)
+    approve(approval, second_lead)
+    Effect.objects.update(state="done")
+    assert "Sign-off: <strong>Dana Kim and Ravi Singh</strong>" in shown(requester)
+
+
+def test_what_was_told_by_name_alone_is_read_by_name(
+    shown, approval, requester, lead, second_lead, leads
+):
+    (third,) = leads("Samira")
+    approve(approval, lead)
+    Membership.objects.filter(user=lead).update(role=Role.REQUESTER)
+    approve(approval, second_lead, third)
+    past_triggers("UPDATE agents_event SET data = data - 'lapsed_people'")
+    Effect.objects.update(state="done")
     assert "Sign-off: <strong>Ravi Singh and Samira Lead</strong>" in shown(requester)

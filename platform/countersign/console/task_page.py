@@ -140,7 +140,7 @@ def _signed(rows: Rows, counted: Counted, last: User) -> str:
         count = [
             row.signer
             for row in rows.agreed
-            if row.signer.display_name not in rows.lapsed or row.signer == last
+            if row.signer_id not in rows.lapsed or row.signer == last
         ]
     return " and ".join(sorted(person.display_name for person in count))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db.models import BooleanField, ExpressionWrapper
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
@@ -68,7 +69,7 @@ class Rows:
     reverted_by: Task | None
     signers: list[Any]  # people who may sign, each with whether they `signed` that approval
     agreed: list[Signature]  # that approved it, one by one or together, with their signers
-    lapsed: list[str]  # names of those whose signature did not count when the last of them signed
+    lapsed: set[UUID]  # of agreed, who signed those that did not count when it was approved
     seconds: float
     errors: int
     unpriced: bool
@@ -85,6 +86,7 @@ def read(task: Task, user: User, *, calls: bool) -> Rows:
     found = together.read({**_of_run(task, user, calls=calls), **_of_outcome(task, user)}, numbers)
     steps = _linked(task, found)
     approval, proposal, effect = _outcome(task, found)
+    agreed = _agreed(found)
     return Rows(
         steps=steps,
         tries=_tries(found),
@@ -100,8 +102,8 @@ def read(task: Task, user: User, *, calls: bool) -> Rows:
         lesson=found.first("lesson"),
         reverted_by=found.first("reverted_by"),
         signers=_signers(task, approval, found),
-        agreed=_agreed(found),
-        lapsed=_lapsed(found),
+        agreed=agreed,
+        lapsed=_lapsed(found, agreed),
         seconds=found.number("seconds") or 0.0,
         errors=found.number("errors"),
         unpriced=bool(found.number("unpriced")),
@@ -170,7 +172,7 @@ def _of_outcome(task: Task, user: User) -> Mapping[str, QuerySet[Any]]:
         "signers": signers.of(task, Signature.objects.filter(approval__in=approval.values("pk"))),
         "agreed": agreed.only("signer", "on_behalf_of").order_by("pk"),
         "agreed_by": signers.people(agreed.values("signer")),
-        "last_signed": _last_signed(task),
+        "last_counted": _last_counted(task),
         "reverted_by": reverting.of(task).defer(*LONG),
     }
 
@@ -243,17 +245,23 @@ def _agreed(found: Found) -> list[Signature]:
     return found.rows("agreed")
 
 
-def _last_signed(task: Task) -> QuerySet[Event]:
-    """Return what was said of the last signature; looked for from the end, where it is by then."""
+def _last_counted(task: Task) -> QuerySet[Event]:
+    """Return what was said when signatures were counted last, at a signature or where who had signed
+    approved again; looked for from the end, where it is by then."""
     if task.state not in {TaskState.EXECUTING, TaskState.DONE}:
         return Event.objects.none()
-    signed = Event.objects.filter(task=task, kind=Kind.APPROVAL_SIGNED)
-    return signed.only("data").order_by("-seq")[:1]
+    kinds = [Kind.APPROVAL_SIGNED, Kind.APPROVAL_DECIDED]
+    counted = Event.objects.filter(task=task, kind__in=kinds, data__has_key="signed")
+    return counted.only("data").order_by("-seq")[:1]
 
 
-def _lapsed(found: Found) -> list[str]:
-    last = found.first("last_signed")
-    return list(last.data.get("lapsed", [])) if last else []
+def _lapsed(found: Found, agreed: list[Signature]) -> set[UUID]:
+    last = found.first("last_counted")
+    data = last.data if last else {}
+    if "lapsed_people" in data:
+        return {UUID(key) for key in data["lapsed_people"]}
+    names = data.get("lapsed", [])  # all that was told before keys were
+    return {row.signer_id for row in agreed if row.signer.display_name in names}
 
 
 def _edit(found: Found) -> Edit | None:
