@@ -99,7 +99,8 @@ def carry_out(effect_id: uuid.UUID, *, worker: str) -> bool:
         try:
             _act_unless_taken_back(effect)
         except NotNow:
-            Effect.objects.filter(pk=effect_id).update(looked_at=Now())
+            looked_for = Effect.objects.filter(pk=effect_id, state=EffectState.DOING)
+            looked_for.update(looked_at=Now())
     return True
 
 
@@ -282,8 +283,9 @@ def _plan_again(effect: Effect) -> None:
     if effect.approval.state != ApprovalState.APPROVED:
         raise TransitionRefused("This approval no longer holds. Propose the change again.")
     facts: dict[str, Any] = {"not_before": Now(), "worker": "", "finished_at": None}
-    if effect.kind == EffectKind.MCP_CALL:
-        facts["sent_at"] = None  # there is no probe: the person who answered has looked
+    # Of a call there is no probe, so the person who answered has looked; what failed did not land.
+    if effect.kind == EffectKind.MCP_CALL or effect.state == EffectState.FAILED:
+        facts["sent_at"] = None
     effect.move(EffectState.PLANNED, **facts)
 
 

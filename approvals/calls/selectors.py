@@ -83,7 +83,7 @@ def decided(mine: Mine) -> Across:
 
 
 @lru_cache(maxsize=across.PERSONS)
-def at_work(mine: Mine) -> Across:
+def at_work(person: UUID, mine: Mine) -> Across:  # whose first page is kept with it
     """Return calls that were allowed and have no answer yet: few, and an index has just them."""
     return Across(rows=_asked().filter(state__in=_AT_WORK), projects=mine.projects)
 

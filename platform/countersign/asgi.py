@@ -9,7 +9,9 @@ import warnings
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
+from django.db import DEFAULT_DB_ALIAS, connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countersign.settings")
 # First of all: everything below reads models.
@@ -18,6 +20,7 @@ _django = get_asgi_application()
 from channels.routing import ProtocolTypeRouter  # noqa: E402
 
 from countersign.api.limits import limit_body  # noqa: E402
+from countersign.connections import keep_connections  # noqa: E402
 from countersign.edge import batcher, files  # noqa: E402
 from countersign.edge.submitting import PATH as TASKS  # noqa: E402
 from countersign.edge.submitting import submitting  # noqa: E402
@@ -27,6 +30,7 @@ from countersign.live.sockets import websocket  # noqa: E402
 if TYPE_CHECKING:
     from countersign.live.sse import Receive, Send
 
+keep_connections(connections.settings[DEFAULT_DB_ALIAS], settings.KEPT_CONNECTIONS)
 SWITCH_SECONDS = 0.0005
 THRESHOLDS = (20_000, 20, 50)  # new objects, and collections of the generation before
 

@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def database_settings(url: str, *, kept: int = 0) -> dict[str, Any]:
-    """Return DATABASES["default"] for a postgresql:// URL; the socket folder may be ?host=.
-
-    With `kept`, connections go from one request to the next, and at most so many are open.
-    """
+def database_settings(url: str) -> dict[str, Any]:
+    """Return DATABASES["default"] for a postgresql:// URL; the socket folder may be ?host=."""
     parts = urlsplit(url or "postgresql:///countersign")
     if parts.scheme not in {"postgres", "postgresql"}:
         begins = f"begins with {parts.scheme}:" if parts.scheme else "does not begin like a URL"
@@ -46,14 +43,20 @@ def database_settings(url: str, *, kept: int = 0) -> dict[str, Any]:
         "PORT": str(port or options.pop("port", "")),
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {**options, **({"pool": _pool(kept)} if kept else {})},
+        "OPTIONS": options,
     }
 
 
-def _pool(size: int) -> dict[str, Any]:
-    # A database that was away is tried again within seconds of its return: the time between tries grows
-    # with how long one goes on trying.
-    return {"min_size": 1, "max_size": size, "timeout": 3.0, "reconnect_timeout": 3.0}
+def keep_connections(database: dict[str, Any], size: int) -> None:
+    """Let connections go from one page to the next, at most so many of them; 0 keeps none.
+
+    For web servers alone: a worker's threads keep their own, and its locks fall with the session.
+    """
+    if size:
+        # A database that was away is tried again within seconds of its return: the time between tries
+        # grows with how long one goes on trying.
+        pool = {"min_size": 1, "max_size": size, "timeout": 3.0, "reconnect_timeout": 3.0}
+        database["OPTIONS"]["pool"] = pool
 
 
 def kafka_options(url: str) -> dict[str, str]:

@@ -160,7 +160,7 @@ TEMPLATES = [
 
 # Of a web process. A new connection has to learn its tables anew: a quarter of the time of a page.
 KEPT_CONNECTIONS = env_int("COUNTERSIGN_KEPT_CONNECTIONS", 0)
-DATABASES = {"default": database_settings(DATABASE_URL, kept=KEPT_CONNECTIONS)}
+DATABASES = {"default": database_settings(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "projects.User"

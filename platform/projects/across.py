@@ -139,8 +139,8 @@ class Across:
     ) -> Prepared[Any]:
         # Made here and not when it is asked: what held this list would be kept by it, and a list that is
         # not kept any more would stay until all rubbish is looked through, a megabyte each.
-        rows = self._loaded(read, order, limit)
-        return Prepared(lambda: rows)
+        # Each who asks gets a copy: two threads that spell one queryset spoil it for each other.
+        return Prepared(self._loaded(read, order, limit).all)
 
     def _loaded(
         self, read: Callable[[QuerySet[Any]], QuerySet[Any]], order: Sequence[str], limit: int

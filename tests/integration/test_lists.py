@@ -15,6 +15,7 @@ from django.utils import timezone
 from agents.lifecycle import TaskState
 from agents.models import Hold, HoldScope, Task
 from approvals import sealing
+from approvals.calls import selectors as call_selectors
 from approvals.models import Approval
 from approvals.selectors import BY_DECISION, BY_DUE, count_needs_you, decided, needs_you
 from countersign.console import finding
@@ -159,6 +160,13 @@ def test_a_list_that_is_not_kept_any_more_is_gone_at_once(project, requester):
         assert left() is None
     finally:
         gc.enable()
+
+
+def test_what_is_kept_of_a_list_is_of_one_person(project, requester, lead):
+    mine = Mine.of(requester)
+    theirs = [call_selectors.at_work(person.pk, mine) for person in (requester, lead, requester)]
+    assert theirs[0] is theirs[2]
+    assert theirs[0] is not theirs[1]
 
 
 def test_a_count_ends_at_its_cap(project, second_project, requester):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TYPE_CHECKING
@@ -175,10 +177,19 @@ def test_only_who_sends_mail_knows_the_password_of_the_server(monkeypatch, tmp_p
     assert knows == ["web", "effects"]
 
 
-@pytest.mark.parametrize("login", ["", "agents", "effects", "sink"])
-def test_only_the_web_server_keeps_connections_for_others(monkeypatch, tmp_path, login):
-    monkeypatch.setenv("COUNTERSIGN_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("COUNTERSIGN_KEPT_CONNECTIONS", "7")
-    parts = Parts(read_choices(), port=8000)
-    assert "COUNTERSIGN_KEPT_CONNECTIONS" not in parts.environment(login)
-    assert parts.environment("web")["COUNTERSIGN_KEPT_CONNECTIONS"] == "7"
+@pytest.mark.parametrize(
+    ("module", "size"), [("countersign.celery", None), ("countersign.asgi", 7)]
+)
+def test_only_a_web_server_keeps_connections_for_others(module, size):
+    says = f"import {module}, django; django.setup(); from django.db import connection;"
+    says += "print(connection.pool and connection.pool.max_size)"
+    named = {"DJANGO_SETTINGS_MODULE": "countersign.settings", "COUNTERSIGN_KEPT_CONNECTIONS": "7"}
+    ended = subprocess.run(
+        [sys.executable, "-c", says],
+        env={**os.environ, **named},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert ended.stdout.split() == [str(size)]

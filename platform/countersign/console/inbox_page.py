@@ -223,7 +223,7 @@ class Aside:
 def aside(narrowing: Narrowing) -> Aside:
     """Read the first of it, in one statement; with a filter only calls."""
     user, mine = narrowing.user, narrowing.mine
-    listed = call_selectors.at_work(mine).filter(narrowing.of_calls.all)
+    listed = call_selectors.at_work(user.pk, mine).filter(narrowing.of_calls.all)
     limit = selectors.FIRST
     lists: dict[str, QuerySet[Any] | together.Ready] = {
         "calls": call_selectors.page_of(listed, user, order=Order(), place=None, limit=limit)

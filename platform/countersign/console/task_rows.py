@@ -246,11 +246,11 @@ def _agreed(found: Found) -> list[Signature]:
 
 
 def _last_counted(task: Task) -> QuerySet[Event]:
-    """Return what was said when signatures were counted last, at a signature or where who had signed
-    approved again; looked for from the end, where it is by then."""
+    """Return what was said when signatures were counted last, at a signature, where who had signed
+    approved again, or where signatures went over to a new main; looked for from the end, where it is by then."""
     if task.state not in {TaskState.EXECUTING, TaskState.DONE}:
         return Event.objects.none()
-    kinds = [Kind.APPROVAL_SIGNED, Kind.APPROVAL_DECIDED]
+    kinds = [Kind.APPROVAL_SIGNED, Kind.APPROVAL_DECIDED, Kind.SIGNATURES_HELD]
     counted = Event.objects.filter(task=task, kind__in=kinds, data__has_key="signed")
     return counted.only("data").order_by("-seq")[:1]
 

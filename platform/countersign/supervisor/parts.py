@@ -132,9 +132,6 @@ class Parts:
         env.setdefault("MALLOC_ARENA_MAX", "2")
         if login == "web":
             env = {**WEB_SETTINGS, **env, **self.signing}
-        else:  # a worker's threads keep their own, and its locks fall with the session
-            for name in WEB_SETTINGS:
-                env.pop(name, None)
         if login not in _KNOW_OF_EMAIL:
             env.pop(_EMAIL, None)
             env.pop(f"{_EMAIL}_FILE", None)

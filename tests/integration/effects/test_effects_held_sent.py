@@ -16,7 +16,7 @@ from approvals import effects, expiring, sealing, stopping, undoing, verifying
 from approvals.exceptions import UndoRefused
 from approvals.models import Effect
 from projects.exceptions import TransitionRefused
-from tests.approval_fixtures import approve, first_parents, make_report
+from tests.approval_fixtures import approve, first_parents, git, make_report
 from tests.integration.effects.test_effects_held import kill, place, state
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +67,18 @@ def test_what_is_tried_again_stands_although_its_task_is_over(tried_again):
     assert expiring.withdraw_orphans() == 0
     tried_again.approval.refresh_from_db()
     assert (state(tried_again), tried_again.approval.state) == (("planned", True), "approved")
+
+
+def test_what_was_refused_and_is_tried_again_did_not_land_and_is_stopped(approved, bare, lead):
+    git(bare, "config", "receive.maxInputSize", "1")
+    effects.carry_out_due("worker-1")
+    assert state(approved) == ("failed", True)
+    place(approved, lead)
+    escalations.resolve(Escalation.objects.get(), choice="retry_with_note", by=lead)
+    effects.carry_out_due("worker-2")
+    assert state(approved) == ("planned", False)
+    stopping.stop_task(approved.approval.task, by=lead)
+    assert (state(approved), len(first_parents(bare))) == (("withdrawn", False), 1)
 
 
 @pytest.fixture
@@ -122,7 +134,7 @@ def test_what_lands_after_a_look_is_found_by_the_next(sent, bare):
     assert state(sent) == ("done", True)
 
 
-def test_it_goes_on_at_once_when_the_hold_is_lifted(sent, bare, lead, fetched):
+def test_it_goes_on_at_once_when_the_hold_is_lifted(sent, bare, lead):
     effects.carry_out_due("worker-2")
     holds.lift(sent.approval.task.holds.get(), by=lead)
     effects.carry_out_due("worker-2")

@@ -29,7 +29,7 @@ from approvals.policies import Rule
 from notices import moments
 from notices.recipients import Audience
 from projects import auditing
-from projects.models import AuditEntry, Membership, Project, User
+from projects.models import AuditEntry, Membership, Project, Role, User
 from tests.approval_fixtures import (
     EDITS,
     GREEN,
@@ -210,6 +210,28 @@ def asked(project: Project, approval: Approval) -> list[User]:
 def decided(approval: Approval, by: object) -> None:
     seen = {"digest": approval.digest, "nonce": approval.nonce}
     deciding.decide(approval.pk, by=by, verdict="approve", **seen)
+
+
+def test_whose_right_came_back_before_main_moved_has_signed_what_is_carried(
+    client, two, project, requester, lead, second_lead, bare, tmp_path
+):
+    third = User.objects.create(username="third", first_name="Samira", last_name="Lead")
+    Membership.objects.create(user=third, project=project, role=Role.LEAD)
+    first = sealing.seal(make_change(project, requester, tmp_path))
+    decided(first, lead)
+    Membership.objects.filter(user=lead).update(role=Role.REQUESTER)
+    decided(first, second_lead)
+    decided(first, third)
+    Membership.objects.filter(user=lead).update(role=Role.LEAD)
+    Effect.objects.update(not_before=timezone.now())
+    fall_stale(first, bare)
+    again = merge_again(first, tmp_path)
+    assert (again.state, len(signed(again))) == ("approved", 3)
+    Effect.objects.update(not_before=timezone.now())
+    effects.carry_out_due("worker")
+    client.force_login(requester)
+    page = " ".join(client.get(f"/tasks/{again.task.label}").content.decode().split())
+    assert "Sign-off: <strong>Dana Kim and Ravi Singh and Samira Lead</strong>" in page
 
 
 def test_who_may_not_sign_any_more_has_to_be_replaced(

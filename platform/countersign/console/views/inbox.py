@@ -61,7 +61,7 @@ def _context(request: PersonRequest, *, peeks: bool = True) -> dict[str, Any]:
         mine,
         {
             "agents": selectors.with_agents(mine).counted(COUNT_AT_MOST),
-            "calls": calls.at_work(mine).counted(COUNT_AT_MOST),
+            "calls": calls.at_work(user.pk, mine).counted(COUNT_AT_MOST),
             "today": selectors.decided_today(user, COUNT_AT_MOST),
             "snoozed": selectors.snoozed_of(user, mine, COUNT_AT_MOST),
             "decided": pacing.latest(user),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agents.seeding import Outside
 
 PORT = 8010
-_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _MAY_TAKE = 3  # seconds, for calls that are being answered
 
 
