@@ -32,6 +32,7 @@ from approvals.lifecycle import ApprovalState, CallState
 from approvals.models import Approval, Signature
 from projects import across
 from projects.models import AuditEntry
+from projects.prepared import settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -101,7 +102,7 @@ def _latest(person: UUID, moment: datetime) -> Statement:
         "extract(epoch FROM one.at), one.approved, one.act)), '[]')"
         f" FROM ({rows}) one(at, approved, act)"
     )
-    return text, tuple(param for _, given in parts for param in given)
+    return settled(text, [param for _, given in parts for param in given])
 
 
 def _act() -> Subquery:

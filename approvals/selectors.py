@@ -24,7 +24,7 @@ from approvals.models import Approval, Edit, Policy, Signature, Snooze
 from projects import across, keyset
 from projects.across import Across, Few, Mine
 from projects.keyset import Order, Page, Place
-from projects.prepared import Prepared
+from projects.prepared import Prepared, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -247,15 +247,15 @@ def _waiting(person: UUID, mine: Mine) -> Across:
 def _put_off(person: UUID, mine: Mine) -> QuerySet[Approval]:
     """Return those this person has put off: few, and found by the person."""
     asleep = {"snoozes__person": person, "snoozes__until__gt": Now()}
-    return _to_sign(person, mine).filter(**asleep, project__in=mine.led)
+    return _to_sign(person, mine).filter(within("project", mine.led), **asleep)
 
 
 def _to_sign(person: UUID, mine: Mine) -> QuerySet[Approval]:
     unsigned = counting.asks_again(Signature.objects.all(), person)
     took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=person)
     # Told by the projects that were read already: a join would be made for each row that is counted.
-    alone = Q(single_person=True, project__in=mine.singles)
-    one = Policy.objects.filter(project__in=mine.led, signatures_needed=1, rules=None)
+    alone = Q(within("project", mine.singles), single_person=True)
+    one = Policy.objects.filter(within("project", mine.led), signatures_needed=1, rules=None)
     edited = Edit.objects.filter(person=person).values("approval__task")
     return Approval.objects.filter(
         # One signature that is enough is the end of it, but that of an editor: there is none to look for.

@@ -30,6 +30,7 @@ from approvals.models import CallApproval, CallReminder, CallSignature, CallSnoo
 from projects import across
 from projects.across import Across
 from projects.keyset import Order, Place
+from projects.prepared import within
 from projects.together import Ready
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def waiting(person: UUID, mine: Mine) -> Across:
 def put_off(person: UUID, mine: Mine) -> QuerySet[CallApproval]:
     """Return those this person has put off: few, and found by the person."""
     asleep = {"snoozes__person": person, "snoozes__until__gt": Now()}
-    return _to_decide(person, mine).filter(**asleep, project__in=mine.led)
+    return _to_decide(person, mine).filter(within("project", mine.led), **asleep)
 
 
 def decided(mine: Mine) -> Across:
@@ -165,7 +166,7 @@ def _asked() -> QuerySet[CallApproval]:
 
 def _to_decide(person: UUID, mine: Mine) -> QuerySet[CallApproval]:
     took_over = Escalation.objects.filter(choice=Choice.TAKE_OVER, resolved_by=person)
-    alone = Q(single_person=True, project__in=mine.singles)
+    alone = Q(within("project", mine.singles), single_person=True)
     return CallApproval.objects.filter(
         counting.asks_again(CallSignature.objects.all(), person),
         ~Q(task__in=took_over.values("task")) | alone,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_PREPARE_AFTER = 3  # times a statement was sent over a connection
+
+
 def database_settings(url: str) -> dict[str, Any]:
     """Return DATABASES["default"] for a postgresql:// URL; the socket folder may be ?host=."""
     parts = urlsplit(url or "postgresql:///countersign")
@@ -50,13 +53,15 @@ def database_settings(url: str) -> dict[str, Any]:
 def keep_connections(database: dict[str, Any], size: int) -> None:
     """Let connections go from one page to the next, at most so many of them; 0 keeps none.
 
-    For web servers alone: a worker's threads keep their own, and its locks fall with the session.
+    For web servers alone: a worker's threads keep their own, and its locks fall with the session. What
+    pages send again in the same words (see projects.connections) is prepared on each.
     """
     if size:
         # A database that was away is tried again within seconds of its return: the time between tries
         # grows with how long one goes on trying.
         pool = {"min_size": 1, "max_size": size, "timeout": 3.0, "reconnect_timeout": 3.0}
         database["OPTIONS"]["pool"] = pool
+        database["OPTIONS"]["prepare_threshold"] = _PREPARE_AFTER
 
 
 def kafka_options(url: str) -> dict[str, str]:

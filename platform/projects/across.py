@@ -17,7 +17,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
 from projects.models import Membership, Role
-from projects.prepared import Prepared
+from projects.prepared import Given, Prepared, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -35,6 +35,13 @@ PROJECT = RawSQL("mine.project_id", ())  # of whose rows a list is read, one aft
 _STATE = RawSQL("one.state", ())
 _NOTHING: Statement = ("SELECT NULL::uuid WHERE false", ())
 _NOTHING_COUNTED: Statement = ("SELECT 0", ())
+_MEMBERSHIPS: Prepared[Membership] = Prepared(
+    lambda: (
+        Membership.objects.filter(user__any=Given("people"))
+        .select_related("project")
+        .order_by("project_id")
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +61,7 @@ class Mine:
         """Read them; a person who was switched off has none."""
         if not user.is_active:
             return cls()
-        rows = list(
-            Membership.objects.filter(user_id=user.pk)
-            .select_related("project")
-            .order_by("project_id")
-        )
+        rows = _MEMBERSHIPS(people=[user.pk])
         named = sorted((row.project for row in rows), key=lambda project: project.name)
         return cls(
             led=tuple(row.project_id for row in rows if row.role == Role.LEAD),
@@ -192,7 +195,7 @@ class Across:
             f"ORDER BY {', '.join(ends)}" if ends else "",
             "" if each else f"LIMIT {int(limit)}",
         ]
-        return " ".join(filter(None, parts)), (*given, *of_row)
+        return settled(" ".join(filter(None, parts)), (*given, *of_row))
 
     @property
     def _repeats(self) -> bool:
@@ -302,7 +305,8 @@ def either(*lists: RawSQL) -> RawSQL:
 def counted(rows: QuerySet[Any], cap: int) -> Statement:
     """Return the statement that counts rows of no project, up to `cap`."""
     try:
-        inner, params = rows.order_by().values_list("pk")[:cap].query.sql_with_params()
+        rows = rows.order_by().values_list("pk")[:cap]
+        inner, params = settled(*rows.query.sql_with_params())
     except EmptyResultSet:
         inner, params = _NOTHING
     return f"SELECT count(*) FROM ({inner}) counted", params  # noqa: S608  # spelled by Django

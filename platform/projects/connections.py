@@ -6,9 +6,12 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, connection
+from django.db.backends.postgresql.base import ServerBindingCursor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from django.db.backends.utils import CursorWrapper
 
 _PREPARE_AFTER = 3  # times a statement was sent over a connection
 # One plan for all there is to ask: right where rows are named by their keys, in an array that is
@@ -31,6 +34,18 @@ def preparing(given: dict[str, Any], *, plans: str) -> dict[str, Any]:
     options.pop("pool", None)
     options["options"] = f"-c plan_cache_mode={plans} {options.get('options', '')}".strip()
     return {**given, "OPTIONS": options}
+
+
+def kept_cursor() -> CursorWrapper:
+    """Return a cursor for what is spelled once and sent again: prepared where its connection prepares.
+
+    Pages send long statements that read a few rows each: to parse and plan them took more than half of
+    what they cost the server. Of what else a web server asks there are too many kinds.
+    """
+    cursor = connection.cursor()
+    cursor.cursor.close()
+    cursor.cursor = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]  # of psycopg
+    return cursor
 
 
 @contextmanager

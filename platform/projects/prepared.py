@@ -7,16 +7,22 @@ queryset all the same, so it is still the models that say which columns there ar
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import Field, ForeignObject, Lookup
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.models import Field, ForeignObject, Lookup, Q
 from django.db.transaction import TransactionManagementError
+from psycopg.sql import Literal
+
+from projects.connections import kept_cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
 
     from django.db.models import QuerySet
 
@@ -46,6 +52,44 @@ Field.register_lookup(AnyOf)
 ForeignObject.register_lookup(AnyOf)  # which does not take its lookups from Field
 
 
+def within(path: str, keys: Collection[UUID]) -> Q:
+    """Return the condition that `path` is one of these keys, however many there are: as one array.
+
+    Of none it is the condition that nothing fits, which Django does not ask.
+    """
+    return Q(**{f"{path}__any": list(keys)}) if keys else Q(**{f"{path}__in": []})
+
+
+def settled(sql: str, params: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+    """Write into a statement what it asks of everybody: its states, its limits and the like.
+
+    What is left are keys and moments, and so one plan is right for all who ask: an index of what waits
+    is used only by a plan that knows that it is asked for what waits.
+    """
+    given, left = iter(params), []
+
+    def put(mark: re.Match[str]) -> str:
+        if mark[0] == "%%":
+            return "%%"
+        value = next(given)
+        if _differs(value):
+            left.append(value)
+            return "%s"
+        return Literal(value).as_string(connection.connection).replace("%", "%%")
+
+    connection.ensure_connection()
+    return _MARK.sub(put, sql), tuple(left)
+
+
+_MARK = re.compile("%[s%]")
+
+
+def _differs(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_differs, value)) or not value
+    return isinstance(value, (UUID, datetime, Given))
+
+
 class Prepared(Generic[R]):
     """Reads a queryset with what is given for its `Given` marks; for models and values_list."""
 
@@ -63,7 +107,7 @@ class Prepared(Generic[R]):
             raise TransactionManagementError("Rows can be locked only inside a transaction.")
         marks = spelled.params
         params = tuple(given[each.name] if isinstance(each, Given) else each for each in marks)
-        cursor = connection.cursor()
+        cursor = kept_cursor()
         cursor.execute(spelled.sql, params)
 
         def read() -> list[R]:
@@ -81,7 +125,7 @@ class Prepared(Generic[R]):
     def _spelled(self) -> _Spelled:
         queryset = self._made()
         compiler: Any = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
-        sql, params = compiler.as_sql()
+        sql, params = settled(*compiler.as_sql())
         columns = [column for column, *_ in compiler.select[: compiler.col_count]]
         converters = compiler.get_converters(columns)
         compiler.connection = None  # the first reader's; it would stay open with this

@@ -28,6 +28,9 @@ from django.db.models import (
     UUIDField,
 )
 
+from projects.connections import kept_cursor
+from projects.prepared import Given, settled
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -53,7 +56,8 @@ _KINDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """A list that was spelled before, for one that is read often."""
+    """A list that was spelled before, for one that is read often; its `Given` marks are named when it
+    is read."""
 
     rows: QuerySet[Any]
     statement: Statement
@@ -61,7 +65,7 @@ class Ready:
     @classmethod
     def of(cls, rows: QuerySet[Any]) -> Self:
         """Spell it; raises TypeError as `read` does."""
-        return cls(rows=rows, statement=_as_json(rows))
+        return cls(rows=rows, statement=settled(*_as_json(rows)))
 
 
 class Found:
@@ -84,9 +88,11 @@ class Found:
 
 
 def read(
-    lists: Mapping[str, QuerySet[Any] | Ready], numbers: Mapping[str, Statement] | None = None
+    lists: Mapping[str, QuerySet[Any] | Ready],
+    numbers: Mapping[str, Statement] | None = None,
+    given: Mapping[str, Any] | None = None,
 ) -> Found:
-    """Read the lists, and the numbers their statements give.
+    """Read the lists, and the numbers their statements give; `given` is what `Given` marks name.
 
     Of a queryset its filter, order, limit, `defer` and annotations count; what it would join to show
     is not loaded. Raises TypeError for a field that JSON would bend.
@@ -97,10 +103,12 @@ def read(
     }
     texts = [each.statement for each in ready.values()]
     parts = [*(f"({text})" for text, _ in texts), *(f"({text})" for text, _ in numbers.values())]
-    params = [param for _, given in (*texts, *numbers.values()) for param in given]
+    marks = [mark for _, marks in (*texts, *numbers.values()) for mark in marks]
     if not parts:
         return Found({}, {})
-    with connection.cursor() as cursor:
+    known = given or {}
+    params = tuple(known[each.name] if isinstance(each, Given) else each for each in marks)
+    with kept_cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(parts)}", params)  # spelled by us
         found = cursor.fetchone()
     made = {

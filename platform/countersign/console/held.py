@@ -16,6 +16,7 @@ from projects import across
 from projects.across import Mine
 from projects.keyset import Order, cut
 from projects.models import Project
+from projects.prepared import within
 from projects.together import Ready
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def to_tell(user: User, mine: Mine) -> dict[str, Ready]:
 
 @lru_cache(maxsize=across.PERSONS)
 def _to_tell(projects: tuple[UUID, ...], *, everything: bool) -> dict[str, Ready]:
-    seen = Q(scope=HoldScope.PROJECT) if everything else Q(project__in=projects)
+    seen = Q(scope=HoldScope.PROJECT) if everything else within("project", projects)
     wide = Hold.objects.open().filter(seen | Q(scope__in=[HoldScope.EVERYTHING, HoldScope.AGENT]))
     lists = {
         "holds": wide.order_by("-id"),

@@ -32,6 +32,8 @@ from countersign.console.meters import unpriced
 from projects import keyset, together
 from projects.across import Few
 from projects.keyset import Order
+from projects.models import Membership
+from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -276,13 +278,7 @@ def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:
     """Return one approval or call with its whole seal, for the pane beside the list."""
     if isinstance(row, CallRow):
         return call_rows.closer_look(user, mine, row)
-    approval = (
-        Approval.objects.visible_to(user)
-        .select_related("task", "proposal", "requester", "project")
-        .annotate(price_unknown=Exists(unpriced(OuterRef("task"))))
-        .defer("task__request", "task__context", "proposal__report", "proposal__summary")
-        .get(pk=row.approval.pk)
-    )
+    (approval,) = _LOOKED_AT(approvals=[row.approval.pk], people=[user.pk])
     sealed = approval.snapshot
     return {
         "approval": approval,
@@ -300,6 +296,22 @@ def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:
         "newer": edits.newest_after(approval) if row.edit else None,
         **(_assigned(approval, user, mine, row) if approval.state == ApprovalState.PENDING else {}),
     }
+
+
+def _looked_at() -> QuerySet[Any]:
+    # As `visible_to`, of a person who is named when it is read.
+    projects = Membership.objects.filter(user__any=Given("people"), user__is_active=True)
+    found = Approval.objects.filter(
+        pk__any=Given("approvals"), project__in=projects.values("project")
+    )
+    unknown = Exists(unpriced(OuterRef("task")))
+    shown = found.select_related("task", "proposal", "requester", "project")
+    return shown.annotate(price_unknown=unknown).defer(
+        "task__request", "task__context", "proposal__report", "proposal__summary"
+    )
+
+
+_LOOKED_AT: Prepared[Any] = Prepared(_looked_at)
 
 
 def _holding(approval: Approval) -> int:

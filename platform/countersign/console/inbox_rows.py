@@ -5,22 +5,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from approvals import presence
 from approvals.models import Assignment
 from countersign.console import signers
 from projects import together
+from projects.prepared import Given
+from projects.together import Ready
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Iterable
 
-    from django.db.models import QuerySet
-
     from approvals.models import CallApproval
     from projects.models import User
-    from projects.together import Found, Ready
+    from projects.together import Found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,17 +35,23 @@ class Beside:
 
 def beside(approvals: Iterable[Any], user: User, calls: Ready | None = None) -> Beside:
     """Read it for these approvals."""
-    held = Assignment.objects.filter(approval__in=[approval.pk for approval in approvals])
-    stands_in = presence.in_force().filter(delegate=user)
-    lists: dict[str, QuerySet[Any] | Ready] = {
+    lists = {**_lists(), **({"calls": calls} if calls is not None else {})}
+    keys = [approval.pk for approval in approvals]
+    found = together.read(lists, given={"approvals": keys, "people": [user.pk]})
+    return Beside(held=_held(found), absent=absent_in(found), calls=found.rows("calls"))
+
+
+@cache
+def _lists() -> dict[str, Ready]:
+    held = Assignment.objects.filter(approval__any=Given("approvals"))
+    stands_in = presence.in_force().filter(delegate__any=Given("people"))
+    lists = {
         "held": held,
         "holders": signers.people(held.values("holder")),
         "stands_in": stands_in,
         "absent": signers.people(stands_in.values("person")),
-        **({"calls": calls} if calls is not None else {}),
     }
-    found = together.read(lists)
-    return Beside(held=_held(found), absent=absent_in(found), calls=found.rows("calls"))
+    return {name: Ready.of(rows) for name, rows in lists.items()}
 
 
 def urgency(left: timedelta) -> str:

@@ -1,0 +1,69 @@
+"""What pages ask again is prepared on the connections a web server keeps: once, for all who ask."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from django.db import connection
+
+from approvals import sealing
+from projects.connections import kept_cursor
+from projects.ids import uuid7
+from projects.prepared import Given, settled
+from tests.approval_fixtures import make_report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.django_db
+TIMES = 5
+
+
+@pytest.fixture
+def preparing() -> Iterator[None]:
+    """Let the connection of this test prepare as one that a web server keeps does."""
+    connection.ensure_connection()
+    connection.connection.prepare_threshold = 3
+    yield
+    connection.connection.prepare_threshold = None
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+    connection.connection._prepared.clear()
+
+
+def prepared() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements ORDER BY prepare_time")
+        return [statement for (statement,) in cursor.fetchall()]
+
+
+def test_the_inbox_is_prepared_once_for_all_who_ask(
+    preparing, client, project, requester, lead, second_lead
+):
+    sealing.seal(make_report(project, requester))
+    client.force_login(lead)
+    for _ in range(TIMES):
+        assert client.get("/inbox").status_code == 200
+    known = prepared()
+    assert any("agents_hold" in statement and "savedview" in statement for statement in known)
+    assert any('FROM "approvals_approval"' in statement for statement in known)
+    client.force_login(second_lead)
+    for _ in range(TIMES):
+        assert client.get("/inbox").status_code == 200
+    assert prepared() == known
+
+
+def test_what_is_asked_of_everybody_is_part_of_the_statement():
+    who, since, mark = uuid7(), datetime.now(tz=UTC), Given("tasks")
+    given = ("pending", 500, True, who, [who], since, mark, ["a", "b"])
+    text, left = settled(" ".join(["%s"] * len(given)), given)
+    assert text == "'pending' 500 true %s %s %s %s '{a,b}'"
+    assert left == (who, [who], since, mark)
+
+
+def test_a_percent_sign_and_a_quote_stay_what_they_are():
+    with kept_cursor() as cursor:
+        cursor.execute(*settled("SELECT %s || '%%', %s::uuid", ("5%s'%%", key := uuid7())))
+        assert cursor.fetchone() == ("5%s'%%%", key)
