@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -33,6 +34,12 @@ def back_of(request: HttpRequest) -> str:
     says so."""
     named = request.POST.get("next") or request.GET.get("next")
     return inside(request, named or reverse("console:inbox"))
+
+
+@lru_cache(maxsize=8_192)
+def of_review(number: int, round_number: int) -> str:
+    """Return the address of a review page; a list names thirty, most of them again and again."""
+    return reverse("console:review", args=[number, round_number])
 
 
 def address_of(request: HttpRequest) -> str | None:

@@ -38,6 +38,7 @@ class CallRow:
     """One call in the inbox."""
 
     approval: CallApproval
+    key: str
     look: Look
     urgency: str
     left: timedelta
@@ -60,6 +61,7 @@ def row_of(call: Any) -> CallRow:  # with the sealed facts selectors load beside
     look = call_looks.look_of(call, undoable=call.may_be_undone)
     return CallRow(
         approval=call,
+        key=str(call.pk),
         look=look,
         urgency=urgency(left),
         left=max(left, timedelta()),

@@ -16,6 +16,8 @@ _READ = 200_000  # characters of it; as many as of a file that can be edited
 
 def shown(text: str) -> SafeString:
     """Return the text revealed, and by itself: written from the right, it turns no neighbour."""
+    if text.isascii() and text.isprintable():
+        return mark_safe(escape(text))  # noqa: S308  escaped; nothing of it can be hidden or turn
     html = reveal(text)
     return format_html("<bdi>{}</bdi>", html) if characters.turns(text) else html
 

@@ -24,7 +24,7 @@ from approvals.calls import selectors as call_selectors
 from approvals.lifecycle import ApprovalState
 from approvals.models import RANKS, Approval, CallApproval, Sort
 from approvals.requirements import Required
-from countersign.console import call_rows, looks, outcomes, sentences, signers
+from countersign.console import addresses, call_rows, looks, outcomes, sentences, signers
 from countersign.console.call_rows import CallRow
 from countersign.console.checks import Checks, checks_of
 from countersign.console.inbox_rows import Beside, beside, urgency
@@ -55,6 +55,8 @@ class Row:
     """One approval in the inbox, from its seal."""
 
     approval: Approval
+    key: str
+    href: str
     title: str
     round: int
     effect: dict[str, Any]
@@ -341,6 +343,8 @@ def _row(
     left = ends_at - timezone.now()
     return Row(
         approval=approval,
+        key=str(approval.pk),
+        href=addresses.of_review(approval.task.number, approval.sealed_round),
         title=approval.sealed_title,
         round=approval.sealed_round,
         effect=effects[0] if effects else {},

@@ -129,6 +129,11 @@ def verdict(name: str, evidence: str = "") -> SafeString:
 def agent_badge(agent: Any, *, named: bool = False) -> SafeString:
     """Draw an agent's square; machines are squares, people are circles."""
     colour, symbol, name = (_of(agent, key) for key in ("colour", "icon", "name"))
+    return _badge(colour, symbol, name, named=named)
+
+
+@lru_cache(maxsize=256)
+def _badge(colour: str, symbol: str, name: str, *, named: bool) -> SafeString:
     square = format_html(
         '<span class="agent hue-{}" title="{}">{}{}</span>',
         colour or "agent-6",
@@ -284,13 +289,15 @@ def when(moment: datetime | None) -> SafeString:
     if moment is None:
         return SafeString("")
     local = timezone.localtime(moment)
+    written = local.isoformat(timespec="seconds")
     today = timezone.localtime().date() == local.date()
-    words = f"{local:%H:%M}" if today else f"{local.day} {local:%b %H:%M}"
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        local.isoformat(timespec="seconds"),
-        f"{local:%Y-%m-%d %H:%M:%S %Z}",
-        words,
+        '<time datetime="{}" title="{} {} {}">{}</time>',
+        written,
+        written[:10],
+        written[11:19],
+        local.tzname(),
+        written[11:16] if today else f"{local.day} {local:%b} {written[11:16]}",
     )
 
 

@@ -69,7 +69,7 @@ def _context(request: PersonRequest, *, peeks: bool = True) -> dict[str, Any]:
     )
     narrowing = narrow(request, mine, tab, shell["views"])
     shown = _TABS[tab](request, narrowing)
-    peeked = {str(row.approval.pk): row for row in shown["peeked"]}
+    peeked = {row.key: row for row in shown["peeked"]}
     row = peeked.get(request.GET.get("at", "")) or next(iter(peeked.values()), None)
     words = {
         "needs-you": capped(shell["inbox"]),
@@ -86,7 +86,7 @@ def _context(request: PersonRequest, *, peeks: bool = True) -> dict[str, Any]:
         "with_agents_word": capped(counts["agents"]),
         "decided_today": capped(counts["today"]) if counts["today"] else "",
         "pace": pace.shown(request, counts["decided"]),
-        "at": row.approval.pk if row else None,
+        "at": row.key if row else None,
         "peek": inbox_page.closer_look(user, mine, row) if row and peeks else None,
         "narrowing": narrowing,
         "kept": urlencode(narrowing.kept),
