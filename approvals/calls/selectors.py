@@ -106,12 +106,13 @@ def page_of(
     beside it `until` when each can be decided, whether it `may_be_undone` and `undo_until` when, until
     when this person has put it off, whether they `did_part` of its task, and by name what a row shows
     of its task, its agent and who decided: to read these beside them would be to look for the page once
-    for each.
+    for each. Who reads it gives what the place is, `place.given`.
     """
-    if place is not None or not isinstance(listed, Across):
+    if not isinstance(listed, Across):
         return _page(listed, user, order=order, place=place, limit=limit)
-    key = (page_of, user.pk, order, limit)
-    return listed.kept(key, lambda: _page(listed, user, order=order, place=None, limit=limit))
+    key = (page_of, user.pk, order, limit, place.back if place else None)
+    marked = place.marked() if place else None
+    return listed.kept(key, lambda: _page(listed, user, order=order, place=marked, limit=limit))
 
 
 def _page(

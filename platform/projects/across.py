@@ -126,10 +126,21 @@ class Across:
         return RawSQL(*self._merged(key, names, order, ends, limit))  # noqa: S611  # spelled by us
 
     def first(
-        self, read: Callable[[QuerySet[Any]], QuerySet[Any]], order: Sequence[str], limit: int
+        self,
+        read: Callable[[QuerySet[Any]], QuerySet[Any]],
+        order: Sequence[str],
+        limit: int,
+        *,
+        beyond: Q | None = None,
+        given: Mapping[str, Any] | None = None,
     ) -> list[Any]:
-        """Return the first rows as `read`, a function of a module, says what to load with them."""
-        return self.kept((read, *order, limit), lambda: self._prepared(read, order, limit))()
+        """Return the first rows as `read`, a function of a module, says what to load with them.
+
+        With `beyond` the first of those it fits; it is spelled once, with `Given` marks for what differs.
+        """
+        key = (read, *order, limit, beyond is not None)
+        spelled = self.kept(key, lambda: self.filter(beyond)._prepared(read, order, limit))
+        return spelled(**(given or {}))
 
     def kept(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """Return what is made of this list, once for a key."""

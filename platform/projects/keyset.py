@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from django.db.models import F, Q
+from django.db.models.expressions import RawSQL
 from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessThan
 
 from projects.across import Across
+from projects.prepared import Given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,6 +71,16 @@ class Place:
     rank: int | None = None
     back: bool = False
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """What the marks of a `marked` place name."""
+        return {"key": self.key, "moment": self.moment, "rank": self.rank}
+
+    def marked(self) -> Self:
+        """Return a place that is named when a list is read: so the list is spelled once for all places."""
+        known = {name: _mark(name) for name, value in self.given.items() if value is not None}
+        return replace(self, **known)
+
     @classmethod
     def of(cls, order: Order, query: Mapping[str, str]) -> Self | None:
         """Read `after` or `before`; nonsense is the first page."""
@@ -121,8 +133,10 @@ def page(
 ) -> Page[Any]:
     """Return one page: `read` is given a queryset of its rows and says what to load with them."""
     fields = order.fields(back=place is not None and place.back)
-    if place is None and isinstance(listed, Across):
-        found = listed.first(read, fields, limit + 1)
+    if isinstance(listed, Across):
+        beyond = place.marked().beyond(order, key=listed.key) if place else None
+        given = place.given if place else {}
+        found = listed.first(read, fields, limit + 1, beyond=beyond, given=given)
         return cut(found, order=order, place=place, limit=limit)
     rows = listed.filter(place.beyond(order, key=listed.key)) if place else listed
     keys = rows.keys(fields, limit + 1)
@@ -158,6 +172,10 @@ def _page(found: list[Row], *, more: bool, order: Order, place: Place | None) ->
         before=first if place and (more if back else found) else "",
         after=last if (found if back else more) else "",
     )
+
+
+def _mark(name: str) -> Any:
+    return RawSQL("%s", (Given(name),))  # nothing but its place
 
 
 def _rank(text: str) -> int:

@@ -9,8 +9,10 @@ import pytest
 from django.db import connection
 
 from approvals import sealing
+from approvals.selectors import BY_DUE, needs_you
 from projects.connections import kept_cursor
 from projects.ids import uuid7
+from projects.keyset import Place
 from projects.prepared import Given, settled
 from tests.approval_fixtures import make_report
 
@@ -53,6 +55,19 @@ def test_the_inbox_is_prepared_once_for_all_who_ask(
     for _ in range(TIMES):
         assert client.get("/inbox").status_code == 200
     assert prepared() == known
+
+
+def test_later_pages_of_a_list_are_one_statement_wherever_they_begin(
+    preparing, project, requester, lead
+):
+    made = [sealing.seal(make_report(project, requester)) for _ in range(TIMES)]
+    page, seen, known = needs_you(lead, limit=1).page, [], []
+    while page.after:
+        seen += page.rows
+        page = needs_you(lead, limit=1, place=Place.of(BY_DUE, {"after": page.after})).page
+        known.append(sum('"id") > (($' in statement for statement in prepared()))
+    assert [*seen, *page.rows] == sorted(made, key=BY_DUE.key)
+    assert known == [0, 0, 0, 1]  # at the fourth
 
 
 def test_what_is_asked_of_everybody_is_part_of_the_statement():

@@ -149,7 +149,7 @@ def _with_calls(
     user, limit = narrowing.user, selectors.ROWS
     listed = shortest.of_calls(calls, narrowing.of_calls)
     found = call_selectors.page_of(listed, user, order=order, place=place, limit=limit)
-    more = beside(approvals.rows, user, found)
+    more = beside(approvals.rows, user, found, place)
     page = keyset.merged(approvals, more.calls, order=order, place=place, limit=limit)
     if order == selectors.BY_DUE:
         selectors.rank(page.rows)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from approvals.models import CallApproval
+    from projects.keyset import Place
     from projects.models import User
     from projects.together import Found
 
@@ -33,11 +34,13 @@ class Beside:
     calls: list[CallApproval]
 
 
-def beside(approvals: Iterable[Any], user: User, calls: Ready | None = None) -> Beside:
-    """Read it for these approvals."""
+def beside(
+    approvals: Iterable[Any], user: User, calls: Ready | None = None, place: Place | None = None
+) -> Beside:
+    """Read it for these approvals, and the calls from this place on."""
     lists = {**_lists(), **({"calls": calls} if calls is not None else {})}
-    keys = [approval.pk for approval in approvals]
-    found = together.read(lists, given={"approvals": keys, "people": [user.pk]})
+    given = {"approvals": [approval.pk for approval in approvals], "people": [user.pk]}
+    found = together.read(lists, given={**given, **(place.given if place else {})})
     return Beside(held=_held(found), absent=absent_in(found), calls=found.rows("calls"))
 
 
