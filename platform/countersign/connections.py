@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 
 _PREPARE_AFTER = 3  # times a statement was sent over a connection
+# A page reads a few rows each of many lists, of which PostgreSQL expects far more: to start and end
+# workers for them took longer than to read them.
+_ALONE = "-c max_parallel_workers_per_gather=0"
 
 
 def database_settings(url: str) -> dict[str, Any]:
@@ -62,6 +65,8 @@ def keep_connections(database: dict[str, Any], size: int) -> None:
         pool = {"min_size": 1, "max_size": size, "timeout": 3.0, "reconnect_timeout": 3.0}
         database["OPTIONS"]["pool"] = pool
         database["OPTIONS"]["prepare_threshold"] = _PREPARE_AFTER
+        given = database["OPTIONS"].get("options", "")
+        database["OPTIONS"]["options"] = f"{_ALONE} {given}".strip()
 
 
 def kafka_options(url: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ import copy
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -84,6 +84,29 @@ def settled(sql: str, params: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
 _MARK = re.compile("%[s%]")
 
 
+def numbered(sql: str, params: Sequence[Any]) -> tuple[str, dict[str, Any]]:
+    """Return a statement that is sent what differs once each, however often it stands in it.
+
+    The forty projects of a person stand in a page's longest statement sixteen times: to send them took
+    longer than to answer it.
+    """
+    places: dict[Any, int] = {}
+    for value in params:
+        places.setdefault(_hashable(value), len(places))
+    order = tuple(places[_hashable(value)] for value in params)
+    return _numbered(sql, order), dict(zip(map("p{}".format, order), params, strict=True))
+
+
+@lru_cache(maxsize=64)
+def _numbered(sql: str, order: tuple[int, ...]) -> str:
+    left = iter(order)
+    return _MARK.sub(lambda mark: "%%" if mark[0] == "%%" else f"%(p{next(left)})s", sql)
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _differs(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return any(map(_differs, value)) or not value
@@ -105,8 +128,10 @@ class Prepared(Generic[R]):
         spelled, connection = self._spelled, connections[DEFAULT_DB_ALIAS]
         if spelled.locks and connection.get_autocommit():
             raise TransactionManagementError("Rows can be locked only inside a transaction.")
-        marks = spelled.params
-        params = tuple(given[each.name] if isinstance(each, Given) else each for each in marks)
+        params = {
+            name: given[each.name] if isinstance(each, Given) else each
+            for name, each in spelled.params.items()
+        }
         cursor = kept_cursor()
         cursor.execute(spelled.sql, params)
 
@@ -125,7 +150,7 @@ class Prepared(Generic[R]):
     def _spelled(self) -> _Spelled:
         queryset = self._made()
         compiler: Any = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
-        sql, params = settled(*compiler.as_sql())
+        sql, params = numbered(*settled(*compiler.as_sql()))
         columns = [column for column, *_ in compiler.select[: compiler.col_count]]
         converters = compiler.get_converters(columns)
         compiler.connection = None  # the first reader's; it would stay open with this
@@ -143,7 +168,7 @@ class Prepared(Generic[R]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Spelled:
     sql: str
-    params: tuple[Any, ...]
+    params: dict[str, Any]
     locks: bool
     compiler: Any
     converters: Any

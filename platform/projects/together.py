@@ -29,7 +29,7 @@ from django.db.models import (
 )
 
 from projects.connections import kept_cursor
-from projects.prepared import Given, settled
+from projects.prepared import Given, numbered, settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -107,9 +107,9 @@ def read(
     if not parts:
         return Found({}, {})
     known = given or {}
-    params = tuple(known[each.name] if isinstance(each, Given) else each for each in marks)
+    params = [known[each.name] if isinstance(each, Given) else each for each in marks]
     with kept_cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(parts)}", params)  # spelled by us
+        cursor.execute(*numbered(f"SELECT {', '.join(parts)}", params))  # spelled by us
         found = cursor.fetchone()
     made = {
         name: _made(each.rows, json.loads(text or "[]"))

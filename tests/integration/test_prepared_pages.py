@@ -10,10 +10,11 @@ from django.db import connection
 
 from approvals import sealing
 from approvals.selectors import BY_DUE, needs_you
+from countersign.connections import database_settings, keep_connections
 from projects.connections import kept_cursor
 from projects.ids import uuid7
 from projects.keyset import Place
-from projects.prepared import Given, settled
+from projects.prepared import Given, numbered, settled
 from tests.approval_fixtures import make_report
 
 if TYPE_CHECKING:
@@ -76,6 +77,23 @@ def test_what_is_asked_of_everybody_is_part_of_the_statement():
     text, left = settled(" ".join(["%s"] * len(given)), given)
     assert text == "'pending' 500 true %s %s %s %s '{a,b}'"
     assert left == (who, [who], since, mark)
+
+
+def test_what_differs_is_sent_once_however_often_it_stands_there():
+    one, other = uuid7(), uuid7()
+    text, sent = numbered("%s %s '%%' %s %s %s", [one, [one, other], other, one, [one, other]])
+    assert text == "%(p0)s %(p1)s '%%' %(p2)s %(p0)s %(p1)s"
+    assert sent == {"p0": one, "p1": [one, other], "p2": other}
+
+
+def test_a_kept_connection_prepares_and_has_no_workers_started():
+    database = database_settings("postgresql:///countersign?options=-c%20statement_timeout=9s")
+    keep_connections(database, 2)
+    said = database["OPTIONS"]
+    assert said["options"] == "-c max_parallel_workers_per_gather=0 -c statement_timeout=9s"
+    assert said["prepare_threshold"] == TIMES - 2
+    keep_connections(bare := database_settings(""), 0)
+    assert bare["OPTIONS"] == {}
 
 
 def test_a_percent_sign_and_a_quote_stay_what_they_are():

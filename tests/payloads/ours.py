@@ -35,7 +35,7 @@ NUMBERS = frozenset(
         *("peek.approvals_so_far", "peek.required.signatures", "required.signatures"),
         *("peek.sealed.policy.undo_seconds", "sealed.policy.undo_seconds", "undo_seconds"),
         *("required.undo_seconds", "peek.required.undo_seconds"),
-        *("required.reminders.extend_hours", "row.claims", "row.cost", "row.proven", "rows_read"),
+        *("required.reminders.extend_hours", "row.cost", "rows_read"),
         *("row.siblings", "row.since", "row.time", "row.tokens", "row.turn", "shell.inbox"),
         *("shell.inbox_word", "shell.tasks_word", "shell.unread_word", "shown.next", "shown_round"),
         *("sealed.policy.signatures_needed", "span.errors", "start", "tabs.0.3", "task.last_seq"),
