@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import Field, Lookup, Q, Subquery, Value
+from django.db.models import Q, Subquery, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
+from projects import cutoff
 from projects.models import Membership, Role
 from projects.prepared import Given, Prepared, settled
 
@@ -102,6 +103,7 @@ class Across:
     state_type: str = "text"
     key: str = "id"
     listed: type[Model] | None = None
+    sparse: bool = False  # even the first few of a project may lie far behind
     _kept: dict[Hashable, Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @property
@@ -112,7 +114,9 @@ class Across:
     def filter(self, *conditions: Any, **facts: Any) -> Self:
         """Return it with fewer rows; as it is, with what is kept of it, where nothing is asked of them."""
         asked = [each for each in conditions if each]
-        return replace(self, rows=self.rows.filter(*asked, **facts)) if asked or facts else self
+        if not asked and not facts:
+            return self
+        return replace(self, rows=self.rows.filter(*asked, **facts), sparse=True)
 
     def keys(self, order: Sequence[str], limit: int) -> RawSQL:
         """Return the primary keys of the first rows, for `pk__among`; the caller orders them again.
@@ -194,19 +198,49 @@ class Across:
         if not self.projects:
             return _NOTHING
         try:
-            row, of_row = self._of_one_project(columns, order, limit)
+            cut, of_cut = self._cut(columns, order, ends, limit) if ends else ("", ())
+            row, of_row = self._of_one_project(columns, order, limit, cut=bool(cut))
         except EmptyResultSet:
             return _NOTHING
-        given = [list(self.projects), *([list(self.states)] if self.states else [])]
         parts = [
-            f"SELECT {shown} FROM unnest(%s::uuid[]) mine(project_id)",  # noqa: S608  # spelled by us
-            f"CROSS JOIN unnest(%s::{self.state_type}[]) one(state)" if self.states else "",
+            f"SELECT {shown} FROM {cut}{self._every}",  # noqa: S608  # spelled by us
             f"CROSS JOIN LATERAL ({row}) one_row({_names(len(columns))})",
             f"GROUP BY {_names(len(columns))}" if self._repeats else "",
             f"ORDER BY {', '.join(ends)}" if ends else "",
             "" if each else f"LIMIT {int(limit)}",
         ]
-        return settled(" ".join(filter(None, parts)), (*given, *of_row))
+        return settled(" ".join(filter(None, parts)), (*of_cut, *self._given, *of_row))
+
+    def _cut(
+        self, columns: Sequence[str], order: Sequence[str], ends: Sequence[str], limit: int
+    ) -> Statement:
+        """Return the row no row of the first so many is behind, to be joined; nothing if it is not
+        worth it. Of a list that repeats itself it would count the same row twice, to find few rows of a
+        sparse one is to read it all, and of two ends of a range an index is given one."""
+        of_each = cutoff.share(limit, len(self.projects) * max(1, len(self.states)))
+        last = cutoff.behind_all(self.rows.model, order)
+        if not of_each or last is None or self._repeats or self.sparse:
+            return "", ()
+        row, of_row = self._of_one_project(columns, order, of_each)
+        names, by = _names(len(columns)), ", ".join(ends)
+        text = (
+            f"(SELECT {names} FROM ((SELECT {names} FROM {self._every}"  # noqa: S608  # spelled by us
+            f" CROSS JOIN LATERAL ({row}) one_row({names}) ORDER BY {by}"
+            f" OFFSET {int(limit) - 1} LIMIT 1) UNION ALL (SELECT {', '.join(last)}))"
+            f" one_row({names}) ORDER BY {by} LIMIT 1) cut CROSS JOIN "
+        )
+        return text, (*self._given, *of_row)
+
+    @property
+    def _every(self) -> str:
+        """Every project, and every state of it."""
+        projects = "unnest(%s::uuid[]) mine(project_id)"
+        states = f" CROSS JOIN unnest(%s::{self.state_type}[]) one(state)"
+        return f"{projects}{states}" if self.states else projects
+
+    @property
+    def _given(self) -> list[Any]:
+        return [list(self.projects), *([list(self.states)] if self.states else [])]
 
     @property
     def _repeats(self) -> bool:
@@ -214,9 +248,11 @@ class Across:
         return self.listed is not None and len(self.states) > 1
 
     def _of_one_project(
-        self, columns: Sequence[str], order: Sequence[str], limit: int
+        self, columns: Sequence[str], order: Sequence[str], limit: int, *, cut: bool = False
     ) -> Statement:
         rows = self.rows.filter(**{self.path: PROJECT})
+        if cut:
+            rows = rows.filter(cutoff.not_behind(order))
         if self.states:
             rows = rows.filter(**{self.state_path: _STATE})
         return rows.order_by(*order).values_list(*columns)[:limit].query.sql_with_params()
@@ -276,23 +312,6 @@ class Either:
         The caller orders them again, and takes no more: to do that here is to guess how many there are.
         """
         return either(*(each.keys(order, limit) for each in self.lists))
-
-
-@Field.register_lookup
-class Among(Lookup):
-    """`pk__among=keys`: the row is one of those whose keys these are, which are read first.
-
-    IN is joined, by what PostgreSQL expects to pay for the keys: where that is far too much, all ways
-    seem to cost the same, and it read every call there was to find the 26 of a page.
-    """
-
-    lookup_name = "among"
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        """Spell it; the keys are a statement in brackets."""
-        row, of_row = self.process_lhs(compiler, connection)
-        keys, of_keys = self.process_rhs(compiler, connection)
-        return f"{row} = ANY(ARRAY{keys})", (*of_row, *of_keys)
 
 
 def of_each(there: QuerySet[Any]) -> Q:
