@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.template.loader import get_template
+from django.urls import reverse
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "countersign.settings")
 # First of all: everything below reads models.
@@ -55,6 +57,14 @@ async def http(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await django(scope, receive, send)
 
 
+def read_ahead() -> None:
+    """Read addresses and templates, or the first to ask for a page would wait for them: half a second."""
+    reverse("console:home")
+    folder = settings.RESOURCE_DIR / "templates"
+    for path in folder.rglob("*.html"):
+        get_template(str(path.relative_to(folder)))
+
+
 @cache
 def tune() -> None:
     """Set up the interpreter for a process of one busy event loop; once is enough.
@@ -71,6 +81,7 @@ def tune() -> None:
 
 async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """Say yes to the server's start and stop."""
+    read_ahead()  # and so what it read stays, too
     tune()
     while True:
         message = await receive()
