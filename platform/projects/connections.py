@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from django.db.backends.utils import CursorWrapper
 
 _PREPARE_AFTER = 3  # times a statement was sent over a connection
+# Where other statements are not: one of a page takes up to two megabytes of the server, filters are many.
+_PREPARED_AT_MOST = 40
 # One plan for all there is to ask: right where rows are named by their keys, in an array that is
 # seldom as long as the last one. It costs a third of a new plan for each.
 ONE_PLAN = "force_generic_plan"
@@ -44,6 +46,8 @@ def kept_cursor() -> CursorWrapper:
     """
     cursor = connection.cursor()
     cursor.cursor.close()
+    if not connection.settings_dict["OPTIONS"].get("server_side_binding"):
+        connection.connection.prepared_max = _PREPARED_AT_MOST
     cursor.cursor = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]  # of psycopg
     return cursor
 

@@ -71,6 +71,14 @@ def test_later_pages_of_a_list_are_one_statement_wherever_they_begin(
     assert known == [0, 0, 0, 1]  # at the fourth
 
 
+def test_few_statements_are_prepared_on_a_connection_of_pages(preparing):
+    for number in range(50):
+        for _ in range(TIMES):
+            with kept_cursor() as cursor:
+                cursor.execute(f"SELECT {number}")
+    assert len(prepared()) in {40, 41}  # the oldest goes with the next
+
+
 def test_what_is_asked_of_everybody_is_part_of_the_statement():
     who, since, mark = uuid7(), datetime.now(tz=UTC), Given("tasks")
     given = ("pending", 500, True, who, [who], since, mark, ["a", "b"])
