@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # These bring files of their own, which change only with them.
 PACKAGES = ("django", "django-htmx", "djangorestframework", "drf-spectacular-sidecar")
 _DIGITS = 12
+KEPT, RENEWED = "public, max-age=31536000, immutable", "no-cache"
 FOLDER = f"[0-9a-f]{{{_DIGITS}}}"  # of an address, as a pattern
 
 
@@ -37,4 +38,4 @@ def digest_of(folder: Path, packages: Iterable[str] = PACKAGES) -> str:
 def keep_for_ever(headers: Headers, path: str, url: str) -> None:
     """Let browsers keep what has the digest in its address, and not ask for it again."""
     kept = url.startswith(f"/{settings.STATIC_URL.strip('/')}/")
-    headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "no-cache"
+    headers["Cache-Control"] = KEPT if kept else RENEWED

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
 
-from countersign.assets import FOLDER
+from countersign import assets, sheets
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
-_ADDRESS = re.compile(rf"/static/(?:{FOLDER}/)?(?P<name>.+)")
+_ADDRESS = re.compile(rf"/static/(?:{assets.FOLDER}/)?(?P<name>.+)")
 
 
 class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # it has no types
@@ -24,13 +24,21 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # it has no type
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Serve a file to be kept for ever, or to be asked for again; else go on."""
-        answer: HttpResponse
         path = request.path_info
         named = _ADDRESS.fullmatch(path)
-        file = self.files.get(f"{self.static_prefix}{named['name']}") if named else None
-        if file is None or path in self.files:
+        answer = self._known(request, path, named["name"]) if named else None
+        if answer is None:
             answer = super().__call__(request)
+        return answer
+
+    def _known(self, request: HttpRequest, path: str, name: str) -> HttpResponse | None:
+        # What WhiteNoise does not know: files at an address they had, and those that are served as one.
+        now = f"{self.static_prefix}{name}"
+        if path != now and now in self.files:
+            answer = self.serve(self.files[now], request)
         else:
-            answer = self.serve(file, request)
-            answer["Cache-Control"] = "no-cache"
+            answer = sheets.joined(request, sheets.parts(name), whole=path == now)
+        if answer is not None:
+            kept = path == now and not self.autorefresh
+            answer["Cache-Control"] = assets.KEPT if kept else assets.RENEWED
         return answer

@@ -55,6 +55,37 @@ def test_what_is_no_static_file_is_not_served_nor_kept(client, db, path) -> None
         assert "no-store" in answer["Cache-Control"]
 
 
+def body(client, url, **asked) -> tuple[int, str, str]:
+    with contextlib.closing(client.get(url, **asked)) as answer:
+        content = answer.getvalue() if answer.status_code == 200 else b""
+        return answer.status_code, answer.get("Cache-Control", ""), content.decode()
+
+
+def test_style_files_of_a_page_are_served_as_one_in_order(client, db) -> None:
+    parts = [body(client, static(f"css/{name}.css"))[2] for name in ("tokens", "diff", "lines")]
+    url = static("css/tokens-diff-lines.css")
+    assert body(client, url) == (200, "public, max-age=31536000, immutable", "".join(parts))
+    assert "text/css" in client.get(url)["Content-Type"]
+    assert client.head(url).status_code == 200
+    assert client.post(url).status_code == 405
+
+
+@pytest.mark.parametrize("folder", ["", "0123456789ab/"])
+def test_a_page_of_before_an_upgrade_has_those_of_its_styles_that_are_left(
+    client, db, folder
+) -> None:
+    url = f"/static/{folder}css/tokens-nothing-lines.css"
+    parts = [body(client, static(f"css/{name}.css"))[2] for name in ("tokens", "lines")]
+    assert body(client, url) == (200, "no-cache", "".join(parts))
+
+
+@pytest.mark.parametrize(
+    "name", ["tokens-nothing", "tokens-tokens", "tokens--diff", "-tokens", "tokens-../diff"]
+)
+def test_what_joins_no_style_files_is_not_served(client, db, name) -> None:
+    assert client.get(static(f"css/{name}.css")).status_code == 404
+
+
 def test_every_package_that_brings_static_files_counts_for_the_digest() -> None:
     known = packages_distributions()
     named = {

@@ -19,7 +19,14 @@ def zipped(*patterns: str) -> int:
     return sum(len(gzip.compress(path.read_bytes(), 9)) for path in files)
 
 
-COMMON = re.findall(r"css/([a-z]+)\.css", (TEMPLATES / "shell/_head.html").read_text())
+def styles(template: str, pattern: str) -> list[str]:
+    found = re.search(pattern, (TEMPLATES / f"{template}.html").read_text())
+    assert found, template
+    return found[1].split()
+
+
+COMMON = styles("shell/page", r"{% styles %}([a-z ]+){%")
+OWN = r"{% block styles %}([a-z ]+){%"
 
 
 def test_scripts_stay_below_60_kb():
@@ -40,8 +47,18 @@ def test_scripts_stay_below_60_kb():
     ],
 )
 def test_the_styles_of_a_page_stay_below_14_kb(page):
-    own = re.findall(r"css/([a-z]+)\.css", (TEMPLATES / f"{page}.html").read_text())
-    assert zipped(*(f"css/{name}.css" for name in (*COMMON, *own))) < 14_000
+    assert zipped(*(f"css/{name}.css" for name in (*COMMON, *styles(page, OWN)))) < 14_000
+
+
+def test_every_style_file_is_of_a_page_and_every_page_names_files_there_are():
+    texts = [path.read_text() for path in TEMPLATES.rglob("*.html")]
+    named = {
+        name
+        for text in texts
+        for words in re.findall(r"{% (?:block )?styles %}([a-z ]+)", text)
+        for name in words.split()
+    }
+    assert named == {path.stem for path in STATIC.glob("css/*.css")}
 
 
 def test_fonts_preloaded_stay_below_60_kb():

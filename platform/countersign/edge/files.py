@@ -1,4 +1,4 @@
-"""Scripts and styles out of memory, once Django has answered for them: a page asks for forty at once.
+"""Scripts and styles out of memory, once Django has answered for them: a page asks for thirty at once.
 
 Through Django each takes a thread, four changes to it and back, and is packed anew. Beside a process
 that draws a long review these took more than the drawing, and the page waited for its own styles.

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from countersign import sheets
 from countersign.console import eventwords, hidden
 from countersign.console import report as reports
 from countersign.console.looks import VERDICTS, Look
@@ -50,6 +51,12 @@ def symbols() -> dict[str, SafeString]:
     text = Path(path).read_text(encoding="utf-8") if path else ""
     found = re.findall(r'<symbol id="([^"]+)"[^>]*>(.*)</symbol>', text)
     return {name: mark_safe(drawn) for name, drawn in found}  # noqa: S308  a file of ours
+
+
+@register.simple_block_tag
+def styles(content: str) -> SafeString:
+    """Link the style files that the words within name, as one."""
+    return format_html('<link rel="stylesheet" href="{}">', sheets.address(content.split()))
 
 
 # A page of a list draws two hundred, of few kinds. Each is drawn where it stands: a browser asks its cache
