@@ -35,7 +35,7 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # it has no type
         # What WhiteNoise does not know: files at an address they had, and those that are served as one.
         now = f"{self.static_prefix}{name}"
         if path != now and now in self.files:
-            answer = self.serve(self.files[now], request)
+            answer: HttpResponse | None = self.serve(self.files[now], request)
         else:
             answer = sheets.joined(request, sheets.parts(name), whole=path == now)
         if answer is not None:

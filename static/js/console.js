@@ -1,6 +1,7 @@
 import { startBulk } from "./bulk.js";
 import { startChoices } from "./choices.js";
 import { startClocks } from "./clocks.js";
+import { startColours } from "./colours.js";
 import { startDrafts } from "./drafts.js";
 import { startFollow, toggle } from "./follow.js";
 import { startForms } from "./forms.js";
@@ -32,6 +33,7 @@ startBulk();
 startLists();
 startLook();
 startClocks();
+startColours();
 startLines();
 startDrafts();
 startReview();

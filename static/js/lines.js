@@ -9,8 +9,8 @@ export function startLines() {
   for (const drawn of document.querySelectorAll("[data-line-say]")) redraw(drawn);
   fromDraft();
   document.addEventListener("click", (event) => {
-    const cell = event.target.closest?.(".diff-no")?.closest(".diff-cell");
-    if (cell) write(cell);
+    // The number and the sign are drawn by the style, so they are the cell itself.
+    if (event.target.matches?.(".diff-cell")) write(event.target);
     const say = event.target.closest?.("[data-line-drop]")?.closest("[data-line-say]");
     if (say) drop(say);
   });
@@ -54,8 +54,7 @@ function fromDraft() {
 
 const sideOf = (cell) => (cell.classList.contains("diff-old") ? "old" : "new");
 // Lines around a hunk are no part of it: nothing is said on them.
-const numberOf = (cell) =>
-  cell.closest("[data-around]") ? 0 : Number(cell.querySelector(".diff-no:not(.diff-no-old)")?.textContent);
+const numberOf = (cell) => (cell.closest("[data-around]") ? 0 : Number(cell.dataset.n || 0));
 const numbered = (cells) => [...cells].filter((cell) => numberOf(cell));
 const shown = (cells) => numbered(cells).filter((cell) => cell.getClientRects().length);
 

@@ -12,7 +12,7 @@ from tests.acceptance.live_house import House, browser_beside_rows, signed_in
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, BrowserContext
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +37,8 @@ def context(house, browser, requester, made) -> Iterator[BrowserContext]:
     context = signed_in(house, browser, requester)
     yield context
     context.close()
+
+
+def click_number(page: Page, cell: str) -> None:
+    """Click on the number of a line, which the style draws."""
+    page.locator(cell).first.click(position={"x": 10, "y": 10})

@@ -49,7 +49,7 @@ def test_a_line_is_commented_on_by_the_keyboard_alone_and_sent_back(house, page)
     page.keyboard.press("n")
     page.keyboard.press("ArrowDown")
     cursor = page.locator(".diff-cell:focus")
-    expect(cursor.locator(".diff-no:not(.diff-no-old)")).to_have_text("82")
+    expect(cursor).to_have_attribute("data-n", "82")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowUp")
@@ -61,7 +61,7 @@ def test_a_line_is_commented_on_by_the_keyboard_alone_and_sent_back(house, page)
     page.keyboard.type("Does the PDF renderer call line.tax directly?")
     expect(say.get_by_label("goes to")).to_have_value("coder")
     page.keyboard.press("Escape")
-    expect(cursor.locator(".diff-no:not(.diff-no-old)")).to_have_text("82")
+    expect(cursor).to_have_attribute("data-n", "82")
     expect(page.locator("[data-goes-to]")).to_have_text(". Comments: Code agent gets 1")
     assert violations(page, "a comment on a line") == []
     page.reload()
@@ -110,13 +110,13 @@ def test_round_2_shows_a_comment_addressed_and_another_open_at_its_line(house, p
 
 
 def test_a_click_on_a_number_opens_a_form_and_another_agent_is_chosen(house, page):
-    page.locator("#f2-n88").click()
+    page_fixtures.click_number(page, "#f2-n88")
     page.keyboard.type("Cover this.")
     say = page.locator("[data-line-say='new-88']")
     say.get_by_label("goes to").select_option("tester")
-    page.locator("#f2-n88").click()
+    page_fixtures.click_number(page, "#f2-n88")
     expect(page.locator("[data-line-say]")).to_have_count(1)
-    page.locator("#f2 .diff-old .diff-no", has_text="85").click()
+    page_fixtures.click_number(page, "#f2 .diff-old[data-n='85']")
     page.keyboard.type("Not this one.")
     expect(page.locator("[data-goes-to]")).to_have_text(
         ". Comments: Code agent gets 1, Test agent gets 1"
@@ -138,7 +138,7 @@ def test_a_click_on_a_number_opens_a_form_and_another_agent_is_chosen(house, pag
 
 def test_a_draft_for_an_agent_who_took_no_part_goes_to_the_author_and_none_is_lost(house, page):
     for line, agent in ((85, "tester"), (88, "tester")):
-        page.locator(f"#f2-n{line}").click()
+        page_fixtures.click_number(page, f"#f2-n{line}")
         page.keyboard.type(f"Of line {line}.")
         page.locator(f"[data-line-say='new-{line}'] select").select_option(agent)
     page.evaluate(
@@ -158,7 +158,7 @@ def test_a_draft_for_an_agent_who_took_no_part_goes_to_the_author_and_none_is_lo
 
 
 def test_a_refused_decision_puts_comments_back_on_their_lines(page):
-    page.locator("#f2-n88").click()
+    page_fixtures.click_number(page, "#f2-n88")
     page.keyboard.type("Cover this.")
     page.locator("[data-decide=X]").focus()
     page.evaluate("document.querySelector('[name=digest]').value = '0'.repeat(64)")
@@ -230,6 +230,6 @@ def test_a_line_told_above_the_first_of_two_hunks_is_commented_on_in_the_second(
     page = context.new_page()
     page.goto(f"/review/{task.label}/r2")
     expect(page.locator("[data-between]")).to_have_count(1)
-    page.locator("[data-between] .diff-new .diff-no:text-is('18'):not(.diff-no-old)").click()
+    page_fixtures.click_number(page, "[data-between] .diff-new[data-n='18']")
     expect(page.locator("[data-hunk]").nth(1).locator("[data-line-say='new-18']")).to_be_visible()
     context.close()

@@ -50,7 +50,7 @@ def test_who_refuses_a_hunk_is_asked_what_must_change(house, page):
 def test_a_word_elsewhere_is_enough(house, page, where):
     page.locator("#f2 [data-hunk]").first.get_by_label("Refuse").check()
     if where == "on a line":
-        page.locator("#f2-n88").click()
+        page_fixtures.click_number(page, "#f2-n88")
     else:
         page.get_by_label("Your note").focus()
     page.keyboard.type("Round it once.")

@@ -52,7 +52,7 @@ def rows_of(html: str) -> list[tuple[int, int, str]]:
     """Return the number on main, the proposed one and the text of each row."""
     found = []
     for row in html.split('<div class="diff-row"')[1:]:
-        numbers = [int(each) for each in re.findall(r'<span class="diff-no"[^>]*>(\d+)<', row)]
+        numbers = [int(each) for each in re.findall(r'data-n="(\d+)"', row)]
         code = re.findall(r"<code[^>]*>(.*?)</code>", row)
         found.append((*numbers, unescape(code[-1])))
     return found

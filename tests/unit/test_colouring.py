@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from agents.workspace import colouring, lexing
 from agents.workspace.colouring import colours_of
 from agents.workspace.diffs import FileDiff, HunkDiff
-from countersign.console.highlighting import runs
+from countersign.console.highlighting import ranges
 
 ODD = [
     "",
@@ -41,7 +43,21 @@ def test_colours_never_change_the_text(path, marker):
     found = code.split("\n") if path != "a.unknown" else [""] * len(lines)
     assert len(found) == len(lines)
     for each, line in zip(found, lines, strict=True):
-        assert "".join(text for _, text in runs(each.partition("=")[0], line)) == line
+        coloured = [
+            int(length) for length in re.findall(r"\d+", ranges(each.partition("=")[0], line))
+        ]
+        assert sum(coloured) <= len(line.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def test_colours_count_as_the_page_does_and_badges_keep_their_own():
+    assert ranges("k1s2", "ab\U0001f600") == "k1s3"
+    assert ranges("k2-1n1", "a\u200b b", {1}) == "k1-7n1"
+    assert ranges("n9", "12") == "n9"  # the page stops where the text does
+
+
+@pytest.mark.parametrize("code", ["", "x3", "k3<b>", "k-1", "k12345678", '"k3'])
+def test_what_is_no_code_of_colours_colours_nothing(code):
+    assert ranges(code, "abc") == ""
 
 
 def test_a_side_that_has_no_lines_hinders_no_colours():

@@ -14,7 +14,6 @@ from django.utils.safestring import SafeString, mark_safe
 
 from countersign.console import diff_rows
 from countersign.console.diff_rows import Raw, Row
-from countersign.console.highlighting import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -55,7 +54,9 @@ def _size(drawn: _Drawn) -> int:
     """Return the characters of all that is kept; a line both sides share is there once."""
     size = drawn.key
     for row in (row for block in drawn.blocks for row in block.rows):
-        lines = {id(line.html): len(line.html) for line in (row.old, row.new) if line}
+        lines = {
+            id(line.html): len(line.html) + len(line.colours) for line in (row.old, row.new) if line
+        }
         size += len(row.html) + sum(lines.values())
     return size
 
@@ -187,7 +188,7 @@ def _parts(text: str, old_number: int, new_number: int, colours: str) -> Iterato
 
 def _raw(number: int, content: str, code: str) -> Raw:
     text = content.removesuffix("\r")
-    return Raw(number=number, text=text, runs=runs(code, text), returns=text != content)
+    return Raw(number=number, text=text, code=code, returns=text != content)
 
 
 def _mark_words(pairs: Iterable[tuple[Raw, Raw]], budget: int) -> None:

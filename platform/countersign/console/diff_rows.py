@@ -1,4 +1,7 @@
-"""Draws the rows of a diff: both sides of each, escaped, coloured, with what cannot be seen marked."""
+"""Draws the rows of a diff: both sides of each, escaped, with what cannot be seen marked.
+
+Numbers, signs and colours are drawn by the style: a long review has thousands of each.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,15 @@ from typing import TYPE_CHECKING
 from django.utils.safestring import SafeString, mark_safe
 
 from countersign.console import hidden
+from countersign.console.highlighting import ranges
 from projects import characters
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-
-    from countersign.console.highlighting import Run
+    from collections.abc import Collection, Iterator
 
 _RETURN = '<span class="diff-cr" title="carriage return at the end of the line">CR</span>'
+_VOID = '<div class="diff-cell diff-{} diff-void" role="cell"></div>'
 _END = '<span class="diff-eof">no newline at the end of the file</span>'
-_REMOVED = '<span class="diff-mark" role="img" aria-label="removed">&minus;</span>'
-_ADDED = '<span class="diff-mark" role="img" aria-label="added">+</span>'
 
 
 @dataclass
@@ -29,14 +30,14 @@ class Raw:
 
     number: int
     text: str
-    runs: list[Run]
+    code: str  # of its colours
     ends_file: bool = False
     returns: bool = False
     words: tuple[tuple[int, int], ...] = ()
 
     def at(self, number: int) -> Raw:
         """Return the same line as it stands on the other side, before anything is noted on it."""
-        return Raw(number=number, text=self.text, runs=self.runs, returns=self.returns)
+        return Raw(number=number, text=self.text, code=self.code, returns=self.returns)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +46,7 @@ class Line:
 
     number: int
     html: SafeString
+    colours: str = ""
     ends_file: bool = False  # no newline at the end of the file
     returns: bool = False  # a carriage return before its newline
 
@@ -62,15 +64,20 @@ def unchanged(old: Raw, new: Raw, anchor: str) -> Row:
     """Draw a line both sides have; `anchor` names its file on the page."""
     left = _line(old)
     # Coloured otherwise only where a change before it opens a text or a comment.
-    same = left.html if old.runs == new.runs else _html(new)
-    right = Line(number=new.number, html=same, ends_file=new.ends_file, returns=new.returns)
-    numbers = f'<span class="diff-no diff-no-old" aria-hidden="true">{left.number}</span>'
+    colours = left.colours if old.code == new.code else _line(new).colours
+    right = Line(
+        number=new.number,
+        html=left.html,
+        colours=colours,
+        ends_file=new.ends_file,
+        returns=new.returns,
+    )
     return Row(
         old=left,
         new=right,
         html=_row(
-            _cell("diff-old", _number(left) + _code(left)),
-            _cell("diff-new", numbers + _number(right, anchor) + _code(right)),
+            _cell("diff-old", left),
+            _cell("diff-new", right, f' id="{anchor}-n{right.number}" data-o="{left.number}"'),
         ),
     )
 
@@ -78,11 +85,11 @@ def unchanged(old: Raw, new: Raw, anchor: str) -> Row:
 def changed(old: Raw | None, new: Raw | None, anchor: str) -> Row:
     """Draw a removed line and the added one beside it, or one of them alone."""
     left, right = _line(old) if old else None, _line(new) if new else None
-    cells = [_cell("diff-old diff-void", ""), _cell("diff-new diff-void", "")]
+    cells = [_VOID.format("old"), _VOID.format("new")]
     if left:
-        cells[0] = _cell("diff-old diff-del", _number(left) + _REMOVED + _code(left))
+        cells[0] = _cell("diff-old diff-del", left)
     if right:
-        cells[1] = _cell("diff-new diff-add", _number(right, anchor) + _ADDED + _code(right))
+        cells[1] = _cell("diff-new diff-add", right, f' id="{anchor}-n{right.number}"')
     return Row(old=left, new=right, html=_row(*cells))
 
 
@@ -92,39 +99,33 @@ def _row(old: str, new: str) -> SafeString:
     return mark_safe(f'<div class="diff-row" role="row">{old}{new}</div>')  # noqa: S308
 
 
-def _cell(kind: str, inner: str) -> str:
-    return f'<div class="diff-cell {kind}" role="cell">{inner}</div>'
-
-
-def _number(line: Line, anchor: str = "") -> str:
-    named = f' id="{anchor}-n{line.number}"' if anchor else ""
-    return f'<span class="diff-no"{named}>{line.number}</span>'
-
-
-def _code(line: Line) -> str:
+def _cell(kind: str, line: Line, named: str = "") -> str:
     after = (_RETURN if line.returns else "") + (_END if line.ends_file else "")
-    return f'<code class="diff-code" dir="ltr">{line.html}{after}</code>'
+    return (
+        f'<div class="diff-cell {kind}" role="cell" data-n="{line.number}"{named}>'
+        f'<code class="diff-code" dir="ltr" data-c="{line.colours}">{line.html}{after}</code></div>'
+    )
 
 
 def _line(raw: Raw) -> Line:
-    return Line(number=raw.number, html=_html(raw), ends_file=raw.ends_file, returns=raw.returns)
+    # Of the whole line: a change may cut a word in two, and a lookalike is found by its word.
+    odd = set(characters.marks(raw.text))
+    return Line(
+        number=raw.number,
+        html=_html(raw, odd),
+        colours=ranges(raw.code, raw.text, odd),
+        ends_file=raw.ends_file,
+        returns=raw.returns,
+    )
 
 
-def _html(raw: Raw) -> SafeString:
-    # Of the whole line: a lexer may cut a word in two, and a lookalike is found by its word.
-    odd, start, drawn = set(characters.marks(raw.text)), 0, []
-    for marked, runs in _stretches(raw):
-        inner = "".join(_coloured(runs, start, odd))
-        drawn.append(f"<mark>{inner}</mark>" if marked else inner)
-        start += sum(len(text) for _, text in runs)
-    return mark_safe("".join(drawn))  # noqa: S308  all of it is escaped or a badge
-
-
-def _coloured(runs: Iterable[Run], start: int, odd: Collection[int]) -> Iterator[str]:
-    for token, text in runs:
+def _html(raw: Raw, odd: Collection[int]) -> SafeString:
+    drawn = []
+    for marked, start, end in _stretches(raw):
+        text = raw.text[start:end]
         shown = _shown(text, start, odd) if odd else escape(text)
-        yield f'<span class="tok-{token}">{shown}</span>' if token else shown
-        start += len(text)
+        drawn.append(f"<mark>{shown}</mark>" if marked else shown)
+    return mark_safe("".join(drawn))  # noqa: S308  all of it is escaped or a badge
 
 
 def _shown(text: str, start: int, odd: Collection[int]) -> str:
@@ -133,21 +134,10 @@ def _shown(text: str, start: int, odd: Collection[int]) -> str:
     )
 
 
-def _stretches(raw: Raw) -> Iterator[tuple[bool, list[Run]]]:
-    """Yield the runs of a line in order, cut where a word that changed begins or ends."""
-    if not raw.words:
-        yield False, raw.runs
-        return
-    left, at, marked = raw.runs[::-1], 0, False
+def _stretches(raw: Raw) -> Iterator[tuple[bool, int, int]]:
+    """Yield where a line is cut, a word that changed beginning or ending there, and whether it is one."""
+    at, marked = 0, False
     for edge in (*itertools.chain(*raw.words), len(raw.text)):
-        taken = []
-        while at < edge:
-            token, text = left.pop()
-            fits, over = text[: edge - at], text[edge - at :]
-            if over:
-                left.append((token, over))
-            taken.append((token, fits))
-            at += len(fits)
-        if taken:
-            yield marked, taken
-        marked = not marked
+        if edge > at:
+            yield marked, at, edge
+        at, marked = max(at, edge), not marked

@@ -54,12 +54,15 @@ def _told(text: str, at: int) -> tuple[str, str, str]:
 
 def badge(character: str) -> SafeString:
     """Return the visible mark of one character, read out by its name; a lookalike stays readable."""
-    code, name, seen = (
-        of(character) for of in (characters.code, characters.name_of, characters.seen)
-    )
     return format_html(
-        '<span class="hidden-char" title="{1}" role="img" aria-label="{0} {1}">{2}{0}</span>',
-        code,
-        name,
-        f"{seen} " if seen else "",
+        '<span class="hidden-char" title="{1}" role="img" aria-label="{0} {1}">{2}</span>',
+        characters.code(character),
+        characters.name_of(character),
+        drawn(character),
     )
+
+
+def drawn(character: str) -> str:
+    """Return the text of its mark."""
+    seen = characters.seen(character)
+    return f"{seen} {characters.code(character)}" if seen else characters.code(character)
