@@ -1,6 +1,6 @@
 """The name under which scripts and styles are served: another as soon as any of them is another.
 
-The digest is a folder of the address, so modules that import each other and styles that name fonts need
+The digest is a folder of the address, so styles that name fonts and files that are joined need
 no rewriting, and nothing has to be built before a start. What has such an address never changes.
 """
 
@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import hashlib
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
     from wsgiref.headers import Headers
 
 # These bring files of their own, which change only with them.
 PACKAGES = ("django", "django-htmx", "djangorestframework", "drf-spectacular-sidecar")
+# What several files are served as one by: another rule makes another text of the same files.
+_JOINED_BY = ("scripts.py", "sheets.py")
 _DIGITS = 12
 KEPT, RENEWED = "public, max-age=31536000, immutable", "no-cache"
 FOLDER = f"[0-9a-f]{{{_DIGITS}}}"  # of an address, as a pattern
@@ -29,6 +31,8 @@ def digest_of(folder: Path, packages: Iterable[str] = PACKAGES) -> str:
     whole = hashlib.sha256()
     for name in packages:
         whole.update(f"{name}=={version(name)}\n".encode())
+    for name in _JOINED_BY:
+        whole.update(Path(__file__).with_name(name).read_bytes())
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         whole.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())

@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.contrib.staticfiles import finders
-from django.http import HttpResponse, HttpResponseNotAllowed
 from django.templatetags.static import static
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from django.http import HttpRequest
 
 _NAME = re.compile(r"css/(?P<parts>[a-z]+(?:-[a-z]+)+)\.css")
 
@@ -27,23 +24,15 @@ def address(names: Iterable[str]) -> str:
     return static(f"css/{'-'.join(names)}.css")
 
 
-def parts(name: str) -> list[str]:
-    """Return the style files that a name joins; none when it joins none, or one twice."""
-    named = _NAME.fullmatch(name)
-    found = named["parts"].split("-") if named else []
-    return found if len(found) == len(set(found)) else []
-
-
-def joined(request: HttpRequest, names: Iterable[str], *, whole: bool) -> HttpResponse | None:
-    """Answer with all files of these names that are there; not at all when there is none.
+def text_of(name: str, *, whole: bool) -> str | None:
+    """Return the text of the style files that a name joins; none when it joins none, or one twice.
 
     A page that stays open over an upgrade may name some that are gone: only `whole` wants every one.
     """
-    paths = [finders.find(f"css/{name}.css") for name in names]
+    named = _NAME.fullmatch(name)
+    parts = named["parts"].split("-") if named else []
+    paths = [finders.find(f"css/{part}.css") for part in parts]
     there = [Path(path) for path in paths if path]
-    if not there or (whole and len(there) < len(paths)):
+    if not there or len(parts) != len(set(parts)) or (whole and len(there) < len(paths)):
         return None
-    if request.method not in {"GET", "HEAD"}:
-        return HttpResponseNotAllowed(("GET", "HEAD"))
-    text = "".join(path.read_text(encoding="utf-8") for path in there)
-    return HttpResponse(text, content_type="text/css; charset=utf-8")
+    return "".join(path.read_text(encoding="utf-8") for path in there)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from django.http import HttpResponse, HttpResponseNotAllowed
 from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
 
-from countersign import assets, sheets
+from countersign import assets, scripts, sheets
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpRequest
 
 _ADDRESS = re.compile(rf"/static/(?:{assets.FOLDER}/)?(?P<name>.+)")
 
@@ -37,8 +38,19 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # it has no type
         if path != now and now in self.files:
             answer: HttpResponse | None = self.serve(self.files[now], request)
         else:
-            answer = sheets.joined(request, sheets.parts(name), whole=path == now)
+            answer = _joined(request, name, whole=path == now)
         if answer is not None:
             kept = path == now and not self.autorefresh
             answer["Cache-Control"] = assets.KEPT if kept else assets.RENEWED
         return answer
+
+
+def _joined(request: HttpRequest, name: str, *, whole: bool) -> HttpResponse | None:
+    kind, text = "text/css", sheets.text_of(name, whole=whole)
+    if text is None:
+        kind, text = "text/javascript", scripts.text_of(name)
+    if text is None:
+        return None
+    if request.method not in {"GET", "HEAD"}:
+        return HttpResponseNotAllowed(("GET", "HEAD"))
+    return HttpResponse(text, content_type=f"{kind}; charset=utf-8")

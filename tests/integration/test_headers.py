@@ -10,8 +10,10 @@ from urllib.parse import urljoin
 
 import pytest
 from django.apps import apps
+from django.contrib.staticfiles import finders
 from django.templatetags.static import static
 
+from countersign import scripts
 from countersign.assets import PACKAGES, digest_of
 
 
@@ -84,6 +86,43 @@ def test_a_page_of_before_an_upgrade_has_those_of_its_styles_that_are_left(
 )
 def test_what_joins_no_style_files_is_not_served(client, db, name) -> None:
     assert client.get(static(f"css/{name}.css")).status_code == 404
+
+
+def test_a_script_is_served_as_one_with_each_module_it_needs_before_itself(client, db) -> None:
+    url = static("js/console-whole.js")
+    status, kept, text = body(client, url)
+    assert (status, kept) == (200, "public, max-age=31536000, immutable")
+    assert "text/javascript" in client.get(url)["Content-Type"]
+    assert client.post(url).status_code == 405
+    modules = re.findall(r"^const ([a-z]+)_ = \(\(\) => {$", text, re.M)
+    folder = Path(finders.find("js/console.js") or "").parent
+    assert sorted(modules) == sorted({each.stem for each in folder.glob("*.js")} - {"early"})
+    assert modules[-1] == "console"
+    assert modules.index("queue") < modules.index("rows") < modules.index("live")
+    assert body(client, "/static/0123456789ab/js/console-whole.js") == (200, "no-cache", text)
+    assert client.get(static("js/nothing-whole.js")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"a": 'import { b } from "./b.js";\n', "b": 'import { a } from "./a.js";\n'},
+        {"a": 'import b from "./b.js";\n', "b": ""},
+        {"a": "export default 1;\n"},
+        {"a": "export { a };\n"},
+    ],
+)
+def test_what_cannot_be_joined_is_not_served_half(settings, tmp_path, texts) -> None:
+    (tmp_path / "js").mkdir()
+    for name, text in texts.items():
+        (tmp_path / "js" / f"{name}.js").write_text(text)
+    settings.STATICFILES_DIRS = [tmp_path]
+    finders.get_finder.cache_clear()
+    try:
+        with pytest.raises(ValueError, match=r"imports itself|cannot be joined"):
+            scripts.text_of("js/a-whole.js")
+    finally:
+        finders.get_finder.cache_clear()
 
 
 def test_every_package_that_brings_static_files_counts_for_the_digest() -> None:

@@ -233,7 +233,7 @@ def _hunk(
 def _author(author: dict[str, Any] | None, agents: dict[str, Any]) -> dict[str, Any] | None:
     if not author:
         return None
-    return {"slug": author["agent"], **agents.get(author["agent"], {}), **author}
+    return {"person": "", "slug": author["agent"], **agents.get(author["agent"], {}), **author}
 
 
 def _mode(file: dict[str, Any]) -> str:

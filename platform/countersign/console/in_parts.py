@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
+_LEAST = (
+    64 * 1024
+)  # bytes of a part: each is a way to the loop and back, and a frame of the browser
+
 
 def page_in_parts(
     request: HttpRequest,
@@ -44,13 +48,22 @@ def page_in_parts(
 
     def parts() -> Iterator[bytes]:
         yield before
-        for piece in pieces:
-            yield drawn.render({**shown, **piece}).encode()
+        yield from _filled(drawn.render({**shown, **piece}).encode() for piece in pieces)
         yield after
 
     # A server that waits for an answer as a whole, as that of tests does, takes an iterator as it is.
     sent = _beside(parts()) if hasattr(request, "scope") else parts()
     return StreamingHttpResponse(sent, status=status, content_type=whole["Content-Type"])
+
+
+def _filled(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    part = b""
+    for piece in pieces:
+        part += piece
+        if len(part) >= _LEAST:
+            yield part
+            part = b""
+    yield part
 
 
 async def _beside(parts: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -101,6 +101,7 @@ def _shown_as(request: PersonRequest, approval: Approval, files: list[FileView])
         "diff_mode": "unified" if request.GET.get("diff") == "unified" else "split",
         "spaces": request.GET.get("spaces") == "fold",
         "may_fold_spaces": any(hunk.free for file in files for hunk in file.hunks),
+        "around": reverse("console:around", args=place),
         "page_address": reverse("console:review", args=place) if request.method == "POST" else "",
     }
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from countersign import sheets
+from countersign import scripts, sheets
 from countersign.console import eventwords, hidden
 from countersign.console import report as reports
 from countersign.console.looks import VERDICTS, Look
@@ -57,6 +57,23 @@ def symbols() -> dict[str, SafeString]:
 def styles(content: str) -> SafeString:
     """Link the style files that the words within name, as one."""
     return format_html('<link rel="stylesheet" href="{}">', sheets.address(content.split()))
+
+
+@register.simple_tag
+def script(entry: str) -> SafeString:
+    """Run a script with all it imports, as one."""
+    return format_html('<script src="{}" type="module"></script>', scripts.address(entry))
+
+
+@register.simple_tag
+@cache
+def mark() -> SafeString:
+    """Draw the mark beside our name; where it stands, as icons are."""
+    path = finders.find("favicon.svg")
+    text = Path(path).read_text(encoding="utf-8") if path else ""
+    return mark_safe(  # noqa: S308  a file of ours
+        text.replace("<svg ", '<svg width="20" height="20" aria-hidden="true" ', 1)
+    )
 
 
 # A page of a list draws two hundred, of few kinds. Each is drawn where it stands: a browser asks its cache

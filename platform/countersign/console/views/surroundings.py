@@ -30,7 +30,12 @@ def around(request: PersonRequest, number: int, round_number: int) -> HttpRespon
     hunk = request.GET.get("hunk", "")
     way = "below" if request.GET.get("way") == "below" else "above"
     context: dict[str, Any] = {"hunk_id": hunk, "way": way, "status": 200}
-    context |= {"here": "inbox", "approval": approval, "task": approval.task}
+    context |= {
+        "here": "inbox",
+        "approval": approval,
+        "task": approval.task,
+        "around": request.path,
+    }
     try:
         context["at"] = at = _number(request.GET.get("at", ""))
         context |= _shown(surroundings.read(approval, hunk, at, below=way == "below"), way)
