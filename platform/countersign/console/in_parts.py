@@ -57,13 +57,15 @@ def page_in_parts(
 
 
 def _filled(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    part = b""
+    """Yield the first piece at once, the rest by parts that are worth their way."""
+    part, least = b"", 0
     for piece in pieces:
         part += piece
-        if len(part) >= _LEAST:
+        if len(part) >= least:
             yield part
-            part = b""
-    yield part
+            part, least = b"", _LEAST
+    if part:
+        yield part
 
 
 async def _beside(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
