@@ -24,12 +24,20 @@ class ScopedQuerySet(models.QuerySet[Row]):
         """Keep only rows of projects this active person is a member of."""
         if not user.is_active or not user.is_authenticated:
             return self.none()
-        path: str = self.model.project_path  # type: ignore[attr-defined]
         from projects.models import Membership
 
-        mine = Membership.objects.filter(user_id=user.pk).values("project_id")
-        lookup = f"{path}__in" if path else "pk__in"
-        return self.filter(**{lookup: mine})
+        return self._of(Membership.objects.filter(user_id=user.pk))
+
+    def visible_to_given(self) -> Self:
+        """Keep what `visible_to` keeps, of the `people` who are given when it is read (see `Prepared`)."""
+        from projects.models import Membership
+        from projects.prepared import Given
+
+        return self._of(Membership.objects.filter(user__any=Given("people"), user__is_active=True))
+
+    def _of(self, memberships: Any) -> Self:
+        path: str = self.model.project_path  # type: ignore[attr-defined]
+        return self.filter(**{f"{path or 'pk'}__in": memberships.values("project_id")})
 
     def in_project(self, project: Any) -> Self:
         """Keep only rows of one project."""

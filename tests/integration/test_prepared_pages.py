@@ -9,8 +9,10 @@ import pytest
 from django.db import connection
 
 from approvals import sealing
+from approvals.models import Approval
 from approvals.selectors import BY_DUE, needs_you
 from countersign.connections import database_settings, keep_connections
+from countersign.console import inbox_page
 from projects.connections import kept_cursor
 from projects.ids import uuid7
 from projects.keyset import Place
@@ -56,6 +58,27 @@ def test_the_inbox_is_prepared_once_for_all_who_ask(
     for _ in range(TIMES):
         assert client.get("/inbox").status_code == 200
     assert prepared() == known
+
+
+def test_each_who_asks_over_one_connection_is_shown_what_is_theirs_alone(
+    preparing, client, project, requester, lead, stranger
+):
+    approval = sealing.seal(make_report(project, requester))
+    shown, hidden = (f'id="row-{approval.pk}"', approval.snapshot["proposal"]["title"])
+    for _ in range(2 * TIMES):
+        client.force_login(lead)
+        assert shown in client.get("/inbox").content.decode()
+        client.force_login(stranger)
+        page = client.get(f"/inbox?at={approval.pk}").content.decode()
+        assert shown not in page
+        assert hidden not in page
+    assert list(Approval.objects.visible_to(lead)) == [approval]
+    looked_at = inbox_page._LOOKED_AT
+    assert looked_at(approvals=[approval.pk], people=[lead.pk]) == [approval]
+    assert looked_at(approvals=[approval.pk], people=[stranger.pk]) == []
+    lead.is_active = False
+    lead.save()
+    assert looked_at(approvals=[approval.pk], people=[lead.pk]) == []
 
 
 def test_later_pages_of_a_list_are_one_statement_wherever_they_begin(

@@ -32,7 +32,6 @@ from countersign.console.meters import unpriced
 from projects import keyset, together
 from projects.across import Few
 from projects.keyset import Order
-from projects.models import Membership
 from projects.prepared import Given, Prepared
 
 if TYPE_CHECKING:
@@ -276,11 +275,14 @@ def decided(narrowing: Narrowing, place: Place | None) -> tuple[list[AnyRow], Pa
     return [_over_row(each, over, undoable) for each in page.rows], page
 
 
-def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:
+def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any] | None:
     """Return one approval or call with its whole seal, for the pane beside the list."""
     if isinstance(row, CallRow):
         return call_rows.closer_look(user, mine, row)
-    (approval,) = _LOOKED_AT(approvals=[row.approval.pk], people=[user.pk])
+    found = _LOOKED_AT(approvals=[row.approval.pk], people=[user.pk])
+    if not found:  # who asks left the project since the list was read
+        return None
+    (approval,) = found
     sealed = approval.snapshot
     return {
         "approval": approval,
@@ -301,11 +303,7 @@ def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any]:
 
 
 def _looked_at() -> QuerySet[Any]:
-    # As `visible_to`, of a person who is named when it is read.
-    projects = Membership.objects.filter(user__any=Given("people"), user__is_active=True)
-    found = Approval.objects.filter(
-        pk__any=Given("approvals"), project__in=projects.values("project")
-    )
+    found = Approval.objects.visible_to_given().filter(pk__any=Given("approvals"))
     unknown = Exists(unpriced(OuterRef("task")))
     shown = found.select_related("task", "proposal", "requester", "project")
     return shown.annotate(price_unknown=unknown).defer(
