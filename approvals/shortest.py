@@ -47,11 +47,11 @@ def _ways(fits: Conditions) -> Iterator[Conditions]:
 def _narrowed(listed: Across, fits: Conditions, *, over: bool) -> Across:
     shortest = next(iter(fits.lists), None)
     if shortest is None:
-        return replace(listed, rows=_fitting(fits) & listed.rows)
+        return replace(listed, rows=_fitting(fits) & listed.rows, sparse=True)
     if shortest.names:
         return _by_name(listed, fits, shortest.names, over=over)
     rows = _fitting(fits).filter(shortest.known) & listed.rows
-    return replace(listed, rows=rows, **shortest.read_by)
+    return replace(listed, rows=rows, sparse=True, **shortest.read_by)
 
 
 def _fitting(fits: Conditions) -> QuerySet[Approval]:
@@ -69,4 +69,4 @@ def _by_name(listed: Across, fits: Conditions, names: tuple[str, ...], *, over: 
     if not over or fits.where:
         there = listed.rows.filter(fits.where, pk=OuterRef("approval"), project=OuterRef("project"))
         rows = rows.filter(across.of_each(there))
-    return lists.named(names, listed.projects, rows)
+    return replace(lists.named(names, listed.projects, rows), sparse=True)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
+from cachetools import LRUCache
 from django.db import DatabaseError, connection
 from django.db.backends.postgresql.base import ServerBindingCursor
+from psycopg.errors import FeatureNotSupported
+from psycopg.pq import TransactionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 _PREPARE_AFTER = 3  # times a statement was sent over a connection
 # Where other statements are not: one of a page takes up to two megabytes of the server, filters are many.
 _PREPARED_AT_MOST = 40
+_COUNTED = 400  # statements of a connection
+_ASKED: WeakKeyDictionary[Any, LRUCache[int, int]] = WeakKeyDictionary()  # how often each was sent
 # One plan for all there is to ask: right where rows are named by their keys, in an array that is
 # seldom as long as the last one. It costs a third of a new plan for each.
 ONE_PLAN = "force_generic_plan"
@@ -48,8 +54,30 @@ def kept_cursor() -> CursorWrapper:
     cursor.cursor.close()
     if not connection.settings_dict["OPTIONS"].get("server_side_binding"):
         connection.connection.prepared_max = _PREPARED_AT_MOST
-    cursor.cursor = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]  # of psycopg
+    cursor.cursor = _KeptCursor(connection.connection)  # type: ignore[call-arg]  # of psycopg
     return cursor
+
+
+class _KeptCursor(ServerBindingCursor):
+    """Prepares what comes again by a count of its own: psycopg counts all that is sent, the newest only."""
+
+    connection: Any  # of psycopg
+
+    def execute(self, query: Any, params: Any = None, **how: Any) -> Any:
+        """Send a statement; once more where it was prepared before a migration changed what it gives."""
+        asked = _ASKED.setdefault(self.connection, LRUCache(_COUNTED))
+        asked[hash(query)] = times = asked.get(hash(query), 0) + 1
+        how.setdefault("prepare", times > _PREPARE_AFTER or None)
+        send: Any = super().execute  # type: ignore[misc]  # of psycopg
+        try:
+            return send(query, params, **how)
+        except (
+            FeatureNotSupported
+        ):  # "cached plan must not change result type", on each use from then on
+            if self.connection.info.transaction_status != TransactionStatus.IDLE:
+                raise  # its rollback lets go of all that is prepared
+            self.connection._prepared.clear()
+            return send(query, params, **{**how, "prepare": False})
 
 
 @contextmanager
@@ -66,6 +94,7 @@ def sent_together() -> Iterator[None]:
     except BaseException:
         # psycopg believes prepared what was not carried out, until a transaction is rolled back.
         if not connection.in_atomic_block:
+            connection.connection.close()  # or a pool would give it to the next
             connection.close()
         raise
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import DateTimeField, F, Field, ForeignKey, IntegerField, Q, UUIDField
+from django.db.models import DateTimeField, F, Field, ForeignKey, Q, SmallIntegerField, UUIDField
 from django.db.models.expressions import RawSQL
 from django.db.models.fields.tuple_lookups import TupleGreaterThanOrEqual, TupleLessThanOrEqual
 
@@ -24,7 +24,7 @@ _WORTH = 4  # times fewer of each
 _OUTMOST: dict[type[Field[Any, Any]], tuple[str, str]] = {
     DateTimeField: ("'-infinity'::timestamptz", "'infinity'::timestamptz"),
     UUIDField: (f"'{'0' * 32}'::uuid", f"'{'f' * 32}'::uuid"),
-    IntegerField: ("(-32768)::smallint", "32767::smallint"),
+    SmallIntegerField: ("(-32768)::smallint", "32767::smallint"),
 }
 
 
@@ -42,7 +42,8 @@ def behind_all(model: type[Model], order: Sequence[str]) -> list[str] | None:
         while isinstance(field, ForeignKey):
             field = field.target_field
         outmost = next((each for kind, each in _OUTMOST.items() if isinstance(field, kind)), None)
-        if outmost is None:
+        # Nothing is before or behind NULL.
+        if outmost is None or field.null:
             return None
         found.append(outmost[0 if name.startswith("-") else 1])
     return found

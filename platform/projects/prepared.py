@@ -108,9 +108,7 @@ def numbered(sql: str, params: Sequence[Any]) -> tuple[str, dict[str, Any]]:
     longer than to answer it.
     """
     places: dict[Any, int] = {}
-    for value in params:
-        places.setdefault(_hashable(value), len(places))
-    order = tuple(places[_hashable(value)] for value in params)
+    order = tuple(places.setdefault(_hashable(value), len(places)) for value in params)
     return _numbered(sql, order), dict(zip(map("p{}".format, order), params, strict=True))
 
 
@@ -121,7 +119,10 @@ def _numbered(sql: str, order: tuple[int, ...]) -> str:
 
 
 def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    """Return what is equal for the same value of the same type; nothing is like an empty list."""
+    if not isinstance(value, list):
+        return type(value), value
+    return tuple(value) or object()
 
 
 def _differs(value: Any) -> bool:

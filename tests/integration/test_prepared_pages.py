@@ -5,17 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import NotSupportedError, connection, transaction
 
 from approvals import sealing
 from approvals.models import Approval
 from approvals.selectors import BY_DUE, needs_you
 from countersign.connections import database_settings, keep_connections
 from countersign.console import inbox_page
+from projects.across import Mine
 from projects.connections import kept_cursor
 from projects.ids import uuid7
 from projects.keyset import Place
+from projects.models import Project
 from projects.prepared import Given, numbered, settled
 from tests.approval_fixtures import make_report
 
@@ -131,3 +134,60 @@ def test_a_percent_sign_and_a_quote_stay_what_they_are():
     with kept_cursor() as cursor:
         cursor.execute(*settled("SELECT %s || '%%', %s::uuid", ("5%s'%%", key := uuid7())))
         assert cursor.fetchone() == ("5%s'%%%", key)
+
+
+@pytest.fixture
+def another() -> Iterator[psycopg.Connection]:
+    """Connect once more, as a migration does."""
+    settings = connection.settings_dict
+    names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD"}
+    given = {name: settings[key] for name, key in names.items() if settings[key]}
+    with psycopg.connect(dbname=settings["NAME"], autocommit=True, **given) as made:
+        yield made
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_column_that_is_widened_meanwhile_is_read_on(preparing, client, another, project, lead):
+    client.force_login(lead)
+    length = Project._meta.get_field("name").max_length
+    widen = "ALTER TABLE projects_project ALTER COLUMN name TYPE varchar({})".format
+    try:
+        for longer in range(1, 3):
+            for _ in range(TIMES):
+                assert client.get("/inbox").status_code == 200
+            assert any('"projects_membership"' in statement for statement in prepared())
+            another.execute(widen(length + longer))
+        assert client.get("/inbox").status_code == 200
+    finally:
+        another.execute(widen(length))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_that_met_a_widened_column_ends_and_the_next_reads_on(
+    preparing, another, project, lead
+):
+    length = Project._meta.get_field("name").max_length
+    widen = "ALTER TABLE projects_project ALTER COLUMN name TYPE varchar({})".format
+    for _ in range(TIMES):
+        assert Mine.of(lead).led == (project.pk,)
+    try:
+        another.execute(widen(length + 1))
+        with pytest.raises(NotSupportedError, match="result type"), transaction.atomic():
+            Mine.of(lead)
+        assert Mine.of(lead).led == (project.pk,)
+    finally:
+        another.execute(widen(length))
+
+
+def test_statements_of_all_kinds_between_hinder_no_preparing(preparing, lead):
+    for _ in range(TIMES):
+        Mine.of(lead)
+        with connection.cursor() as cursor:
+            for number in range(50):
+                cursor.execute(f"SELECT {number}")
+    assert any('"projects_membership"' in statement for statement in prepared())
+
+
+def test_values_are_sent_once_only_where_their_type_is_the_same():
+    assert numbered("%s %s %s", [1, True, 1]) == ("%(p0)s %(p1)s %(p0)s", {"p0": 1, "p1": True})
+    assert len(numbered("%s %s", [[], []])[1]) == 2
