@@ -7,6 +7,7 @@ stays open over an upgrade. Each gets the files at hand; only what has the diges
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from django.http import HttpResponse, HttpResponseNotAllowed
@@ -39,7 +40,7 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # it has no type
             answer: HttpResponse | None = self.serve(self.files[now], request)
         else:
             answer = _joined(request, name, whole=path == now)
-        if answer is not None:
+        if answer is not None and answer.status_code < HTTPStatus.BAD_REQUEST:
             kept = path == now and not self.autorefresh
             answer["Cache-Control"] = assets.KEPT if kept else assets.RENEWED
         return answer

@@ -9,8 +9,9 @@ export function startLines() {
   for (const drawn of document.querySelectorAll("[data-line-say]")) redraw(drawn);
   fromDraft();
   document.addEventListener("click", (event) => {
-    // The number and the sign are drawn by the style, so they are the cell itself.
-    if (event.target.matches?.(".diff-cell")) write(event.target);
+    // The number and the sign are drawn by the style, so they are the cell itself; and so is what a
+    // selection ends in that was drawn from one cell to another.
+    if (event.target.matches?.(".diff-cell") && getSelection().isCollapsed) write(event.target);
     const say = event.target.closest?.("[data-line-drop]")?.closest("[data-line-say]");
     if (say) drop(say);
   });

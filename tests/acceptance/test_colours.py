@@ -18,7 +18,7 @@ house = page_fixtures.house
 pytestmark = [pytest.mark.needs_chromium, pytest.mark.django_db(transaction=True)]
 
 ODD = '-total = 1\n+if "\U0001f600\u200b" in names: total = 22  # why\n'
-LONG = "".join(f"+value_{each} = {each}000\n" for each in range(60))
+LONG = "".join(f"+value_{each} = {each}000\n" for each in range(200))
 COLOURED = """() => Object.fromEntries([...CSS.highlights].map(([name, ranges]) => [name,
   [...ranges].map(({ startContainer, startOffset, endContainer, endOffset }) => {
     const range = new Range();
@@ -76,14 +76,23 @@ def test_only_what_is_near_the_screen_has_colours(house, page):
     page.locator("#f1").scroll_into_view_if_needed()
     first = coloured(page, 2)["syn-n"]
     assert "22" in first
-    page.locator("#f3-n60").scroll_into_view_if_needed()
+    page.locator("#f3-n200").scroll_into_view_if_needed()
     page.wait_for_function("() => [...CSS.highlights.get('syn-c')].length === 0", polling=50)
-    last = coloured(page, 60)["syn-n"]
+    last = coloured(page, 20)["syn-n"]
     assert "22" not in last
-    assert "59000" in last
+    assert "199000" in last
+    assert "100000" not in last  # of the same hunk, but far
     page.locator("#f1").scroll_into_view_if_needed()
     page.wait_for_function("() => [...CSS.highlights.get('syn-c')].length === 1", polling=50)
     assert coloured(page, 2)["syn-n"].count("22") == 1
+
+
+def test_forced_colours_are_left_alone(house, page):
+    coloured(page, 1)
+    page.emulate_media(forced_colors="active")
+    page.wait_for_function("() => CSS.highlights.size === 0", polling=50)
+    page.emulate_media(forced_colors="none")
+    assert coloured(page, 1)["syn-n"]
 
 
 def test_numbers_and_signs_are_told_before_the_line(house, page):

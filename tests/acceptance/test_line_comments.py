@@ -136,6 +136,26 @@ def test_a_click_on_a_number_opens_a_form_and_another_agent_is_chosen(house, pag
     assert (comment.line, comment.note) == (88, "Cover this.")
 
 
+def test_text_that_is_selected_up_to_its_number_stays_selected(house, page):
+    line = page.locator("#f2-n88")
+    line.scroll_into_view_if_needed()
+    box = line.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 10, middle, steps=5)
+    page.mouse.up()
+    assert page.evaluate("getSelection().toString()").strip()
+    expect(page.locator("[data-line-say]")).to_have_count(0)
+    page_fixtures.click_number(page, "#f2-n88")
+    expect(page.locator("[data-line-say]")).to_have_count(1)
+
+
+def test_a_click_on_the_sign_of_a_line_opens_a_form(house, page):
+    page.locator("#f2-n88").click(position={"x": 54, "y": 10})
+    expect(page.locator("[data-line-say='new-88']")).to_be_visible()
+
+
 def test_a_draft_for_an_agent_who_took_no_part_goes_to_the_author_and_none_is_lost(house, page):
     for line, agent in ((85, "tester"), (88, "tester")):
         page_fixtures.click_number(page, f"#f2-n{line}")

@@ -13,7 +13,7 @@ from django.apps import apps
 from django.contrib.staticfiles import finders
 from django.templatetags.static import static
 
-from countersign import scripts
+from countersign import scripts, sheets
 from countersign.assets import PACKAGES, digest_of
 
 
@@ -69,7 +69,9 @@ def test_style_files_of_a_page_are_served_as_one_in_order(client, db) -> None:
     assert body(client, url) == (200, "public, max-age=31536000, immutable", "".join(parts))
     assert "text/css" in client.get(url)["Content-Type"]
     assert client.head(url).status_code == 200
-    assert client.post(url).status_code == 405
+    refused = client.post(url)
+    assert refused.status_code == 405
+    assert "immutable" not in refused.get("Cache-Control", "")
 
 
 @pytest.mark.parametrize("folder", ["", "0123456789ab/"])
@@ -79,6 +81,15 @@ def test_a_page_of_before_an_upgrade_has_those_of_its_styles_that_are_left(
     url = f"/static/{folder}css/tokens-nothing-lines.css"
     parts = [body(client, static(f"css/{name}.css"))[2] for name in ("tokens", "lines")]
     assert body(client, url) == (200, "no-cache", "".join(parts))
+
+
+def test_a_long_name_is_not_looked_for(client, db, monkeypatch) -> None:
+    looked_for = []
+    monkeypatch.setattr(sheets.finders, "find", looked_for.append)
+    many = "-".join("a" * each for each in range(1, 40))
+    for name in (many, "a-" * 30 + "b", "tokens-tokens"):
+        assert sheets.text_of(f"css/{name}.css", whole=False) is None
+    assert looked_for == []
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,16 @@ def test_a_lookalike_is_marked_though_a_lexer_cuts_its_word():
     assert block.rows[0].new.html.count("hidden-char") == 1
 
 
+def test_only_what_is_named_can_be_linked_to():
+    text = " one\n-two\n+three\n"
+    named, unnamed = (diff.blocks(text, 4, 4, anchor) for anchor in ("f1", ""))
+    assert re.findall(r' id="([^"]*)"', "".join(block.html for block in named)) == [
+        "f1-n4",
+        "f1-n5",
+    ]
+    assert " id=" not in "".join(block.html for block in unnamed)
+
+
 def test_a_line_of_both_sides_has_the_colours_of_each():
     text = '-"""\n+x = 1\n y = 2\n'
     blocks = diff.blocks(text, 1, 1, "f1", lexing.codes("a.py", text))

@@ -77,7 +77,7 @@ def unchanged(old: Raw, new: Raw, anchor: str) -> Row:
         new=right,
         html=_row(
             _cell("diff-old", left),
-            _cell("diff-new", right, f' id="{anchor}-n{right.number}" data-o="{left.number}"'),
+            _cell("diff-new", right, _named(right, anchor) + f' data-o="{left.number}"'),
         ),
     )
 
@@ -89,8 +89,13 @@ def changed(old: Raw | None, new: Raw | None, anchor: str) -> Row:
     if left:
         cells[0] = _cell("diff-old diff-del", left)
     if right:
-        cells[1] = _cell("diff-new diff-add", right, f' id="{anchor}-n{right.number}"')
+        cells[1] = _cell("diff-new diff-add", right, _named(right, anchor))
     return Row(old=left, new=right, html=_row(*cells))
+
+
+def _named(line: Line, anchor: str) -> str:
+    # What differs between rounds, and lines around a hunk, are no place to be sent to.
+    return f' id="{anchor}-n{line.number}"' if anchor else ""
 
 
 # By hand and not by a template: a large change has thousands of rows, and a template takes longer for

@@ -15,8 +15,8 @@ from countersign.console import hidden
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
-_RUN = re.compile(r"([ksnfc-])(\d{1,7})")  # token class, or none, and how many characters
-_CODE = re.compile(r"(?:[ksnfc-]\d{1,7})*")
+_RUN = re.compile(r"([ksnfc-])([0-9]{1,7})")  # token class, or none, and how many characters
+_CODE = re.compile(r"(?:[ksnfc-][0-9]{1,7})*")
 
 
 def ranges(code: str, line: str, odd: Container[int] = ()) -> str:

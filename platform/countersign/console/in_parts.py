@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
-_LEAST = (
-    64 * 1024
-)  # bytes of a part: each is a way to the loop and back, and a frame of the browser
+# Bytes of a part: each is a way to the loop and back, and a frame of the browser.
+_LEAST = 64 * 1024
 
 
 def page_in_parts(
