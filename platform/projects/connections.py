@@ -71,9 +71,8 @@ class _KeptCursor(ServerBindingCursor):
         send: Any = super().execute  # type: ignore[misc]  # of psycopg
         try:
             return send(query, params, **how)
-        except (
-            FeatureNotSupported
-        ):  # "cached plan must not change result type", on each use from then on
+        except FeatureNotSupported:
+            # "cached plan must not change result type", on each use from then on.
             if self.connection.info.transaction_status != TransactionStatus.IDLE:
                 raise  # its rollback lets go of all that is prepared
             self.connection._prepared.clear()

@@ -9,6 +9,7 @@ import pytest
 
 from agents.limits import Limits
 from agents.models import Task
+from approvals.models import Approval
 from projects import cutoff
 from projects.across import Across
 from projects.keyset import Order, Place, page
@@ -92,3 +93,9 @@ def test_of_a_list_that_was_narrowed_all_are_looked_at(tasks):
 
 def test_of_an_order_whose_end_is_not_known_all_are_looked_at():
     assert cutoff.behind_all(Task, ["id", "title"]) is None
+
+
+def test_a_column_of_another_size_or_that_may_be_null_cuts_nothing():
+    assert cutoff.behind_all(Task, ("priority", "id"))
+    assert cutoff.behind_all(Task, ("number", "id")) is None
+    assert cutoff.behind_all(Approval, ("-decided_at", "-id")) is None
