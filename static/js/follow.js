@@ -1,7 +1,10 @@
 // A box that grows follows its end only while the reader is at the end.
 
 const near = 40;
-const kept = { stream: { on: true, seen: "", top: 0 }, events: { on: true, seen: "", top: 0 } };
+const kept = {
+  stream: { on: true, seen: "", top: 0, height: 0 },
+  events: { on: true, seen: "", top: 0, height: 0 },
+};
 const rows = { stream: ":scope > [id]:not([data-delta], details)", events: "#events > [id]" };
 
 const box = (name) => document.querySelector(`[data-follows="${name}"]`);
@@ -32,9 +35,22 @@ export function grown(name) {
   if (!node) return;
   if (kept[name].on) {
     node.scrollTop = node.scrollHeight;
-    kept[name].top = node.scrollTop;
+    stands(name, node);
   }
   label(name);
+}
+
+// Call before rows are taken away. A reader who left the end is told by the next frame, too late for
+// rows that come before it: they would pull the reader back. In a box that shrank the browser moved.
+export function heed(name) {
+  const node = box(name);
+  const { on, top, height } = kept[name];
+  if (on && node.scrollTop < top - near && node.scrollHeight >= height) set(name, false);
+}
+
+function stands(name, node) {
+  kept[name].top = node.scrollTop;
+  kept[name].height = node.scrollHeight;
 }
 
 export function again(name) {
@@ -52,7 +68,7 @@ function scrolled(event) {
   const node = event.target;
   const up = node.scrollTop < kept[name].top;
   const atEnd = node.scrollHeight - node.scrollTop - node.clientHeight < near;
-  kept[name].top = node.scrollTop;
+  stands(name, node);
   if (atEnd !== kept[name].on && (atEnd || up)) {
     set(name, atEnd && !past(name));
     label(name);

@@ -1,7 +1,7 @@
 // The list of what happened. All events are added as they come, never more rows than a page can
 // hold; older ones are loaded when the reader reaches the top.
 
-import { following, grown } from "./follow.js";
+import { following, grown, heed } from "./follow.js";
 import { alone } from "./queue.js";
 
 const most = 500;
@@ -41,6 +41,7 @@ export function swapped(newest) {
   if (!list()) return;
   const fresh = [...list().children].filter((row) => row.id && !known.has(row.id));
   if (shownTab === list().dataset.tab) for (const row of fresh) row.classList.add("event-new");
+  heed("events");
   trim();
   if (box().dataset.past) box().dataset.past = newest - Number(numbered().at(-1).dataset.seq);
   remember();

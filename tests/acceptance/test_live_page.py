@@ -46,6 +46,13 @@ new MutationObserver(([change]) => {
   if (window.states.at(-1) !== now) window.states.push(now);
 }).observe(document.querySelector("[data-connection]"), { attributes: true });
 """
+MOVED = "document.querySelector('[data-follows=events]').scrollTop > 40"
+UP_AS_ROWS_COME = """
+new MutationObserver((_, observer) => {
+  observer.disconnect();
+  document.querySelector("[data-follows=events]").scrollTop = 0;
+}).observe(document.querySelector("#events"), { childList: true });
+"""
 expect.set_options(timeout=20_000)
 
 
@@ -193,6 +200,7 @@ def test_after_a_long_sleep_the_list_comes_anew_and_older_rows_can_be_loaded(hou
     last = made.task.last_seq
     assert seqs_of(page) == [*range(last - 199, last + 1)]
     while (first := seqs_of(page)[0]) > 1:
+        page.wait_for_function(MOVED)  # the answer is not only in the page, it is done
         page.locator("#events").evaluate("list => list.parentElement.scrollTop = 0")
         page.wait_for_selector(f"#event-{first - 1}", state="attached")
         seqs = seqs_of(page)
@@ -202,6 +210,17 @@ def test_after_a_long_sleep_the_list_comes_anew_and_older_rows_can_be_loaded(hou
     shows(page, last)
     assert seqs_of(page)[-1] == last
     assert page.evaluate("window.neverReloaded") is True
+
+
+def test_a_reader_who_goes_up_as_rows_come_is_not_pulled_back(house, context, made):
+    house.write(speak, made, 300)
+    page = watch(context, made)
+    first = seqs_of(page)[0]
+    page.wait_for_function(MOVED)
+    page.evaluate(UP_AS_ROWS_COME)
+    house.write(speak, made, 1)
+    shows(page, first - 1)
+    expect(page.locator('[data-follow="events"]')).not_to_have_text("Following")
 
 
 def test_a_page_holds_no_more_than_500_rows_and_follows_only_at_its_end(house, context, made):
