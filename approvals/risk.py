@@ -5,9 +5,11 @@ What a model says of it may raise it: it is one finding more, and the gravest co
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agents.workspace.paths import matches
+from approvals import dependencies, grave_paths
 from approvals.models import Risk
 
 if TYPE_CHECKING:
@@ -16,62 +18,6 @@ if TYPE_CHECKING:
 MEDIUM_LINES, HIGH_LINES = 400, 1_500
 MEDIUM_FILES, HIGH_FILES = 20, 80
 
-CI = (
-    ".github/**",
-    ".gitlab-ci.yml",
-    ".circleci/**",
-    ".ci/**",
-    "**/Jenkinsfile",
-    "azure-pipelines*.yml",
-    ".pre-commit-config.yaml",
-)
-BUILD = (
-    "**/.gitattributes",
-    "**/.gitmodules",
-    "**/.envrc",
-    ".vscode/**",
-    "**/Makefile",
-    "**/Dockerfile*",
-    "**/docker-compose*",
-    "**/pyproject.toml",
-    "**/setup.py",
-    "**/setup.cfg",
-    "**/package.json",
-    "**/pom.xml",
-    "**/build.gradle*",
-    "**/Cargo.toml",
-    "**/go.mod",
-    "**/conftest.py",
-    "**/sitecustomize.py",
-    "**/*.pth",
-)
-LOCKS = (
-    "**/*.lock",
-    "**/package-lock.json",
-    "**/pnpm-lock.yaml",
-    "**/go.sum",
-    "**/requirements*.txt",
-)
-MIGRATIONS = ("**/migrations/**", "**/alembic/versions/**", "**/*.sql")
-SECRETS = (
-    "**/auth/**",
-    "**/auth.*",
-    "**/auth_*",
-    "**/*_auth.*",
-    "**/authentication*",
-    "**/authorization*",
-    "**/*oauth*",
-    "**/login*",
-    "**/*secret*",
-    "**/*credential*",
-    "**/*password*",
-    "**/tokens.py",
-    "**/*_tokens.*",
-    "**/.env*",
-    "**/*.pem",
-    "**/*.key",
-    "**/permissions*.*",
-)
 TESTS = ("tests/**", "**/tests/**", "**/test_*", "**/*_test.*", "**/*.spec.*", "**/*.test.*")
 
 WARNINGS = {
@@ -92,6 +38,19 @@ TOLD_ELSEWHERE = {
     "symlink",
 }
 
+# Whatever the project; the paths of its policy are asked beside.
+_GRAVE = (
+    (Risk.HIGH, grave_paths.AGENTS.holds, "Touches what agents are told"),
+    (Risk.HIGH, grave_paths.CI.holds, "Touches what the build server or a git hook runs"),
+    (Risk.HIGH, grave_paths.SECRETS.holds, "Touches authentication or secrets"),
+    (Risk.MEDIUM, grave_paths.MIGRATIONS.holds, "Touches database migrations"),
+)
+_TELLING = (
+    (Risk.MEDIUM, grave_paths.PACKAGES.holds, "Changes which packages are installed"),
+    (Risk.MEDIUM, grave_paths.BUILD.holds, "Touches build files"),
+    (Risk.MEDIUM, grave_paths.DEPLOYMENT.holds, "Touches what is deployed, or how"),
+    (Risk.MEDIUM, grave_paths.ACCESS.holds, "Touches sessions, tokens or middleware"),
+)
 _ORDER = {Risk.LOW: 0, Risk.MEDIUM: 1, Risk.HIGH: 2}
 Finding = tuple[Risk, str]
 
@@ -110,6 +69,7 @@ def score(
     files = snapshot["files"]
     findings = [
         *_paths(files, money_paths=money_paths, protected_paths=protected_paths),
+        *_added(files),
         *_files(files, snapshot["warnings"]),
         *_size(files),
         *_warnings(snapshot["warnings"]),
@@ -128,19 +88,24 @@ def _paths(
     files: list[dict[str, Any]], *, money_paths: Sequence[str], protected_paths: Sequence[str]
 ) -> Iterator[Finding]:
     touched = sorted({path for file in files for path in (file["path"], file["old_path"]) if path})
-    classes: tuple[tuple[Risk, Sequence[str], str], ...] = (
-        (Risk.HIGH, protected_paths, "Touches protected paths"),
-        (Risk.HIGH, CI, "Touches what the build server runs"),
-        (Risk.HIGH, SECRETS, "Touches authentication or secrets"),
-        (Risk.MEDIUM, MIGRATIONS, "Touches database migrations"),
-        (Risk.MEDIUM, money_paths, "Touches money paths"),
-        (Risk.MEDIUM, LOCKS, "Changes which packages are installed"),
-        (Risk.MEDIUM, BUILD, "Touches build files"),
-    )
-    for level, globs, sentence in classes:
-        hits = [path for path in touched if matches(path, list(globs))]
-        if hits:
+    for level, holds, sentence in (
+        (Risk.HIGH, partial(_matches, protected_paths), "Touches protected paths"),
+        *_GRAVE,
+        (Risk.MEDIUM, partial(_matches, money_paths), "Touches money paths"),
+        *_TELLING,
+    ):
+        if hits := [path for path in touched if holds(path)]:
             yield level, f"{sentence}: {_names(hits)}."
+
+
+def _matches(globs: Sequence[str], path: str) -> bool:
+    return matches(path, globs)
+
+
+def _added(files: list[dict[str, Any]]) -> Iterator[Finding]:
+    if names := dependencies.added(files):
+        what = "a dependency" if len(names) == 1 else f"{len(names)} dependencies"
+        yield Risk.MEDIUM, f"Adds {what}: {_names(names)}."
 
 
 def _files(files: list[dict[str, Any]], warnings: list[dict[str, Any]]) -> Iterator[Finding]:

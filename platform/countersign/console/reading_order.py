@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from agents.workspace.paths import matches
 from approvals import risk
+from approvals.grave_paths import is_grave
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_GRAVE = [*risk.CI, *risk.SECRETS, *risk.MIGRATIONS, *risk.BUILD]
 # Names only tools give, as GitHub's linguist knows them: nobody reads these lines one by one. What
 # installs packages and people write by hand, as requirements.txt, is none of them.
 _GENERATED = [
@@ -42,10 +42,10 @@ def _rank(path: str, warned: Collection[str]) -> int:
     return 0 if path in warned else _rank_of(path)
 
 
-# Seventy globs for each file, asked again by all that names a place on the page.
+# Hundreds of globs for each file, asked again by all that names a place on the page.
 @lru_cache(maxsize=20_000)
 def _rank_of(path: str) -> int:
-    if matches(path, _GRAVE):
+    if is_grave(path):
         return 0
     if matches(path, _GENERATED):
         return _FOLDED
