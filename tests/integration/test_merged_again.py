@@ -84,6 +84,7 @@ def test_it_says_how_much_is_another(client, first, bare, lead, tmp_path, differ
     )
     assert page.count("</svg>changed since main moved</span>") == differs
     assert "was decided" not in page
+    assert "is the same as round" not in page
 
 
 def test_where_all_that_differs_is_not_on_the_page_no_link_shows_it(

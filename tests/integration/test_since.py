@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from agents.models import FileChange, Hunk, Task
 from approvals import deciding, sealing
 from approvals.decisions import LineComment
 from tests import console_fixtures as fixtures
+from tests.approval_fixtures import past_triggers
 
 pytestmark = pytest.mark.django_db
 
@@ -86,6 +88,35 @@ def test_what_is_handed_in_unchanged_is_said_and_not_shown_again(client, first, 
     page = page_of(client, second)
     assert "Nothing is new since round 1." in page
     assert open_files(page) == []
+
+
+def test_who_has_not_decided_is_told_of_an_unchanged_round_too(client, first, lead, second_lead):
+    send_back(first, lead)
+    second = fixtures.next_round(first)
+    client.force_login(second_lead)
+    assert "is the same as round" not in page_of(client, second)
+    before = Hunk.objects.get(file__proposal=first.proposal, file__path=DOCS)
+    same = {"digest": before.digest, "text": before.text}
+    Hunk.objects.filter(file__proposal=second.proposal, file__path=DOCS).update(**same)
+    page = page_of(client, second)
+    assert "Round 2 is the same as round 1: no line, name or mode of its files differs." in page
+    assert len(open_files(page)) == 3  # nobody's eyes have seen them yet
+    assert "is the same as round" not in page_of(client, first)
+
+
+def test_a_round_that_only_leaves_a_file_out_is_not_the_same(client, first, lead, second_lead):
+    send_back(first, lead)
+    second = fixtures.next_round(first)
+    Hunk.objects.filter(file__proposal=second.proposal, file__path=DOCS).delete()
+    FileChange.objects.filter(proposal=second.proposal, path=DOCS).delete()
+    change = "UPDATE approvals_approval SET snapshot = %s WHERE id = %s"
+    snapshot = second.approval.snapshot
+    snapshot["files"] = [file for file in snapshot["files"] if file["path"] != DOCS]
+    past_triggers(change, json.dumps(snapshot), second.approval.pk)
+    client.force_login(second_lead)
+    page = page_of(client, second)
+    assert "is the same as round" not in page
+    assert "Round 2 has no new lines, but it is not the same." in page
 
 
 def test_a_hunk_with_an_open_comment_is_never_folded(client, first, lead):

@@ -186,6 +186,9 @@ def _compared(approval: Approval, record: Record, since: str) -> dict[str, Any]:
         "base_word": _version_word(base) if base else "",
         "gone_count": sum(record.compared.gone.values()) if base and record.compared else 0,
         "otherwise_count": len(record.compared.otherwise) if record.compared else 0,
+        "unchanged": approval.proposal.round > 1
+        and record.compared is not None
+        and not record.compared.words,
         "since": since,
         "versions": [(f"{row.round}.{row.version}", _version_word(row)) for row in record.versions],
     }
