@@ -6,18 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models import Q
+from django.db.models.functions import Coalesce, Now
 
 from agents import asking, branches, dispatch, planning, stopping
 from agents.events import Kind
 from agents.lifecycle import StepKind, StepState, TaskState
 from agents.limits import Limits
-from agents.models import Step, StepDependency, Task
+from agents.models import Agent, Step, StepDependency, Task
 from projects.exceptions import CountersignError, InvalidInput
 from projects.failpoints import failpoint
 
 if TYPE_CHECKING:
     import uuid
+
+    from django.db.models import QuerySet
 
     from agents.models import Hunk
     from projects.models import User
@@ -45,6 +48,16 @@ class Feedback:
 def may_open_next(task: Task) -> bool:
     """Tell whether the frozen limits leave another round."""
     return task.round < Limits.frozen(task.limits).rounds
+
+
+def reachable(task: uuid.UUID) -> QuerySet[Agent]:
+    """Return the agents of which a next round of this task can ask something: `_addressees` finds them."""
+    steps = Step.objects.filter(task=task)
+    planned = steps.filter(kind=StepKind.ROUTE).order_by("-round").values("round")[:1]
+    work = steps.filter(kind=StepKind.WORK, state=StepState.DONE, round__gte=Coalesce(planned, 1))
+    last = steps.filter(kind=StepKind.ASSEMBLE).order_by("-round", "-id")[:1]
+    found = Q(pk__in=work.order_by().values("agent")) | Q(pk__in=last.values("agent"))
+    return Agent.objects.filter(found).order_by()
 
 
 def open_next(task: Task, *, feedback: list[Feedback], by: User) -> None:

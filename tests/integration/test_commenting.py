@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import pytest
 from django.db import IntegrityError, transaction
 
-from agents.models import Step
+from agents.lifecycle import StepKind, StepState
+from agents.models import Agent, AgentVersion, Step, Task
 from approvals import sealing
 from approvals.deciding import decide
 from approvals.decisions import MAX_COMMENTS, LineComment
@@ -16,7 +18,7 @@ from approvals.models import Approval, Comment, Signature
 from projects.exceptions import InvalidInput
 from tests import console_fixtures as fixtures
 from tests.api_fixtures import by_session
-from tests.approval_fixtures import make_change, make_repository
+from tests.approval_fixtures import make_agent, make_change, make_repository, make_step
 
 pytestmark = pytest.mark.django_db
 
@@ -54,6 +56,38 @@ def test_a_comment_alone_sends_the_work_back_to_the_author_of_the_hunk_only(chan
     assert (comment.side, comment.line, comment.quote) == ("new", 3, "line three")
     assert comment.anchor == hashlib.sha256(b"line three").hexdigest()
     assert comment.goes_to.slug == "coder"
+
+
+def test_the_page_offers_those_it_can_go_to_each_once(client, change, lead, tmp_path):
+    make_step(change.task, make_agent("oracle", "Oracle"), "asked-1", StepKind.ANSWER)
+    make_step(change.task, make_agent("idle", "Idle"), "not-done")
+    Step.objects.filter(key="not-done").update(state=StepState.CANCELLED)
+    coder = Agent.objects.get(slug="coder")
+    newer = AgentVersion.objects.create(
+        agent=coder, number=2, instructions="Work.", model_profile=coder.published().model_profile
+    )
+    make_step(change.task, coder, "more")
+    Step.objects.filter(key="more").update(version=newer)
+    change.move("stale", decided_at=change.requested_at, reason="Main moved.")
+    facts = {"task": change.task, "version": 2, "round": 1}
+    again = Task.objects.get(pk=change.task_id)
+    again.round = 9  # only so that the steps of the fixture get keys of their own
+    sealed = sealing.seal(
+        make_change(change.project, change.requester, tmp_path, **{**facts, "task": again})
+    )
+    assert [one["slug"] for one in sealed.snapshot["agents"]].count("coder") == 2
+    assert "oracle" in {one["slug"] for one in sealed.snapshot["agents"]}
+    client.force_login(lead)
+    page = client.get(f"/review/{change.task.label}/r1").content.decode()
+    among = page[page.index('<select name="say-to"') :].partition("</select>")[0]
+    offered = re.findall(r'<option value="([\w-]*)"', among)
+    assert sorted(offered) == ["", "aggregator", "coder", "tech-writer"]
+    for slug in offered[1:]:
+        with transaction.atomic():
+            _decide(sealed, lead, "request_changes", _on(sealed, goes_to=slug))
+            transaction.set_rollback(True)
+    with pytest.raises(InvalidInput, match="did no step"):
+        _decide(sealed, lead, "request_changes", _on(sealed, goes_to="oracle"))
 
 
 def test_another_agent_of_the_task_can_be_chosen(change, lead):

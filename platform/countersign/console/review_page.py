@@ -136,6 +136,7 @@ def context_of(
         "price_unknown": record.unpriced,
         "price_url": price_url(user),
         "expires_at": parse_datetime(sealed["expires_at"]),
+        "offered": _offered(sealed, record),
         "lessons": [memory for memory in record.lessons if memory.content],  # else forgotten
         **_said(record, sealed, files, allowance),
         "edit": record.edits.get(approval.pk),
@@ -152,6 +153,12 @@ def context_of(
         **files_left(approval, viewed),
         **decision_of(approval, user, mine, record),
     }
+
+
+def _offered(sealed: dict[str, Any], record: Record) -> list[dict[str, Any]]:
+    """Return whom a comment can go to, each once; who only answered a colleague has no step to do again."""
+    agents = {agent["slug"]: agent for agent in sealed["agents"]}
+    return [agent for slug, agent in agents.items() if slug in record.reachable]
 
 
 def _placed(record: Record, approval: Approval) -> Record:

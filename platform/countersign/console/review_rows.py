@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Exists, Func, JSONField, OuterRef, Q, UUIDField
 from django.http import Http404
 
-from agents import holds, reverting, takeovers
+from agents import holds, reverting, rounds, takeovers
 from agents.models import Agent, Event, FileChange, HoldScope, Hunk, Proposal
 from approvals import deadlines, presence, rights, routing, viewing
 from approvals.lifecycle import ApprovalState, EffectState, SignatureVerdict
@@ -78,6 +78,7 @@ class Record:
     candidates: list[User]  # who may sign and has not
     reverted_by: Task | None
     reminders: list[Any]  # that were told, each with its `people`
+    reachable: frozenset[str]  # agents that can be asked for changes, by slug
     absent: dict[str, str]  # for whom this person stands in here: names by id
 
 
@@ -127,6 +128,7 @@ def read(
         candidates=found.rows("candidates"),
         reverted_by=found.first("reverted_by"),
         reminders=_reminders(found),
+        reachable=frozenset(agent.slug for agent in found.rows("reachable")),
         absent={str(one.pk): one.display_name for one in found.rows("absent")},
     )
 
@@ -235,7 +237,11 @@ def _of_history(approval: Approval, user: User, since: str) -> Lists:
 
 
 def _of_page(approval: Approval, user: User, since: str) -> Lists:
-    return {"viewed": viewing.marks_of(user, approval), **_of_history(approval, user, since)}
+    return {
+        "viewed": viewing.marks_of(user, approval),
+        "reachable": rounds.reachable(approval.task_id).only("slug"),
+        **_of_history(approval, user, since),
+    }
 
 
 def _base(
