@@ -162,11 +162,12 @@ def _warnings(warnings: list[dict[str, Any]]) -> Iterator[Finding]:
     places: dict[str, list[str]] = {}
     for warning in warnings:
         line = f":{warning['line']}" if warning["line"] else ""
-        places.setdefault(warning["kind"], []).append(f"{warning['path']}{line}")
+        place = warning["path"] or warning.get("place", "")
+        places.setdefault(warning["kind"], []).append(f"{place}{line}")
     for kind, found in sorted(places.items()):
         if kind in WARNINGS:
             level, sentence = WARNINGS[kind]
-            yield level, f"{sentence}: {_names(found)}."
+            yield level, f"{sentence}: {_names(list(dict.fromkeys(found)))}."
         elif kind not in TOLD_ELSEWHERE:
             yield Risk.MEDIUM, f"Carries a warning: {kind.replace('_', ' ')}."
 

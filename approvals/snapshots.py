@@ -13,7 +13,7 @@ from agents.lifecycle import StepKind
 from agents.models import Claim, FileChange, Hunk, Step
 from agents.models.proposals import ProposalKind
 from agents.workspace.addresses import without_secrets
-from approvals import requirements, risk
+from approvals import requirements, risk, wording
 from approvals.exceptions import TooLarge
 from approvals.models import SEAL_OF_APPROVAL, Edit
 from memory.models import MemoryUse
@@ -76,7 +76,7 @@ def build(
         "files": files_of(proposal),
         "claims": facts.claims.get(proposal.pk, []),
         "checks": proposal.checks,
-        "warnings": proposal.warnings,
+        "warnings": proposal.warnings,  # of its files; others are added below
         "agents": facts.agents.get(proposal.pk, []),
         "memories": facts.memories.get(task.pk, []),
         "usage": _usage(task, facts.used[task.pk]),
@@ -86,6 +86,7 @@ def build(
     if editors := facts.editors.get(task.pk):
         snapshot["edited_by"] = editors
     snapshot["effects"] = [_effect(proposal, files=len(snapshot["files"]))]
+    snapshot["warnings"] = [*wording.warnings(snapshot), *proposal.warnings]
     level, reasons = risk.score(
         snapshot,
         money_paths=policy.money_paths,

@@ -40,6 +40,17 @@ _ODD = re.compile("[^\t\n -~]")  # all that is not plain ASCII: only that need b
 _RIGHT_TO_LEFT = re.compile(
     "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
+_SYMBOL = (
+    "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2934\u2935"
+    "\u2b00-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+)
+_JOINING = "\u0600-\u06ff\u0750-\u077f\u08a0-\u08ff\u0900-\u0dff"  # Arabic, and scripts of India
+# What stands where its writing asks for it: emoji and joined letters, and a blank that no line ends at.
+_ORDINARY = re.compile(
+    f"(?<=[{_SYMBOL}])\ufe0f|(?<=[{_SYMBOL}\ufe0f])\u200d(?=[{_SYMBOL}])|(?<=[0-9#*])\ufe0f(?=\u20e3)"
+    f"|(?<=[{_JOINING}])[\u200c\u200d](?=[{_JOINING}])"
+    r"|(?<=\S)[\u00a0\u202f](?=\S)"
+)
 _LONG_NAMES = {
     0x00: "NULL",
     0x07: "BELL",
@@ -121,6 +132,16 @@ def plain(text: str) -> str:
     """Return the text as it is shown where no element can stand; a lookalike stays readable."""
     found = (_named(piece) if marked else piece for piece, marked in pieces(text))
     return "".join(found) if _ODD.search(text) else text
+
+
+def is_odd(text: str) -> bool:
+    """Tell whether the text is more than plain ASCII: only that can hide anything."""
+    return _ODD.search(text) is not None
+
+
+def without_ordinary(text: str) -> str:
+    """Return prose with blanks for what only its writing asks for; lines and columns stay."""
+    return _ORDINARY.sub(" ", text)
 
 
 def turns(text: str) -> bool:

@@ -66,6 +66,7 @@ def context_of(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
         "digest": covered(call),
         "schema": pretty(sealed["tool"]["schema"]),
         "hidden": hidden_in(call),
+        "hidden_around": hidden_around(call),
         "pending": pending,
         "overdue": overdue,
         "ends_at": more.decide_by,
@@ -146,5 +147,29 @@ def pretty(text: str) -> str:
 def hidden_in(call: CallApproval) -> int:
     """Count the characters of the arguments that cannot be seen, or pass for others."""
     texts = [call.snapshot["arguments"], call.edited or "{}"]
-    text = json.dumps([json.loads(each) for each in texts], ensure_ascii=False)
+    return _odd_in(json.dumps([json.loads(each) for each in texts], ensure_ascii=False))
+
+
+def hidden_around(call: CallApproval) -> str:
+    """Name where else on a call such characters stand: in names, and in what was said with it."""
+    sealed = call.snapshot
+    said = (
+        ("the name of the tool", sealed["call"]["tool"]),
+        ("the name of the server", sealed["tool"]["server"]),
+        ("its address", sealed["call"]["target"]),
+        ("what the tool says of itself", sealed["tool"]["description"]),
+        ("the name of the agent", sealed["agent"]["name"]),
+        ("the title of the step", sealed["step"]["title"]),
+        ("the title of the task", sealed["task"]["title"]),
+        ("the name of who asked", sealed["requester"]["name"]),
+        ("what the agent said", sealed["said"]),
+    )
+    return ", ".join(
+        place
+        for place, text in said
+        if characters.is_odd(text) and _odd_in(characters.without_ordinary(text))
+    )
+
+
+def _odd_in(text: str) -> int:
     return sum(characters.is_hidden(one) for one in text) + len(characters.scan_confusables(text))

@@ -109,6 +109,7 @@ def closer_look(user: User, mine: Mine, row: CallRow) -> dict[str, Any]:
         "edited": _capped(call_page.pretty(call.edited)) if call.edited else None,
         "result": _capped(call.call.result) if call.state not in CALL_UNDECIDED else None,
         "hidden": call_page.hidden_in(call),
+        "hidden_around": call_page.hidden_around(call),
         "pending": pending,
         "undo_until": more.undo_until,
         "hold_until": more.hold_until,

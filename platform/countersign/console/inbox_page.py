@@ -291,6 +291,7 @@ def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any] | None:
         "price_unknown": approval.price_unknown,
         "checks": checks_of(sealed["checks"]) if sealed["checks"] else None,
         "hidden": sum(one.get("kind") == "hidden_character" for one in sealed["warnings"]),
+        "alike": sum(one.get("kind") == "lookalike_character" for one in sealed["warnings"]),
         "offers": snoozing.offers(row.ends_at, timezone.now()),
         "clashes": collisions.of(approval) if row.collides_with else [],
         "edit": row.edit,

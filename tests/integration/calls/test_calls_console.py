@@ -59,6 +59,17 @@ def test_what_agents_write_is_shown_as_text(client, tool, project, requester, le
     assert "Hidden or confusable characters" in page
 
 
+def test_hidden_characters_around_the_arguments_are_told_too(
+    client, tool, project, requester, lead
+):
+    (row,) = park(working_step(project, requester), {"invoice": "I-9"}, said="I p\u0430y it\u200b.")
+    client.force_login(lead)
+    for url in (f"/calls/{row.pk}", f"/inbox?at={row.pk}"):
+        text = _text(client, url)
+        assert "Hidden or confusable characters in what the agent said" in text
+        assert "characters in the arguments" not in text
+
+
 def test_hidden_characters_of_a_change_are_told_too(client, waiting, lead):
     client.force_login(lead)
     assert "Hidden or confusable" not in _text(client, f"/calls/{waiting.pk}")
