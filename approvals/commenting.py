@@ -101,12 +101,10 @@ def keep(
 ) -> Kept:
     """Keep every word of a decision; of one that sends nothing back, it goes to nobody.
 
-    In the caller's transaction. Raises InvalidInput for a hunk that is not sealed.
+    In the caller's transaction. Raises InvalidInput for a hunk that is not sealed, or an agent that took
+    no part.
     """
-    known = {hunk.id for hunk in sealed_hunks(approval.snapshot)}
-    unknown = [hunk.id for hunk in decision.hunks if hunk.id not in known]
-    if unknown:
-        raise InvalidInput("hunks", f"This proposal has no hunk {unknown[0]}. Reload the page.")
+    _require_sealed(approval, decision)
     back = decision.verdict == SignatureVerdict.REQUEST_CHANGES
     slugs = {*goes_to.values(), *(one.agent for one in placed if back), *decision.agents}
     agents = {agent.slug: agent for agent in Agent.objects.filter(slug__in=slugs)}
@@ -134,6 +132,16 @@ def keep(
     return kept
 
 
+def _require_sealed(approval: Approval, decision: Decision) -> None:
+    known = {hunk.id for hunk in sealed_hunks(approval.snapshot)}
+    took_part = {agent["slug"] for agent in approval.snapshot["agents"]}
+    for hunk in decision.hunks:
+        if hunk.id not in known:
+            raise InvalidInput("hunks", f"This proposal has no hunk {hunk.id}. Reload the page.")
+        if hunk.goes_to and hunk.goes_to not in took_part:
+            raise InvalidInput("hunks", f"{hunk.goes_to!a} did not work on this.")
+
+
 def _on_line(one: Placed) -> dict[str, Any]:
     return {
         "hunk_id": one.said.hunk,
@@ -150,6 +158,8 @@ def _on_whole(
 ) -> Comment | None:
     if not decision.note.strip() or decision.verdict == SignatureVerdict.REJECT:
         return None
+    if decision.verdict != SignatureVerdict.REQUEST_CHANGES:
+        return Comment(note=decision.note.strip(), **written)
     readers = sorted(set(decision.agents) or concerned)
     only = agents.get(readers[0]) if len(readers) == 1 else None
     return Comment(note=decision.note.strip(), goes_to=only, **written)

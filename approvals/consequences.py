@@ -84,7 +84,7 @@ def _send_back(
     """Open the next round: each hunk and line to its agent, the general note to those it concerns."""
     sealed = {hunk.id: hunk for hunk in sealed_hunks(approval.snapshot)}
     known = [hunk for hunk in decision.sent_back if hunk.id in sealed]
-    goes_to = {hunk.id: sealed[hunk.id].agent for hunk in known}
+    goes_to = {hunk.id: hunk.goes_to or sealed[hunk.id].agent for hunk in known}
     kept = commenting.keep(approval, decision, goes_to, placed, by=by)
     rows = Hunk.objects.select_related("author_step__agent", "file").in_bulk(list(goes_to))
     who = by.display_name

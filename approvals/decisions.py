@@ -21,11 +21,12 @@ MAX_LESSON = MAX_CHARACTERS
 
 @dataclass(frozen=True, kw_only=True)
 class HunkDecision:
-    """What a reviewer says of one hunk: a verdict, a note, or both."""
+    """What a reviewer says of one hunk; without `goes_to` it is for the hunk's author."""
 
     id: str
     verdict: str = ""
     note: str = ""
+    goes_to: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,8 @@ class Decision:
             _text("hunks", hunk.note, MAX_NOTE)
             if hunk.verdict not in {"", *HunkVerdict.values}:
                 raise InvalidInput("hunks", f"Use one of {', '.join(HunkVerdict.values)}.")
+            if hunk.goes_to and hunk.verdict == HunkVerdict.ACCEPT:
+                raise InvalidInput("hunks", "A note on a hunk you accept is sent to nobody.")
         if len({hunk.id for hunk in self.hunks}) != len(self.hunks):
             raise InvalidInput("hunks", "Each hunk may be named once.")
         _comments(self.comments)

@@ -44,6 +44,9 @@ function keep(form) {
   }
 }
 
+// A draft of another version may name an agent who took no part in this one.
+const offers = (field, value) => !field.options || [...field.options].some((option) => option.value === value);
+
 function restore(form) {
   let typed;
   try {
@@ -56,7 +59,7 @@ function restore(form) {
     const name = nameOf(field);
     if (!(name in typed) || field.type === "hidden") continue;
     if (field.type === "radio" || field.type === "checkbox") field.checked = field.value === typed[name];
-    else if (!field.value) field.value = typed[name];
+    else if (!field.value && offers(field, typed[name])) field.value = typed[name];
     const fold = field.closest("details:not(.pop)");
     if (fold && field.type !== "radio") fold.open = true;
   }

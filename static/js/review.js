@@ -24,6 +24,7 @@ export function startReview() {
   });
   document.addEventListener("htmx:after:swap", swapped);
   document.addEventListener("change", openNote);
+  document.addEventListener("change", sayReader);
   document.addEventListener("change", say);
   document.addEventListener("input", say);
   say();
@@ -215,7 +216,7 @@ function hintAt(words) {
   hint.textContent = words;
 }
 
-// Yields a field of each hunk that is refused, or noted and not accepted. The form has them all at hand: to
+// Yields a field of each hunk that is refused, or noted, with its verdict. The form has them all at hand: to
 // look through the lines of a long change takes a key's time.
 function* saidOfHunks(form) {
   const fields = [...form.elements];
@@ -226,28 +227,61 @@ function* saidOfHunks(form) {
   const notes = of("note-", (field) => field.value.trim());
   for (const [hunk, field] of new Map([...notes, ...verdicts])) {
     const verdict = verdicts.get(hunk)?.value;
-    if (verdict !== "accept") yield [field, verdict];
+    if (verdict !== "accept" || notes.has(hunk)) yield [field, verdict];
   }
+}
+
+// What is sent back, told before it is: whom it goes to, by slug and how many, and what goes to nobody.
+function sent(form) {
+  const goes = new Map();
+  const add = (slug) => goes.set(slug, (goes.get(slug) || 0) + 1);
+  let [refused, kept] = [0, 0];
+  for (const [field, verdict] of saidOfHunks(form)) {
+    if (verdict === "accept") {
+      kept += 1;
+      continue;
+    }
+    if (verdict === "refuse") refused += 1;
+    const hunk = field.closest("[data-hunk]");
+    add(hunk.querySelector(".hunk-note select")?.value || hunk.dataset.agent);
+  }
+  for (const on of document.querySelectorAll("[data-line-say]")) {
+    if (on.querySelector("textarea").value.trim()) add(on.querySelector("[name=say-to]").value);
+  }
+  return { goes, refused, kept };
+}
+
+const counted = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+const listed = (names) => [names.slice(0, -1).join(", "), names.at(-1)].filter(Boolean).join(" and ");
+
+function sayWhom(form, { goes, kept }) {
+  const boxes = [...form.querySelectorAll("[name=agents]")];
+  const names = new Map(boxes.map((box) => [box.value, box.labels[0].textContent.trim()]));
+  const named = (slugs) => listed([...slugs].map((slug) => names.get(slug) || "everybody who worked"));
+  const parts = [...goes].map(([slug, count]) => `${named([slug])} gets ${counted(count, "comment")}`);
+  const others = goes.has("") ? [] : [...names.keys()].filter((slug) => !goes.has(slug));
+  if (parts.length && others.length) parts.push(`${named(others)} ${others.length === 1 ? "gets" : "get"} none`);
+  if (kept) parts.push(`${counted(kept, "note")} on what you accept ${kept === 1 ? "goes" : "go"} to nobody`);
+  const place = form.querySelector("[data-goes-to]");
+  if (place) place.textContent = parts.length ? `. ${parts.join(", ")}` : "";
+  const chosen = boxes.filter((box) => box.checked).map((box) => box.value);
+  const readers = form.querySelector("[data-note-goes-to]");
+  if (readers) readers.textContent = chosen.length ? named(chosen) : goes.size ? named(goes.keys()) : "every author";
+}
+
+// The fold of a note says whom it goes to while it is closed.
+function sayReader(event) {
+  const select = event.target;
+  if (!select.matches?.(".hunk-note select")) return;
+  select.closest("details").querySelector(".note-to").textContent = `goes to ${select.selectedOptions[0].textContent}`;
 }
 
 function say() {
   const form = document.getElementById("decision");
   if (!form) return;
-  const goes = new Map();
-  let refused = 0;
-  for (const [field, verdict] of saidOfHunks(form)) {
-    if (verdict === "refuse") refused += 1;
-    const agent = field.closest("[data-hunk]").querySelector(".hunk-note .muted")?.textContent.replace("goes to ", "").trim() || "its author";
-    goes.set(agent, (goes.get(agent) || 0) + 1);
-  }
-  for (const on of document.querySelectorAll("[data-line-say]")) {
-    if (!on.querySelector("textarea").value.trim()) continue;
-    const agent = on.querySelector("[name=say-to]").selectedOptions[0]?.textContent || "its author";
-    goes.set(agent, (goes.get(agent) || 0) + 1);
-  }
-  const parts = [...goes].map(([agent, count]) => `${agent} gets ${count}`);
-  const place = form.querySelector("[data-goes-to]");
-  if (place) place.textContent = parts.length ? `. Comments: ${parts.join(", ")}` : "";
+  const said = sent(form);
+  const { refused } = said;
+  sayWhom(form, said);
   const hint = form.querySelector("[data-refused]");
   const left = Number(document.getElementById("files-viewed")?.dataset.left || 0);
   const approve = form.querySelector("[data-decide=a]");

@@ -62,7 +62,9 @@ def test_a_line_is_commented_on_by_the_keyboard_alone_and_sent_back(house, page)
     expect(say.get_by_label("goes to")).to_have_value("coder")
     page.keyboard.press("Escape")
     expect(cursor).to_have_attribute("data-n", "82")
-    expect(page.locator("[data-goes-to]")).to_have_text(". Comments: Code agent gets 1")
+    expect(page.locator("[data-goes-to]")).to_have_text(
+        ". Code agent gets 1 comment, Test agent, Tech writer and Aggregator get none"
+    )
     assert violations(page, "a comment on a line") == []
     page.reload()
     expect(say.locator("textarea")).to_have_value("Does the PDF renderer call line.tax directly?")
@@ -90,7 +92,7 @@ def test_round_2_shows_a_comment_addressed_and_another_open_at_its_line(house, p
     page.keyboard.type("Keep the old one?")
     page.keyboard.press("Escape")
     expect(page.locator("[data-goes-to]")).to_have_text(
-        ". Comments: Tech writer gets 1, Code agent gets 1"
+        ". Tech writer gets 1 comment, Code agent gets 1 comment, Test agent and Aggregator get none"
     )
     page.keyboard.press("r")
     page.keyboard.press("Enter")
@@ -119,7 +121,7 @@ def test_a_click_on_a_number_opens_a_form_and_another_agent_is_chosen(house, pag
     page_fixtures.click_number(page, "#f2 .diff-old[data-n='85']")
     page.keyboard.type("Not this one.")
     expect(page.locator("[data-goes-to]")).to_have_text(
-        ". Comments: Code agent gets 1, Test agent gets 1"
+        ". Code agent gets 1 comment, Test agent gets 1 comment, Tech writer and Aggregator get none"
     )
     page.locator("[data-line-say='old-85']").get_by_role("button", name="Remove").click()
     page.reload()

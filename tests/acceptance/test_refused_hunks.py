@@ -56,3 +56,26 @@ def test_a_word_elsewhere_is_enough(house, page, where):
     page.keyboard.type("Round it once.")
     page.locator("[data-decide=r]").click()
     expect(page.get_by_text("Sent back").first).to_be_visible()
+
+
+def test_whom_a_note_goes_to_is_chosen_and_told_before_it_is_sent(house, page):
+    hunk = page.locator("#f2 [data-hunk]").first
+    hunk.locator(".hunk-note summary").click()
+    hunk.get_by_label("goes to").select_option("tester")
+    hunk.get_by_label("Note on this hunk").fill("Cover this.")
+    told, readers = page.locator("[data-goes-to]"), page.locator("[data-note-goes-to]")
+    gets = ". Test agent gets 1 comment, Code agent, Tech writer and Aggregator get none"
+    expect(told).to_have_text(gets)
+    expect(readers).to_have_text("Test agent")
+    page.locator("[data-readers] summary").click()
+    page.get_by_label("Tech writer", exact=True).check()
+    expect(readers).to_have_text("Tech writer")
+    page.reload()
+    expect(hunk.get_by_label("goes to")).to_have_value("tester")
+    expect(readers).to_have_text("Tech writer")
+    assert violations(page, "a note for another agent") == []
+    hunk.get_by_label("Accept").check()
+    expect(hunk.get_by_label("goes to")).to_be_hidden()
+    expect(hunk.get_by_text("kept, sent to nobody: you accept the hunk")).to_be_visible()
+    expect(told).to_have_text(". 1 note on what you accept goes to nobody")
+    assert violations(page, "a note on an accepted hunk") == []

@@ -146,6 +146,41 @@ def test_refused_hunks_go_back_with_their_notes(client, review, lead):
     assert review.task.round == 2
 
 
+def test_the_page_lets_choose_whom_notes_go_to_and_keeps_that(client, review, lead):
+    docs = Hunk.objects.get(file__path="docs/rounding.md")
+    client.force_login(lead)
+    page = say_of(client.get(address_of(review)))
+    [select] = re.findall(rf'<select name="to-{docs.pk}".*?</select>', page, re.S)
+    named = re.findall(r'<option value="([^"]*)"[^>]*>([^<]*)<', select)
+    assert named[0] == ("", "Tech writer")
+    assert ("coder", "Code agent") in named
+    assert len({slug for slug, _ in named}) == len(named)
+    assert re.findall(r'name="agents"\s+value="([^"]+)"', page)[0] == "coder"
+    assert "Request changes opens round 2 of 3." in page
+    sent = {f"note-{docs.pk}": "Test this.", f"to-{docs.pk}": "coder", "agents": ["tester"]}
+    form = form_of(review, verdict="request_changes", note="Shorter.", **sent)
+    again = say_of(client.post(address_of(review, "/decide"), form | {"nonce": "other"}))
+    assert re.search(r'<option value="coder"\s+selected>', again)
+    assert re.search(r'name="agents"\s+value="tester"[^>]*\schecked', again)
+    client.post(address_of(review, "/decide"), form)
+    told = {step.agent.slug: step.feedback for step in review.task.steps.filter(round=2)}
+    notes = {slug: [one["note"] for one in said] for slug, said in told.items()}
+    assert notes == {"coder": ["Test this."], "tester": ["Shorter."], "aggregator": []}
+
+
+def test_a_note_on_what_is_accepted_is_said_to_go_to_nobody(client, review, lead):
+    docs = Hunk.objects.get(file__path="docs/rounding.md")
+    client.force_login(lead)
+    own = say_of(client.get(address_of(review))).partition(f'id="h-{docs.pk}"')[2]
+    assert "kept, sent to nobody: you accept the hunk" in own.partition("</details>")[0]
+    sent = {f"verdict-{docs.pk}": "accept", f"note-{docs.pk}": "Good.", f"to-{docs.pk}": "coder"}
+    client.post(
+        address_of(review, "/decide"),
+        form_of(review, verdict="request_changes", note="Shorter.", **sent),
+    )
+    assert Comment.objects.get(hunk=docs).goes_to is None
+
+
 def test_a_hunk_refused_without_a_word_is_asked_for_one_beside_it(client, review, lead):
     hunk = Hunk.objects.get(file__path="docs/rounding.md")
     client.force_login(lead)

@@ -42,7 +42,7 @@ NUMBERS = frozenset(
         *("text.length", "took", "verified", "warning.line", "with_agents_word", "edge.path"),
         *("said.comment.side", "earlier", "value", "target.value", "grant.hits", "grant.max_hits"),
         *("hours", "most_uses", "remember.max_pattern", "remember.terms.max_hits", "remember.span"),
-        *("first", "last", "at"),
+        *("first", "last", "at", "next_round", "most_rounds"),
         *("kind.value", "asked.questions_count", "asked.again_count", "pace.quick"),
         *("aside.calls_count", "aside.signed_count", "row.agreed", "row.needed", "row.task_number"),
     }

@@ -52,6 +52,7 @@ class HunkView:
     between: Between | None = None  # what it says otherwise than the version it is compared with
     verdict: str = ""
     note: str = ""
+    goes_to: str = ""  # slug of the agent the note is for; none: the author
     typed: list[dict[str, str]] = field(default_factory=list)  # on its lines
     above: Gap | None = None  # unchanged lines that are not shown
     below: Gap | None = None

@@ -26,6 +26,7 @@ from countersign.console import (
     outcomes,
     pace,
     placed,
+    recipients,
     report,
     review_rows,
     rewritten,
@@ -71,6 +72,7 @@ def show(
     allowance = Allowance()
     context = context_of(approval, request.user, mine_of(request), allowance, since=since)
     context |= {"typed": request.POST, "error": error}
+    context["chosen_agents"] = request.POST.getlist("agents")
     context["pace"] = pace.shown(request, context.get("decided", []))
     context |= _shown_as(request, approval, context["files"])
     _fill(context["files"], request)
@@ -136,7 +138,6 @@ def context_of(
         "price_unknown": record.unpriced,
         "price_url": price_url(user),
         "expires_at": parse_datetime(sealed["expires_at"]),
-        "offered": _offered(sealed, record),
         "lessons": [memory for memory in record.lessons if memory.content],  # else forgotten
         **_said(record, sealed, files, allowance),
         "edit": record.edits.get(approval.pk),
@@ -153,12 +154,6 @@ def context_of(
         **files_left(approval, viewed),
         **decision_of(approval, user, mine, record),
     }
-
-
-def _offered(sealed: dict[str, Any], record: Record) -> list[dict[str, Any]]:
-    """Return whom a comment can go to, each once; who only answered a colleague has no step to do again."""
-    agents = {agent["slug"]: agent for agent in sealed["agents"]}
-    return [agent for slug, agent in agents.items() if slug in record.reachable]
 
 
 def _placed(record: Record, approval: Approval) -> Record:
@@ -261,6 +256,7 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
     waits = may_decide and not signed  # for this person
     return {
         **asked,
+        **recipients.of(approval, record.reachable),
         "look": _look(approval, record, may_sign=pending and not refusal and not signed),
         "pending": pending,
         "refusal": _in_words(refusal, approval, user, record),
@@ -378,4 +374,5 @@ def _fill(files: list[Any], request: PersonRequest) -> None:
         for hunk in file.hunks:
             hunk.verdict = request.POST.get(f"verdict-{hunk.id}", "")
             hunk.note = request.POST.get(f"note-{hunk.id}", "")
+            hunk.goes_to = request.POST.get(f"to-{hunk.id}", "")
             hunk.typed = typed_on(request.POST, hunk.id)

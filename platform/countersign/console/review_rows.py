@@ -190,6 +190,7 @@ def _of_decision(approval: Approval, user: User) -> Lists:
         "absent": signers.people(
             presence.in_force().filter(delegate=user, project=approval.project_id).values("person")
         ),
+        "reachable": rounds.reachable(approval.task_id).only("slug"),
         "reminders": to_whom,
         "reminded": signers.people(told.annotate(one=_Each("to")).values("one")),
         "assigned": held,
@@ -237,11 +238,7 @@ def _of_history(approval: Approval, user: User, since: str) -> Lists:
 
 
 def _of_page(approval: Approval, user: User, since: str) -> Lists:
-    return {
-        "viewed": viewing.marks_of(user, approval),
-        "reachable": rounds.reachable(approval.task_id).only("slug"),
-        **_of_history(approval, user, since),
-    }
+    return {"viewed": viewing.marks_of(user, approval), **_of_history(approval, user, since)}
 
 
 def _base(

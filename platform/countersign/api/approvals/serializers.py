@@ -44,7 +44,15 @@ class HunkInput(Input):
         allow_blank=True,
         default="",
         help_text="What must change there. Who refuses it without one says so in a comment on a line "
-        "of it, or in the general note.",
+        "of it, or in the general note. It is sent when you request changes and do not accept the hunk, "
+        "and kept in any case.",
+    )
+    goes_to = Text(
+        max_length=60,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="Slug of an agent of the task; absent: the author of the hunk.",
     )
 
 

@@ -13,6 +13,7 @@ from approvals import deciding, freshness, reproposing, reverting, undoing
 from approvals.decisions import HunkDecision
 from approvals.exceptions import StaleApproval
 from approvals.lifecycle import ApprovalState, SignatureVerdict
+from approvals.models import HunkVerdict
 from countersign.console import held
 from countersign.console.addresses import address_of
 from countersign.console.line_forms import said_of_lines
@@ -61,6 +62,7 @@ def decide(request: PersonRequest, number: int, round_number: int) -> HttpRespon
             note=text_of(request, "note"),
             hunks=_hunks(request, approval),
             comments=said_of_lines(request.POST),
+            agents=request.POST.getlist("agents"),
             lesson=text_of(request, "lesson"),
             keep_lesson=request.POST.get("keep_lesson") == "on",
             address=address_of(request),
@@ -136,15 +138,19 @@ def _found(request: PersonRequest, number: int, round_number: int) -> Approval:
 
 def _hunks(request: PersonRequest, approval: Approval) -> list[HunkDecision]:
     ids = [hunk["id"] for file in approval.snapshot["files"] for hunk in file["hunks"]]
-    said = (
-        HunkDecision(
-            id=key,
-            verdict=request.POST.get(f"verdict-{key}", ""),
-            note=text_of(request, f"note-{key}"),
-        )
-        for key in ids
-    )
+    said = (_hunk(request, key) for key in ids)
     return [hunk for hunk in said if hunk.verdict or hunk.note]
+
+
+def _hunk(request: PersonRequest, key: str) -> HunkDecision:
+    verdict = request.POST.get(f"verdict-{key}", "")
+    return HunkDecision(
+        id=key,
+        verdict=verdict,
+        note=text_of(request, f"note-{key}"),
+        # The page says of what is accepted that its note is sent to nobody.
+        goes_to="" if verdict == HunkVerdict.ACCEPT else request.POST.get(f"to-{key}", ""),
+    )
 
 
 def _said(signature: Signature) -> str:
