@@ -15,7 +15,7 @@ from agents import holds, rounds
 from agents.lifecycle import StepKind, StepState, TaskState
 from agents.models import Hold, HoldScope, Proposal, Step, Task
 from agents.models.proposals import ProposalKind
-from approvals import deadlines, freshness, reproposing
+from approvals import deadlines, freshness, reproposing, snoozing
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import SEAL, Approval, Effect
 from approvals.sealing import new_since
@@ -62,6 +62,7 @@ def _projects() -> QuerySet[Project]:
 
 
 def _follow(project: Project, main: str, mains: Mains) -> int:
+    snoozing.main_moved(project, main)
     behind = _behind(project, main, moved=mains.get(project.pk) != main)
     bases = {base for rows in behind for base in _bases(rows)}
     if not bases and not _held(project):

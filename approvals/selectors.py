@@ -111,12 +111,15 @@ def snoozed(
     fits: Conditions = _ALL,
     order: Order = BY_DUE,
 ) -> Page[Approval]:
-    """Return what this person has put off, by due time; each says until when, `asleep_until`."""
-    until = Subquery(_asleep(user.pk).filter(approval=OuterRef("pk")).values("until"))
+    """Return what this person has put off, by due time; each says until when, `asleep_until`, and
+    whether main moving ends that, `asleep_for_main`."""
+    asleep = _asleep(user.pk).filter(approval=OuterRef("pk"))
+    until = Subquery(asleep.values("until"))
+    for_main = Exists(asleep.filter(main_moves=True))
     return _shown(
         keyset.page(
             Few(rows=_put_off(user.pk, mine).filter(fits.all)),
-            lambda rows: _loaded(rows).annotate(asleep_until=until),
+            lambda rows: _loaded(rows).annotate(asleep_until=until, asleep_for_main=for_main),
             order=order,
             place=place,
             limit=limit,

@@ -42,6 +42,9 @@ class Snooze(_PutOff):
     """One person does not want to be asked for one approval before a moment; others are."""
 
     approval = models.ForeignKey(Approval, models.CASCADE, related_name="snoozes", db_index=False)
+    main_moves = models.BooleanField(
+        default=False, db_default=False, help_text="It ends when main moves, if that is earlier."
+    )
 
     objects: ClassVar[ScopedQuerySet[Snooze]] = ScopedQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -50,6 +53,14 @@ class Snooze(_PutOff):
             models.UniqueConstraint(fields=["person", "approval"], name="one_snooze_per_person"),
             models.CheckConstraint(
                 condition=models.Q(until__gt=models.F("at")), name="snooze_ends_later"
+            ),
+        ]
+        indexes = [
+            # Read each time somebody looks where main is.
+            models.Index(
+                fields=["until"],
+                name="snoozed_until_main_moves",
+                condition=models.Q(main_moves=True),
             ),
         ]
 

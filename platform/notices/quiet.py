@@ -6,15 +6,37 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-if TYPE_CHECKING:
-    from datetime import time
+from django.utils.timezone import get_default_timezone
 
-    from notices.models import Hours
+from notices.models import Hours
+
+if TYPE_CHECKING:
+    from datetime import time, tzinfo
+
+    from django.db.models import QuerySet
+
+    from projects.models import User
+
+
+def clock_of(person: User) -> tzinfo:
+    """Return the clock on a person's wall, as their quiet hours say; else the server's."""
+    hours = hours_of(person).first()
+    return clock_in(hours.zone if hours else None)
+
+
+def hours_of(person: User) -> QuerySet[Hours]:
+    """Return what says whose clock it is, to be read with others."""
+    return Hours.objects.filter(person=person).only("zone")
+
+
+def clock_in(zone: str | None) -> tzinfo:
+    """Return the clock of a zone, if somebody named one that is known; else the server's."""
+    return (_zone_of(zone) if zone else None) or get_default_timezone()
 
 
 def end_of(hours: Hours | None, now: datetime) -> datetime | None:
     """Return when the quiet hours end that `now` lies in, None outside them."""
-    zone = _zone_of(hours) if hours else None
+    zone = _zone_of(hours.zone) if hours else None
     if hours is None or zone is None:
         return None
     local = now.astimezone(zone)
@@ -40,10 +62,10 @@ def first_try(hours: Hours | None, now: datetime, *, due: datetime | None = None
     return end
 
 
-def _zone_of(hours: Hours) -> ZoneInfo | None:
+def _zone_of(name: str) -> ZoneInfo | None:
     """Return the zone; one this machine does not know any more has no quiet hours."""
     try:
-        return ZoneInfo(hours.zone)
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: it names a folder
         return None
 

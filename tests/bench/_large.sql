@@ -263,8 +263,8 @@ FROM approvals_approval approval CROSS JOIN LATERAL (
     SELECT 'requester:' || approval.requester_id AS under
     UNION SELECT 'agent:' || (worked ->> 'slug')
     FROM jsonb_array_elements(approval.outline -> 'agents') worked) named;
-INSERT INTO approvals_snooze (id, until, at, approval_id, person_id)
-SELECT uuidv7(), now() + interval '1 day', now(), approval.id, member.user_id
+INSERT INTO approvals_snooze (id, until, at, main_moves, approval_id, person_id)
+SELECT uuidv7(), now() + interval '1 day', now(), FALSE, approval.id, member.user_id
 FROM (SELECT id, project_id FROM approvals_approval WHERE state = 'pending'
     AND hashtext(nonce) % 5000 = 0) approval
 JOIN projects_membership member USING (project_id) WHERE member.role = 'lead';

@@ -122,10 +122,10 @@ def test_the_spans_that_are_offered_end_in_time(approval, lead):
     end_time(approval, in_seconds=6 * 3_600)
     now, end = timezone.now(), deadlines.end_of(approval)
     offered = [offer.key for offer in snoozing.offers(end, now)]
-    assert offered == ["hour", "hours", "due"]
+    assert [key for key in offered if key != "tomorrow"] == ["hour", "hours", "due"]
     for key in offered:
         assert now < snoozing.after(approval, key) <= snoozing.latest(approval)
-    with pytest.raises(InvalidInput, match="hour, hours, day, due"):
+    with pytest.raises(InvalidInput, match="hour, tomorrow, main, hours, due"):
         snoozing.after(approval, "week")
 
 
@@ -217,7 +217,8 @@ def test_the_api_puts_off_and_wakes(approval, lead):
     answer = signed_in.post(address, {"until": wanted.isoformat()})
     assert answer.status_code == 200
     assert Snooze.objects.get().until == wanted
-    assert answer.json() == {"until": wanted.isoformat().replace("+00:00", "Z")}
+    told = {"until": wanted.isoformat().replace("+00:00", "Z"), "main_moves": False}
+    assert answer.json() == told
     assert signed_in("DELETE", address).status_code == 204
     assert not Snooze.objects.exists()
     assert signed_in("DELETE", address).status_code == 204
@@ -274,7 +275,7 @@ def test_what_the_inbox_cannot_do_it_says(client, approval, lead, requester, str
     address = reverse("console:snooze", args=[approval.pk])
     client.force_login(lead)
     said = client.post(address, {"for": "ever"}, follow=True).content.decode()
-    assert "Use one of hour, hours, day, due." in said
+    assert "Use one of hour, tomorrow, main, hours, due." in said
     assert client.get(address).status_code == 405
     client.force_login(requester)
     assert (

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from rest_framework.response import Response
 
 from approvals import routing, snoozing
-from countersign.api.approvals.serializers import (
+from countersign.api.approvals.routing import (
     AssignmentInput,
     AssignmentShape,
     SnoozedShape,
     SnoozeInput,
 )
+from notices import quiet
 
 if TYPE_CHECKING:
     from approvals.rights import Decidable
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
 
 def put_off(view: Endpoint, found: Decidable) -> Response:
     """Put it off until the body says; twice moves the end."""
-    body = view.body(SnoozeInput)
-    kept = snoozing.snooze(found, by=view.person, until=body["until"], address=view.address)
+    body, by = view.body(SnoozeInput), view.person
+    if "until" in body:
+        kept = snoozing.snooze(found, by=by, until=body["until"], address=view.address)
+    else:
+        clock = quiet.clock_of(by)
+        kept = snoozing.put_off(found, body["span"], by=by, clock=clock, address=view.address)
     return Response(SnoozedShape(kept).data)
 
 

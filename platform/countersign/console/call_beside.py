@@ -15,11 +15,12 @@ from approvals.models import CallApproval, CallReminder
 from countersign.console import held as holding
 from countersign.console import signers
 from countersign.console.inbox_rows import absent_in, by_key
+from notices import quiet
 from projects import together
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from datetime import datetime
+    from datetime import datetime, tzinfo
     from uuid import UUID
 
     from django.db.models import QuerySet
@@ -36,6 +37,7 @@ class Beside:
     signatures: list[CallSignature]  # oldest first
     may: Collection[UUID] | None  # whose of them count, and for whom; None when it is over: all did
     decide_by: datetime
+    clock: tzinfo  # on the wall of the person who asks
     holder: CallAssignment | None
     candidates: list[User]
     absent: dict[str, str]  # names by id of those this person stands in for here
@@ -58,6 +60,7 @@ def read(call: CallApproval, user: User) -> Beside:
     known = Q(pk__in=signatures.values("signer")) | Q(pk__in=held.values("holder"))
     lists: dict[str, QuerySet[Any]] = {
         "signatures": signatures,
+        "hours": quiet.hours_of(user),
         "may": signers.who_count(call, signatures),
         "deadline": windows.with_window(deadlines.with_deadline(rows, CallReminder)),
         "others": CallApproval.objects.filter(call=call.call_id)
@@ -88,6 +91,7 @@ def _made(call: CallApproval, found: Found) -> Beside:
         signatures=found.rows("signatures"),
         may=may,
         decide_by=now.until,
+        clock=quiet.clock_in(next((row.zone for row in found.rows("hours")), None)),
         undo_until=now.undo_until if now.may_be_undone else None,
         hold_until=holding.until_of(now.hold_scope),
         others=found.rows("others"),

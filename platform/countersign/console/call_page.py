@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from approvals import presence, rights, routing, snoozing
+from approvals import presence, rights, routing
 from approvals.calls import selectors
 from approvals.calls.arguments import MAX_CHARACTERS
 from approvals.calls.sealing import covered
 from approvals.decisions import MAX_NOTE
 from approvals.lifecycle import CallState, CallVerdict
 from approvals.requirements import Required
-from countersign.console import call_beside, call_looks, signers, standing_form
+from countersign.console import call_beside, call_looks, signers, spans, standing_form
 from countersign.console.rendering import mine_of, page
 from projects import characters
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     from django.http import HttpResponse
 
@@ -39,7 +39,8 @@ def show(
 ) -> HttpResponse:
     """Render the page; after a refused decision with what was typed and why."""
     context = context_of(request, call)
-    context |= {"typed": request.POST, "error": error, **_around(request, call, context["ends_at"])}
+    around = _around(request, call, context["ends_at"], context["clock"])
+    context |= {"typed": request.POST, "error": error, **around}
     if context["may_decide"]:
         context["remember"] = standing_form.context_of(call, request.user, request.POST)
     return page(request, "calls/call.html", context, status=status)
@@ -70,6 +71,7 @@ def context_of(request: PersonRequest, call: CallApproval) -> dict[str, Any]:
         "pending": pending,
         "overdue": overdue,
         "ends_at": more.decide_by,
+        "clock": more.clock,
         "left": max(left, timedelta()),
         "refusal": refusal,
         "result": call.call.result if not pending and not more.later else "",
@@ -119,13 +121,15 @@ def asked_of(call: CallApproval, more: Beside) -> dict[str, Any]:
     }
 
 
-def _around(request: PersonRequest, call: CallApproval, ends_at: datetime) -> dict[str, Any]:
+def _around(
+    request: PersonRequest, call: CallApproval, ends_at: datetime, clock: tzinfo
+) -> dict[str, Any]:
     """Return which calls wait for this person before and after this one, and how to put it off."""
     before, after = selectors.neighbours(request.user, mine_of(request), call)
     return {
         "before": before,
         "after": after,
-        "offers": snoozing.offers(ends_at, timezone.now()),
+        "offers": spans.offered(call, clock, ends_at),
     }
 
 

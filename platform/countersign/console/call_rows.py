@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from agents.models import Agent, Task
-from approvals import presence, rights, snoozing
+from approvals import presence, rights
 from approvals.lifecycle import CALL_UNDECIDED, CallState
 from approvals.models import CallApproval, CallAssignment
 from approvals.requirements import Required
-from countersign.console import call_beside, call_looks, call_page, held, signers
+from countersign.console import call_beside, call_looks, call_page, held, signers, spans
 from countersign.console.inbox_rows import urgency
 from projects.models import User
 
@@ -114,7 +114,7 @@ def closer_look(user: User, mine: Mine, row: CallRow) -> dict[str, Any]:
         "undo_until": more.undo_until,
         "hold_until": more.hold_until,
         "may_undo": more.undo_until is not None and row.may_undo,
-        "offers": snoozing.offers(more.decide_by, timezone.now()),
+        "offers": spans.offered(call, more.clock, more.decide_by),
         **call_page.asked_of(call, more),
         **signers.assignable(more.candidates, more.holder, user, lead=lead),
     }

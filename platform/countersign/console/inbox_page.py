@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
 from approvals import (
@@ -18,17 +18,18 @@ from approvals import (
     selectors,
     shortest,
     signed,
-    snoozing,
 )
 from approvals.calls import selectors as call_selectors
 from approvals.lifecycle import ApprovalState
 from approvals.models import RANKS, Approval, CallApproval, Sort
 from approvals.requirements import Required
-from countersign.console import addresses, call_rows, looks, outcomes, sentences, signers
+from countersign.console import addresses, call_rows, looks, outcomes, sentences, signers, spans
 from countersign.console.call_rows import CallRow
 from countersign.console.checks import Checks, checks_of
 from countersign.console.inbox_rows import Beside, beside, urgency
 from countersign.console.meters import unpriced
+from notices import quiet
+from notices.models import Hours
 from projects import keyset, together
 from projects.across import Few
 from projects.keyset import Order
@@ -71,6 +72,7 @@ class Row:
     whole: timedelta
     collides_with: list[int]  # numbers of tasks that wait as well
     asleep_until: datetime | None = None
+    main_moves: bool = False  # which ends that, too
     held: Assignment | None = None
     edit: Edit | None = None  # which ended it
     carried: int = 0  # signatures that hold, given before main moved in other files
@@ -292,7 +294,7 @@ def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any] | None:
         "checks": checks_of(sealed["checks"]) if sealed["checks"] else None,
         "hidden": sum(one.get("kind") == "hidden_character" for one in sealed["warnings"]),
         "alike": sum(one.get("kind") == "lookalike_character" for one in sealed["warnings"]),
-        "offers": snoozing.offers(row.ends_at, timezone.now()),
+        "offers": spans.offered(approval, quiet.clock_in(approval.zone), row.ends_at),
         "clashes": collisions.of(approval) if row.collides_with else [],
         "edit": row.edit,
         "look": row.look,
@@ -307,7 +309,8 @@ def _looked_at() -> QuerySet[Any]:
     found = Approval.objects.visible_to_given().filter(pk__any=Given("approvals"))
     unknown = Exists(unpriced(OuterRef("task")))
     shown = found.select_related("task", "proposal", "requester", "project")
-    return shown.annotate(price_unknown=unknown).defer(
+    zone = Subquery(Hours.objects.filter(person__any=Given("people")).values("zone")[:1])
+    return shown.annotate(price_unknown=unknown, zone=zone).defer(
         "task__request", "task__context", "proposal__report", "proposal__summary"
     )
 
@@ -359,6 +362,7 @@ def _row(
         whole=approval.expires_at - approval.requested_at,
         collides_with=approval.collides_with if approval.state == ApprovalState.PENDING else [],
         asleep_until=getattr(approval, "asleep_until", None),
+        main_moves=getattr(approval, "asleep_for_main", False),
         held=held,
         edit=edit,
         carried=len(approval.outline.get("follows", {}).get("signed_for", {})),

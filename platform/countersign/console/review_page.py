@@ -14,7 +14,7 @@ from agents import holds
 from agents import rounds as agent_rounds
 from agents.lifecycle import TaskState
 from agents.models import HoldScope
-from approvals import pacing, presence, rights, routing, selectors, snoozing, undoing, viewing
+from approvals import pacing, presence, rights, routing, selectors, undoing, viewing
 from approvals.anchoring import Anchors
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.matching import Allowance
@@ -34,6 +34,7 @@ from countersign.console import (
     sentences,
     signers,
     spaces,
+    spans,
     unsent,
 )
 from countersign.console.checks import checks_of
@@ -248,8 +249,7 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
     refusal = rights.why_not(approval, user, known=record.person)
     signatures, effects = record.signatures, record.effects
     signed = any(row.signer_id == user.pk for row in signatures)
-    now = timezone.now()
-    left = record.decide_by - now
+    left = record.decide_by - timezone.now()
     overdue = pending and left <= timedelta()
     asked = _required(approval, record)
     may_decide = pending and not refusal and not overdue
@@ -265,7 +265,7 @@ def decision_of(approval: Approval, user: User, mine: Mine, record: Record) -> d
         "hurry": left < timedelta(hours=1),
         "may_decide": may_decide,
         "may_approve": waits or asked["enough"],  # who has signed may else end it, nothing more
-        "offers": snoozing.offers(record.decide_by, now) if waits else [],
+        "offers": spans.offered(approval, record.clock, record.decide_by) if waits else [],
         "may_assign": pending and not overdue and record.person.lead,
         "may_take": waits,
         "holder": record.holder if pending else None,

@@ -29,11 +29,12 @@ from countersign.console import answering_rows, held, known, signers, undone
 from countersign.console.meters import UNPRICED
 from countersign.console.sentences import LONG
 from memory.models import Memory
+from notices import quiet
 from projects import across, together
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
-    from datetime import datetime
+    from datetime import datetime, tzinfo
     from uuid import UUID
 
     from django.db.models import QuerySet
@@ -71,6 +72,7 @@ class Record:
     again: known.Compared | None  # with the round's first version; None: this is it
     lessons: list[Memory]
     decide_by: datetime
+    clock: tzinfo  # on the wall of the person who asks
     unpriced: bool
     person: rights.Known
     hold: Hold | None
@@ -121,6 +123,7 @@ def read(
         again=known.compare(found, "merged") if approval.proposal.version > 1 else None,
         lessons=found.rows("lessons"),
         decide_by=found.rows("deadline")[0].until,
+        clock=quiet.clock_in(next((row.zone for row in found.rows("hours")), None)),
         unpriced=bool(found.number("unpriced")),
         person=rights.Known(lead=lead, did=took_over.title if took_over else ""),
         hold=_hold(approval, found),
@@ -174,6 +177,7 @@ def _of_decision(approval: Approval, user: User) -> Lists:
     to_whom = told.annotate(keys=keys).only("share", "approval").order_by("share")
     return {
         "policies": Policy.objects.filter(pk=approval.policy_id),
+        "hours": quiet.hours_of(user),
         "people": signers.people([key for key in people if key]),
         "signatures": signed.order_by("at", "pk"),
         "signed_by": signers.people(signed.values("signer")),

@@ -9,15 +9,14 @@ from urllib.parse import urlencode
 
 from django.http import Http404
 from django.urls import reverse
-from django.utils import timezone
 
 from agents.lifecycle import TaskState
-from approvals import bulk, deadlines, snoozing
+from approvals import bulk, deadlines
 from approvals.exceptions import UnknownApproval
 from approvals.lifecycle import EffectState
 from approvals.models import Approval, Effect, EffectKind
 from approvals.requirements import Required
-from countersign.console import held
+from countersign.console import held, spans
 from countersign.console.checks import Checks, checks_of
 from countersign.console.rendering import mine_of
 
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from approvals.bulk import Result, Selection
-    from approvals.snoozing import Offer
     from countersign.console.requests import PersonRequest
+    from projects.models import User
 
 _KEPT = "decided_together"  # in the session: what became of the last ones
 _MOST = 2 * bulk.MOST  # picked; more are refused in words, far more are no selection
@@ -81,7 +80,7 @@ def link(name: str, keys: Iterable[uuid.UUID] = (), *, back: str) -> str:
     return f"{reverse(name)}?{query}" if query else reverse(name)
 
 
-def shown(selection: Selection, back: str) -> dict[str, Any]:
+def shown(selection: Selection, user: User, back: str) -> dict[str, Any]:
     """Return what the bar and the page say of a selection, and where they lead back to."""
     waiting = selection.waiting
     rows = [_row(each, selection, back) for each in waiting]
@@ -93,7 +92,7 @@ def shown(selection: Selection, back: str) -> dict[str, Any]:
         "moves_main": merges and len(rows) > 1,
         "holds": all(Required.sealed(each.snapshot).hold for each in waiting),
         "undo_seconds": min((e.snapshot["policy"]["undo_seconds"] for e in waiting), default=0),
-        "offers": _offers(waiting),
+        "offers": spans.offered_of_all(waiting, user),
         "address": _query((each.pk for each in waiting), back),
         "back": back,
     }
@@ -115,13 +114,6 @@ def _row(approval: Approval, selection: Selection, back: str) -> Row:
 def _query(keys: Iterable[uuid.UUID], back: str) -> str:
     onward = [("next", back)] if back != reverse("console:inbox") else []
     return urlencode([*(("pick", str(key)) for key in keys), *onward])
-
-
-def _offers(waiting: Sequence[Approval]) -> list[Offer]:
-    """Return the spans each of them may be put off for."""
-    offered = [snoozing.offers(end, timezone.now()) for end in deadlines.ends_of(waiting).values()]
-    first, *others = offered or [[]]
-    return [offer for offer in first if all(offer in each for each in others)]
 
 
 def keep(request: PersonRequest, results: Sequence[Result]) -> None:

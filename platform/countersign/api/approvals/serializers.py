@@ -15,6 +15,7 @@ from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.models import Approval, Edit, HunkVerdict, Side, Signature
 from approvals.rights import why_not
 from countersign.api import links
+from countersign.api.approvals.routing import AssignmentShape
 from countersign.api.approvals.terms import PolicyShape
 from countersign.api.fields import Chosen, Flag, Input, Text, Whole
 from countersign.api.paging import PageQuery
@@ -162,39 +163,6 @@ class EditedShape(serializers.Serializer[Any]):
     def get_links(self, edit: Edit) -> dict[str, str]:
         """Return where to look next."""
         return links.of_approval(edit.approval, self.context["request"])
-
-
-class SnoozeInput(Input):
-    """Until when you are not asked."""
-
-    until = serializers.DateTimeField(
-        help_text="It ends an hour before the deadline at the latest; the answer says when."
-    )
-
-
-class SnoozedShape(serializers.Serializer[Any]):
-    """Until when you are not asked."""
-
-    until = serializers.DateTimeField()
-
-
-class AssignmentInput(Input):
-    """Who is to see to it."""
-
-    to = serializers.UUIDField(
-        required=False, help_text="A tech lead who may decide on it; left out, you claim it."
-    )
-
-
-class AssignmentShape(serializers.Serializer[Any]):
-    """Who sees to it: routing, not a right."""
-
-    holder = PersonShape()
-    at = serializers.DateTimeField()
-    alone_until = serializers.DateTimeField(
-        allow_null=True,
-        help_text="Until then nobody else is asked; null when others must sign too.",
-    )
 
 
 class EmptyInput(Input):

@@ -11,12 +11,16 @@ from approvals.deciding import decide
 from approvals.decisions import HunkDecision, LineComment
 from approvals.models import SEAL, Approval
 from countersign.api import routed
+from countersign.api.approvals.routing import (
+    AssignmentInput,
+    AssignmentShape,
+    SnoozedShape,
+    SnoozeInput,
+)
 from countersign.api.approvals.serializers import (
     ApprovalDetailShape,
     ApprovalQuery,
     ApprovalShape,
-    AssignmentInput,
-    AssignmentShape,
     BulkInput,
     BulkShape,
     EditedShape,
@@ -26,8 +30,6 @@ from countersign.api.approvals.serializers import (
     RevertShape,
     SignatureInput,
     SignedShape,
-    SnoozedShape,
-    SnoozeInput,
     ViewedInput,
     ViewedShape,
 )

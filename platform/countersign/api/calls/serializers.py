@@ -26,7 +26,11 @@ from approvals.models import (
     StandingUse,
 )
 from approvals.rights import why_not
-from countersign.api.approvals.serializers import COUNTS, AssignmentShape, StoodForShape
+from countersign.api.approvals.routing import AssignmentShape
+from countersign.api.approvals.serializers import (
+    COUNTS,
+    StoodForShape,
+)
 from countersign.api.approvals.terms import RemindersShape, SignersShape
 from countersign.api.fields import Chosen, Input, Text
 from countersign.api.paging import PageQuery

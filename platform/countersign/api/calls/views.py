@@ -12,12 +12,14 @@ from approvals.calls.deciding import decide
 from approvals.calls.undoing import undo
 from approvals.models import CallApproval
 from countersign.api import routed
-from countersign.api.approvals.serializers import (
+from countersign.api.approvals.routing import (
     AssignmentInput,
     AssignmentShape,
-    EmptyInput,
     SnoozedShape,
     SnoozeInput,
+)
+from countersign.api.approvals.serializers import (
+    EmptyInput,
 )
 from countersign.api.authentication import NEVER
 from countersign.api.calls.serializers import (

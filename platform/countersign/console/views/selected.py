@@ -19,6 +19,7 @@ from countersign.console.addresses import address_of, back_of
 from countersign.console.posted import takes_forms
 from countersign.console.rendering import page
 from countersign.console.requests import text_of
+from notices import quiet
 from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def selected(request: PersonRequest) -> HttpResponse:
     """Say what a selection has in common, and what approving it does; htmx gets the bar alone."""
     selection = selected_page.look(request, selected_page.picked(request.GET.getlist("pick")))
     back = request.htmx.current_url_abs_path or back_of(request)
-    context = {"here": "inbox", **selected_page.shown(selection, back)}
+    context = {"here": "inbox", **selected_page.shown(selection, request.user, back)}
     if request.htmx:
         return page(request, "inbox/_bulk.html", context)
     # What blocks is taken out first; until there is a field again, the note is kept.
@@ -102,11 +103,11 @@ def undo(request: PersonRequest) -> HttpResponse:
 @takes_forms
 def snooze(request: PersonRequest) -> HttpResponse:
     """Put several off for the same span, each to its own deadline at the latest."""
-    span = request.POST.get("for", "")
+    span, clock = request.POST.get("for", ""), quiet.clock_of(request.user)
 
     def one(approval: Approval) -> None:
-        until = snoozing.after(approval, span)
-        snoozing.snooze(approval, by=request.user, until=until, address=address_of(request))
+        by, address = request.user, address_of(request)
+        snoozing.put_off(approval, span, by=by, clock=clock, address=address)
 
     put_off = _each(request, one)
     if put_off:

@@ -10,10 +10,12 @@ from django.shortcuts import redirect
 from django.utils.text import capfirst
 
 from approvals import snoozing
+from approvals.models import Snooze
 from countersign.console.addresses import address_of, back_of
 from countersign.console.decidable import approval_of, call_of, named
 from countersign.console.posted import takes_forms
 from countersign.templatetags.console import duration
+from notices import quiet
 from projects.exceptions import CountersignError
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpResponse
 
+    from approvals.models import CallSnooze
     from approvals.rights import Decidable
     from countersign.console.requests import PersonRequest
 
@@ -55,16 +58,28 @@ def call_wake(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
 
 def _snoozed(request: PersonRequest, found: Decidable) -> HttpResponse:
     try:
-        until = snoozing.after(found, request.POST.get("for", ""))
-        kept = snoozing.snooze(found, by=request.user, until=until, address=address_of(request))
+        kept = snoozing.put_off(
+            found,
+            request.POST.get("for", ""),
+            by=request.user,
+            clock=quiet.clock_of(request.user),
+            address=address_of(request),
+        )
     except CountersignError as error:
         messages.error(request, str(error))
     else:
-        away = duration(kept.until - kept.at)
+        back = _back(kept)
         messages.success(
-            request, f"{capfirst(named(found))} comes back in {away}. It is under Snoozed."
+            request, f"{capfirst(named(found))} comes back {back}. It is under Snoozed."
         )
     return redirect(back_of(request))
+
+
+def _back(kept: Snooze | CallSnooze) -> str:
+    away = duration(kept.until - kept.at)
+    if isinstance(kept, Snooze) and kept.main_moves:
+        return f"when main moves, in {away} at the latest"
+    return f"in {away}"
 
 
 def _woken(request: PersonRequest, found: Decidable) -> HttpResponse:
