@@ -81,8 +81,8 @@ def ask(
         else:
             answer = client.generic(method, address)
         said = _class_of(answer, changed=_written() != before)
-        if said == "done" and _nowhere(world):
-            said = "done, and the audit log does not say from which address"
+        if said == "done":
+            said += _unsaid(world)
         transaction.set_rollback(True)
     return said
 
@@ -102,10 +102,13 @@ def _written() -> int:
         return int(cursor.fetchone()[0] or 0)
 
 
-def _nowhere(world: World) -> bool:
-    """Tell whether an act of a person was entered since without the address it came from."""
-    acts = AuditEntry.objects.filter(pk__gt=world.audited, actor__isnull=False, address=None)
-    return acts.exists()
+def _unsaid(world: World) -> str:
+    """Return what the audit log does not say of what was done: who did it, or from which address."""
+    acts = AuditEntry.objects.filter(pk__gt=world.audited, actor__isnull=False)
+    addresses = list(acts.values_list("address", flat=True))
+    if not addresses:
+        return ", and the audit log does not say so"
+    return "" if all(addresses) else ", and the audit log does not say from which address"
 
 
 def _class_of(answer: HttpResponse, *, changed: bool) -> str:

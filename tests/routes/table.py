@@ -2,7 +2,7 @@
 
     page     it is shown, or what was asked is answered; nothing changed
     on       sent on to another page, which says why when something was refused; nothing changed
-    done     answered, and rows changed; what is entered in the audit log names the address
+    done     answered, and rows changed; the audit log says who did it, and from which address
     sign-in  sent to sign in
     401 …    refused with that status; nothing changed
 
@@ -166,7 +166,7 @@ readyz           GET,HEAD   -       either   either   either    either   either 
 metrics          GET,HEAD   -       page     page     page      page     page     page     page
 console:sign_in  GET,HEAD   -       page     page     on        on       on       on       on
 console:sign_in  POST       -       400      400      on        on       on       on       on
-console:sign_out POST       -       sign-in  sign-in  sign-in   sign-in  sign-in  sign-in  sign-in
+console:sign_out POST       -       sign-in  sign-in  done      done     done     done     done
 api:schema       GET,HEAD   -       page     page     page      page     page     page     page
 api:schema       OPTIONS    -       page     page     page      page     page     page     page
 api:docs         GET,HEAD   -       page     page     page      page     page     page     page
@@ -209,7 +209,7 @@ webhook        page  page    page  page
 ADMIN_PAGES = """
 route                      address                              GET   POST
 index                      /admin/                              page  page
-logout                     /admin/logout/                       405   sign-in
+logout                     /admin/logout/                       405   done
 password_change            /admin/password_change/              page  page
 password_change_done       /admin/password_change/done/         page  405
 autocomplete               /admin/autocomplete/                 403   405

@@ -18,6 +18,7 @@ from countersign.console.addresses import address_of, inside
 from countersign.console.posted import takes_forms
 from countersign.console.rendering import mine_of, page
 from notices import choosing
+from projects import preferring
 from projects.exceptions import InvalidInput
 from projects.models import Role
 
@@ -78,8 +79,7 @@ def theme(request: PersonRequest) -> HttpResponse:
     if chosen == "switch":
         chosen = _NEXT_THEME.get(request.user.theme or request.POST.get("shown", ""), "dark")
     if chosen in {"", "light", "dark"}:
-        request.user.theme = chosen
-        request.user.save(update_fields=["theme"])
+        preferring.choose_theme(by=request.user, theme=chosen, address=address_of(request))
     if request.htmx:
         return HttpResponse(status=204)
     return redirect(inside(request, request.POST.get("next")))
@@ -89,12 +89,9 @@ def theme(request: PersonRequest) -> HttpResponse:
 @takes_forms
 def single_keys(request: PersonRequest) -> HttpResponse:
     """Switch single-key shortcuts on or off."""
-    request.user.single_keys = request.POST.get("single_keys") == "on"
-    request.user.save(update_fields=["single_keys"])
-    messages.success(
-        request,
-        "Single keys are on." if request.user.single_keys else "Single keys are off.",
-    )
+    on = request.POST.get("single_keys") == "on"
+    preferring.switch_single_keys(by=request.user, on=on, address=address_of(request))
+    messages.success(request, "Single keys are on." if on else "Single keys are off.")
     return redirect("console:settings")
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib import messages
-from django.contrib.auth import login, logout
 from django.contrib.auth.forms import AuthenticationForm
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from countersign import entrance
 from countersign.console.addresses import inside
 from countersign.console.posted import page_of, takes_forms
 
@@ -32,11 +32,14 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         return redirect(page)
     form = AuthenticationForm(request, data=request.POST or None)
     if request.method == "POST" and form.is_valid():
-        login(request, form.get_user())
+        entrance.sign_in(request, form.get_user())
         if page != wanted:
             messages.warning(request, _NOT_DONE)
         return redirect(page)
-    status = 400 if request.method == "POST" else 200
+    status = 200
+    if request.method == "POST":
+        entrance.refused(request)
+        status = 400
     context = {
         "form": form,
         "next": request.POST.get("next") or request.GET.get("next", ""),
@@ -48,5 +51,5 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 @takes_forms
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session."""
-    logout(request)
+    entrance.sign_out(request)
     return redirect("console:sign_in")
