@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from contextlib import contextmanager
 from importlib import import_module
 
 import pytest
@@ -19,7 +20,8 @@ from tests.routes.world import EVERYBODY, PEOPLE, make_world
 
 pytestmark = pytest.mark.django_db
 
-PATTERNS = dict(routes())
+ROUTES = list(routes())
+PATTERNS = dict(ROUTES)  # of each name one: `sharing` finds the others
 LINES = defaultdict(dict)
 for _line in table.lines():
     LINES[_line.route][_line.method] = _line
@@ -56,22 +58,53 @@ def test_no_route_is_missing_from_the_tables_and_none_is_there_that_is_not():
     assert of_admin == known
     assert set(OF_MODELS) == set(MODELS)
     assert of_console_and_api(PATTERNS) == set(LINES)
+    assert sharing(ROUTES) == []
+
+
+def sharing(found):
+    """Return the routes that share a name: of such a name one address alone would be asked.
+
+    Django has one of each model without a name, which leads on to its page.
+    """
+    unnamed = "<path:object_id>/"
+    known = {
+        (f"admin:{unnamed}", f"/admin/{model._meta.app_label}/{name}/{unnamed}")
+        for name, model in MODELS.items()
+    }
+    names = Counter(name for name, _ in found)
+    return [each for each in found if names[each[0]] > 1 and each not in known]
 
 
 def of_console_and_api(patterns):
     return {name for name in patterns if not name.startswith("admin:")} - {"invariants", UNKNOWN}
 
 
+@contextmanager
+def added(space, name):
+    """Add a route that is not declared."""
+    there = import_module(f"countersign.{space}.urls").urlpatterns
+    new = path("quite-new", lambda _: HttpResponse(), name=name)
+    there.append(new)
+    try:
+        yield list(routes())
+    finally:
+        there.remove(new)
+
+
 @pytest.mark.parametrize("space", ["console", "api"])
 def test_a_route_that_is_not_declared_is_found(space):
-    there = import_module(f"countersign.{space}.urls").urlpatterns
-    added = path("quite-new", lambda _: HttpResponse(), name="quite_new")
-    there.append(added)
-    try:
-        found = of_console_and_api(dict(routes())) - set(LINES)
-    finally:
-        there.remove(added)
-    assert [name.endswith("quite_new") for name in found] == [True]
+    with added(space, "quite_new") as found:
+        names = of_console_and_api(dict(found)) - set(LINES)
+    assert [name.endswith("quite_new") for name in names] == [True]
+
+
+@pytest.mark.parametrize(("space", "name"), [("console", "decide"), ("api", "signatures")])
+def test_a_second_route_by_a_declared_name_is_found(space, name):
+    with added(space, name) as found:
+        assert of_console_and_api(dict(found)) == set(LINES)
+        shared = sharing(found)
+    assert {each for each, _ in shared} == {f"{space}:{name}"}
+    assert [pattern.endswith("/quite-new") for _, pattern in shared] == [False, True]
 
 
 def expected(route, method, who):
