@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -94,8 +95,20 @@ def _entry(act: Act) -> AuditEntry:
         action=act.action,
         object_type=act.subject._meta.model_name,
         object_id=str(act.subject.pk),
-        detail=act.detail,
+        detail=_kept(act.detail),
     )
+
+
+def _kept(detail: dict[str, Any]) -> dict[str, Any]:
+    """Return the detail as PostgreSQL gives it back: what it reads differently breaks the digest."""
+    kept: dict[str, Any] = json.loads(json.dumps(detail, allow_nan=False), parse_float=_number_kept)
+    return kept
+
+
+def _number_kept(text: str) -> int | float:
+    """Return a number as `jsonb` keeps it: 1e22 without an exponent, a whole number, and no -0.0."""
+    kept: int | float = json.loads(format(Decimal(text), "f"))
+    return kept or kept + 0
 
 
 def _told(entry: AuditEntry) -> dict[str, Any]:

@@ -30,6 +30,23 @@ def test_an_entry_read_back_has_its_digest_whatever_the_address(project, lead, a
     assert audit.digest_of(entry) == entry.digest
 
 
+@pytest.mark.parametrize(
+    "value",
+    [1e22, 1e16, -1e300, 1.0, 0.1, 1e-7, 5e-324, -0.0, {2: "b", 10: "a", None: 1}, (1, (2.0,))],
+)
+def test_an_entry_read_back_has_its_digest_whatever_the_value(project, lead, value):
+    given = audit.record("thing.done", subject=project, actor=lead, value=[value])
+    entry = AuditEntry.objects.get()
+    assert audit.digest_of(entry) == entry.digest == given.digest
+    assert entry.detail == given.detail
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_no_number_is_not_entered(project, lead, value):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        audit.record("thing.done", subject=project, actor=lead, value=value)
+
+
 def test_entries_follow_each_other(project, lead):
     for number in range(3):
         audit.record("thing.done", subject=project, actor=lead, number=number)
