@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from projects import audit, characters
-from projects.models import AuditEntry
+from projects.models import AuditEntry, User
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -56,9 +56,14 @@ def walk(anchors: Iterable[Anchor] = ()) -> Walked:
     `anchors` must have been read before the database is: one written in between would look cut off.
     """
     left = deque(sorted(anchors, key=lambda each: each.entry))
-    entries, last, before = 0, 0, audit.GENESIS
+    entries, last, before, people = 0, 0, audit.GENESIS, _People()
     for entry in AuditEntry.objects.order_by("id").iterator(chunk_size=_CHUNK):
-        breach = _anchored_before(entry, left) or _broken(entry, before, last) or _anew(entry, left)
+        breach = (
+            _anchored_before(entry, left)
+            or _broken(entry, before, last)
+            or _anew(entry, left)
+            or people.other(entry)
+        )
         if breach:
             return Walked(entries=entries, last=last, breach=breach)
         entries, last, before = entries + 1, entry.pk, entry.digest
@@ -67,12 +72,51 @@ def walk(anchors: Iterable[Anchor] = ()) -> Walked:
 
 def _broken(entry: AuditEntry, before: str, last: int) -> Breach | None:
     if entry.previous_digest != before:
-        where = f"between entry {last} and this one" if last else "before this one"
-        said = f"does not follow: what stood {where} was removed, or {last or 'it'} written anew"
-        return _breach(entry, "removed", said)
+        return _gone(entry, last)
     if entry.digest != audit.digest_of(entry):
         return _breach(entry, "altered", "says something else than its digest")
     return None
+
+
+def _gone(entry: AuditEntry, last: int) -> Breach:
+    """Return the breach before an entry that does not follow: numbers tell which may be missing.
+
+    Of several, some may never have been there: what was rolled back took its number with it.
+    """
+    first, final = last + 1, entry.pk - 1
+    follows = f"entry {entry.pk} does not follow"
+    if first > final:
+        said = f"Entry {last} was written anew: {follows}."
+        return Breach(entry=last, what="altered", said=said)
+    gone = f"Entry {first}" if first == final else f"One or more of entries {first} to {final}"
+    anew = f", or entry {last} was written anew" if last else ""
+    return Breach(entry=first, what="removed", said=f"{gone} was removed{anew}: {follows}.")
+
+
+class _People:
+    """Knows whom an entry may name: its label is covered by the digest, the link to a person is not."""
+
+    def __init__(self) -> None:
+        self.names = dict(User.objects.values_list("pk", "username"))
+
+    def other(self, entry: AuditEntry) -> Breach | None:
+        """Return the breach of an entry whose person is not the one of its label.
+
+        Where the person was renamed since, nobody can tell: old names are kept nowhere. Nor is the
+        link missed where it was taken away.
+        """
+        name = self.names.get(entry.actor_id) if entry.actor_id else entry.actor_label
+        if name == entry.actor_label or self._renamed(entry):
+            return None
+        return _breach(
+            entry,
+            "altered",
+            "leads to a person of another name, and no change of that name is entered",
+        )
+
+    def _renamed(self, entry: AuditEntry) -> bool:
+        changes = AuditEntry.objects.filter(object_id=str(entry.actor_id), action="user.changed")
+        return changes.filter(pk__gt=entry.pk, detail__fields__contains="username").exists()
 
 
 def _anchored_before(entry: AuditEntry, left: deque[Anchor]) -> Breach | None:
@@ -97,10 +141,8 @@ def _anew(entry: AuditEntry, left: deque[Anchor]) -> Breach | None:
 def _cut(left: Sequence[Anchor], last: int) -> Breach | None:
     if not left:
         return None
-    end = f"ends at entry {last}" if last else "is empty"
-    said = (
-        f"The log {end}, but entry {left[0].entry} was there at {left[0].at}: its end was cut off."
-    )
+    end = f"cut after entry {last}" if last else "cut before its first entry"
+    said = f"The log was {end}: entry {left[0].entry} was there at {left[0].at}."
     return Breach(entry=left[0].entry, what="cut", said=said)
 
 

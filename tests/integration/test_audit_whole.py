@@ -102,10 +102,57 @@ def test_every_column_the_digest_covers_is_named_when_it_is_changed(
     assert found(anchors) == ("altered", entries[2].pk)
 
 
-@pytest.mark.parametrize("place", [0, 3])
-def test_an_entry_that_is_removed_is_named_by_the_one_after_it(entries, anchors, place):
-    tamper("DELETE FROM projects_auditentry WHERE id = %s", entries[place].pk)
-    assert found(anchors) == ("removed", entries[place + 1].pk)
+def test_an_entry_that_is_removed_is_named(entries, anchors):
+    before, gone, after = (each.pk for each in entries[2:5])
+    tamper("DELETE FROM projects_auditentry WHERE id = %s", gone)
+    assert found(anchors) == ("removed", gone)
+    said = f"Entry {gone} was removed, or entry {before} was written anew: entry {after} does not "
+    assert said in auditing.walk().breach.said
+
+
+def test_of_several_that_are_removed_all_that_may_be_are_named(entries, anchors):
+    tamper("DELETE FROM projects_auditentry WHERE id IN (%s, %s)", entries[2].pk, entries[3].pk)
+    assert found(anchors) == ("removed", entries[2].pk)
+    said = f"One or more of entries {entries[2].pk} to {entries[3].pk} was removed, "
+    assert said in auditing.walk().breach.said
+
+
+def test_a_beginning_that_is_removed_is_named(entries, anchors):
+    tamper("DELETE FROM projects_auditentry WHERE id = %s", entries[0].pk)
+    what, entry = found(anchors)
+    assert (what, entry) == ("removed", 1)  # numbers begin there
+    assert f"{entries[0].pk} was removed: entry {entries[1].pk} " in auditing.walk().breach.said
+
+
+def test_an_entry_that_was_given_a_digest_of_its_own_is_named(entries, anchors):
+    tamper("UPDATE projects_auditentry SET action = 'x.y' WHERE id = %s", entries[2].pk)
+    entry = AuditEntry.objects.get(pk=entries[2].pk)
+    digest = audit.digest_of(entry)
+    tamper("UPDATE projects_auditentry SET digest = %s WHERE id = %s", digest, entry.pk)
+    assert found(anchors) == ("altered", entry.pk)
+
+
+def test_an_entry_that_leads_to_another_person_is_named(entries, anchors, requester):
+    statement = "UPDATE projects_auditentry SET actor_id = %s WHERE id = %s"
+    tamper(statement, requester.pk, entries[2].pk)
+    assert found(anchors) == ("altered", entries[2].pk)
+    assert "leads to a person of another name" in auditing.walk().breach.said
+
+
+def test_an_entry_of_who_was_renamed_since_is_none_that_was_altered(entries, lead, admin, client):
+    client.force_login(admin)
+    blank = {"theme": "", "single_keys": "on", "is_active": "on"}
+    blank |= {f"memberships-{count}": "0" for count in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    blank |= {f"quota-{count}": "0" for count in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    page = reverse("admin:projects_user_change", args=[lead.pk])
+    assert client.post(page, {"username": "dana.kim", **blank}).status_code == 302
+    lead.refresh_from_db()
+    assert lead.username == "dana.kim"
+    audit.record("thing.done", subject=lead, actor=lead)
+    assert auditing.walk().breach is None
+    newest = AuditEntry.objects.latest("pk")
+    tamper("UPDATE projects_auditentry SET actor_id = %s WHERE id = %s", admin.pk, newest.pk)
+    assert auditing.walk().breach.entry == newest.pk
 
 
 def test_an_end_that_is_cut_off_is_told_by_the_anchor_alone(entries, anchors):
@@ -113,6 +160,8 @@ def test_an_end_that_is_cut_off_is_told_by_the_anchor_alone(entries, anchors):
     tamper("DELETE FROM projects_auditentry WHERE id > %s", entries[3].pk)
     assert auditing.walk().breach is None
     assert found(anchors) == ("cut", entries[5].pk)
+    end = auditing.walk(anchoring.read(anchors).anchors).breach.said
+    assert f"cut after entry {entries[3].pk}: " in end
     tamper("DELETE FROM projects_auditentry")
     assert found(anchors) == ("cut", entries[5].pk)
 
