@@ -124,10 +124,16 @@ def _without(facts: Sealed, names: frozenset[str]) -> Sealed:
     return {name: value for name, value in facts.items() if name not in names}
 
 
+def _same_planners(old: Any, new: Any) -> bool:
+    """Tell whether the same agents planned it; what was sealed before that was written names none."""
+    return old is _MISSING or bool(old == new)
+
+
 _SAME: dict[str, Callable[[Any, Any], bool]] = {
     "checks": _no_worse_checks,
     "claims": _same_claims,
     "effects": _same_effects,
+    "planned_by": _same_planners,
     "proposal": _same_proposal,
     "risk": _same_risk,
 }

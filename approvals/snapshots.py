@@ -8,6 +8,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Q
+
 from agents import meters, takeovers
 from agents.lifecycle import StepKind
 from agents.models import Claim, FileChange, Hunk, Step
@@ -24,9 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from django.db.models import QuerySet
+
     from agents.models import Proposal, Task
     from approvals.models import Policy, PolicyRule
     from projects.models import Project
+
+    _Agents = dict[uuid.UUID, list[dict[str, Any]]]
 
 VERSION = 1
 MAX_DIFF_BYTES = 2 * 1024 * 1024
@@ -37,7 +43,8 @@ class Facts:
     """What the rows say of proposals and their tasks."""
 
     claims: dict[uuid.UUID, list[dict[str, Any]]]  # by proposal
-    agents: dict[uuid.UUID, list[dict[str, Any]]]  # by proposal
+    agents: _Agents  # who worked on it, by proposal
+    planners: _Agents
     memories: dict[uuid.UUID, list[dict[str, Any]]]  # by task
     used: dict[uuid.UUID, meters.Used]  # by task
     editors: dict[uuid.UUID, list[dict[str, Any]]]  # by task
@@ -48,7 +55,8 @@ class Facts:
         tasks = [proposal.task_id for proposal in proposals]
         return cls(
             claims=_claims(proposals),
-            agents=_agents(proposals),
+            agents=_agents(proposals, _WORKED),
+            planners=_agents(proposals, _PLANNERS),
             memories=_memories(tasks),
             used=meters.used_by([proposal.task for proposal in proposals]),
             editors=_editors(tasks),
@@ -78,6 +86,7 @@ def build(
         "checks": proposal.checks,
         "warnings": proposal.warnings,  # of its files; others are added below
         "agents": facts.agents.get(proposal.pk, []),
+        "planned_by": facts.planners.get(proposal.pk, []),
         "memories": facts.memories.get(task.pk, []),
         "usage": _usage(task, facts.used[task.pk]),
         "single_person": project.single_person,
@@ -264,11 +273,10 @@ _CLAIMS: Prepared[Any] = Prepared(
 )
 
 
-def _agents(proposals: Sequence[Proposal]) -> dict[uuid.UUID, list[dict[str, Any]]]:
-    """List who worked on each, each version once; the router only planned it."""
+def _agents(proposals: Sequence[Proposal], steps: Prepared[Any]) -> _Agents:
+    """List whose steps these are in each, each version once."""
     worked: dict[uuid.UUID, list[tuple[int, dict[str, Any]]]] = {}
-    steps = _WORKED(tasks=[each.task_id for each in proposals])
-    for task, number, version, *agent in steps:
+    for task, number, version, *agent in steps(tasks=[each.task_id for each in proposals]):
         facts = {**dict(zip(_SHOWN, agent, strict=True)), "version": version}
         worked.setdefault(task, []).append((number, facts))
     return {
@@ -284,14 +292,17 @@ def _agents(proposals: Sequence[Proposal]) -> dict[uuid.UUID, list[dict[str, Any
 
 
 _SHOWN = ("slug", "name", "colour", "icon")  # of an agent
-_WORKED: Prepared[Any] = Prepared(
-    lambda: (
-        Step.objects.filter(task__any=Given("tasks"), attempt__gt=0)
-        .exclude(kind=StepKind.ROUTE)
-        .order_by("round", "id")
-        .values_list("task", "round", "version__number", *(f"agent__{name}" for name in _SHOWN))
-    )
-)
+_PLANNED = Q(kind=StepKind.ROUTE)  # by who is no addressee: a note on the work goes to who did it
+
+
+def _tried(which: Q) -> QuerySet[Any, Any]:
+    steps = Step.objects.filter(which, task__any=Given("tasks"), attempt__gt=0)
+    named = (f"agent__{name}" for name in _SHOWN)
+    return steps.order_by("round", "id").values_list("task", "round", "version__number", *named)
+
+
+_WORKED: Prepared[Any] = Prepared(lambda: _tried(~_PLANNED))
+_PLANNERS: Prepared[Any] = Prepared(lambda: _tried(_PLANNED))
 
 
 def _memories(tasks: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[dict[str, Any]]]:

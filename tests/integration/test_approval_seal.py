@@ -7,12 +7,13 @@ from django.db.models.functions import Now
 
 from agents.events import Kind
 from agents.models import Hunk, Step
-from approvals import canonical, expiring, sealing
+from approvals import canonical, expiring, sealing, snapshots
 from approvals.deciding import HunkDecision, decide
 from approvals.models import Approval
 from approvals.snapshots import same_repository
 from memory.models import Memory, MemoryUse
 from projects.exceptions import TransitionRefused
+from tests import console_fixtures as fixtures
 from tests.approval_fixtures import end_time, make_change, make_report, make_repository
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +32,7 @@ KEYS = {
     "risk",
     "policy",
     "agents",
+    "planned_by",
     "memories",
     "usage",
     "single_person",
@@ -80,6 +82,43 @@ def test_the_snapshot_holds_everything_the_page_shows(proposal, requester):
     assert (author["attempt"], author["round"]) == (1, 1)
     assert snapshot["claims"][0]["verdict"] == "proven"
     assert [agent["version"] for agent in snapshot["agents"]] == [1, 1, 1]
+
+
+def test_who_planned_it_is_sealed_in_which_version_and_gets_no_comments(
+    client, project, requester, lead
+):
+    made = fixtures.reviewed_task(project, requester)
+    sealed = made.approval.snapshot
+    (router,) = sealed["planned_by"]
+    version = Step.objects.get(task=made.task, kind="route").version.number
+    assert (router["slug"], router["version"]) == ("router", version)
+    assert "router" not in {agent["slug"] for agent in sealed["agents"]}
+    client.force_login(lead)
+    page = " ".join(client.get(f"/review/{made.task.label}/r1").content.decode().split())
+    assert f"Planned by {router['name']}, version {version}<" in page
+
+
+def test_what_was_sealed_without_who_planned_it_verifies_and_is_shown(
+    client, project, requester, lead, monkeypatch
+):
+    build = snapshots.build
+
+    def before(*given, **facts):
+        sealed = build(*given, **facts)
+        del sealed["planned_by"]
+        return sealed
+
+    monkeypatch.setattr(snapshots, "build", before)  # as an older version of ours sealed
+    made = fixtures.reviewed_task(project, requester)
+    client.force_login(lead)
+    page = client.get(f"/review/{made.task.label}/r1").content.decode()
+    assert "Prepared by" in page
+    assert "Planned by" not in page
+    stored = Approval.objects.get()
+    assert canonical.digest_of(stored.snapshot) == stored.digest
+    seen = {"digest": stored.digest, "nonce": stored.nonce}
+    decide(stored.pk, by=lead, verdict="approve", **seen)
+    assert Approval.objects.get().state == "approved"
 
 
 def test_the_stored_snapshot_still_has_its_digest(proposal):

@@ -77,6 +77,7 @@ SEALED: dict[str, Any] = {
     },
     "warnings": [],
     "agents": [{"slug": "coder", "version": 1}],
+    "planned_by": [{"slug": "router", "version": 1}],
     "memories": [{"id": "m"}],
     "usage": {"seconds": 9, "usd": "0.1", "tokens": 5, "turns": 2},
     "single_person": False,
@@ -184,6 +185,7 @@ OTHERS = {
     "checks.timed_out": (True, "checks"),
     "warnings": ([{"kind": "secret", "path": "notes.py"}], "warnings"),
     "agents": ([{"slug": "coder", "version": 2}], "agents"),
+    "planned_by": ([{"slug": "router", "version": 2}], "planned_by"),
     "memories": ([], "memories"),
     "edited_by": ([{"id": "dana", "name": "Dana"}], "edited_by"),
     "single_person": (True, "single_person"),
@@ -262,3 +264,10 @@ def test_it_asks_nobody_and_changes_nothing():
     before = deepcopy(new)
     holding.difference(old, new)
     assert (old, new) == (SEALED, before)
+
+
+def test_what_was_sealed_before_planners_were_holds_where_they_are():
+    before = {name: value for name, value in SEALED.items() if name != "planned_by"}
+    assert difference(before, SEALED) is None
+    assert difference(before, deepcopy(before)) is None
+    assert difference(SEALED, before) == Difference(name="planned_by")

@@ -223,6 +223,7 @@ def _asked_again(sealed: dict[str, Any]) -> str:
 
 _WHY = {
     "agents": "other agents, or other versions of them, have worked on it",
+    "planned_by": "other agents, or other versions of them, have planned it",
     "checks": "its checks did not pass as before",
     "claims": "what its agents claim was proven otherwise",
     "memories": "other lessons were recalled for it",
