@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import combinations, islice
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from agents import cautions
@@ -114,15 +115,17 @@ def _waiting(project: Project) -> tuple[_Change, ...]:
 
 
 def _touching(waiting: tuple[_Change, ...]) -> Iterator[Pair]:
-    """Yield the pairs that touch a file of the same name, the older first."""
+    """Yield the pairs that touch a file of the same name, or one's file is the other's folder; the
+    older first."""
     changes = {change.proposal: change for change in waiting}
     by_path: dict[str, set[_Change]] = {}
     files = FileChange.objects.filter(proposal__in=changes)
     for proposal, *paths in files.values_list("proposal", "path", "old_path"):
         for path in filter(None, paths):
             by_path.setdefault(path, set()).add(changes[proposal])
-    for touching in by_path.values():
-        yield from combinations(sorted(touching), 2)
+    for path, touching in by_path.items():
+        folders = (by_path.get(str(folder), set()) for folder in PurePosixPath(path).parents)
+        yield from combinations(sorted(touching.union(*folders)), 2)
 
 
 def _collision(store: Store, pair: Pair) -> list[Collision]:

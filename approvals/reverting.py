@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from agents import reverting
+from approvals import policies
 from approvals.exceptions import UnknownApproval
 from approvals.lifecycle import ApprovalState, EffectState
 from approvals.models import Approval, EffectKind
@@ -16,7 +17,7 @@ from projects.exceptions import InvalidInput, NotAllowed, TransitionRefused
 if TYPE_CHECKING:
     from agents.models import Task
     from approvals.models import Effect
-    from projects.models import User
+    from projects.models import Project, User
 
 MAX_REASON = 2_000  # characters
 
@@ -44,6 +45,8 @@ def revert(
         raise UnknownApproval
     if by.pk != found.requester_id and not access.is_lead(by, found.project):
         raise NotAllowed("Only who asked for it or a tech lead of the project can do this.")
+    if refusal := _alone(found.project, by):
+        raise NotAllowed(refusal)
     if len(reason) > MAX_REASON:
         raise InvalidInput("reason", f"A reason has at most {MAX_REASON:,} characters.")
     effect = merged(found)
@@ -69,6 +72,16 @@ def revert(
             commit=effect.result["commit"],
         )
     return made
+
+
+def _alone(project: Project, by: User) -> str:
+    """Return why a revert would wait for ever, or an empty text: who asks for it does not sign it."""
+    if project.single_person or any(lead.pk != by.pk for lead in policies.leads_of(project)):
+        return ""
+    return (
+        "No other tech lead of this project could sign the revert, and who asks for it does not. "
+        "Nothing was changed. Let somebody else ask for it, or ask an admin for another tech lead."
+    )
 
 
 def merged(approval: Approval) -> Effect | None:

@@ -219,6 +219,7 @@ def make_change(
     work = Workspace(store, folder / uuid.uuid4().hex)
     work.materialise(base)
     for path, text in texts.items():
+        (work.folder / path).parent.mkdir(parents=True, exist_ok=True)
         (work.folder / path).write_text(text)
     tree = work.snapshot()
     head = store.commit(tree, parents=[base], message="The agents' work")

@@ -47,6 +47,15 @@ def test_changes_of_the_same_lines_collide_and_others_do_not(put_up):
     assert collisions.of(one)[0].paths == ["billing/invoice.py"]
 
 
+def test_a_file_collides_with_a_folder_of_its_name(project, requester, bare, tmp_path):
+    file, inside = (
+        sealing.seal(make_change(project, requester, tmp_path, texts={path: "new\n"}))
+        for path in ("docs/new", "docs/new/deep/page.md")
+    )
+    assert comparing.compare({}) == 1
+    assert labels(file) == [inside.task.label]
+
+
 def test_same_edit_made_twice_is_no_collision(put_up):
     put_up(line_3="same")
     put_up(line_3="same")

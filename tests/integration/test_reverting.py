@@ -45,8 +45,8 @@ def bare(project, tmp_path, settings):
 
 
 @pytest.fixture
-def merged(project, requester, lead, agents, bare, tmp_path) -> Approval:
-    """A change that was signed and is on main."""
+def merged(project, requester, lead, second_lead, agents, bare, tmp_path) -> Approval:
+    """A change that was signed and is on main; two tech leads could sign what takes it back."""
     policies.change(project, by=lead, undo_seconds=0)
     return land(sealing.seal(make_change(project, requester, tmp_path)), lead)
 
@@ -133,6 +133,20 @@ async def test_revert_can_itself_be_taken_back(merged, lead, second_lead, bare):
     await in_db(sign)
 
 
+def test_no_revert_is_begun_that_nobody_could_sign(merged, lead, second_lead, requester, client):
+    Membership.objects.filter(user=second_lead).update(role=Role.REQUESTER)
+    client.force_login(lead)
+    page = f"/review/{merged.task.label}/r1"
+    client.post(f"{page}/revert")
+    assert (
+        "No other tech lead of this project could sign the revert"
+        in client.get(page).content.decode()
+    )
+    assert not Task.objects.exclude(reverts=None).exists()
+    reverting.revert(merged, by=requester)
+    assert Task.objects.exclude(reverts=None).exists()
+
+
 def test_second_revert_is_told_of_the_first(merged, lead, requester):
     made = reverting.revert(merged, by=lead)
     with pytest.raises(TransitionRefused, match=f"{made.label} takes this back already"):
@@ -178,7 +192,9 @@ def test_database_holds_one_revert_of_a_task(merged, lead, project):
         Task.objects.filter(pk=made.pk).update(reverts=made)
 
 
-def test_only_what_was_merged_is_taken_back(project, requester, lead, agents, bare, tmp_path):
+def test_only_what_was_merged_is_taken_back(
+    project, requester, lead, second_lead, agents, bare, tmp_path
+):
     waiting = sealing.seal(make_change(project, requester, tmp_path))
     report = sealing.seal(make_report(project, requester))
     for each in (waiting, report):
