@@ -24,6 +24,7 @@ function tick() {
   for (const node of document.querySelectorAll("[data-until]")) {
     const seconds = (Date.parse(node.dataset.until) - now) / 1000;
     const word = node.dataset.untilWord ? `${node.dataset.untilWord} ` : "";
+    if (seconds <= 0) node.closest("[data-toast]")?.remove();
     node.textContent = seconds > 0 ? word + left(seconds) : word ? "the time is over" : "a moment";
     if (seconds <= -1.5 && !over.has(node.dataset.until)) {
       over.add(node.dataset.until);

@@ -50,9 +50,12 @@ function ask(row) {
 function menu(key) {
   const row = rowNow();
   const node = keyed(key);
-  if (!row || (node && !place()?.contains(node))) return false; // the bar's is about all that are selected
+  const last = node?.closest("[data-toast]"); // what was decided last, unless the row is such a one
+  if (!row || (node && !last && !place()?.contains(node))) return false; // the bar's is about all that are selected
   if (!looking() || !row.dataset.peekUrl) {
-    if (key === "z") row.closest("li").querySelector("[data-undo]")?.focus();
+    const own = key === "z" && row.closest("li").querySelector("[data-undo]");
+    if (own) own.focus();
+    else if (last) return false;
     else if ("menus" in row.dataset) location.assign(`${row.href}#key-${key}`);
     return true;
   }

@@ -36,7 +36,7 @@ def test_a_page_that_is_offline_knows_every_button_that_decides(place):
 
 
 def test_forms_of_decisions_are_found():
-    assert len(FORMS) == 16
+    assert len(FORMS) == 18
 
 
 def test_a_choice_of_a_list_is_sent_by_a_button_everybody_sees():

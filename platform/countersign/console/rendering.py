@@ -14,7 +14,7 @@ from agents.lifecycle import TASK_OPEN, TaskState
 from agents.models import Hold, HoldScope, Task
 from approvals import saving, selectors
 from approvals.models import Absence
-from countersign.console import held
+from countersign.console import held, just_decided
 from notices import bell
 from projects import across, together
 from projects.across import Across, Mine
@@ -37,8 +37,9 @@ def page(
     request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200
 ) -> HttpResponse:
     """Render a page, or a live answer, with what every page shows; it is read only when used."""
-    shell = {}
+    shell: dict[str, Any] = {}
     if request.user.is_authenticated:
+        shell["just_decided"] = just_decided.of(request)
         shell["shell"] = SimpleLazyObject(
             lambda: shell_of(request.user, mine_of(request))[0]  # type: ignore[arg-type]
         )

@@ -18,7 +18,7 @@ from approvals.lifecycle import CallState, CallVerdict
 from approvals.models import CallApproval
 from approvals.requirements import Required
 from approvals.standing import granting
-from countersign.console import call_page, held, standing_form
+from countersign.console import call_page, held, just_decided, standing_form
 from countersign.console.addresses import address_of
 from countersign.console.posted import takes_forms
 from countersign.console.rendering import page
@@ -95,6 +95,7 @@ def decide(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
     except CountersignError as error:
         return call_page.show(request, _found(request, pk), error=error, status=status_of(error))
     messages.success(request, _said(signature, verdict))
+    just_decided.keep(request, signature.approval)
     return redirect("console:call", pk)
 
 
@@ -125,6 +126,7 @@ def undo(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         again = undoing.undo(found.pk, by=request.user, address=address_of(request))
     except CountersignError as error:
         return call_page.show(request, _found(request, pk), error=error, status=status_of(error))
+    just_decided.forget(request)
     messages.success(request, _UNDONE if again else _NOT_ASKED_AGAIN)
     return redirect("console:call", again.pk if again else pk)
 

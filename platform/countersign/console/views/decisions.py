@@ -14,7 +14,7 @@ from approvals.decisions import HunkDecision
 from approvals.exceptions import StaleApproval
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.models import HunkVerdict
-from countersign.console import held
+from countersign.console import held, just_decided
 from countersign.console.addresses import address_of
 from countersign.console.line_forms import said_of_lines
 from countersign.console.lookup import approval_or_404, of_form
@@ -72,6 +72,7 @@ def decide(request: PersonRequest, number: int, round_number: int) -> HttpRespon
         approval = _found(request, number, round_number)
         return show(request, approval, error=error, status=status_of(error))
     messages.success(request, _said(signature))
+    just_decided.keep(request, signature.approval)
     return redirect("console:review", number, round_number)
 
 
@@ -83,6 +84,7 @@ def undo(request: PersonRequest, number: int, round_number: int) -> HttpResponse
     try:
         undoing.undo(approval, by=request.user, address=address_of(request))
         messages.success(request, "Undone. Nothing was merged; the proposal waits again.")
+        just_decided.forget(request)
     except CountersignError as error:
         messages.error(request, str(error))
     return redirect("console:review", number, round_number)
