@@ -43,5 +43,7 @@ def forget(request: HttpRequest) -> None:
 def of(request: HttpRequest) -> dict[str, Any] | None:
     """Return what can be undone, until its time is over."""
     kept = request.session.get(_KEPT)
-    until = datetime.fromisoformat(kept["until"]) if kept else timezone.now()
+    if not kept:
+        return None
+    until = datetime.fromisoformat(kept["until"])
     return {**kept, "until": until} if until > timezone.now() else None
