@@ -10,7 +10,16 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from agents.events import Kind
-from approvals import consequences, counting, deadlines, freshness, signing, standing_in, viewing
+from approvals import (
+    confirming,
+    consequences,
+    counting,
+    deadlines,
+    freshness,
+    signing,
+    standing_in,
+    viewing,
+)
 from approvals.decisions import Decision, HunkDecision, LineComment
 from approvals.exceptions import (
     AlreadyDecided,
@@ -72,6 +81,7 @@ def decide(
     agents: Sequence[str] = (),
     lesson: str = "",
     keep_lesson: bool = False,
+    confirmation: str = "",
     address: str | None = None,
     via: str = "session",
     together: int | None = None,
@@ -93,6 +103,7 @@ def decide(
         keep_lesson=keep_lesson,
         address=address,
         together=together,
+        confirmation=confirmation,
     )
     signing.require_key()
     approval = _find(approval_id, by)
@@ -100,10 +111,7 @@ def decide(
         raise NotAllowed(refusal)
     _require_undecided(approval, by, digest=digest, nonce=nonce)
     if verdict == SignatureVerdict.APPROVE:
-        _require_missing(approval, by)
-        if Required.sealed(approval.snapshot).every_file:
-            viewing.require_all(approval, by=by)
-        freshness.require_unmoved_main(approval, by=by, address=address)
+        _require_approvable(approval, decision, by=by)
     guard = {"digest": digest, "nonce": nonce, "expires_at__gt": deadlines.deciding_now()}
     with transaction.atomic():
         signature = _sign(approval, decision, by=by, guard=guard)
@@ -159,6 +167,15 @@ def _require_undecided(approval: Approval, by: User, *, digest: str, nonce: str)
     waits = Approval.objects.filter(pk=approval.pk, state=ApprovalState.PENDING, **in_time)
     if not seen or not waits.exists():
         raise explain(approval, digest=digest, nonce=nonce)
+
+
+def _require_approvable(approval: Approval, decision: Decision, *, by: User) -> None:
+    """Refuse to approve what was not looked at, or not typed, as its policy asks, or is stale."""
+    _require_missing(approval, by)
+    if Required.sealed(approval.snapshot).every_file:
+        viewing.require_all(approval, by=by)
+    confirming.require_typed(approval, decision.confirmation)
+    freshness.require_unmoved_main(approval, by=by, address=decision.address)
 
 
 def _require_missing(approval: Approval, by: User) -> None:
@@ -217,9 +234,15 @@ def _sign(approval: Approval, decision: Decision, *, by: User, guard: dict[str, 
         settles=settles,
         **({"on_behalf_of": stood} if stood else {}),
         **({"together": decision.together} if decision.together else {}),
+        **_typed(approval, decision),
     )
     failpoint("decide.written")
     return signature
+
+
+def _typed(approval: Approval, decision: Decision) -> dict[str, Any]:
+    approves = decision.verdict == SignatureVerdict.APPROVE
+    return {"typed": True} if approves and Required.sealed(approval.snapshot).typed else {}
 
 
 def _write(

@@ -56,6 +56,7 @@ class Decision:
     keep_lesson: bool = False
     address: str | None = None
     together: int | None = None
+    confirmation: str = ""  # the task's label, where it has to be typed
 
     def __post_init__(self) -> None:
         """Raise InvalidInput naming the field that cannot be accepted."""

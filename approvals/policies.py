@@ -36,6 +36,8 @@ TERMS = (
     "bulk_allowed",
     "signatures_hold",
     "editors_alone",
+    "typed_confirmation",
+    "every_file_from",
     "remind_half",
     "extend_hours",
     "standing_grants",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.workspace.paths import matches
 from approvals import rights
-from approvals.models import EffectKind, Remind, Risk
+from approvals.models import EffectKind, ReadWhole, Remind, Risk
 
 if TYPE_CHECKING:
     import uuid
@@ -73,6 +73,7 @@ class Required:
     editors_alone: bool = False  # they may, after all
     reminders: Reminders = field(default_factory=Reminders)
     at_expiry: str = ""  # of a call: whether its agent goes on
+    typed: bool = False  # who approves types the task's label
 
     @classmethod
     def sealed(cls, snapshot: dict[str, Any]) -> Required:
@@ -98,6 +99,7 @@ class Required:
             editors_alone=policy.get("editors_alone", False),
             reminders=Reminders.sealed(policy),
             at_expiry=policy.get("at_expiry", ""),
+            typed=policy.get("typed_confirmation", False),
         )
 
     @classmethod
@@ -113,9 +115,11 @@ class Required:
         not_alone = [{"id": pk, "name": name} for pk, name in self.not_alone.items()]
         edited = {"not_alone": not_alone, "editors_alone": self.editors_alone}
         of_call = {"at_expiry": str(self.at_expiry)} if self.at_expiry else {}
+        typed = {"typed_confirmation": True} if self.typed else {}
         return (
             (edited if not_alone else {})
             | of_call
+            | typed
             | {
                 "signatures_needed": self.signatures,
                 "undo_seconds": self.undo_seconds,
@@ -166,11 +170,13 @@ def of(policy: Policy, rules: Sequence[PolicyRule], snapshot: dict[str, Any]) ->
     The requester is nobody a rule can wait for, except where one person may do everything.
     """
     applied = [rule for rule in rules if _applies(rule, _of_proposal(snapshot))]
+    signatures = max([policy.signatures_needed, *_set(applied, "signatures_needed")])
+    level = snapshot["risk"]["level"]
     return Required(
-        signatures=max([policy.signatures_needed, *_set(applied, "signatures_needed")]),
+        signatures=signatures,
         undo_seconds=max([policy.undo_seconds, *_set(applied, "undo_seconds")]),
         expires_hours=min([policy.expires_hours, *_set(applied, "expires_hours")]),
-        every_file=any(rule.every_file_viewed for rule in applied),
+        every_file=_read_whole(policy, level) or any(rule.every_file_viewed for rule in applied),
         bulk=policy.bulk_allowed and not any(rule.bulk_forbidden for rule in applied),
         hold=policy.signatures_hold,
         rules=tuple(rule.name for rule in applied),
@@ -178,6 +184,7 @@ def of(policy: Policy, rules: Sequence[PolicyRule], snapshot: dict[str, Any]) ->
         not_alone=_not_alone(snapshot),
         editors_alone=policy.editors_alone,
         reminders=_reminders(policy),
+        typed=_typed(policy, level, signatures),
     )
 
 
@@ -200,6 +207,20 @@ def of_call(
         reminders=_reminders(policy),
         at_expiry=policy.call_at_expiry,
     )
+
+
+def _typed(policy: Policy, level: str, signatures: int) -> bool:
+    """Tell whether who approves types it: what is high risk, where nobody else is asked to look.
+
+    What cannot be undone is high risk by its score; a report is not, as it stays in Countersign.
+    """
+    return policy.typed_confirmation and level == Risk.HIGH and signatures == 1
+
+
+def _read_whole(policy: Policy, level: str) -> bool:
+    """Tell whether every file is viewed of what has this risk, whatever its rules ask."""
+    least = policy.every_file_from
+    return least != ReadWhole.RULES and Risk.values.index(level) >= Risk.values.index(least)
 
 
 def _reminders(policy: Policy) -> Reminders:

@@ -24,6 +24,7 @@ from agents.models import (
 )
 from agents.workspace.files import Workspace
 from agents.workspace.git import Store
+from approvals import viewing
 from approvals.deciding import decide
 from approvals.models import Effect
 
@@ -86,6 +87,12 @@ def approve(approval: Approval, by: User) -> Effect:
     """Sign an approval; return its one effect."""
     decide(approval.pk, by=by, verdict="approve", digest=approval.digest, nonce=approval.nonce)
     return Effect.objects.get(approval=approval)
+
+
+def view_all(approval: Approval, by: User) -> None:
+    """Mark each of its files as viewed."""
+    for file in approval.snapshot["files"]:
+        viewing.mark(approval, file["path"], by=by)
 
 
 def move_main(bare: Path, path: str = "README.md", text: str = "Another service.\n") -> str:
@@ -244,6 +251,11 @@ def make_change(
     )
     add_rows(proposal, store, steps)
     return proposal
+
+
+def make_dangerous(project: Project, requester: User, folder: Path, **facts: object) -> Proposal:
+    """Return such a proposal of high risk: its checks fail."""
+    return make_change(project, requester, folder, checks={**GREEN, "exit_code": 1}, **facts)
 
 
 def add_rows(proposal: Proposal, store: Store, steps: dict[str, Step]) -> None:

@@ -46,6 +46,15 @@ class AtExpiry(models.TextChoices):
     ASK = "ask", "A person is asked how its step goes on"
 
 
+class ReadWhole(models.TextChoices):
+    """From which risk on who approves has marked every file as viewed."""
+
+    RULES = "rules", "Where a rule asks for it"
+    HIGH = "high", "High risk"
+    MEDIUM = "medium", "Medium and high risk"
+    LOW = "low", "Any risk"
+
+
 class Policy(models.Model):
     """How decisions are made in a project; a change makes a new version."""
 
@@ -90,6 +99,21 @@ class Policy(models.Model):
         default=False,
         db_default=False,
         help_text="Above low risk, too: nobody else need sign what somebody edited in the review.",
+    )
+    typed_confirmation = models.BooleanField(
+        "approving high risk is typed",
+        default=True,
+        db_default=False,  # of versions from before: they say what was sealed under them
+        help_text="Where one signature is enough, who approves types the task's label. Sealed: it "
+        "holds for what is put up from now on.",
+    )
+    every_file_from = models.CharField(
+        "every file is viewed of",
+        max_length=6,
+        choices=ReadWhole,
+        default=ReadWhole.HIGH,
+        db_default=ReadWhole.RULES,  # of versions from before, too
+        help_text="Each who approves has marked every file as viewed. Sealed, as the above.",
     )
     remind_half = models.CharField(
         "at half of the time, remind",
@@ -158,6 +182,9 @@ class Policy(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(signatures_needed__range=(1, 5)), name="1_to_5_signatures"
+            ),
+            models.CheckConstraint(
+                condition=Q(every_file_from__in=ReadWhole.values), name="every_file_from_known"
             ),
             models.CheckConstraint(
                 condition=Q(remind_half__in=Remind.values), name="reminds_somebody_known"

@@ -26,10 +26,13 @@ function drop(name) {
 // A hunk keeps what was typed on it in the next version too, while its lines are the same.
 const nameOf = (field) => field.dataset.kept || field.name;
 
+// What confirms a decision is typed each time: kept, it would be typed already when it is asked for.
+const isAnew = (field) => "anew" in field.dataset;
+
 function keep(form) {
   const typed = {};
   for (const field of form.elements) {
-    if (!field.name || field.type === "hidden" || field.type === "submit") continue;
+    if (!field.name || field.type === "hidden" || field.type === "submit" || isAnew(field)) continue;
     if (field.type === "radio" || field.type === "checkbox") {
       if (field.checked) typed[nameOf(field)] = field.value;
     } else if (field.value) {
@@ -57,7 +60,7 @@ function restore(form) {
   if (!typed) return;
   for (const field of form.elements) {
     const name = nameOf(field);
-    if (!(name in typed) || field.type === "hidden") continue;
+    if (!(name in typed) || field.type === "hidden" || isAnew(field)) continue;
     if (field.type === "radio" || field.type === "checkbox") field.checked = field.value === typed[name];
     else if (!field.value && offers(field, typed[name])) field.value = typed[name];
     const fold = field.closest("details:not(.pop)");

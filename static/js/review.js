@@ -1,5 +1,6 @@
 // The review page: which way the diff lies, where the next file or change is, who gets the note.
 
+import { confirmFirst, untyped } from "./confirming.js";
 import { lineKey } from "./lines.js";
 
 const modes = ["split", "unified"];
@@ -176,7 +177,7 @@ function ahead(way) {
 function decide(pressed) {
   const button = document.querySelector(`[data-decide="${CSS.escape(pressed)}"]`);
   if (!button) return false;
-  button.focus();
+  if (pressed !== "a" || !confirmFirst(button.form)) button.focus();
   return true;
 }
 
@@ -292,7 +293,8 @@ function say() {
     hint.hidden = !why;
     hint.textContent = why;
   }
-  approve?.setAttribute("aria-disabled", String(Boolean(why)));
+  approve?.toggleAttribute("data-missing", Boolean(why));
+  approve?.setAttribute("aria-disabled", String(Boolean(why) || untyped(form)));
 }
 
 function spy() {

@@ -20,6 +20,7 @@ _TURNS = 3  # of one approval at most: put off, called back, decided
 _TABS = 80  # presses to reach a control by Tab
 _FIRST = "document.querySelector('[data-rows] li.at [data-row]')?.getAttribute('href') ?? ''"
 _SNOOZED = '#inbox-tabs a[href^="?tab=snoozed"]'
+_LABEL = "button => button.form.querySelector('[data-confirms]')?.dataset.confirms ?? ''"
 _UNVIEWED = "[data-viewed][aria-pressed=false]"
 
 
@@ -53,7 +54,7 @@ class Hand:
 
     def types(self, text: str) -> None:
         """Type where the focus is; fails when that is no field."""
-        self.page.wait_for_function("document.activeElement.matches('textarea')")
+        self.page.wait_for_function("document.activeElement.matches('textarea, [type=text]')")
         self.presses += len(text)
         self.page.keyboard.type(text)
 
@@ -113,14 +114,18 @@ def _wake(hand: Hand) -> None:
 
 
 def _approve(hand: Hand) -> None:
-    """Open it, view every file where the policy asks for it, approve."""
+    """Open it, view every file and type the label where the policy asks for it, approve."""
     hand.opens("Enter")
     if hand.page.locator("#files-viewed").get_attribute("data-left") != "0":
         while unviewed := hand.page.locator(_UNVIEWED).count():
             hand.press("v")
             fewer = "([one, n]) => document.querySelectorAll(one).length < n"
             hand.page.wait_for_function(fewer, arg=[_UNVIEWED, unviewed])
-    hand.opens("a", "Enter")
+        hand.page.wait_for_selector("#approve:not([data-missing])")
+    hand.press("a")
+    if label := hand.page.locator("#approve").evaluate(_LABEL):
+        hand.types(label)
+    hand.opens("Enter")
 
 
 def _request_changes(hand: Hand) -> None:

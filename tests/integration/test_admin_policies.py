@@ -42,6 +42,8 @@ def form(policy, **changes):
         "bulk_allowed": "on" if policy.bulk_allowed else "",
         "signatures_hold": "on" if policy.signatures_hold else "",
         "editors_alone": "on" if policy.editors_alone else "",
+        "typed_confirmation": "on" if policy.typed_confirmation else "",
+        "every_file_from": policy.every_file_from,
         "remind_half": policy.remind_half,
         "standing_grants": policy.standing_grants,
         "money_paths": "\n".join(policy.money_paths),

@@ -131,6 +131,8 @@ def test_who_may_change_it(project, body, boss, lead, requester, stranger, admin
         ("bulk_allowed", "yes", "bulk_allowed"),
         ("signatures_hold", "yes", "signatures_hold"),
         ("editors_alone", 1, "editors_alone"),
+        ("typed_confirmation", "no", "typed_confirmation"),
+        ("every_file_from", "none", "every_file_from"),
         ("rules", [{"name": "Nothing"}], "rules.0"),
         ("rules", [rule(name="")], "rules.0.name"),
         ("rules", [rule(risks=["none"])], "rules.0.risks.0"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.db import connection
 from django.db.models.functions import Now
 
 from agents.models import FileChange
@@ -26,7 +27,13 @@ from projects.exceptions import InvalidInput, NotAllowed
 from projects.invariants import sql
 from projects.models import AuditEntry
 from tests.api_fixtures import by_session, by_token
-from tests.approval_fixtures import make_change, make_repository, past_triggers
+from tests.approval_fixtures import (
+    make_change,
+    make_dangerous,
+    make_repository,
+    past_triggers,
+    view_all,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +64,47 @@ def test_nobody_approves_before_every_file_was_viewed(approval, lead, second_lea
     viewing.mark(approval, DOCS, by=lead)
     sign(approval, lead)
     assert approval.state == ApprovalState.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("terms", "asked"),
+    [
+        ({}, {"high"}),  # of a project from now on
+        ({"every_file_from": "rules"}, set()),  # of a version from before
+        ({"every_file_from": "medium"}, {"medium", "high"}),
+        ({"every_file_from": "low"}, {"low", "medium", "high"}),
+    ],
+)
+def test_the_policy_asks_it_from_a_risk_on(project, requester, lead, tmp_path, terms, asked):
+    make_repository(tmp_path, project)
+    policies.change(project, by=lead, **terms)
+    docs = {DOCS: "Tax is rounded once.\n"}
+    made = [
+        make_change(project, requester, tmp_path, texts=docs),
+        make_change(project, requester, tmp_path),
+        make_dangerous(project, requester, tmp_path),
+    ]
+    sealed = [sealing.seal(proposal) for proposal in made]
+    assert [each.risk for each in sealed] == ["low", "medium", "high"]
+    assert {e.risk for e in sealed if e.snapshot["policy"]["every_file_viewed"]} == asked
+    high = sealed[-1]
+    if asked:
+        with pytest.raises(InvalidInput, match="View 2 more files"):
+            decide(high.pk, by=lead, verdict="approve", **seal_of(high))
+        view_all(high, lead)
+    decide(high.pk, by=lead, verdict="approve", **seal_of(high), confirmation=high.task.label)
+
+
+def test_a_version_from_before_goes_on_as_it_was(project, lead):
+    assert policies.read_active(project).every_file_from == "high"
+    policies.active_policy(project)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE approvals_policy SET every_file_from = DEFAULT")
+    assert policies.change(project, by=lead, undo_seconds=20).every_file_from == "rules"
+
+
+def seal_of(approval):
+    return {"digest": approval.digest, "nonce": approval.nonce}
 
 
 @pytest.mark.parametrize("verdict", ["reject", "request_changes"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from approvals.models import AtExpiry, EffectKind, Remember, Remind, Risk
+from approvals.models import AtExpiry, EffectKind, ReadWhole, Remember, Remind, Risk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +20,12 @@ _HALF = {
 _CALL_AT_EXPIRY = {
     AtExpiry.GO_ON: "the agent goes on without it",
     AtExpiry.ASK: "a person is asked how its step goes on",
+}
+_READ_WHOLE = {
+    ReadWhole.RULES: "Every file is viewed where a rule asks for it.",
+    ReadWhole.HIGH: "Of what is high risk each who approves has viewed every file.",
+    ReadWhole.MEDIUM: "Of what is medium or high risk each who approves has viewed every file.",
+    ReadWhole.LOW: "Each who approves has viewed every file.",
 }
 _STANDING = {
     Remember.NONE: "No standing grant can be made: each call that needs permission is asked for.",
@@ -59,6 +65,10 @@ def of_changes(policy: Policy, *, alone: bool) -> list[str]:
         "Who edited it in the review may sign it alone."
         if policy.editors_alone
         else "Above low risk, who edited it in the review does not sign it alone.",
+        _READ_WHOLE[ReadWhole(policy.every_file_from)],
+        "Where one signature is enough, who approves what is high risk types the task's label."
+        if policy.typed_confirmation
+        else "What is high risk is approved without typing anything.",
         f"An approval can be undone for {seconds} s, and is carried out then."
         if seconds
         else "An approval is carried out at once.",

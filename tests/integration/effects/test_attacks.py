@@ -32,9 +32,11 @@ from tests.approval_fixtures import (
     first_parents,
     git,
     make_change,
+    make_dangerous,
     make_report,
     move_main,
     past_triggers,
+    view_all,
 )
 
 if TYPE_CHECKING:
@@ -290,7 +292,7 @@ def over_api(scene: Scene, by: User, *, token: bool = False) -> None:
     sent = {"verdict": "approve", "digest": scene.approval.digest, "nonce": scene.approval.nonce}
     at = f"/api/v1/approvals/{scene.approval.pk}/signatures"
     answer = client.post(at, sent, content_type="application/json", headers=headers)
-    assert answer.status_code in {403, 404}
+    assert answer.status_code in {400, 403, 404}
 
 
 def in_bulk(scene: Scene, by: User) -> None:
@@ -324,6 +326,13 @@ def with_an_old_form(scene: Scene) -> None:
     decided(scene, scene.second, digest=first.digest, nonce=first.nonce)
 
 
+def risky(scene: Scene) -> Scene:
+    """What waits is high risk, so its label is typed."""
+    scene.approval = sealing.seal(make_dangerous(scene.project, scene.requester, scene.folder))
+    view_all(scene.approval, scene.lead)
+    return scene
+
+
 # What is sent to have it approved; no signature may come of it.
 AT_THE_DOOR = {
     "digest: of another task": lambda s: decided(s, s.lead, digest=s.other.digest),
@@ -345,6 +354,10 @@ AT_THE_DOOR = {
     ),
     "page: an approval there is not": lambda s: in_page(s, s.lead, approval=str(uuid.uuid4())),
     "replay: a form from before the undo": with_an_old_form,
+    "high risk: approved without typing": lambda s: decided(risky(s), s.lead),
+    "high risk: without typing, by the page": lambda s: in_page(risky(s), s.lead),
+    "high risk: without typing, over the API": lambda s: over_api(risky(s), s.lead),
+    "high risk: without typing, in bulk": lambda s: in_bulk(risky(s), s.lead),
 }
 
 

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from agents.editing import MAX_BYTES
 from agents.workspace.paths import MAX_PATH
-from approvals import bulk, collisions, counting, deadlines, reverting, routing
+from approvals import bulk, collisions, confirming, counting, deadlines, reverting, routing
 from approvals.decisions import MAX_LESSON, MAX_NOTE
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.models import Approval, Edit, HunkVerdict, Side, Signature
@@ -93,6 +93,14 @@ class SignatureInput(Input):
     )
     lesson = Text(max_length=MAX_LESSON, required=False, allow_blank=True, default="")
     keep_lesson = Flag(required=False, default=False)
+    confirmation = Text(
+        max_length=confirming.MOST,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="To approve where the sealed policy says typed_confirmation: the task's label, as "
+        "T-12, typed by the person.",
+    )
 
 
 class SeenInput(Input):

@@ -43,6 +43,9 @@ class PolicyShape(serializers.Serializer[Any]):
     signatures_hold = serializers.BooleanField(
         default=False, help_text="When main moved in other files."
     )
+    typed_confirmation = serializers.BooleanField(
+        default=False, help_text="Who approves types the task's label: high risk, one signature."
+    )
     rules = serializers.ListField(
         child=serializers.CharField(), default=list, help_text="Those that apply, by name."
     )

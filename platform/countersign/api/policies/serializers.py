@@ -7,7 +7,16 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from approvals.models import AtExpiry, EffectKind, Policy, PolicyRule, Remember, Remind, Risk
+from approvals.models import (
+    AtExpiry,
+    EffectKind,
+    Policy,
+    PolicyRule,
+    ReadWhole,
+    Remember,
+    Remind,
+    Risk,
+)
 from approvals.policies import ASKED, out_of_reach
 from countersign.api.fields import Chosen, Flag, Input, Text, Whole
 from countersign.api.tasks.serializers import PersonShape
@@ -76,6 +85,13 @@ class PolicyInput(Input):
     signatures_hold = Flag(help_text="When main moved in other files, signatures hold.")
     editors_alone = Flag(
         help_text="Above low risk, too, who edited a change in its review may be the only signer."
+    )
+    typed_confirmation = Flag(
+        help_text="Who approves what is high risk types the task's label, where one signature is enough."
+    )
+    every_file_from = Chosen(
+        choices=ReadWhole.choices,
+        help_text="Of which risk each who approves has viewed every file.",
     )
     remind_half = Chosen(choices=Remind.choices)
     extend_hours = Whole(

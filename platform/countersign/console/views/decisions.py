@@ -65,6 +65,7 @@ def decide(request: PersonRequest, number: int, round_number: int) -> HttpRespon
             agents=request.POST.getlist("agents"),
             lesson=text_of(request, "lesson"),
             keep_lesson=request.POST.get("keep_lesson") == "on",
+            confirmation=request.POST.get("confirmation", ""),
             address=address_of(request),
         )
     except CountersignError as error:
