@@ -51,6 +51,9 @@ class HunkView:
     folded: bool = False  # it is as in the version that is compared with
     between: Between | None = None  # what it says otherwise than the version it is compared with
     verdict: str = ""
+    before: dict[Any, str] = field(
+        default_factory=dict
+    )  # what was said of the very same, by person
     note: str = ""
     goes_to: str = ""  # slug of the agent the note is for; none: the author
     typed: list[dict[str, str]] = field(default_factory=list)  # on its lines

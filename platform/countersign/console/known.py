@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from projects.together import Found
 
 NOW = "now"
-_HUNK = ("digest", "section", "old_start")
+NAMED = ("digest", "section")  # what names a hunk, with its shape
+_HUNK = (*NAMED, "old_start")
 _FACTS = ("status", "old_path", "old_mode", "new_mode", "binary")
 
 
@@ -57,11 +58,15 @@ def lists_of(proposals: QuerySet[Any] | Sequence[UUID], name: str) -> dict[str, 
     hunks = Hunk.objects.filter(file__proposal__in=proposals).only(*_HUNK, *drawn)
     files = FileChange.objects.filter(proposal__in=proposals)
     return {
-        f"hunks_{name}": hunks.annotate(shape=MD5("text"), path=F("file__path")).order_by(
-            "path", "position"
-        ),
+        f"hunks_{name}": named(hunks).annotate(path=F("file__path")).order_by("path", "position"),
         f"files_{name}": files.only(*_FACTS, "path", "old_blob", "new_blob").order_by(),
     }
+
+
+def named(hunks: QuerySet[Any]) -> QuerySet[Any]:
+    """Return hunks with their shape, by which `name_of` tells them from others."""
+    shaped: QuerySet[Any] = hunks.annotate(shape=MD5("text"))
+    return shaped
 
 
 def compare(found: Found, before: str) -> Compared:

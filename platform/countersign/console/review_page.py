@@ -36,6 +36,7 @@ from countersign.console import (
     spaces,
     spans,
     unsent,
+    verdicts,
 )
 from countersign.console.checks import checks_of
 from countersign.console.hunks import files_of, fold_known
@@ -117,6 +118,7 @@ def context_of(
     sealed = approval.snapshot
     viewed = viewing.paths_of(approval, record.viewed)
     files = files_of(sealed, record.compared, viewed, record.names, record.colours)
+    verdicts.keep(files, record, approval, user)
     return {
         "here": "inbox",
         "approval": approval,
@@ -370,7 +372,9 @@ def _queue(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
 
 
 def _fill(files: list[Any], request: PersonRequest) -> None:
-    """Put what was typed back beside each hunk."""
+    """Put what was typed back beside each hunk, once something was."""
+    if request.method != "POST":
+        return
     for file in files:
         for hunk in file.hunks:
             hunk.verdict = request.POST.get(f"verdict-{hunk.id}", "")

@@ -223,7 +223,7 @@ def _of_history(approval: Approval, user: User, since: str) -> Lists:
     mine = {"decided": earlier.values("decided_by"), "wrote": comments.order_by().values("author")}
     return {
         "comments": comments,
-        "said": said.only("digest", "file", "new_start").order_by(),
+        "said": known.named(said).only(*known.NAMED, "file", "new_start", "old_start").order_by(),
         "said_lines": on_lines.only("old_start", "text").order_by(),
         "answers": answering_rows.answered(approval.task_id),
         "said_of": FileChange.objects.filter(pk__in=said.order_by().values("file")).order_by(),
