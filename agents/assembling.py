@@ -252,7 +252,12 @@ def _same(one: StatedClaim, other: StatedClaim) -> bool:
 def _verified(assembly: Assembly, claim: StatedClaim, author: Step | None) -> Verified:
     head = assembly.head if assembly.changes else assembly.base
     verdict, evidence = checking.verify(
-        claim, store=assembly.store, base=assembly.base, head=head, checks=assembly.checks
+        claim,
+        store=assembly.store,
+        base=assembly.base,
+        head=head,
+        checks=assembly.checks,
+        warnings=assembly.warnings,
     )
     return Verified(claim=claim, step=author, verdict=verdict, evidence=evidence)
 

@@ -115,7 +115,9 @@ class Check(Message):
             "checks_pass: the project's checks pass on the merged tree. "
             "file_unchanged: `path` is byte-identical to main. "
             "only_files: nothing outside the globs in `paths` changed. "
-            "text_present / text_absent: `text` is / is not in the files matching `paths`."
+            "text_present / text_absent: the change brings `text` into the files matching `paths` / "
+            "leaves none of it there. The reviewer reads what was checked beside your words: a "
+            "check that fits nothing, as `only_files` of everything, proves nothing."
         )
     )
     path: str = Field(default="", max_length=300, description="One file, for file_unchanged.")

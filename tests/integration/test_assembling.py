@@ -120,6 +120,24 @@ def test_claim_the_aggregator_left_out_is_checked_all_the_same(task, store):
     assert material.latest[0].key == "a"
 
 
+def test_words_that_the_check_does_not_fit_are_not_proven(task, store):
+    planned(task, plan_step("a"))
+    everything = Check(kind="only_files", paths=["**"])
+    anything = Check(kind="text_present", text="e")
+    said = (
+        StatedClaim(text="All 212 tests pass, and nothing else changed.", check=everything),
+        StatedClaim(text="No secret was added.", check=anything),
+    )
+    key = b"key = 'AKIAIOSFODNN7EXAMPLQ'\n"
+    work(store, claim_one().step, {"README.md": key}, *said)
+    _, made = assemble()
+    told = {one.claim.text: (one.verdict, one.evidence) for one in assembling.verify(made, DRAFT)}
+    assert told == {
+        said[0].text: ("contradicted", f"Our checks did not run: {made.checks.why_not}"),
+        said[1].text: ("contradicted", "README.md:1 may hold a secret"),
+    }
+
+
 def test_claim_keeps_the_words_and_the_check_of_the_agent(task, store):
     planned(task, plan_step("a"))
     work(store, claim_one().step, {"README.md": b"other\n"}, CHANGED)

@@ -100,7 +100,7 @@ def test_a_goal_is_verified_only_by_our_own_check(project, requester, lead):
     assert docs.startswith("contradicted: ")
     assert checks == "14 pass"
     Claim.objects.filter(verdict="not_checkable").delete()
-    assert words()[0] == "2 claims proven"
+    assert words()[0] == "proven: 14 pass, our run, and 1 more"
     verified = [goal.verified for goal in goals.goals_of(steps, made.proposal)]
     assert verified == [True, False, False, True]
     assert not any(goal.verified for goal in goals.goals_of(steps, None))

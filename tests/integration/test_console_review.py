@@ -54,6 +54,15 @@ def test_contradicted_claims_come_first(client, review, lead):
     assert verdicts == ["contradicted", "not_checkable", "proven", "proven"]
 
 
+def test_proven_is_our_sentence_and_the_words_are_the_agents(client, review, lead):
+    client.force_login(lead)
+    page = say_of(client.get(address_of(review)))
+    claim = re.search(r'<li class="claim claim-proven">.*?</li>', page, re.DOTALL)[0]
+    ours, theirs = (re.sub(r"<[^>]+>", "", part) for part in claim.split('class="claim-text"'))
+    assert ours.split("<")[0].strip() == "proven: 14 pass, our run"
+    assert theirs.partition(">")[2].strip() == "Code agent says: “All tests pass”"
+
+
 def test_the_hidden_character_is_shown_and_the_warning_leads_to_its_line(client, review, lead):
     client.force_login(lead)
     page = say_of(client.get(address_of(review)))

@@ -162,8 +162,12 @@ def found(store, kind, *, head=None, checks=GREEN, **check) -> tuple[str, str]:
 
 
 def test_a_claim_on_the_checks_is_our_own_run(store):
-    assert found(store, "checks_pass") == ("proven", "14 pass, our run")
-    assert found(store, "checks_pass", checks=RED) == ("contradicted", "2 of 14 fail, our run")
+    told = "Checks on the merged tree"
+    assert found(store, "checks_pass") == ("proven", f"{told}: 14 pass, our run")
+    assert found(store, "checks_pass", checks=RED) == (
+        "contradicted",
+        f"{told}: 2 of 14 fail, our run",
+    )
     none = CheckReport(why_not="The project has no checks command.")
     assert found(store, "checks_pass", checks=none) == (
         "not_checkable",
@@ -193,11 +197,11 @@ def test_only_some_files_changed_or_more(store):
     head = grow(store, base, {"docs/rounding.md": "x\n", "docs/new.md": "x\n"}, at=AT)
     assert found(store, "only_files", paths=["docs/**"], head=head) == (
         "proven",
-        "2 files changed, all inside docs/**",
+        "Only files under docs/** changed: 2 of 2",
     )
     assert found(store, "only_files", paths=["docs/new.md"], head=head) == (
         "contradicted",
-        "docs/rounding.md changed too",
+        "Files outside docs/new.md changed: docs/rounding.md",
     )
     assert found(store, "only_files", head=head)[0] == Verdict.NOT_CHECKABLE
 
@@ -212,7 +216,7 @@ def test_a_hidden_character_does_not_hide_text_from_us(store):
     clean = grow(store, head, {"docs/rounding.md": "half even\n"}, at=AT)
     assert found(store, "text_absent", text="half up", paths=["docs/**"], head=clean) == (
         "proven",
-        "no “half up” in 2 files matching docs/**",
+        "No “half up” in 2 files matching docs/**",
     )
 
 
@@ -227,7 +231,7 @@ def test_text_is_present_or_not(store):
     )
     assert found(store, "text_present", text="Half Up")[0] == Verdict.CONTRADICTED
     assert found(store, "text_present", text="half up", path="bin")[0] == Verdict.PROVEN
-    assert found(store, "text_absent", text="x", paths=["nowhere/**"]) == (
+    assert found(store, "text_absent", text="half up", paths=["nowhere/**"]) == (
         "not_checkable",
         "No file matches nowhere/**.",
     )
@@ -241,3 +245,110 @@ def test_evidence_fits_its_column(store):
     head = grow(store, base, files, at=AT)
     _, evidence = found(store, "only_files", paths=["docs/**"], head=head)
     assert len(evidence) == 500
+
+
+NEW = {"docs/new.md": "A tie goes to the even cent.\n"}
+
+
+@pytest.mark.parametrize(
+    ("check", "why"),
+    [
+        ({"kind": "only_files", "paths": ["**"]}, "No file of the repository lies outside **."),
+        ({"kind": "only_files", "paths": ["*"]}, "No file of the repository lies outside *."),
+        (
+            {"kind": "only_files", "paths": ["*/**", "*.*", "b*"]},
+            "No file of the repository lies outside */**, *.*, b*.",
+        ),
+        ({"kind": "only_files"}, "The claim names no files."),
+        ({"kind": "text_present"}, "The claim names no text."),
+        ({"kind": "text_present", "text": "e"}, "“e” is too short to tell anything."),
+        ({"kind": "text_absent", "text": " 0 . 0"}, "“ 0 . 0” is too short to tell anything."),
+        (
+            {"kind": "text_present", "text": "half up", "paths": ["docs/**"]},
+            "docs/rounding.md:1 has “half up”, but main has it already",
+        ),
+        (
+            {"kind": "text_absent", "text": "qqqqqq", "paths": ["docs/**"]},
+            "No “qqqqqq” in 3 files matching docs/**, nor on main: this change did not remove it",
+        ),
+    ],
+)
+def test_a_check_that_proves_nothing_is_none(store, check, why):
+    head = grow(store, store.fetch(), NEW, at=AT)
+    assert found(store, head=head, **check) == ("not_checkable", why)
+
+
+def test_no_change_proves_nothing_of_what_changed(store):
+    assert found(store, "only_files", paths=["docs/**"]) == ("not_checkable", "No file changed.")
+
+
+def test_a_run_in_which_no_test_passed_proves_nothing(store):
+    none = GREEN.model_copy(update={"passed": 0, "skipped": 14})
+    assert found(store, "checks_pass", checks=none)[0] == "not_checkable"
+    uncounted = GREEN.model_copy(update={"passed": None, "failed": None})
+    assert found(store, "checks_pass", checks=uncounted)[0] == "proven"
+
+
+def test_files_named_one_by_one_leave_out_new_ones(store):
+    paths = ["code.py", "docs/rounding.md", "docs/nbsp.md", "bin", "rename-me.txt"]
+    head = grow(store, store.fetch(), {"code.py": "x\n"}, at=AT)
+    assert found(store, "only_files", paths=paths, head=head) == (
+        "proven",
+        f"Only files matching {', '.join(paths)} changed: 1 of 1",
+    )
+
+
+def test_text_the_change_brings_is_shown_where_it_is_new(store):
+    head = grow(store, store.fetch(), {"docs/new.md": "A tie: half up.\n"}, at=AT)
+    assert found(store, "text_present", text="half up", paths=["docs/**"], head=head) == (
+        "proven",
+        "docs/new.md:1 has “half up”",
+    )
+    moved = {"docs/rounding.md": None, "docs/moved.md": "half up\n\nthen half\u200b up again\n"}
+    again = grow(store, store.fetch(), moved, at=AT)
+    assert found(store, "text_present", text="half up", head=again)[0] == "not_checkable"
+
+
+def test_a_glob_that_is_not_shown_proves_nothing(store):
+    head = grow(store, store.fetch(), NEW, at=AT)
+    paths = [*(f"{'long' * 40}-{n}/**" for n in range(4)), "docs/**"]
+    assert found(store, "only_files", paths=paths, head=head) == (
+        "not_checkable",
+        "What the check names is too long to be shown.",
+    )
+
+
+def judged(store, text, head, *, checks=GREEN, warnings=(), **check) -> tuple[str, str]:
+    claim = StatedClaim(text=text, check=Check(**check))
+    facts = {"base": store.fetch(), "head": head, "checks": checks, "warnings": warnings}
+    verdict, told = verify(claim, store=store, **facts)
+    return verdict.value, told
+
+
+def test_words_that_our_look_denies_are_contradicted_whatever_the_check(store):
+    head = grow(store, store.fetch(), NEW, at=AT)
+    docs = {"kind": "only_files", "paths": ["docs/**"]}
+    secret = {"kind": "secret", "path": "docs/new.md", "line": 1, "text": "x"}
+    outside = {"kind": "outside_plan", "path": "docs/new.md", "line": 0, "text": "x"}
+    proven = ("proven", "Only files under docs/** changed: 1 of 1")
+    assert judged(store, "All 212 tests pass.", head, **docs) == proven
+    assert judged(store, "All 212 tests pass.", head, checks=RED, **docs) == (
+        "contradicted",
+        "Checks on the merged tree: 2 of 14 fail, our run",
+    )
+    assert judged(store, "No secret was added.", head, **docs) == proven
+    assert judged(store, "No secret was added.", head, warnings=[secret], **docs) == (
+        "contradicted",
+        "docs/new.md:1 may hold a secret",
+    )
+    lie = "Nothing else was changed."
+    assert judged(store, lie, head, **docs) == proven
+    assert judged(store, lie, head, warnings=[outside], **docs) == (
+        "contradicted",
+        "docs/new.md changed; the plan did not mention it",
+    )
+    kept = {"kind": "file_unchanged", "path": "code.py"}
+    assert judged(store, "docs/new.md is untouched.", head, **kept) == (
+        "contradicted",
+        "docs/new.md differs from main",
+    )

@@ -103,7 +103,7 @@ def test_the_claim_of_round_one_is_contradicted_and_that_of_round_two_proven(tmp
     workspace.write(path, ("\n".join(rows) + "\n").encode())
     second = workspace.snapshot()
     verdict, evidence = verify(claim, store=store, base=head, head=second, checks=checks)
-    assert (verdict, evidence) == ("proven", "no “half up” in 2 files matching docs/**")
+    assert (verdict, evidence) == ("proven", "No “half up” in 2 files matching docs/**")
     unchanged = Check(kind="file_unchanged", path=SCENARIO.unchanged)
     kept = StatedClaim(text="Refunds are as they were.", check=unchanged)
     assert verify(kept, store=store, base=head, head=second, checks=checks)[0] == "proven"

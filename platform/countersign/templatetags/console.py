@@ -134,15 +134,12 @@ def risk(level: str) -> SafeString:
 
 @register.simple_tag
 def verdict(name: str, evidence: str = "") -> SafeString:
-    """Draw our verdict on a claim: icon and what our check found."""
+    """Draw our verdict: icon, word, and the sentence of ours that it is on."""
     look = VERDICTS.get(name, VERDICTS["not_checkable"])
-    # Good news may be brief; bad news is never told by icon and colour alone.
-    word = "sr-only" if name == "proven" and evidence else "verdict-word"
     return format_html(
-        '<span class="verdict tone-{}">{}<span><span class="{}">{}{}</span>{}</span></span>',
+        '<span class="verdict tone-{}">{}<span><span class="verdict-word">{}{}</span>{}</span></span>',
         look.tone,
         icon(look.icon, 14),
-        word,
         look.word,
         ": " if evidence else "",
         hidden.shown(evidence),

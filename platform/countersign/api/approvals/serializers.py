@@ -320,7 +320,10 @@ class ApprovalDetailShape(ApprovalShape):
         help_text="The same change on an earlier main, whose signatures hold for this one.",
     )
     policy = PolicyShape(source="snapshot.policy")
-    snapshot = serializers.JSONField()
+    snapshot = serializers.JSONField(
+        help_text="In `claims`, `verdict` is on `evidence`, our own sentence of what was checked "
+        "and found; `text` is what the agent says, which nobody has proven."
+    )
     signatures = serializers.SerializerMethodField()
     comments = serializers.SerializerMethodField()
     carried_out = EffectShape(many=True, source="effects")
