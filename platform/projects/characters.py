@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from projects import lookalikes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,15 +29,6 @@ _BLANK = {
     *range(0xE0100, 0xE01F0),
 }
 _HIDDEN = {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"}
-# Letters of other scripts that look like Latin ones.
-_LOOKALIKES = set(
-    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501\u051b\u051d\u0410"
-    "\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0406\u0408\u0405\u03b1"
-    "\u03b9\u03ba\u03bd\u03bf\u03c1\u03c5\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d"
-    "\u039f\u03a1\u03a4\u03a5\u03a7\u0561\u0570\u0578\u057d\u0585"
-)
-_LOOKALIKE = re.compile(f"[{''.join(sorted(_LOOKALIKES))}]")
-_WORD = re.compile(r"\w+")
 _ODD = re.compile("[^\t\n -~]")  # all that is not plain ASCII: only that need be looked at
 _RIGHT_TO_LEFT = re.compile(
     "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
@@ -96,23 +89,25 @@ def scan(text: str) -> list[Hidden]:
 
 
 def scan_confusables(text: str) -> list[Hidden]:
-    """Return letters that look Latin but are not, inside words with Latin letters."""
+    """Return letters that pass for Latin ones where they stand, in order."""
     return [
         Hidden(number, at + 1, code(line[at]), name_of(line[at]))
         for number, line in enumerate(text.split("\n"), start=1)
-        if _LOOKALIKE.search(line)
-        for at in _alike(line)
+        if not line.isascii()
+        for at in lookalikes.find(line)
     ]
 
 
 def marks(text: str) -> list[int]:
     """Return where a character stands that is hidden, or passes for another; in order."""
+    if not _ODD.search(text):
+        return []
     found = [
         odd.start()
         for odd in _ODD.finditer(text)
         if is_hidden(odd[0]) or (odd[0] == "\r" and text[odd.end() : odd.end() + 1] != "\n")
     ]
-    alike = _alike(text) if _LOOKALIKE.search(text) else []
+    alike = lookalikes.find(text)
     return sorted(found + alike) if alike else found
 
 
@@ -151,7 +146,7 @@ def turns(text: str) -> bool:
 
 def seen(character: str) -> str:
     """Return what a person sees of a marked character: the letter that passes for another."""
-    return character if character.isalpha() and not is_hidden(character) else ""
+    return character if character.isprintable() and not is_hidden(character) else ""
 
 
 def reveal(text: str) -> str:
@@ -188,16 +183,6 @@ def name_of(character: str) -> str:
     known = _LONG_NAMES.get(ord(character)) or unicodedata.name(character, "")
     kinds = {"Cc": "CONTROL CHARACTER", "Co": "PRIVATE USE CHARACTER", "Cs": "LONE SURROGATE"}
     return known or kinds.get(unicodedata.category(character), "UNASSIGNED CHARACTER")
-
-
-def _alike(text: str) -> list[int]:
-    return [
-        word.start() + offset
-        for word in _WORD.finditer(text)
-        if any(character.isascii() and character.isalpha() for character in word[0])
-        for offset, character in enumerate(word[0])
-        if character in _LOOKALIKES
-    ]
 
 
 def _named(character: str) -> str:

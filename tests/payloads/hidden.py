@@ -33,6 +33,13 @@ CLASSES = {
     "private use": "\ue000",
     "unassigned": "\u0378",
     "lookalike letter": "\u0430",
+    "letter of another alphabet": "\u0436",
+    "Cherokee letter": "\u13a5",
+    "full-width letter": "\uff45",
+    "mathematical letter": "\U0001d41e",
+    "letter in a circle": "\u24d4",
+    "Roman numeral": "\u217c",
+    "Latin letter of phonetics": "\u0261",
 }
 EVERY = "".join(f"p{character}y " for character in CLASSES.values()).strip()
 
