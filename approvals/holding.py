@@ -48,7 +48,9 @@ def _differences(old: Sealed, new: Sealed) -> Iterator[Difference]:
     if old["policy"].get("signatures_hold") is not True:
         yield Difference(name="the policy's consent")
     yield from _files(old["files"], new["files"])
-    for name in sorted((old.keys() | new.keys()) - _OWN - {"files"}):
+    names = (old.keys() | new.keys()) - _OWN - {"files"}
+    # What the policy asks follows from the rest: of a risk that is another that is told.
+    for name in sorted(names, key=lambda each: (each == "policy", each)):
         before, now = old.get(name, _MISSING), new.get(name, _MISSING)
         if not _SAME.get(name, _equal)(before, now):
             yield Difference(name=name)

@@ -215,6 +215,12 @@ def test_anything_else_makes_it_another_change(path):
     assert str(difference(SEALED, put(path, value))) == name
 
 
+def test_where_the_policy_asks_more_of_a_higher_risk_the_risk_is_told():
+    new = put("risk.level", "high")
+    new["policy"] = {**new["policy"], "typed_confirmation": True, "every_file_viewed": True}
+    assert difference(SEALED, new) == Difference(name="risk")
+
+
 def test_every_sealed_field_is_tried():
     tried = {path.split(".")[0] for path in (*OTHERS, *OF_EACH_SEAL)}
     assert set(SEALED) <= tried
