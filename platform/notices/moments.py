@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 REQUESTED, REMINDED, ASSIGNED = "approval.requested", "approval.reminded", "approval.assigned"
 DECIDED, EFFECT, RAISED = "approval.decided", "effect.finished", "escalation.raised"
+EXPIRED = "expired"  # of an approval that was decided by nobody
 CALL, CALL_DECIDED, SIGNED = "call.asked", "call.decided", "approval.signed"
 FINISHED, RESOLVED = "task.finished", "escalation.resolved"
 LONGEST_NAME = 80
@@ -54,7 +55,12 @@ def moment_of(event: Event) -> Moment | None:
     if facts is None:
         return None
     approval = key_of(data.get("approval"))
-    return Moment(event=event, kind=_KINDS[event.kind], facts=facts, approval=approval)
+    return Moment(event=event, kind=_kind_of(event, facts), facts=facts, approval=approval)
+
+
+def _kind_of(event: Event, facts: dict[str, Any]) -> Kind:
+    """Return by what people choose; what nobody decided in time waits until somebody asks again."""
+    return Kind.STUCK if facts.get("state") == EXPIRED else _KINDS[event.kind]
 
 
 def told_once(moments: Sequence[Moment]) -> set[int]:
@@ -115,7 +121,7 @@ def _decided(data: dict[str, Any]) -> dict[str, Any] | None:
     """Return what a person decided or undid, or that nobody did; stale ones are put up again unasked."""
     if data.get("verdict") in _VERDICTS:
         return {"verdict": data["verdict"], **_by(data)}
-    return {"state": "expired"} if data.get("state") == ApprovalState.EXPIRED else None
+    return {"state": EXPIRED} if data.get("state") == ApprovalState.EXPIRED else None
 
 
 def _effect(data: dict[str, Any]) -> dict[str, Any]:
@@ -161,5 +167,5 @@ _READ: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
     FINISHED: _finished,
 }
 # What ends a question, so that whoever was asked need not look any more; a signature does for its signer.
-SETTLING = frozenset({SIGNED, DECIDED, CALL_DECIDED, RESOLVED, FINISHED})
+SETTLING = frozenset({REQUESTED, SIGNED, DECIDED, CALL_DECIDED, RESOLVED, FINISHED})
 HEARD = frozenset(_READ) | SETTLING

@@ -11,7 +11,7 @@ from approvals import counting, deadlines, rights, routing
 from approvals.lifecycle import ApprovalState
 from notices import choosing, moments, quiet
 from notices.choosing import Wishes
-from notices.models import Delivery, Hours, Webhook, WebhookStyle
+from notices.models import Delivery, Hours, Kind, Webhook, WebhookStyle
 from projects.models import Membership, Role, User
 
 if TYPE_CHECKING:
@@ -85,14 +85,14 @@ class Audience:
 
     def of(self, moment: Moment, approval: Approval | CallApproval | None) -> list[User]:
         """Return whom to tell of this moment."""
+        if moment.kind == Kind.STUCK:
+            return _once([*self._requester(moment), *self.leads])
         match moment.event.kind:
             case moments.REQUESTED | moments.CALL:
                 return self._who_may_sign(approval, self.leads)
             case moments.ASSIGNED | moments.REMINDED:
                 named = [each for each in self._named(moment) if not _did_it(each, moment)]
                 return self._who_may_sign(approval, named)
-            case moments.RAISED:
-                return _once([*self._requester(moment), *self.leads])
         return self._requester(moment)
 
     def _requester(self, moment: Moment) -> list[User]:

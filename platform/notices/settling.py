@@ -35,6 +35,8 @@ def _answers(event: Event) -> bool:
             asked = _questions_of(event)
         case moments.SIGNED:
             asked = _questions_of(event) & _signers_of(event)
+        case moments.REQUESTED:
+            asked = Q(notice__type=moments.DECIDED, notice__kind=Kind.STUCK)
         case moments.RESOLVED:
             asked = Q(notice__event__in=_raised(event))
         case moments.FINISHED:

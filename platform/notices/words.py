@@ -95,7 +95,7 @@ def _reminded(facts: dict[str, Any]) -> str:
 
 
 def _decided(facts: dict[str, Any]) -> str:
-    if facts.get("state") == "expired":
+    if facts.get("state") == moments.EXPIRED:
         return "Nobody decided in time, nothing was carried out"
     verdict = _VERDICTS.get(facts.get("verdict", ""), "decided")
     return f"{facts.get('by') or 'Somebody'} {verdict}"
