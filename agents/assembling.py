@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Count
 
 from agents import cautions, omissions, planning, storable
+from agents.cautions import reach
 from agents.events import Kind
 from agents.lifecycle import StepState, TaskState
 from agents.models import Claim, FileChange, Hunk, Proposal, Step
@@ -83,7 +84,7 @@ def prepare(
     tree = store.tree_of(merged)
     diffs = store.diff(base, merged)
     change = bool(diffs) and material.outcome == "change"
-    warnings = cautions.warnings_of(store, diffs, planned=_planned(material)) if change else []
+    authors = attribute(store, base, merged, material.contributions, diffs)
     return Assembly(
         material=material,
         store=store,
@@ -91,10 +92,10 @@ def prepare(
         head=merged,
         tree=tree,
         diffs=diffs,
-        authors=attribute(store, base, merged, material.contributions, diffs),
+        authors=authors,
         colours=colours_of(diffs if change else ()),
         checks=run_checks(task.project, store, tree, stopped=stopped) if change else CheckReport(),
-        warnings=[*_about_the_whole(material, diffs), *warnings],
+        warnings=_warnings(material, store, merged, diffs),
     )
 
 
@@ -169,13 +170,6 @@ def publish(
     failpoint("proposal.published")
 
 
-def _planned(material: Material) -> list[str]:
-    """Return the globs the plan declared; nothing when any step declared none."""
-    if not all(step.files for step in material.latest):
-        return []
-    return [glob for step in material.latest for glob in step.files]
-
-
 def _merge(store: Store, material: Material, base: str) -> str | NeedsHuman:
     """Merge the leaves one by one, and main last when it has moved."""
     task = material.step.task
@@ -223,8 +217,16 @@ def _conflict(
     )
 
 
-def _about_the_whole(material: Material, diffs: list[FileDiff]) -> list[dict[str, Any]]:
-    return [*omissions.warnings(material.left_out), *_about_the_outcome(material, diffs)]
+def _warnings(
+    material: Material, store: Store, head: str, diffs: list[FileDiff]
+) -> list[dict[str, Any]]:
+    whole = [*omissions.warnings(material.left_out), *_about_the_outcome(material, diffs)]
+    if not diffs or material.outcome != "change":
+        return whole
+    beyond = reach.look(
+        store, head, diffs, contributions=material.contributions, steps=material.latest
+    )
+    return cautions.warnings_of(store, diffs, also=[*whole, *beyond])
 
 
 def _about_the_outcome(material: Material, diffs: list[FileDiff]) -> list[dict[str, Any]]:

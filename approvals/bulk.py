@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agents import cautions
 from approvals import deciding, rights, selectors, signing, viewing
 from approvals.exceptions import (
     BulkRefused,
@@ -296,8 +297,8 @@ def _not_green(sealed: dict[str, Any]) -> Iterator[str]:
         yield "has no checks that passed"
     if any(claim["verdict"] == "contradicted" for claim in sealed["claims"]):
         yield "has a claim that our own check contradicts"
-    if sealed["warnings"]:
-        yield f"carries a warning ({sealed['warnings'][0]['kind'].replace('_', ' ')})"
+    if kinds := sorted((warning["kind"] for warning in sealed["warnings"]), key=cautions.rank):
+        yield f"carries a warning ({kinds[0].replace('_', ' ')})"
 
 
 def _green(checks: dict[str, Any]) -> bool:

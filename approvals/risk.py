@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from agents.cautions import TESTS
 from agents.workspace.paths import matches
 from approvals import dependencies, grave_paths
 from approvals.models import Risk
@@ -18,14 +19,21 @@ if TYPE_CHECKING:
 MEDIUM_LINES, HIGH_LINES = 400, 1_500
 MEDIUM_FILES, HIGH_FILES = 20, 80
 
-TESTS = ("tests/**", "**/tests/**", "**/test_*", "**/*_test.*", "**/*.spec.*", "**/*.test.*")
-
 WARNINGS = {
     "secret": (Risk.HIGH, "May contain a secret"),
     "hidden_character": (Risk.MEDIUM, "Contains hidden characters"),
     "lookalike_character": (Risk.MEDIUM, "Contains letters that look like others"),
+    "line_endings": (Risk.MEDIUM, "Changes line endings"),
+    # A model's words do nothing by themselves, and in a project that asks models they are its
+    # work: what counts is that a person reads them, and no bulk approval goes over them.
+    "prompt_injection": (Risk.MEDIUM, "Speaks to a model"),
+    "egress": (Risk.MEDIUM, "Opens new ways into the network"),
     "outside_plan": (Risk.MEDIUM, "Changes files the plan did not mention"),
-    "not_scanned": (Risk.MEDIUM, "Was too large to be searched for hidden characters"),
+    "not_scanned": (Risk.MEDIUM, "Was too large to be searched"),
+    "thinned_test": (Risk.MEDIUM, "Takes assertions out of tests"),
+    "skipped_test": (Risk.MEDIUM, "Leaves tests out"),
+    "conflict_mark": (Risk.MEDIUM, "Has conflicts nobody resolved"),
+    "more": (Risk.MEDIUM, "Has more warnings than are listed"),
 }
 # Read from the files themselves, or no danger: a report whose files are left out.
 TOLD_ELSEWHERE = {
@@ -167,7 +175,8 @@ def _warnings(warnings: list[dict[str, Any]]) -> Iterator[Finding]:
     for kind, found in sorted(places.items()):
         if kind in WARNINGS:
             level, sentence = WARNINGS[kind]
-            yield level, f"{sentence}: {_names(list(dict.fromkeys(found)))}."
+            named = _names(list(dict.fromkeys(found)))
+            yield level, f"{sentence}: {named}." if named else f"{sentence}."
         elif kind not in TOLD_ELSEWHERE:
             yield Risk.MEDIUM, f"Carries a warning: {kind.replace('_', ' ')}."
 
@@ -183,6 +192,10 @@ def _checks(checks: dict[str, Any], *, expected: bool) -> Iterator[Finding]:
     if checks.get("ran"):
         if checks.get("exit_code") != 0:
             yield Risk.HIGH, "The project's checks fail on the merged tree."
+        elif checks.get("passed") == 0:
+            skipped = checks.get("skipped")
+            why = f"all {skipped:,} were skipped" if skipped else "they ran none"
+            yield Risk.MEDIUM, f"No test of the project's checks passed: {why}."
         return
     why = str(checks.get("why_not") or "").strip().rstrip(".")
     if expected:

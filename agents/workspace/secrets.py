@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PATTERNS = {
     "private key": r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----",
@@ -22,8 +26,25 @@ _PATTERNS = {
     "password in a URL": r"\b[a-z][a-z0-9+.-]{1,30}://[^\s/:@{}$<>]+:"
     r"(?!(?i:password|passwd|secret|changeme|example|x+|\*+)@)[^\s/:@{}$<>]{6,}@[^\s/@{}$<>]+",
 }
-_SECRET = re.compile("|".join(f"({pattern})" for pattern in _PATTERNS.values()))
-_KINDS = tuple(_PATTERNS)
+_COMPILED = {kind: re.compile(pattern) for kind, pattern in _PATTERNS.items()}
+# What each of them cannot be without: looked for first, for that is a hundred times as fast.
+_SIGNS = {
+    "private key": ("PRIVATE KEY",),
+    "AWS access key": ("AKIA", "ASIA"),
+    "GitHub token": ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+    "GitLab token": ("glpat-",),
+    "Slack token": ("xox",),
+    "Slack webhook": ("hooks.slack.com",),
+    "Stripe key": ("k_live_",),
+    "Google API key": ("AIza",),
+    "Anthropic key": ("sk-ant-",),
+    "OpenAI key": ("T3BlbkFJ",),
+    "PyPI token": ("pypi-AgEIcHlwaS5vcmc",),
+    "Countersign token": ("cs_",),
+    "password in a URL": ("://",),
+}
+_BEFORE, _LONGEST = 120, 2_000  # characters: before a sign, and of a whole credential
+_AT_ONCE = 3 * _LONGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +59,25 @@ class Secret:
 def scan(text: str) -> list[Secret]:
     """Return the credentials in a text, in order; lines count from 1."""
     found = []
-    line, seen = 1, 0
-    for match in _SECRET.finditer(text):
+    line, seen, end = 1, 0, 0
+    for match, kind in sorted(_matches(text), key=lambda each: each[0].start()):
+        if match.start() < end:
+            continue
         line += text.count("\n", seen, match.start())
-        seen = match.start()
-        found.append(Secret(line, _KINDS[(match.lastindex or 1) - 1], f"{match[0][:4]}…"))
+        seen, end = match.start(), match.end()
+        found.append(Secret(line, kind, f"{match[0][:4]}…"))
     return found
+
+
+def _matches(text: str) -> Iterator[tuple[re.Match[str], str]]:
+    for kind, signs in _SIGNS.items():
+        for sign in signs:
+            done, at = 0, text.find(sign)
+            while at >= 0:
+                start, end = max(done, at - _BEFORE), at + _AT_ONCE
+                match = _COMPILED[kind].search(text, start, end)
+                if match:
+                    yield match, kind
+                # Where none is, none begins but near the end: signs alone cost no more than text.
+                done = match.end() if match else end - _LONGEST
+                at = text.find(sign, done)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,12 +101,64 @@ def test_file_outside_the_plan_is_pointed_out(task, store):
     assert [(w["kind"], w["path"]) for w in made.warnings] == [("outside_plan", "billing/new.py")]
 
 
+def test_file_moved_from_outside_the_plan_is_pointed_out(task, store):
+    planned(task, plan_step("a").model_copy(update={"files": ["docs/**"]}))
+    readme = store.blob(store.main_now(), "README.md")
+    work(store, claim_one().step, {"README.md": None, "docs/README.md": readme})
+    _, made = assemble()
+    (found,) = made.warnings
+    assert (found["kind"], found["path"]) == ("outside_plan", "docs/README.md")
+    assert found["text"].startswith("The plan did not mention README.md, from which")
+
+
+def test_a_step_without_files_lets_no_other_go_beyond_its_own(task, store):
+    docs = plan_step("a").model_copy(update={"files": ["docs/**"]})
+    planned(task, docs, plan_step("b"))
+    for _ in range(2):
+        step = claim_one().step
+        work(store, step, {f"docs/{step.key}.md": b"x\n", f"core/{step.key}.py": b"x = 1\n"})
+    _, made = assemble()
+    assert [(w["kind"], w["path"]) for w in made.warnings] == [("outside_plan", "core/a.py")]
+
+
+def test_a_step_that_does_what_was_planned_for_another_is_pointed_out(task, store):
+    plan = [("a", "docs/**"), ("b", "core/**")]
+    planned(task, *(plan_step(key).model_copy(update={"files": [glob]}) for key, glob in plan))
+    for files in ({"docs/x.md": b"x\n", "core/x.py": b"x = 1\n"}, {"core/y.py": b"y = 1\n"}):
+        step = claim_one().step
+        assert step.key == ("a" if "docs/x.md" in files else "b")
+        work(store, step, files)
+    _, made = assemble()
+    (found,) = made.warnings
+    assert (found["kind"], found["path"]) == ("outside_plan", "core/x.py")
+    assert "did not mention this file for “" in found["text"]
+
+
+def test_a_person_s_commit_is_held_against_the_whole_plan(task, store):
+    planned(task, plan_step("a").model_copy(update={"files": ["docs/**"]}))
+    work(store, claim_one().step, {"docs/x.md": b"x\n", "core/x.py": b"x = 1\n"})
+    material = materials.gather(claim_one().step)
+    made = assembling.prepare(replace(material, contributions=[]))
+    assert [(w["kind"], w["path"]) for w in made.warnings] == [("outside_plan", "core/x.py")]
+
+
 def test_warnings_of_a_flood_are_cut_and_counted(task, store):
     planned(task, plan_step("a"))
-    work(store, claim_one().step, {f"f{n}.txt": b"a\xe2\x80\x8b\n" * 30 for n in range(20)})
+    flood = {f"f{n}.txt": b"a\xe2\x80\x8b\n" * 30 for n in range(25)}
+    work(store, claim_one().step, {**flood, "z.py": b"key = 'AKIAIOSFODNN7EXAMPLQ'\n"})
     _, made = assemble()
-    assert len(made.warnings) == cautions.MOST + 1
-    assert made.warnings[-1]["text"] == "200 more warnings are not listed."
+    kinds = Counter(warning["kind"] for warning in made.warnings)
+    assert kinds == {"secret": 1, "hidden_character": cautions.MOST - 1, "more": 25}
+    assert made.warnings[0]["kind"] == "secret"
+    assert made.warnings[-1]["text"] == "29 more are not listed: 29 hidden characters."
+
+
+def test_a_file_of_other_line_endings_is_told_and_none_is_low(task, store):
+    planned(task, plan_step("a"))
+    readme = store.blob(store.main_now(), "README.md")
+    work(store, claim_one().step, {"README.md": readme.replace(b"\n", b"\r\n")})
+    _, made = assemble()
+    assert [warning["kind"] for warning in made.warnings] == ["line_endings"]
 
 
 def test_claim_the_aggregator_left_out_is_checked_all_the_same(task, store):

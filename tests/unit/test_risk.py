@@ -122,12 +122,21 @@ def test_the_number_of_files_counts(count, level):
         ({"ran": True, "exit_code": None}, Risk.HIGH, "fail"),
         ({"ran": False, "why_not": "no sandbox"}, Risk.MEDIUM, "not run: no sandbox"),
         ({}, Risk.MEDIUM, "not run"),
+        ({**GREEN, "passed": 0, "skipped": 9}, Risk.MEDIUM, "passed: all 9 were skipped"),
+        ({**GREEN, "passed": 0, "skipped": 0}, Risk.MEDIUM, "passed: they ran none"),
     ],
 )
 def test_checks_that_do_not_pass_raise_the_level(checks, level, word):
     found, reasons = score(_snapshot(_file("src/app.py"), checks=checks))
     assert found == level
     assert word in reasons[0]
+
+
+def test_some_skipped_tests_among_others_raise_nothing():
+    checks = {**GREEN, "passed": 200, "skipped": 9}
+    assert score(_snapshot(_file("src/app.py"), checks=checks))[0] == Risk.LOW
+    unknown = {**GREEN, "passed": None, "skipped": None}  # neither unittest nor pytest
+    assert score(_snapshot(_file("src/app.py"), checks=unknown))[0] == Risk.LOW
 
 
 def test_hidden_characters_contradicted_claims_and_secrets_come_with_their_place():

@@ -23,7 +23,16 @@ from approvals.calls import selectors as call_selectors
 from approvals.lifecycle import ApprovalState
 from approvals.models import RANKS, Approval, CallApproval, Sort
 from approvals.requirements import Required
-from countersign.console import addresses, call_rows, looks, outcomes, sentences, signers, spans
+from countersign.console import (
+    addresses,
+    call_rows,
+    looks,
+    outcomes,
+    sentences,
+    signers,
+    spans,
+    warned,
+)
 from countersign.console.call_rows import CallRow
 from countersign.console.checks import Checks, checks_of
 from countersign.console.inbox_rows import Beside, beside, urgency
@@ -292,8 +301,8 @@ def closer_look(user: User, mine: Mine, row: AnyRow) -> dict[str, Any] | None:
         "effect": sealed["effects"][0] if sealed["effects"] else {},
         "price_unknown": approval.price_unknown,
         "checks": checks_of(sealed["checks"]) if sealed["checks"] else None,
-        "hidden": sum(one.get("kind") == "hidden_character" for one in sealed["warnings"]),
-        "alike": sum(one.get("kind") == "lookalike_character" for one in sealed["warnings"]),
+        "hidden": warned.many(sealed, "hidden_character"),
+        "alike": warned.many(sealed, "lookalike_character"),
         "offers": spans.offered(approval, quiet.clock_in(approval.zone), row.ends_at),
         "clashes": collisions.of(approval) if row.collides_with else [],
         "edit": row.edit,

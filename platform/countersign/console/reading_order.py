@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from agents.cautions import TESTS
 from agents.workspace.paths import matches
-from approvals import risk
 from approvals.grave_paths import is_grave
 
 if TYPE_CHECKING:
@@ -51,4 +51,4 @@ def _rank_of(path: str) -> int:
         return _FOLDED
     if matches(path, _KEPT_APART):
         return _LAST
-    return 2 if matches(path, risk.TESTS) else 1
+    return 2 if matches(path, TESTS) else 1

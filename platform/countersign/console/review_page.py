@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from agents import holds
+from agents import cautions, holds
 from agents import rounds as agent_rounds
 from agents.lifecycle import TaskState
 from agents.models import HoldScope
@@ -37,6 +37,7 @@ from countersign.console import (
     spans,
     unsent,
     verdicts,
+    warned,
 )
 from countersign.console.checks import checks_of
 from countersign.console.hunks import files_of, fold_known
@@ -132,9 +133,9 @@ def context_of(
         "proven": sum(claim["verdict"] == "proven" for claim in sealed["claims"]),
         "contradicted": sum(claim["verdict"] == "contradicted" for claim in sealed["claims"]),
         "checks": checks_of(sealed["checks"]) if sealed["checks"] else None,
-        "warnings": _warnings(sealed, files),
-        "hidden_count": sum(one["kind"] == "hidden_character" for one in sealed["warnings"]),
-        "other_warnings": sum(one["kind"] != "hidden_character" for one in sealed["warnings"]),
+        "warnings": warned.of(sealed, files),
+        "hidden_count": warned.many(sealed, *cautions.HIDDEN),
+        "other_warnings": warned.others(sealed, *cautions.HIDDEN),
         "report": report.render(sealed["proposal"]["report"]),
         "summary": report.render(sealed["proposal"]["summary"]),
         "rehearsal": sealed["proposal"]["model"] == "rehearsal",
@@ -342,18 +343,6 @@ def _claims(sealed: dict[str, Any]) -> list[dict[str, Any]]:
     agents = {agent["slug"]: agent for agent in sealed["agents"]}
     claims = [{**claim, "by": agents.get(claim["agent"])} for claim in sealed["claims"]]
     return sorted(claims, key=lambda claim: _ORDER.get(claim["verdict"], 1))
-
-
-def _warnings(sealed: dict[str, Any], files: list[Any]) -> list[dict[str, Any]]:
-    places = {file.path: file.anchor for file in files}
-    warnings = []
-    for warning in sealed["warnings"]:
-        anchor = places.get(warning.get("path", ""), "")
-        line = warning.get("line")
-        shown = any(file.shows(line) for file in files if file.path == warning.get("path") and line)
-        target = f"{anchor}-n{line}" if shown else anchor
-        warnings.append({**warning, "target": target})
-    return warnings
 
 
 def _queue(approval: Approval, user: User, mine: Mine) -> dict[str, Any]:
