@@ -15,7 +15,7 @@ from agents.lifecycle import StepKind
 from agents.models import Claim, FileChange, Hunk, Step
 from agents.models.proposals import ProposalKind
 from agents.workspace.addresses import without_secrets
-from approvals import requirements, risk, wording
+from approvals import handwork, requirements, risk, wording
 from approvals.exceptions import TooLarge
 from approvals.models import SEAL_OF_APPROVAL, Edit
 from memory.models import MemoryUse
@@ -94,6 +94,7 @@ def build(
     }
     if editors := facts.editors.get(task.pk):
         snapshot["edited_by"] = editors
+        snapshot["edited_lines"] = handwork.lines_of(proposal, snapshot["files"])
     snapshot["effects"] = [_effect(proposal, files=len(snapshot["files"]))]
     snapshot["warnings"] = [*wording.warnings(snapshot), *proposal.warnings]
     level, reasons = risk.score(

@@ -69,14 +69,16 @@ def blocks(
     colours: str = "",
     *,
     apart: tuple[Run, ...] = (),
+    by_hand: frozenset[int] = frozenset(),
 ) -> tuple[Block, ...]:
     """Return the rows of a hunk; `text` is its unified-diff lines, each with its marker.
 
     New lines are found on the page under the anchor of their file. `apart` are runs of lines that differ
-    in spaces only, by the numbers of their lines: they become blocks of their own.
+    in spaces only, by the numbers of their lines: they become blocks of their own. `by_hand` are the
+    lines of the text that a person wrote.
     What is drawn is kept: whoever comes next, or comes back, is shown the same sealed text.
     """
-    return _drawn(text, old_start, new_start, anchor, colours, apart).blocks
+    return _drawn(text, old_start, new_start, anchor, colours, apart, by_hand).blocks
 
 
 def changes(text: str, old_start: int, new_start: int) -> Iterator[tuple[list[Raw], list[Raw]]]:
@@ -87,9 +89,15 @@ def changes(text: str, old_start: int, new_start: int) -> Iterator[tuple[list[Ra
 
 @cached(LRUCache(maxsize=_KEPT, getsizeof=_size), lock=Lock())
 def _drawn(
-    text: str, old_start: int, new_start: int, anchor: str, colours: str, apart: tuple[Run, ...]
+    text: str,
+    old_start: int,
+    new_start: int,
+    anchor: str,
+    colours: str,
+    apart: tuple[Run, ...],
+    by_hand: frozenset[int],
 ) -> _Drawn:
-    parts = list(_parts(text, old_start, new_start, colours))
+    parts = list(_parts(text, old_start, new_start, colours, by_hand))
     if apart:
         parts = [piece for part in parts for piece in part.apart(apart)]
     _mark_words([pair for part in parts for pair in part.pairs()], _SPENT + _SPENT_EACH * len(text))
@@ -164,10 +172,16 @@ class _Part:
         return Block(changed=True, rows=tuple(rows), spaces=self.spaces)
 
 
-def _parts(text: str, old_number: int, new_number: int, colours: str) -> Iterator[_Part]:
+def _parts(
+    text: str,
+    old_number: int,
+    new_number: int,
+    colours: str,
+    by_hand: frozenset[int] = frozenset(),
+) -> Iterator[_Part]:
     part: _Part | None = None
     codes = iter(colours.split("\n"))
-    for line in text.removesuffix("\n").split("\n"):
+    for row, line in enumerate(text.removesuffix("\n").split("\n")):
         marker, content = line[:1], line[1:]
         if part is not None and marker == "\\":
             part.end_file()
@@ -179,6 +193,7 @@ def _parts(text: str, old_number: int, new_number: int, colours: str) -> Iterato
         old, two, new = next(codes, "").partition("=")
         before = _raw(old_number, content, old)
         after = _raw(new_number, content, new) if two else before.at(new_number)
+        before.by_hand = after.by_hand = row in by_hand
         part.add(marker, before, after)
         old_number += marker != "+"
         new_number += marker != "-"

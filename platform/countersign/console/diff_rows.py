@@ -33,6 +33,7 @@ class Raw:
     code: str  # of its colours
     ends_file: bool = False
     returns: bool = False
+    by_hand: bool = False  # a person wrote it, not an agent
     words: tuple[tuple[int, int], ...] = ()
 
     def at(self, number: int) -> Raw:
@@ -86,16 +87,20 @@ def changed(old: Raw | None, new: Raw | None, anchor: str) -> Row:
     """Draw a removed line and the added one beside it, or one of them alone."""
     left, right = _line(old) if old else None, _line(new) if new else None
     cells = [_VOID.format("old"), _VOID.format("new")]
-    if left:
-        cells[0] = _cell("diff-old diff-del", left)
-    if right:
-        cells[1] = _cell("diff-new diff-add", right, _named(right, anchor))
+    if old and left:
+        cells[0] = _cell("diff-old diff-del", left, _by(old))
+    if new and right:
+        cells[1] = _cell("diff-new diff-add", right, _named(right, anchor) + _by(new))
     return Row(old=left, new=right, html=_row(*cells))
 
 
 def _named(line: Line, anchor: str) -> str:
     # What differs between rounds, and lines around a hunk, are no place to be sent to.
     return f' id="{anchor}-n{line.number}"' if anchor else ""
+
+
+def _by(raw: Raw) -> str:
+    return " data-by-hand" if raw.by_hand else ""
 
 
 # By hand and not by a template: a large change has thousands of rows, and a template takes longer for

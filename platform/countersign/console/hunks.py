@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from approvals.editing import why_not_editable
 from approvals.surroundings import AT_ONCE, gap_above, gap_below
-from countersign.console import diff, spaces
+from countersign.console import by_hand, diff, spaces
 from countersign.console.reading_order import in_order, is_generated
 
 if TYPE_CHECKING:
@@ -102,7 +102,6 @@ class FileView:
     binary: bool
     mode: str
     hunks: list[HunkView]
-    authors: list[dict[str, Any]]
     folded: str  # why: large, or generated
     viewed: bool = False  # by the person who asks
     editable: bool = False  # as far as the seal tells
@@ -115,6 +114,13 @@ class FileView:
     def shows(self, line: int) -> bool:
         """Tell whether a line of the new side is on the page."""
         return any(hunk.first <= line <= hunk.last for hunk in self.hunks)
+
+    @property
+    def authors(self) -> list[dict[str, Any]]:
+        """Return who wrote its hunks, each once."""
+        wrote = [hunk.author for hunk in self.hunks if hunk.author and hunk.author["slug"]]
+        names = ("slug", "person", "editors")
+        return list({tuple(map(author.get, names)): author for author in wrote}.values())
 
     @property
     def new_count(self) -> int:
@@ -141,6 +147,7 @@ def files_of(
     anchored = anchors(sealed)
     new = compared.new if compared else frozenset[str]()
     shown = [_file(anchored[file["path"]], file, agents, new, colours) for file in in_order(sealed)]
+    by_hand.tell(sealed, {hunk.id: hunk for file in shown for hunk in file.hunks})
     warned = {warning["path"] for warning in sealed["warnings"]}
     for file in shown:
         file.viewed = file.path in viewed
@@ -180,11 +187,6 @@ def _file(
     for view, hunk in zip(hunks, file["hunks"], strict=True):
         view.free = spaces.may_be_free(file, hunk)
     _put_gaps(file, hunks)
-    authors = {
-        (hunk.author["slug"], hunk.author.get("person")): hunk.author
-        for hunk in hunks
-        if hunk.author and hunk.author["slug"]
-    }
     return FileView(
         anchor=anchor,
         path=file["path"],
@@ -195,7 +197,6 @@ def _file(
         binary=file["binary"],
         mode=_mode(file),
         hunks=hunks,
-        authors=list(authors.values()),
         folded="large" if file["added"] + file["removed"] > _COLLAPSE_ABOVE else "",
         editable=not why_not_editable(file),
     )
