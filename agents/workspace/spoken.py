@@ -46,6 +46,12 @@ _LEFT = re.compile(
     r"|(?:\b(?:not|never)|n't) (?:been |be )?(?:chang|touch|modif|edit)"
 )
 _BUT = re.compile(r"\b(?:but|except\w*|besides?|apart|other than|outside|only)\b")
+
+
+def _of_tests(done: str) -> re.Pattern[str]:
+    return re.compile(rf"\btests?\b.*\b(?:{done})|\b(?:{done})\w*\b.*\btests?\b")
+
+
 # What a claim denies, the warnings that say it is so, and what they say.
 _DENIED: tuple[tuple[re.Pattern[str], Collection[str], str], ...] = (
     (
@@ -63,13 +69,11 @@ _DENIED: tuple[tuple[re.Pattern[str], Collection[str], str], ...] = (
         {"hidden_character", "lookalike_character"},
         "has a hidden or look-alike character",
     ),
+    (_of_tests("remov|delet|dropp|lost"), {"deleted_test"}, "has fewer tests"),
     (
-        re.compile(
-            r"\btests?\b.*\b(?:remov|delet|dropp|lost|skip|disabl|weaken)"
-            r"|\b(?:remov|delet|dropp|lost|skip|disabl|weaken)\w*\b.*\btests?\b"
-        ),
-        {"deleted_test"},
-        "has fewer tests",
+        _of_tests("skip|disabl|weaken"),
+        {"deleted_test", "skipped_test", "thinned_test"},
+        "has fewer tests, or asks less of them",
     ),
     (re.compile(r"\bconflict"), {"conflict_mark"}, "has a conflict that is not resolved"),
     (re.compile(r"\b(?:file )?modes?\b|\bexecutables?\b"), {"mode_changed"}, "has another mode"),

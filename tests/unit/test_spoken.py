@@ -99,6 +99,13 @@ def test_what_is_denied_and_found(text, found):
     assert told(text, warned=[]) == "" or "differs" in found
 
 
+@pytest.mark.parametrize("kind", ["skipped_test", "thinned_test"])
+def test_tests_of_which_less_is_asked_are_not_removed(kind):
+    warned = [{"kind": kind, "path": "tests/test_tax.py", "line": 3, "text": "x"}]
+    assert "asks less of them" in told("No test is skipped or weakened.", warned=warned)
+    assert told("No test was removed.", warned=warned) == ""
+
+
 @pytest.mark.parametrize(
     "text",
     [
