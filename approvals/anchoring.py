@@ -40,7 +40,7 @@ class Anchors:
         It is followed through the lines that both versions have; one that was moved elsewhere is
         found by its text, the nearest first.
         """
-        before, now = self._lines_of(hunk, side), self._lines_in(file, side)
+        before, now = self.lines_of(hunk, side), self.lines_in(file, side)
         at = next((place for place, line in enumerate(before) if line.number == number), None)
         if at is None:
             return None
@@ -52,13 +52,15 @@ class Anchors:
         key, line = now[place]
         return Spot(hunk=key, side=side, line=line.number)
 
-    def _lines_of(self, hunk: dict[str, Any], side: str) -> list[Line]:
+    def lines_of(self, hunk: dict[str, Any], side: str) -> list[Line]:
+        """Return the lines of one side of an earlier hunk."""
         key = (hunk["id"], side)
         if key not in self._before:
             self._before[key] = [line for line in lines_of(hunk) if line.side == side]
         return self._before[key]
 
-    def _lines_in(self, file: dict[str, Any], side: str) -> list[tuple[str, Line]]:
+    def lines_in(self, file: dict[str, Any], side: str) -> list[tuple[str, Line]]:
+        """Return the lines of one side of a sealed file, each with its hunk."""
         key = (file["path"], side)
         if key not in self._now:
             lines = ((each["id"], line) for each in file["hunks"] for line in lines_of(each))
@@ -69,8 +71,8 @@ class Anchors:
         """Return the lines both have; past what one page may compare, fewer."""
         key = (hunk["id"], side, file["path"])
         if key not in self._blocks:
-            before = [line.text for line in self._lines_of(hunk, side)]
-            now = [line.text for _, line in self._lines_in(file, side)]
+            before = [line.text for line in self.lines_of(hunk, side)]
+            now = [line.text for _, line in self.lines_in(file, side)]
             self._blocks[key] = self._left.shared(before, now)
         return self._blocks[key]
 

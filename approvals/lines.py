@@ -19,6 +19,7 @@ class Line:
     side: str
     number: int
     text: str
+    marker: str  # as git has it: of a line that was added, taken out, or left
     at: int  # its row in the hunk's text
 
     @property
@@ -34,11 +35,13 @@ def lines_of(hunk: dict[str, Any]) -> Iterator[Line]:
         marker, text = line[:1], line[1:]
         if marker == "\\":
             continue  # git's word on the end of the file is no line
+        if marker not in {"+", "-"}:
+            marker = " "
         if marker != "+":
-            yield Line(side=Side.OLD, number=old, text=text, at=at)
+            yield Line(side=Side.OLD, number=old, text=text, marker=marker, at=at)
             old += 1
         if marker != "-":
-            yield Line(side=Side.NEW, number=new, text=text, at=at)
+            yield Line(side=Side.NEW, number=new, text=text, marker=marker, at=at)
             new += 1
 
 

@@ -67,6 +67,18 @@ def gap_below(file: dict[str, Any]) -> Gap | None:
     return Gap(first=end, last=None, shift=_end(hunk, "old") - end)
 
 
+def nearest(file: dict[str, Any], number: int) -> tuple[str, str] | None:
+    """Return the hunk of a sealed file next to an unchanged line, and the way from it to the line.
+
+    None for a line that `read` cannot reach.
+    """
+    for position, hunk in enumerate(file["hunks"]):
+        if gap_above(file, position).first <= number < begin_of(hunk, "new"):
+            return hunk["id"], "above"
+    below = gap_below(file) if file["hunks"] else None
+    return (file["hunks"][-1]["id"], "below") if below and number >= below.first else None
+
+
 def read(approval: Approval, hunk_id: str, at: int, *, below: bool) -> Lines:
     """Return at most `AT_ONCE` lines of the gap above a hunk, or below it, next to line `at`.
 

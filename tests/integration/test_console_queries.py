@@ -163,13 +163,13 @@ def _send_back(made: fixtures.Made, lead) -> None:
         nonce=approval.nonce,
         note="Say it plainly.",
     )
-    for file in made.proposal.files.all():
+    for number, file in enumerate(made.proposal.files.all()):
         Comment.objects.create(
             approval=approval,
             hunk=file.hunks.get(),
             author=lead,
-            verdict="refuse",
+            verdict="refuse" if number else "accept",
             note="Say it plainly.",
-            goes_to=made.steps["writer"].agent,
+            goes_to=made.steps["writer"].agent if number else None,
         )
     approval.move(ApprovalState.CHANGES_REQUESTED, decided_at=timezone.now(), decided_by=lead)

@@ -15,7 +15,6 @@ from agents import rounds as agent_rounds
 from agents.lifecycle import TaskState
 from agents.models import HoldScope
 from approvals import pacing, presence, rights, routing, selectors, undoing, viewing
-from approvals.anchoring import Anchors
 from approvals.lifecycle import ApprovalState, SignatureVerdict
 from approvals.matching import Allowance
 from approvals.requirements import Required
@@ -143,7 +142,7 @@ def context_of(
         "price_url": price_url(user),
         "expires_at": parse_datetime(sealed["expires_at"]),
         "lessons": [memory for memory in record.lessons if memory.content],  # else forgotten
-        **_said(record, sealed, files, allowance),
+        **_said(record, approval, files, allowance),
         "edit": record.edits.get(approval.pk),
         "first_editable": next((file for file in files if file.editable), None),
         "first_new": next((at for file in files if (at := file.first_new)), ""),
@@ -168,15 +167,16 @@ def _placed(record: Record, approval: Approval) -> Record:
 
 
 def _said(
-    record: Record, sealed: dict[str, Any], files: list[FileView], allowance: Allowance
+    record: Record, approval: Approval, files: list[FileView], allowance: Allowance
 ) -> dict[str, Any]:
     """Return what was said of this version and of earlier ones; its lines are told of it."""
+    sealed = approval.snapshot
     shown = rounds.Shown(
         sealed=sealed,
         files=files,
-        digests=record.digests,
-        answers=record.answers,
-        anchors=Anchors(allowance),
+        replies=record.replies,
+        paths=record.paths,
+        later=rounds.later_of(approval, allowance),
     )
     earlier = rounds.earlier_of(record.earlier, record.edits, shown)
     own = rounds.own_of(record.said, shown)

@@ -20,6 +20,7 @@ from approvals.models import (
     Comment,
     Edit,
     Effect,
+    HunkVerdict,
     Policy,
     Reminder,
     Signature,
@@ -59,12 +60,12 @@ class Record:
     newer: Approval | None
     earlier: list[Approval]  # newest first, with their comments
     said: list[Comment]  # of this one
-    answers: dict[str, dict[str, Any]]  # of agents, by the comment they answer
+    replies: dict[str, list[answering_rows.Reply]]  # of agents, by the comment they answer
+    paths: dict[UUID, set[str]]  # of the files of the versions that something was said of
     edits: dict[UUID, Edit]  # by which people ended approvals of the task
     made_by: Edit | None  # by which this version came about
     undone: undone.Undone | None  # what the approval before it was, when somebody took that back
-    digests: dict[str, str]  # of this proposal's hunks, by their ids
-    names: dict[str, str]  # of the same: equal in each version that has their lines
+    names: dict[str, str]  # of its hunks, by their ids: equal in each version that has their lines
     colours: dict[str, str]  # of the same
     base: Proposal | None  # what is compared with: chosen, or the last this person decided on
     compared: known.Compared | None  # with the base, or the proposal before; None for the first
@@ -110,11 +111,11 @@ def read(
         newer=next((row for row in others if row.pk > approval.pk), None),
         earlier=[row for row in others if row.pk < approval.pk],
         said=[row for row in found.rows("comments") if row.approval_id == approval.pk],
-        answers=answering_rows.answers_of(found.rows("answers")),
+        replies=answering_rows.replies_of(found.rows("answers")),
+        paths=_paths(found),
         edits=edits,
         made_by=_made_by(approval, edits, others),
         undone=undone.told(approval, found),
-        digests={str(hunk.pk): hunk.digest for hunk in found.rows("hunks_now")},
         names={str(hunk.pk): known.name_of(hunk) for hunk in found.rows("hunks_now")},
         colours={str(hunk.pk): hunk.colours for hunk in found.rows("hunks_now")},
         base=found.first("base"),
@@ -213,7 +214,8 @@ def _of_history(approval: Approval, user: User, since: str) -> Lists:
     so_far = Approval.objects.filter(task=approval.task_id, pk__lte=approval.pk).values("pk")
     comments = Comment.objects.filter(approval__in=so_far).order_by("created_at", "pk")
     said = Hunk.objects.filter(pk__in=comments.order_by().values("hunk"))
-    on_lines = said.filter(pk__in=comments.order_by().exclude(side="").values("hunk"))
+    told = comments.order_by().exclude(verdict=HunkVerdict.ACCEPT)
+    versions = said.filter(pk__in=told.values("hunk")).values("file__proposal")
     shown = approval.proposal
     proposals = Proposal.objects.filter(task=approval.task_id).order_by("-round", "-version")
     merged = proposals.filter(round=shown.round, version__lt=shown.version).order_by("version")
@@ -224,7 +226,10 @@ def _of_history(approval: Approval, user: User, since: str) -> Lists:
     return {
         "comments": comments,
         "said": known.named(said).only(*known.NAMED, "file", "new_start", "old_start").order_by(),
-        "said_lines": on_lines.only("old_start", "text").order_by(),
+        "said_lines": said.filter(pk__in=told.values("hunk")).only("text").order_by(),
+        "said_beside": FileChange.objects.filter(proposal__in=versions)
+        .only("proposal", "path")
+        .order_by(),
         "answers": answering_rows.answered(approval.task_id),
         "said_of": FileChange.objects.filter(pk__in=said.order_by().values("file")).order_by(),
         "goes_to": Agent.objects.filter(pk__in=comments.order_by().values("goes_to")),
@@ -321,6 +326,13 @@ class _Each(Func):
     output_field = UUIDField()
 
 
+def _paths(found: Found) -> dict[UUID, set[str]]:
+    paths: dict[UUID, set[str]] = {}
+    for file in found.rows("said_beside"):
+        paths.setdefault(file.proposal_id, set()).add(file.path)
+    return paths
+
+
 def _others(approval: Approval, found: Found) -> list[Approval]:
     proposals = _by_key(found.rows("proposals"))
     decided = _by_key(found.rows("decided"))
@@ -341,7 +353,7 @@ def _comments(found: Found) -> list[Comment]:
     for hunk in hunks.values():
         hunk.file = files[hunk.file_id]
     for whole in found.rows("said_lines"):
-        hunks[whole.pk].old_start, hunks[whole.pk].text = whole.old_start, whole.text
+        hunks[whole.pk].text = whole.text
     for comment in found.rows("comments"):
         comment.author = authors[comment.author_id]
         comment.hunk, comment.goes_to = hunks.get(comment.hunk_id), agents.get(comment.goes_to_id)
