@@ -10,14 +10,16 @@ from django.utils import timezone
 
 from agents.lifecycle import StepState
 from agents.models import Hunk, Step
-from approvals import absences, deciding
+from approvals import absences, deciding, policies
 from approvals.decisions import HunkDecision, LineComment
 from approvals.models import SavedView
+from approvals.policies import Rule
 from memory.models import Memory
 from notices import moments
 from notices.models import Kind, Notice, Notification
 from projects.models import Project, User
 from tests import console_fixtures as fixtures
+from tests import delegation_fixtures
 from tests.payloads.linked import link
 from tests.routes.asking import address_of, routes
 from tests.routes.table import CONSOLE, rows
@@ -37,6 +39,7 @@ def make_everything() -> tuple[World, list[str]]:
     project = Project.objects.get(slug="acme")
     people = {each.username: each for each in User.objects.all()}
     lead, requester = people["lead"], people["requester"]
+    delegation_fixtures.asking_task(project, requester)
     fixtures.running_task(project, requester)
     report = fixtures.reported_task(project, requester, report="## Found\n\nIt is *rounded* twice.")
     talked = _second_round(project, requester, lead)
@@ -47,6 +50,7 @@ def make_everything() -> tuple[World, list[str]]:
     stands_in = {project.pk: people["second"].pk}
     absences.leave(lead, begins_at=now - day, ends_at=now + day, delegates=stands_in)
     world.names |= {"talked": talked.task.number, "report": report.task.number, "memory": memory.pk}
+    policies.change(project, by=lead, rules=[Rule(name="Refunds", risks=["high"])])
     linked = link(world, project, requester, lead)
     return world, [*_declared(world), *_more(world), *linked]
 
