@@ -214,7 +214,7 @@ def test_codes_of_another_text_change_nothing_of_this_one(code):
 
 def test_all_that_is_kept_of_a_hunk_is_counted():
     text = " one\n-two\n+three <\n"
-    drawn = diff._drawn(text, 1, 1, "f1", "k3", ())
+    drawn = diff._drawn(text, 1, 1, "f1", "k3", (), frozenset())
     rows = [row for block in drawn.blocks for row in block.rows]
     lines = [rows[0].new.html, rows[1].old.html, rows[1].new.html]
     kept = [text, "k3", "k3", *(row.html for row in rows), *lines]
