@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     Sealed = dict[str, Any]
 
 _MISSING = object()
-_ORDER = {Risk.LOW: 0, Risk.MEDIUM: 1, Risk.HIGH: 2}
 # Each seal has its own; everything else that is sealed is compared, also what is added one day.
 _OWN = frozenset({"nonce", "expires_at", "usage", "follows", "asked_again"})
 _OWN_OF_PROPOSAL = frozenset({"id", "version"})
@@ -102,7 +101,7 @@ def _same_claims(old: Any, new: Any) -> bool:
 
 
 def _same_risk(old: Any, new: Any) -> bool:
-    higher = _ORDER[Risk(new["level"])] > _ORDER[Risk(old["level"])]
+    higher = Risk(new["level"]).rank > Risk(old["level"]).rank
     return not higher and bool(old["reasons"] == new["reasons"])
 
 

@@ -220,7 +220,7 @@ def _typed(policy: Policy, level: str, signatures: int) -> bool:
 def _read_whole(policy: Policy, level: str) -> bool:
     """Tell whether every file is viewed of what has this risk, whatever its rules ask."""
     least = policy.every_file_from
-    return least != ReadWhole.RULES and Risk.values.index(level) >= Risk.values.index(least)
+    return least != ReadWhole.RULES and Risk(level).rank >= Risk(least).rank
 
 
 def _reminders(policy: Policy) -> Reminders:

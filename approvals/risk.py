@@ -59,7 +59,6 @@ _TELLING = (
     (Risk.MEDIUM, grave_paths.DEPLOYMENT.holds, "Touches what is deployed, or how"),
     (Risk.MEDIUM, grave_paths.ACCESS.holds, "Touches sessions, tokens or middleware"),
 )
-_ORDER = {Risk.LOW: 0, Risk.MEDIUM: 1, Risk.HIGH: 2}
 Finding = tuple[Risk, str]
 
 
@@ -88,7 +87,7 @@ def score(
     ]
     if not findings:
         return Risk.LOW, [_calm(files)]
-    findings.sort(key=lambda finding: -_ORDER[finding[0]])
+    findings.sort(key=lambda finding: -finding[0].rank)
     return findings[0][0], list(dict.fromkeys(text for _, text in findings))
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models.functions import Now
 
-from agents.models.proposals import ProposalKind
 from approvals import acts, deadlines, rights
 from approvals.deadlines import database_now
 from approvals.exceptions import DecisionConflict
@@ -128,7 +127,7 @@ def snooze(
     """
     if refusal := rights.why_not(approval, by):
         raise NotAllowed(refusal)
-    if main_moves and not _changes(approval):
+    if main_moves and not merges(approval):
         raise InvalidInput("span", "This merges nothing, so it does not wait for main.")
     now, last = database_now(), latest(approval)
     end = min(until, last)
@@ -210,13 +209,6 @@ def _escalates(approval: Decidable, now: datetime) -> datetime:
     """Return when people are next told that its time runs out: at half of it, else before its end."""
     half = approval.requested_at + (approval.expires_at - approval.requested_at) / 2
     return half if half > now else latest(approval)
-
-
-def _changes(approval: Decidable) -> bool:
-    if isinstance(approval, CallApproval):
-        return False
-    changes = Approval.objects.filter(pk=approval.pk, proposal__kind=ProposalKind.CHANGE)
-    return changes.exists()
 
 
 def _model(approval: Decidable) -> type[Any]:

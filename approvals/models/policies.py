@@ -22,6 +22,11 @@ class Risk(models.TextChoices):
     MEDIUM = "medium", "Medium"
     HIGH = "high", "High"
 
+    @property
+    def rank(self) -> int:
+        """Return where it stands among others; the gravest is the greatest."""
+        return list(Risk).index(self)
+
 
 class Remind(models.TextChoices):
     """Who is reminded when half of the time to decide is over."""

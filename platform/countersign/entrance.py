@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.contrib import auth
 from django.db import transaction
 
+from countersign.console.addresses import address_of
 from projects import audit
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ def refused(request: HttpRequest) -> None:
     It changes nothing, and anybody may try: entries for it would let who has no account lengthen
     the audit log without end, and hold its lock. Names are left out: people type passwords there.
     """
-    logger.warning("A sign-in from %s was refused.", audit.plain(request.META.get("REMOTE_ADDR")))
+    logger.warning("A sign-in from %s was refused.", audit.plain(address_of(request)))
 
 
 def note(request: HttpRequest, person: User, act: str) -> None:
     """Enter what a person did to their own account, in the caller's transaction, as its last act."""
-    address = request.META.get("REMOTE_ADDR") or None
+    address = address_of(request)
     audit.record(f"user.{act}", subject=person, actor=person, address=address)

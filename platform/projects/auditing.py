@@ -9,6 +9,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Max
+
 from projects import audit, characters
 from projects.models import AuditEntry, User
 
@@ -98,6 +100,7 @@ class _People:
 
     def __init__(self) -> None:
         self.names = dict(User.objects.values_list("pk", "username"))
+        self._last: dict[Any, int] = {}  # entry of a change of a name: one look for each person
 
     def other(self, entry: AuditEntry) -> Breach | None:
         """Return the breach of an entry whose person is not the one of its label.
@@ -115,8 +118,12 @@ class _People:
         )
 
     def _renamed(self, entry: AuditEntry) -> bool:
-        changes = AuditEntry.objects.filter(object_id=str(entry.actor_id), action="user.changed")
-        return changes.filter(pk__gt=entry.pk, detail__fields__contains="username").exists()
+        if entry.actor_id not in self._last:
+            changes = AuditEntry.objects.filter(
+                object_id=str(entry.actor_id), action="user.changed"
+            ).filter(detail__fields__contains="username")
+            self._last[entry.actor_id] = changes.aggregate(last=Max("pk"))["last"] or 0
+        return self._last[entry.actor_id] > entry.pk
 
 
 def _anchored_before(entry: AuditEntry, left: deque[Anchor]) -> Breach | None:

@@ -121,33 +121,6 @@ def test_an_approval_is_signed_shown_and_can_be_undone(client, review, lead):
     assert "Waits for your signature" in say_of(client.get(address_of(review)))
 
 
-def test_every_page_offers_the_undo_of_what_was_approved_last(client, review, lead, requester):
-    client.force_login(lead)
-    client.post(address_of(review, "/decide"), form_of(review, verdict="approve"))
-    offer = f'action="{address_of(review, "/undo")}"'
-    assert say_of(client.get(address_of(review))).count(offer) == 1
-    for page in ("/inbox", "/tasks", "/settings"):
-        said = say_of(client.get(page))
-        assert said.count(offer) == 1
-        assert f'value="{review.approval.pk}"' in said
-    client.post(address_of(review, "/undo"), {"approval": review.approval.pk})
-    assert offer not in say_of(client.get("/tasks"))
-    client.force_login(requester)
-    assert offer not in say_of(client.get("/tasks"))
-
-
-def test_what_waits_for_another_signature_or_goes_at_once_offers_no_undo(
-    client, project, requester, lead, second_lead
-):
-    client.force_login(lead)
-    for asked in ({"signatures_needed": 2}, {"signatures_needed": 1, "undo_seconds": 0}):
-        policies.change(project, by=lead, **asked)
-        made = fixtures.reviewed_task(project, requester)
-        client.post(address_of(made, "/decide"), form_of(made, verdict="approve"))
-        assert Signature.objects.filter(approval=made.approval).exists()
-        assert "data-toast" not in say_of(client.get("/tasks"))
-
-
 def test_who_is_asked_again_after_an_undo_is_told_who_had_signed_and_what_it_asks_for_now(
     client, project, requester, lead, second_lead
 ):

@@ -1,0 +1,60 @@
+"""What was decided a moment ago is offered to be undone on every page, to whoever decided it."""
+
+from __future__ import annotations
+
+import pytest
+
+from approvals import policies
+from approvals.models import Signature
+from tests import console_fixtures as fixtures
+from tests.call_fixtures import make_tool, park, working_step
+from tests.integration.test_console_review import address_of, form_of, say_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def review(project, requester, lead):
+    return fixtures.reviewed_task(project, requester)
+
+
+def test_every_page_offers_the_undo_of_what_was_approved_last(client, review, lead, requester):
+    client.force_login(lead)
+    client.post(address_of(review, "/decide"), form_of(review, verdict="approve"))
+    offer = f'action="{address_of(review, "/undo")}"'
+    assert say_of(client.get(address_of(review))).count(offer) == 1
+    for page in ("/inbox", "/tasks", "/settings"):
+        said = say_of(client.get(page))
+        assert said.count(offer) == 1
+        assert f'value="{review.approval.pk}"' in said
+    client.post(address_of(review, "/undo"), {"approval": review.approval.pk})
+    assert offer not in say_of(client.get("/tasks"))
+    client.force_login(requester)
+    assert offer not in say_of(client.get("/tasks"))
+
+
+def test_what_waits_for_another_signature_or_goes_at_once_offers_no_undo(
+    client, project, requester, lead, second_lead
+):
+    client.force_login(lead)
+    for asked in ({"signatures_needed": 2}, {"signatures_needed": 1, "undo_seconds": 0}):
+        policies.change(project, by=lead, **asked)
+        made = fixtures.reviewed_task(project, requester)
+        client.post(address_of(made, "/decide"), form_of(made, verdict="approve"))
+        assert Signature.objects.filter(approval=made.approval).exists()
+        assert "data-toast" not in say_of(client.get("/tasks"))
+
+
+def test_a_call_that_was_allowed_is_offered_as_such(client, project, requester, lead):
+    make_tool("http://127.0.0.1:9/mcp")
+    policies.change(project, by=lead, call_undo_seconds=60)
+    (call,) = park(working_step(project, requester), "I-1")
+    client.force_login(lead)
+    sealed = {"digest": call.digest, "nonce": call.nonce}
+    client.post(f"/calls/{call.pk}/decide", {**sealed, "verdict": "allow"})
+    offer = f'action="/calls/{call.pk}/undo"'
+    said = say_of(client.get("/tasks"))
+    assert offer in said
+    assert f"A call of {call.task.label}" in said
+    client.post(f"/calls/{call.pk}/undo")
+    assert "data-toast" not in say_of(client.get("/tasks"))
