@@ -49,7 +49,7 @@ def test_the_next_page_offers_it_by_the_same_key_and_later_it_is_gone(
         expect(page.locator("[data-connection=live]").first).to_be_attached()
         toast = page.locator("[data-toast]")
         expect(toast).to_contain_text(
-            re.compile(rf"T-{numbers[0]} approved, carried out in \d min")
+            re.compile(rf"T-{numbers[0]} approved,\s+carried out in \d min")
         )
         for name, (width, height) in SIZES.items():
             page.set_viewport_size({"width": width, "height": height})
