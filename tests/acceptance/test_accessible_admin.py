@@ -1,4 +1,5 @@
-"""axe-core finds nothing on the admin's pages: each list, row, form, refused form and confirmation."""
+"""axe-core finds nothing on the admin's pages: each list, row, form, refused form and confirmation,
+in light and dark, and on a phone."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from django.urls import reverse
 from agents.models import AgentVersion
 from projects.models import Project
 from tests.acceptance import page_fixtures
-from tests.acceptance.axe import violations
+from tests.acceptance.axe import SIZES, THEMES, violations
 from tests.acceptance.live_house import signed_in
 from tests.admin_fixtures import make_one_of_everything
 from tests.payloads.rows import log_of
@@ -39,19 +40,29 @@ def test_axe_finds_nothing_on_any_page_of_the_admin(
     for path in pages:
         answer: Any = page.goto(path)
         assert answer.status == 200, path
-        found += violations(page, path, ["light"])
+        found += looked_at(page, path)
         if path.endswith("/add/"):
             pressed(page, "_save")
             assert page.url.endswith(path)
-            found += violations(page, f"{path}, refused")
+            found += looked_at(page, f"{path}, refused")
     for path, action in CONFIRMED:
         page.goto(f"/admin/{path}/")
         page.locator("input.action-select").first.check()
         page.locator("select[name=action]").select_option(action)
         pressed(page, "index")
-        found += violations(page, f"{path}, {action}")
+        found += looked_at(page, f"{path}, {action}")
     context.close()
     assert found == [], "\n".join(found)
+
+
+def looked_at(page: Page, name: str) -> list[str]:
+    """Return what axe holds against a page that is open; on a phone its colours are the same."""
+    found: list[str] = []
+    for size, themes in (("phone", ["light"]), ("wide", THEMES)):  # it goes on wide
+        width, height = SIZES[size]
+        page.set_viewport_size({"width": width, "height": height})
+        found += violations(page, f"{name}, {size}", themes)
+    return found
 
 
 def pressed(page: Page, name: str) -> None:
