@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from agents.cautions import lines
@@ -60,6 +60,7 @@ _URL = re.compile(
     r"\b[a-z][a-z0-9+.-]{1,15}://(?:[^\s/@\"'<>]{0,200}@)?([\w-]+(?:\.[\w-]+)+|\[[0-9a-f:.]+\])",
     re.I,
 )
+_HOST = re.compile(r"(?<![\w.-])(?:[\w-]+(?:\.[\w-]+)*|\[[0-9a-f:.]+\])")
 # A host by itself, where configuration says what it is.
 _SETTING = re.compile(
     r"(?:host|hostname|server|endpoint|url|uri|proxy|addr|address|webhook|registry|dsn|upstream"
@@ -67,7 +68,7 @@ _SETTING = re.compile(
     re.I,
 )
 _NAMED = re.compile(
-    r"(?:url|uri|host|endpoint|server|base|webhook|api|dsn|proxy|addr\w*|registry)\w*[\"']?\s*[:=]",
+    r"(?:url|uri|host|endpoint|server|base|webhook|api|dsn|proxy|addr|registry)\w{0,30}[\"']?\s*[:=]",
     re.I,
 )
 _LOADED = re.compile(
@@ -138,7 +139,6 @@ class _Known:
 
     def __init__(self, file: FileDiff, content: bytes, moves: Moves) -> None:
         self._file, self._content, self._moves = file, content, moves
-        self._old = ""
 
     def calls(self) -> bool:
         """Tell whether the file calls into the network anywhere."""
@@ -147,12 +147,16 @@ class _Known:
 
     def has(self, host: str) -> bool:
         """Tell whether a host was named before."""
-        if not self._old:
-            new = {number for number, _ in lines.added(self._file)}
-            rows = readable(self._content).lower().split("\n")
-            kept = [row for number, row in enumerate(rows, start=1) if number not in new]
-            self._old = "\n".join([*kept, *(line.lower() for line in self._moves.lost), ""])
-        return bool(re.search(rf"(?<![\w.-]){re.escape(host)}(?![\w-]|\.\w)", self._old))
+        return host in self._hosts
+
+    @cached_property
+    def _hosts(self) -> frozenset[str]:
+        """All that may be a host, read once: a change may name thousands."""
+        new = {number for number, _ in lines.added(self._file)}
+        rows = readable(self._content).lower().split("\n")
+        kept = [row for number, row in enumerate(rows, start=1) if number not in new]
+        before = (*kept, *(line.lower() for line in self._moves.lost))
+        return frozenset(name for row in before for name in _HOST.findall(row))
 
 
 def _hosts(path: str, new: list[tuple[int, str]], known: _Known) -> Iterator[Caution]:

@@ -39,7 +39,7 @@ _SAYS = {
         r"your\s+(?:\w+\s+)?(?:prompt|instructions)\b|\byour system prompt\b"
     ),
     "speaks as or to an AI": (
-        r"\bas an? (?:ai|large language|llm|ai language)\s*-?\s*(?:model|assistant|agent|reviewer)\b"
+        r"\bas an? (?:ai|large language|llm|ai language)(?:\s*-\s*|\s*)(?:model|assistant|agent|reviewer)\b"
         rf"|\b(?:note|attention|message|instructions?|important|dear|hey|hello)[\s:,]+"
         rf"(?:(?:to|for|all|any|the|every)[\s:,]+)*{_MODEL}\b"
         rf"|\bif you are an? {_MODEL}\b"
@@ -93,19 +93,22 @@ def look(file: FileDiff) -> Iterator[Caution]:
     # A sentence may go on in the next line, behind the mark of a comment.
     bare = "\n".join(line.strip(_BEGINS) for line in whole.split("\n"))
     found = [
-        *(
-            (bare.count("\n", 0, match.start()), _WORDS[(match.lastindex or 1) - 1])
-            for match in _SPEECH.finditer(bare)
-        ),
-        *(
-            (whole.count("\n", 0, match.start()), "has marks of a chat with a model")
-            for match in _TOKENS.finditer(whole)
-        ),
+        *((at, _WORDS[(match.lastindex or 1) - 1]) for at, match in _found(_SPEECH, bare)),
+        *((at, "has marks of a chat with a model") for at, _ in _found(_TOKENS, whole)),
         *((at, "speaks to agents in a comment") for at in _comments(whole)),
     ]
     path = lines.shown(file.path)
     for at, words in sorted(set(found)):
         yield warning("prompt_injection", path, numbered[at][0], f"It {words}.")
+
+
+def _found(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, re.Match[str]]]:
+    """Yield each match with its line, counted on from the one before: there may be thousands."""
+    line = seen = 0
+    for match in pattern.finditer(text):
+        line += text.count("\n", seen, match.start())
+        seen = match.start()
+        yield line, match
 
 
 def _comments(text: str) -> Iterator[int]:

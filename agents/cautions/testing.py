@@ -33,7 +33,7 @@ _ASSERTION = re.compile(
 )
 # They hold whatever the code does.
 _EMPTY = re.compile(
-    r"\bassert\s*\(?\s*(?:True|true|1|not False|not None)\b\s*\)?\s*(?:[,;#].*)?$"
+    r"\bassert\s*(?:\(\s*)?(?:True|true|1|not False|not None)\b\s*(?:\)\s*)?(?:[,;#].*)?$"
     r"|assert(?:True|_true|!)?\s*\(\s*(?:True|true|1)\s*[,)]"
     r"|expect\(\s*(?:true|1)\s*\)\.to(?:Be|Equal)\w*\(\s*(?:true|1)?\s*\)"
 )
@@ -48,7 +48,7 @@ _SKIP = re.compile(
 )
 # In any file: how test runners are told to leave some out.
 _LEFT_OUT = re.compile(
-    r"--deselect\b|--ignore(?:-glob)?[= ]\S*test|\bcollect_ignore(?:_glob)?\b"
+    r"--deselect\b|--ignore(?:-glob)?[= ]\S{0,200}test|\bcollect_ignore(?:_glob)?\b"
     r"|\btestPathIgnorePatterns\b|-DskipTests\b|\bmaven\.test\.skip\b|--passWithNoTests\b"
 )
 _SIGNS = ("--", "collect_ignore", "testPathIgnorePatterns", "-DskipTests", "maven.test.skip")
