@@ -7,7 +7,7 @@ import re
 import pytest
 
 from agents.lifecycle import TaskState
-from agents.models import Task
+from agents.models import FileChange, Task
 from approvals import deciding, sealing
 from approvals.decisions import HunkDecision
 from tests import approval_fixtures as fixtures
@@ -118,3 +118,19 @@ def test_what_is_typed_counts_after_a_refusal(client, rounds, lead):
     answer = client.post(f"/review/{approval.task.label}/r2/decide", sent)
     assert answer.status_code >= 400
     assert _checked(" ".join(answer.content.decode().split())) == ["refuse"]
+
+
+@pytest.mark.parametrize("mode", ["100755", "120000"])
+def test_what_is_a_program_or_a_link_now_was_not_accepted(client, rounds, lead, monkeypatch, mode):
+    add = fixtures.add_rows
+
+    def otherwise():
+        def added(proposal, *rest):
+            add(proposal, *rest)
+            FileChange.objects.filter(proposal=proposal).update(new_mode=mode)
+
+        monkeypatch.setattr(fixtures, "add_rows", added)
+
+    page = _page(client, rounds(NOTE, NOTE, {"docs.md": "accept"}, otherwise), lead)
+    assert "not changed." not in page
+    assert _checked(page) == []

@@ -53,9 +53,17 @@ def _said(
         if comment.verdict and comment.hunk is not None:
             alike = named.get(known.name_of(comment.hunk), [])
             for file, hunk in alike:
+                if _is_otherwise(comment.hunk.file, file):
+                    continue
                 moved = len(alike) == 1 and _known_as_moved(row, file, hunk, record)
                 if _in_place(comment.hunk, file, hunk) or moved:
                     yield comment, hunk
+
+
+def _is_otherwise(before: Any, file: dict[str, Any]) -> bool:
+    """Tell whether the same bytes do something else: as a program, or as where a link leads."""
+    modes = (before.old_mode, before.new_mode)
+    return modes != (file["old_mode"], file["new_mode"])
 
 
 def _in_place(before: Any, file: dict[str, Any], hunk: dict[str, Any]) -> bool:
