@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from agents.models import Hunk, Proposal
 from approvals.models import SEAL_OF_APPROVAL, Edit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from uuid import UUID
 
     Key = tuple[str, str, str]  # a changed line between those before and after it
 
@@ -18,23 +20,21 @@ def lines_of(proposal: Proposal, files: Sequence[dict[str, Any]]) -> list[dict[s
     """Return the rows of sealed hunks that an edit brought in, with the path and who edited it.
 
     What an agent wrote anew since is its own; a hunk is named by its place in its file, which is the same
-    in each version that has the same hunks.
+    in each version that has the same hunks. Three statements, however many edits there were.
     """
+    shown = {file["path"]: file for file in files}
     edits = (
-        Edit.objects.filter(approval__task=proposal.task_id)
+        Edit.objects.filter(approval__task=proposal.task_id, path__in=list(shown))
         .select_related("person", "approval__proposal")
         .defer(*SEAL_OF_APPROVAL)
         .order_by("-pk")
     )
-    shown = {file["path"]: file for file in files}
     owned: dict[tuple[str, int], dict[int, str]] = {}
-    for edit in edits:
-        if file := shown.get(edit.path):
-            brought = _Brought(edit)
-            for position, hunk in enumerate(file["hunks"]):
-                rows = owned.setdefault((edit.path, position), {})
-                for row in brought.rows(hunk["text"]):
-                    rows.setdefault(row, edit.person.display_name)
+    for edit, brought in _brought(list(edits)):
+        for position, hunk in enumerate(shown[edit.path]["hunks"]):
+            rows = owned.setdefault((edit.path, position), {})
+            for row in brought.rows(hunk["text"]):
+                rows.setdefault(row, edit.person.display_name)
     return [
         {"path": path, "hunk": position, "person": person, "rows": sorted(mine)}
         for (path, position), rows in sorted(owned.items())
@@ -46,13 +46,7 @@ def lines_of(proposal: Proposal, files: Sequence[dict[str, Any]]) -> list[dict[s
 class _Brought:
     """The changed lines that the version after an edit has, and the version before it had not."""
 
-    def __init__(self, edit: Edit) -> None:
-        before = edit.approval.proposal
-        later = Proposal.objects.filter(
-            task=before.task_id, round=before.round, version__gt=before.version
-        )
-        after = later.order_by("version").first()
-        was, now = _keys(before, edit.path), _keys(after, edit.path) if after else []
+    def __init__(self, was: Iterable[Key], now: Collection[Key]) -> None:
         lines = Counter(line for _, line, _ in now)
         lines.subtract(line for _, line, _ in was)
         self._lines = +lines
@@ -65,10 +59,32 @@ class _Brought:
                 yield row
 
 
-def _keys(proposal: Proposal, path: str) -> list[Key]:
-    hunks = Hunk.objects.filter(file__proposal=proposal, file__path=path).order_by("position")
-    texts: Iterable[str] = hunks.values_list("text", flat=True)
-    return [key for text in texts for key in _around(text) if key[1][:1] in {"+", "-"}]
+def _brought(edits: Sequence[Edit]) -> Iterator[tuple[Edit, _Brought]]:
+    """Yield each edit with what it brought: the version after it is the next of its round."""
+    if not edits:
+        return
+    before = [edit.approval.proposal for edit in edits]
+    versions = Proposal.objects.filter(task=before[0].task_id).only("round", "version")
+    known = sorted((row.round, row.version, row.pk) for row in versions)
+    after = {pk: later for (r, _, pk), (s, _, later) in pairwise(known) if r == s}
+    keys = _keys([*(was.pk for was in before), *after.values()], {edit.path for edit in edits})
+    for edit, was in zip(edits, before, strict=True):
+        now = keys.get((after.get(was.pk), edit.path), [])
+        yield edit, _Brought(keys.get((was.pk, edit.path), []), now)
+
+
+def _keys(
+    proposals: Iterable[UUID], paths: Iterable[str]
+) -> dict[tuple[UUID | None, str], list[Key]]:
+    """Return the changed lines by version and file."""
+    hunks = Hunk.objects.filter(file__proposal__in=set(proposals), file__path__in=paths)
+    found: dict[tuple[UUID | None, str], list[Key]] = {}
+    for proposal, path, text in hunks.order_by("position").values_list(
+        "file__proposal", "file__path", "text"
+    ):
+        changed = (key for key in _around(text) if key[1][:1] in {"+", "-"})
+        found.setdefault((proposal, path), []).extend(changed)
+    return found
 
 
 def _around(text: str) -> list[Key]:

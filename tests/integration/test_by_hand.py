@@ -8,7 +8,7 @@ import pytest
 
 from agents.lifecycle import TaskState
 from agents.models import Step, Task
-from approvals import sealing
+from approvals import handwork, sealing
 from approvals.deciding import decide
 from tests.approval_fixtures import edits, make_change, make_repository
 from tests.editing_fixtures import checked_anew, editable, put
@@ -75,6 +75,17 @@ def test_lines_stay_the_persons_in_a_later_round_and_an_agents_are_its_own(
     text = MANY[CODE].replace("agent 5\n", "human 5\n").replace("agent 9\n", "agent nine\n")
     later = make_change(project, requester, tmp_path, task=task, texts={CODE: text})
     assert _marked(sealing.seal(later)) == [("Dana Kim", ["+human 5"])]
+
+
+def test_more_edits_ask_no_more_of_the_database(change, lead, django_assert_num_queries):
+    first = _edited(change, lead)
+    text = MANY[CODE].replace("agent 5\n", "human 5\n").replace("agent 9\n", "human 9\n")
+    put(first, lead, path=CODE, text=text)
+    second = checked_anew(first)
+    assert _marked(second) == [("Dana Kim", ["+human 5", "+human 9"])]
+    for version in first, second:
+        with django_assert_num_queries(3):
+            handwork.lines_of(version.proposal, version.snapshot["files"])
 
 
 def test_what_is_sealed_without_the_lines_is_shown_as_before(client, project, requester, tmp_path):
