@@ -108,8 +108,12 @@ class _People:
         Where the person was renamed since, nobody can tell: old names are kept nowhere. Nor is the
         link missed where it was taken away.
         """
-        name = self.names.get(entry.actor_id) if entry.actor_id else entry.actor_label
-        if name == entry.actor_label or self._renamed(entry):
+        person, name = entry.actor_id, entry.actor_label
+        if person is None or self.names.get(person) == name or self._renamed(entry):
+            return None
+        # Who came, or was renamed, as the log was opened is not among those who were read before it.
+        self.names |= User.objects.filter(pk=person).values_list("pk", "username")
+        if self.names.get(person) == name:
             return None
         return _breach(
             entry,

@@ -20,7 +20,7 @@ from django.urls import reverse
 from approvals import executor
 from projects import anchoring, audit, auditing
 from projects.invariants import CHECKS, NotChecked
-from projects.models import AuditEntry
+from projects.models import AuditEntry, User
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,6 +137,24 @@ def test_an_entry_that_leads_to_another_person_is_named(entries, anchors, reques
     tamper(statement, requester.pk, entries[2].pk)
     assert found(anchors) == ("altered", entries[2].pk)
     assert "leads to a person of another name" in auditing.walk().breach.said
+
+
+def test_an_entry_of_who_came_as_the_log_was_opened_is_none_that_was_altered(entries, project):
+    came: list[User] = []
+
+    def comes(execute, sql, *rest):
+        """Let somebody come, and act, as soon as it was read who is there."""
+        answer = execute(sql, *rest)
+        if 'FROM "projects_user"' in sql and not came:
+            came.append(User(username="new"))
+            came[0].save()
+            audit.record("thing.done", subject=project, actor=came[0], project=project)
+        return answer
+
+    with connection.execute_wrapper(comes):
+        walked = auditing.walk()
+    assert walked.entries == len(entries) + 1
+    assert walked.breach is None
 
 
 def test_an_entry_of_who_was_renamed_since_is_none_that_was_altered(entries, lead, admin, client):
