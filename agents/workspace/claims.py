@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Finding = tuple[Verdict, str]
 _EVIDENCE = 500  # characters; the column's own limit
 _QUOTE = 80
+_QUOTES = str.maketrans("“”„‟", '"' * 4)
 _TELLING = 4  # bytes of a text without its spaces: less stands everywhere
 
 
@@ -88,11 +89,11 @@ def _file_unchanged(check: Check, store: Store, base: str, head: str) -> Finding
         return Verdict.NOT_CHECKABLE, "The claim names no file."
     before, after = _entry(store, base, path), _entry(store, head, path)
     if before is None and after is None:
-        return Verdict.NOT_CHECKABLE, f"{reveal(path)} is not in the repository."
+        return Verdict.NOT_CHECKABLE, f"{_named(path)} is not in the repository."
     if before == after:
-        return Verdict.PROVEN, f"{reveal(path)} is byte-identical to main"
+        return Verdict.PROVEN, f"{_named(path)} is byte-identical to main"
     how = "is new" if before is None else "is deleted" if after is None else "differs from main"
-    return Verdict.CONTRADICTED, f"{reveal(path)} {how}"
+    return Verdict.CONTRADICTED, f"{_named(path)} {how}"
 
 
 def _entry(store: Store, commit: str, path: str) -> TreeEntry | None:
@@ -157,7 +158,7 @@ def _not_searched(text: str, entries: list[TreeEntry], globs: list[str]) -> str:
     if not wanted:
         return "The claim names no text."
     if len(wanted.encode()) < _TELLING:
-        return f"“{reveal(text)}” is too short to tell anything."
+        return f"{_quoted(text)} is too short to tell anything."
     if not entries:
         return f"No file matches {_listed(globs)}."
     large = [entry.path for entry in entries if entry.size > MAX_FILE_BYTES]
@@ -196,7 +197,7 @@ def _hits(store: Store, entries: list[TreeEntry], text: str) -> dict[str, list[s
 
 
 def _none(text: str, entries: list[TreeEntry], globs: list[str]) -> str:
-    return f"No “{reveal(text)}” in {_files(len(entries))} matching {_all(globs)}"
+    return f"No {_quoted(text)} in {_files(len(entries))} matching {_all(globs)}"
 
 
 def _more(hits: list[str]) -> str:
@@ -215,9 +216,8 @@ def _find(path: str, text: str, wanted: str) -> list[str]:
     while at >= 0:
         start, end = places[at], places[at + len(wanted) - 1] + 1
         line = text.count("\n", 0, start) + 1
-        quote = reveal(text[start:end]).replace("\n", " ")
-        quote = quote if len(quote) <= _QUOTE else f"{quote[:_QUOTE]}…"
-        found.append(f"{reveal(path)}:{line} has “{quote}”")
+        quote = text[start:end].replace("\n", " ")
+        found.append(f"{_named(path)}:{line} has {_quoted(quote, most=_QUOTE)}")
         at = plain.find(wanted, at + len(wanted))
     return found
 
@@ -232,12 +232,24 @@ def _searchable(text: str) -> tuple[str, list[int] | range]:
 
 def _all(globs: list[str]) -> str:
     """List all, however many: a glob that is not shown would be proven unseen."""
-    return ", ".join(reveal(glob) for glob in globs)
+    return ", ".join(_named(glob) for glob in globs)
 
 
 def _listed(names: list[str]) -> str:
-    shown = ", ".join(reveal(name) for name in names[:3])
+    shown = ", ".join(_named(name) for name in names[:3])
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+
+
+def _named(name: str) -> str:
+    """Return a path or glob as it stands in a sentence of ours: in quotes where it could go on with it."""
+    return _quoted(name) if len(name.split()) > 1 else reveal(name)
+
+
+def _quoted(text: str, *, most: int | None = None) -> str:
+    """Return what others wrote in quotes, and none within that would end them."""
+    shown = reveal(text)
+    shown = shown if most is None or len(shown) <= most else f"{shown[:most]}…"
+    return f"“{shown.translate(_QUOTES)}”"
 
 
 def _files(number: int) -> str:
