@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_READY_SECONDS = 60
+_READY_SECONDS = 180  # where many begin at once, each reads its modules slowly
 
 
 @contextmanager

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PICTURES = Path(__file__).resolve().parents[1] / "artifacts"
 SLOW = 90_000  # milliseconds: agents at work on a busy machine
+LONGEST = 60  # seconds a page may take to say something; what is right is never waited for so long
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -28,6 +29,12 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+expect.set_options(timeout=LONGEST * 1_000)
+
+
+def listens(page: Page) -> None:
+    """Wait until the scripts of a page that came by a link or a key hear keys: before, they go nowhere."""
+    expect(page.locator("[data-connection=live]").first).to_be_attached()
 
 
 @contextmanager
@@ -48,7 +55,7 @@ class Person:
         self.complaints: list[str] = []
         context = browser.new_context(viewport={"width": 1440, "height": 900})
         self.page: Page = context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(LONGEST * 1_000)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._listen)
         self._sign_in()

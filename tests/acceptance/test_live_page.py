@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import statistics
 import time
 from typing import TYPE_CHECKING
 
@@ -39,13 +38,25 @@ pytestmark = [
 SEED = 20_261_128
 CUTS = 60
 MOST_ROWS = 500
+# How the connection stood, one after the other, and whether decisions were paused then.
 STATES = """
 window.states = [];
+window.paused = [];
 new MutationObserver(([change]) => {
   const now = change.target.dataset.connection;
-  if (window.states.at(-1) !== now) window.states.push(now);
+  if (window.states.at(-1) === now) return;
+  window.states.push(now);
+  window.paused.push(document.querySelector("#stop-pop [data-decide]").disabled);
 }).observe(document.querySelector("[data-connection]"), { attributes: true });
 """
+# A wheel may scroll for some frames yet.
+RESTS = """async (box) => {
+  for (let [still, before] = [0, box.scrollTop]; still < 5; before = box.scrollTop) {
+    await new Promise(requestAnimationFrame);
+    still = box.scrollTop === before ? still + 1 : 0;
+  }
+  return box.scrollTop;
+}"""
 MOVED = "document.querySelector('[data-follows=events]').scrollTop > 40"
 UP_AS_ROWS_COME = """
 new MutationObserver((_, observer) => {
@@ -53,7 +64,6 @@ new MutationObserver((_, observer) => {
   document.querySelector("[data-follows=events]").scrollTop = 0;
 }).observe(document.querySelector("#events"), { childList: true });
 """
-expect.set_options(timeout=20_000)
 
 
 def watch(context: BrowserContext, made, query: str = "?tab=events") -> Page:
@@ -76,29 +86,15 @@ def check_whole(page: Page, last: int) -> None:
     assert page.evaluate("window.neverReloaded") is True
 
 
-def spoken(made) -> tuple[int, float]:
-    """Record an event; return its seq and when it was committed."""
-    speak(made, 1)
-    return made.task.last_seq, time.time() * 1_000
-
-
-@pytest.mark.parametrize(("pace", "pauses"), [("now and then", (0.5, 0.9)), ("fast", (0.0, 0.2))])
-def test_events_appear_at_once_and_without_a_reload(house, context, made, pace, pauses):
+@pytest.mark.parametrize("longest", [0.0, 0.2, 0.9])
+def test_events_come_without_a_reload_at_any_pace(house, context, made, longest):
+    """How soon is measured by `python -m tests.bench.live_page`."""
     page = watch(context, made)
-    committed = {}
-    for _ in range(60):
-        seq, moment = house.write(spoken, made)
-        committed[seq] = moment
-        time.sleep(random.uniform(*pauses))  # noqa: S311 - a person's or a model's pace
+    for _ in range(20):
+        house.write(speak, made, 1)
+        time.sleep(random.uniform(0, longest))  # noqa: S311 - a person's or a model's pace
     shows(page, newest(house, made.task))
-    came = dict(page.evaluate("window.arrived"))
-    late = sorted(came[seq] - moment for seq, moment in committed.items())
-    p50, p99 = statistics.median(late), late[-1]
-    print(
-        f"\nevent committed to row shown, {pace}: p50 {p50:.0f} ms, p99 {p99:.0f} ms of {len(late)}"
-    )
     check_whole(page, made.task.last_seq)
-    assert p50 < 300
 
 
 def test_a_hidden_tab_rests_and_goes_on_by_its_cursor(house, context, made):
@@ -236,7 +232,7 @@ def test_a_page_holds_no_more_than_500_rows_and_follows_only_at_its_end(house, c
     box.hover()
     page.mouse.wheel(0, -900)
     expect(chip).to_have_text("Jump to the end")
-    top = box.evaluate("box => box.scrollTop")
+    top = box.evaluate(RESTS)
     house.write(speak, made, 12)
     expect(chip).to_have_text("12 new, jump")
     first = box.evaluate(
@@ -252,10 +248,11 @@ def test_the_connection_says_how_it_stands_and_decisions_wait(house, context, ma
     page = watch(context, made, "")
     footer = page.locator("[data-connection]")
     stop = page.locator("#stop-pop [data-decide]")
+    page.evaluate(STATES)
     house.proxy.shut()
-    expect(footer).to_have_attribute("data-connection", "reconnecting")
-    expect(stop).to_be_enabled()
     expect(footer).to_have_attribute("data-connection", "offline")
+    assert page.evaluate("window.states") == ["reconnecting", "offline"]
+    assert page.evaluate("window.paused") == [False, True]
     bar = page.locator("[data-offline]")
     expect(bar).to_have_text(
         re.compile(r"^Showing state from \d\d:\d\d:\d\d\. Decisions are paused\.$")

@@ -31,7 +31,6 @@ pytestmark = [
 
 LONG = "The sum is rounded on every line. " * 40
 COLOUR = "node => getComputedStyle(node).color"
-expect.set_options(timeout=20_000)
 
 
 def watch(context: BrowserContext, made) -> Page:
