@@ -275,10 +275,10 @@ def test_two_hundred_comments_on_a_long_hunk_are_told_at_once():
     before = file_of([], new, status="added")
     now = file_of([], [line.replace("compute", "count") for line in new], status="added")
     asked, one = later(now), was(before)
-    begin = time.perf_counter()
+    begin = time.process_time()  # of ours: others may want the processor
     assert {asked.line(one, "new", n).became for n in range(1, 201)} == {Became.GONE}
     assert not asked.hunk(one)
-    assert time.perf_counter() - begin < 2.0
+    assert time.process_time() - begin < 2.0
 
 
 @pytest.mark.parametrize(
