@@ -53,7 +53,7 @@ _SIGNS = (
     *("dgram", "undici", "'got'", '"got"', "node-fetch", "net.Dial", "http.", "HttpClient"),
     *("HttpURLConnection", "openConnection", "WebRequest", "WebClient", "reqwest::", "TcpStream"),
     *("ureq::", "Net::HTTP", "URI.open", "TCPSocket", "curl", "fsockopen", "wget", "Invoke-"),
-    *("/dev/tcp/", "/dev/udp/", "nc ", "ncat"),
+    *("/dev/tcp/", "/dev/udp/", "nc ", "nc\t", "ncat"),
 )
 _SHELL = re.compile(r"nc|ncat|telnet")
 _URL = re.compile(

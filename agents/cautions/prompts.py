@@ -65,20 +65,11 @@ _WORDS = tuple(_SAYS)
 # One of them is in all that is looked for, and in few files.
 _SIGNS = (
     *("instruction", "prompt", "rules", "guideline", "direct", "you are", "you have", "you were"),
-    *("llm", "language model", "gpt", "claude", "copilot", "gemini", "codex", "review", "<!--"),
+    *("llm", "language model", "gpt", "claude", "copilot", "gemini", "codex", "coding ", "review"),
     *("this change", "this pull", "this pr", "this patch", "this diff", "this file", "these lines"),
-    *(
-        "this comment",
-        "this instr",
-        "as an ai",
-        " ai ",
-        "<|",
-        "inst]",
-        "<<sys",
-        "<</sys",
-        "_of_turn>",
-    ),
+    *("this comment", "this instr", "<!--", "<|", "inst]", "<<sys", "<</sys", "_of_turn>"),
 )
+_AI = re.compile(r"\bais?\b")  # in many a word: a sign only by itself
 _ODD = re.compile("[^\t\n -~]")
 _BEGINS = "#/*-;>!<% \t\"'"
 
@@ -87,11 +78,11 @@ def look(file: FileDiff) -> Iterator[Caution]:
     """Yield where what a file gains speaks to a model."""
     numbered = list(lines.added(file))
     whole = _plain("\n".join(line for _, line in numbered))
-    small = whole.lower()
-    if not any(sign in small for sign in _SIGNS):
-        return
     # A sentence may go on in the next line, behind the mark of a comment.
     bare = "\n".join(line.strip(_BEGINS) for line in whole.split("\n"))
+    small = f"{whole} {' '.join(bare.split())}".lower()
+    if not any(sign in small for sign in _SIGNS) and not _AI.search(small):
+        return
     found = [
         *((at, _WORDS[(match.lastindex or 1) - 1]) for at, match in _found(_SPEECH, bare)),
         *((at, "has marks of a chat with a model") for at, _ in _found(_TOKENS, whole)),

