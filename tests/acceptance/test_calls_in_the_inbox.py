@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from approvals.calls import carrying
 from approvals.models import CallApproval
 from tests.acceptance.axe import violations
-from tests.acceptance.browsing import chromium
+from tests.acceptance.browsing import chromium, listens
 from tests.acceptance.test_inbox_keys import inbox
 from tests.call_fixtures import make_tool, park, working_step
 from tests.tool_server import PayServer
@@ -74,6 +74,7 @@ def _make() -> None:
 
 def _at(page: Page, row: CallApproval) -> None:
     expect(page).to_have_url(re.compile(f"/calls/{row.pk}"))
+    listens(page)
 
 
 def test_calls_are_put_off_changed_allowed_and_refused_by_keys_alone(three, server, address):

@@ -12,6 +12,7 @@ from approvals.deciding import decide
 from approvals.models import Approval, Effect
 from tests.acceptance import page_fixtures
 from tests.acceptance.axe import violations
+from tests.acceptance.browsing import listens
 from tests.acceptance.live_house import signed_in
 from tests.approval_fixtures import git, make_repository
 from tests.editing_fixtures import checked_anew, editable
@@ -58,6 +59,7 @@ def test_an_edit_is_checked_approved_by_another_and_merged(
     page.set_viewport_size(PHONE)
     assert violations(page, "editing a file on a phone") == []
     page.set_viewport_size(WIDE)
+    listens(page)
     page.keyboard.press("Control+End")
     page.keyboard.type(ADDED)
     page.keyboard.press("Control+Enter")

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from approvals import sealing
 from tests.acceptance import page_fixtures
 from tests.acceptance.axe import violations
+from tests.acceptance.browsing import listens
 from tests.acceptance.live_house import signed_in
 from tests.approval_fixtures import make_change, make_repository, move_main
 
@@ -34,10 +35,10 @@ def test_a_fold_is_reached_and_opened_by_keys(
     context = signed_in(house, browser, lead, viewport={"width": width, "height": 900})
     page = context.new_page()
     page.goto(f"/review/{approval.task.label}/r1")
-    expect(page.locator("[data-connection=live]")).to_have_count(1)
+    listens(page)
     page.keyboard.press("w")
     page.wait_for_url("**/r1?spaces=fold")
-    expect(page.locator("[data-connection=live]")).to_have_count(1)
+    listens(page)
     fold = page.get_by_text("1 line differs in spaces only", exact=True)
     within = page.locator("[data-spaces]").get_by_role("row")
     expect(fold).to_be_visible()

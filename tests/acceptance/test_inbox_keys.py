@@ -14,7 +14,7 @@ from playwright.sync_api import Error, expect
 from approvals import deciding, policies, sealing
 from tests import console_fixtures as fixtures
 from tests.acceptance.axe import violations
-from tests.acceptance.browsing import chromium
+from tests.acceptance.browsing import LONGEST, chromium, listens
 from tests.approval_fixtures import make_report
 from tests.web_process import web
 
@@ -42,14 +42,14 @@ def address(tmp_path) -> Iterator[str]:
 
 def inbox(browser: Browser, address: str, width: int = 1440) -> Page:
     page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(LONGEST * 1_000)
     page.goto(f"{address}/sign-in")
     page.fill("#username", "dana")
     page.fill("#password", "correct horse")
     page.click("button")
     expect(page).not_to_have_url(re.compile("sign-in"))
     page.goto(f"{address}/inbox")
-    expect(page.locator("[data-connection=live]").first).to_be_attached()
+    listens(page)
     return page
 
 
@@ -105,6 +105,7 @@ def test_a_review_is_put_off_and_woken_by_keys(waiting, address):
         )
         page.get_by_role("link", name="Snoozed 1").click()
         expect(page.locator("[data-row]")).to_have_count(1)
+        listens(page)
         page.keyboard.press("h")
         expect(page.get_by_role("button", name="Wake now")).to_be_focused()
         page.keyboard.press("Enter")
@@ -178,7 +179,7 @@ def test_the_look_follows_the_row_and_its_menus_are_about_that_row(
         assert page.evaluate(FOCUS_AFTER_NEWS)  # what is new is told by the same link
         page.keyboard.press("Enter")
         expect(page.locator("[data-row]")).to_have_count(4)
-        expect(page.locator("[data-connection=live]").first).to_be_attached()
+        listens(page)
         put_off_the_third_before_it_is_shown(page)
         expect(later).to_be_focused()
         expect(opens).to_have_attribute("href", f"/review/T-{third}/r1")
@@ -238,7 +239,7 @@ def test_z_undoes_the_approval_of_the_row_that_has_the_focus(address, project, r
     with chromium() as browser:
         page = inbox(browser, address)
         page.goto(f"{address}/inbox?tab=with-agents")
-        expect(page.locator("[data-connection=live]").first).to_be_attached()
+        listens(page)
         page.keyboard.press("z")  # of no row
         expect(page.locator("[data-undo]:focus")).to_have_count(0)
         page.keyboard.press("j")

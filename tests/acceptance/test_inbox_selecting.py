@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from approvals import policies, sealing
 from approvals.models import Approval, Signature
-from tests.acceptance.browsing import chromium
+from tests.acceptance.browsing import chromium, listens
 from tests.acceptance.test_inbox_keys import inbox
 from tests.approval_fixtures import make_change, make_report, make_repository
 from tests.web_process import web
@@ -40,11 +40,6 @@ def address(tmp_path) -> Iterator[str]:
 def press(page: Page, *keys: str) -> None:
     for key in keys:
         page.keyboard.press(key)
-
-
-def listens(page: Page) -> None:
-    """Wait until the scripts of a page that was just opened have begun: keys before go nowhere."""
-    expect(page.locator("[data-connection=live]").first).to_be_attached()
 
 
 def test_three_are_approved_and_taken_back_by_keys_alone(three, address):
@@ -87,6 +82,7 @@ def test_a_takes_one_to_its_button_and_opens_what_is_not_low_risk(
         press(page, "a")
         expect(page).to_have_url(f"{address}/review/{medium.task.label}/r1")
         page.go_back()
+        listens(page)
         page.locator(f"#row-{medium.pk} a").focus()
         press(page, "r")
         expect(page).to_have_url(f"{address}/review/{medium.task.label}/r1#decision-note")
@@ -101,6 +97,7 @@ def test_a_filter_is_typed_and_cleared_by_keys(three, project, requester, addres
         page.keyboard.type("agent:coder xylophone")
         press(page, "Enter")
         expect(page.get_by_role("alert")).to_contain_text(["“xylophone” is no filter"])
+        listens(page)
         press(page, "f")
         press(page, "Control+A")
         page.keyboard.type("risk:low repo:acme-billing due:>1h")
@@ -110,6 +107,7 @@ def test_a_filter_is_typed_and_cleared_by_keys(three, project, requester, addres
         expect(page).to_have_url(re.compile("sort=newest"))
         expect(page.locator("[data-row] .row-title").first).to_have_text("Where rounding happens")
         expect(page.get_by_label("Filter")).to_have_value("risk:low repo:acme-billing due:>1h")
+        listens(page)
         press(page, "x")  # the newest is a report
         expect(page.locator("#bulk-bar")).to_contain_text(
             f"{report.task.label} is a report, which is decided by itself."

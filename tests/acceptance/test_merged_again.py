@@ -12,6 +12,7 @@ from agents.models import Hunk, Task
 from approvals import following, policies, sealing
 from tests.acceptance import page_fixtures
 from tests.acceptance.axe import violations
+from tests.acceptance.browsing import listens
 from tests.acceptance.live_house import signed_in
 from tests.acceptance.test_inbox_keys import Answers
 from tests.approval_fixtures import approve, make_change, make_repository, move_main
@@ -83,7 +84,7 @@ def test_only_the_changed_hunk_is_asked_anew(house, browser, project, requester,
     answers = Answers()
     page.route("**/r1/main", answers.hold)
     page.reload()
-    expect(page.locator("[data-connection=live]").first).to_be_attached()
+    listens(page)
     page.keyboard.press("a")
     answers.let_come()
     expect(approve).to_have_accessible_description("Main has moved since this was sealed.")

@@ -9,6 +9,7 @@ from approvals.models import Comment
 from tests import console_fixtures as fixtures
 from tests.acceptance import page_fixtures
 from tests.acceptance.axe import violations
+from tests.acceptance.browsing import listens
 from tests.acceptance.live_house import signed_in
 
 browser = page_fixtures.browser
@@ -23,7 +24,7 @@ def page(house, browser, project, requester, lead):
     context = signed_in(house, browser, lead, viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.goto(f"/review/{made.task.label}/r1")
-    expect(page.locator("[data-connection=live]")).to_be_attached()
+    listens(page)
     yield page
     context.close()
 

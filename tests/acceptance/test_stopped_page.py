@@ -8,11 +8,15 @@ from playwright.sync_api import expect
 from agents.models import Escalation
 from tests import console_fixtures as fixtures
 from tests.acceptance import page_fixtures
+from tests.acceptance.browsing import listens
 from tests.acceptance.live_house import House, signed_in
 
 browser = page_fixtures.browser
 
 pytestmark = [pytest.mark.needs_chromium, pytest.mark.django_db(transaction=True)]
+SETTLED = """() => new Promise((done) => {
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));
+})"""  # what moved before is told by then
 LONG = "\n".join(f"Line {n} of what was tried." for n in range(60))
 
 
@@ -31,7 +35,8 @@ def test_the_button_leads_to_the_choices(
             page.goto(f"/tasks/{made.task.label}")
             first = page.locator(".answer input[type=radio]").first
             expect(first).not_to_be_in_viewport()
-            page.wait_for_selector("[data-connection=live]", state="attached")
+            listens(page)
+            page.evaluate(SETTLED)
             page.evaluate("window.shifts = []")
             if by == "mouse":
                 page.get_by_text("Decide how to go on").click()

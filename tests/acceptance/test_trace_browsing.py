@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from agents.models import Attempt, Task
 from tests import trace_fixtures as traces
-from tests.acceptance.browsing import chromium
+from tests.acceptance.browsing import LONGEST, chromium, listens
 from tests.web_process import web
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def address(tmp_path) -> Iterator[str]:
 
 def signed_in(context: BrowserContext, address: str) -> Page:
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(LONGEST * 1_000)
     page.goto(f"{address}/sign-in")
     page.fill("#username", "mira")
     page.fill("#password", "correct horse")
@@ -116,6 +116,7 @@ def test_keys_move_close_open_and_show(trace, address):
         keyboard.press("e")
         expect(page).to_have_url(re.compile("errors=1"))
         expect(page.locator(".tr-err")).to_have_count(4)
+        listens(page)
         keyboard.press("e")
         expect(page).not_to_have_url(re.compile("errors=1"))
         assert complaints == []
@@ -203,7 +204,7 @@ def test_the_page_says_what_came_since(trace, address):
     with chromium() as browser:
         page = signed_in(browser.new_context(viewport={"width": 1440, "height": 900}), address)
         page.goto(address + trace)
-        expect(page.locator("[data-connection=live]").first).to_be_attached()
+        listens(page)
         rows = page.locator("[data-span]").count()
         beside(lambda: go_on(task, attempt))
         expect(page.get_by_text("1 span came since this page was made.")).to_be_visible()

@@ -13,7 +13,7 @@ from approvals import policies
 from approvals.calls import carrying
 from approvals.models import CallApproval
 from tests.acceptance.axe import violations
-from tests.acceptance.browsing import chromium
+from tests.acceptance.browsing import chromium, listens
 from tests.acceptance.test_inbox_keys import Answers, inbox
 from tests.acceptance.test_inbox_views import beside
 from tests.call_fixtures import decided, make_tool, park, working_step
@@ -56,10 +56,6 @@ def _sign_in(page: Page, address: str) -> None:
     expect(page).not_to_have_url(re.compile("sign-in"))
 
 
-def _listening(page: Page) -> None:
-    expect(page.locator("[data-connection=live]").first).to_be_attached()
-
-
 def _states() -> list[str]:
     return beside(lambda: list(CallApproval.objects.order_by("id").values_list("state", flat=True)))
 
@@ -80,7 +76,7 @@ def test_it_is_allowed_undone_allowed_again_and_called_once(
         assert beside(lambda: carrying.make_due("effects")) == 0
         assert violations(page, "a call that can be undone") == []
         beside(lambda: policies.change(project, by=lead, call_undo_seconds=2))
-        _listening(page)
+        listens(page)
         page.keyboard.press("z")
         expect(page.get_by_role("button", name="Undo")).to_be_focused()
         page.keyboard.press("Enter")
@@ -137,7 +133,7 @@ def test_z_undoes_the_call_of_the_row_that_has_the_focus(address, allowed):
     with chromium() as browser:
         page = inbox(browser, address)
         page.goto(f"{address}{listed}")
-        _listening(page)
+        listens(page)
         answers = Answers()
         page.route(re.compile(r"/inbox\?.*at="), answers.hold)
         for _ in range(3):
@@ -151,14 +147,14 @@ def test_z_undoes_the_call_of_the_row_that_has_the_focus(address, allowed):
         expect(_undo_of(page, third, "#peek")).to_be_focused()
         page.set_viewport_size({"width": 1000, "height": 900})
         page.goto(f"{address}{listed}")
-        _listening(page)
+        listens(page)
         page.keyboard.press("j")
         row = page.evaluate("document.activeElement.closest('li').id.slice(4)")
         (first,) = (each for each in allowed if str(each.pk) == row)
         page.keyboard.press("z")
         expect(_undo_of(page, first, f"#row-{first.pk}")).to_be_focused()
         page.goto(f"{address}/tasks/{beside(lambda: first.task.label)}")
-        _listening(page)
+        listens(page)
         page.keyboard.press("z")
         expect(page.get_by_role("button", name="Undo").first).to_be_focused()
 
@@ -169,7 +165,7 @@ def test_a_pause_stops_the_countdown_of_an_open_page(address, allowed, lead):
         page = browser.new_page()
         _sign_in(page, address)
         page.goto(f"{address}/calls/{row.pk}")
-        _listening(page)
+        listens(page)
         state, button = page.locator("#call-state"), page.get_by_role("button", name="Undo")
         expect(button).to_contain_text(re.compile(r"called in \d min \d+ s"))
         beside(lambda: holds.place(by=lead, task=row.task))
