@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from approvals import policies
 from approvals.models import Signature
@@ -31,6 +32,16 @@ def test_every_page_offers_the_undo_of_what_was_approved_last(client, review, le
     assert offer not in say_of(client.get("/tasks"))
     client.force_login(requester)
     assert offer not in say_of(client.get("/tasks"))
+
+
+def test_the_offer_ends_with_its_time(client, review, lead):
+    client.force_login(lead)
+    client.post(address_of(review, "/decide"), form_of(review, verdict="approve"))
+    assert "data-toast" in say_of(client.get("/tasks"))
+    session = client.session
+    session["just_decided"] |= {"until": timezone.now().isoformat()}
+    session.save()
+    assert "data-toast" not in say_of(client.get("/tasks"))
 
 
 def test_what_waits_for_another_signature_or_goes_at_once_offers_no_undo(
