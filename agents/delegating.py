@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from pydantic import ValidationError
 
-from agents import attempts, delegation_limits, dispatch, fan_in, planning, storable
+from agents import attempts, delegation_limits, dispatch, fan_in, parking, planning, storable
 from agents.breakers import fingerprints
 from agents.events import Kind
 from agents.lifecycle import (
@@ -135,10 +135,19 @@ def ask(step: Step, asked: Asked) -> NeedsHuman | Interrupted | None:
         tree=asked.tree,
     )
     attempts.close(step, AttemptState.ASKING)
-    step.move(StepState.WAITING, kind=Kind.DELEGATION_ASKED, data=_facts(made), waits=1)
+    _wait(step, made)
     failpoint("question.asked")
     transaction.on_commit(dispatch.ring, robust=True)
     return None
+
+
+def _wait(step: Step, made: Delegation) -> None:
+    """Let the asker wait for the answer; with calls of tools outside beside it, for those as well."""
+    to, reason = StepState.WAITING, step.reason
+    if parking.open_calls(step).exists():
+        to, reason = StepState.WAITING_HUMAN, parking.WAITS
+        transaction.on_commit(dispatch.ring_effects, robust=True)
+    step.move(to, kind=Kind.DELEGATION_ASKED, data=_facts(made), waits=1, reason=reason)
 
 
 def answer(step: Step, message: Answer, dependents: Iterable[Step]) -> None:

@@ -57,9 +57,15 @@ def lock_all(step_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[Step, lis
     locked = {step.pk: step for step in _LOCKED(steps=list(wanted))}
     found: dict[uuid.UUID, tuple[Step, list[Step]]] = {pk: (locked[pk], []) for pk in step_ids}
     for needs, dependent in sorted(edges):
-        if locked[dependent].state == StepState.WAITING:
+        if counts(locked[dependent]):
             found[needs][1].append(locked[dependent])
     return found
+
+
+def counts(step: Step) -> bool:
+    """Tell whether a step waits for others, if it waits for a person beside them or not."""
+    asks = step.state == StepState.WAITING_HUMAN and step.waits > 0
+    return asks or step.state == StepState.WAITING
 
 
 def lock_tasks(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, Task]:
@@ -99,9 +105,9 @@ def recount(task: Task) -> int:
             waits[edge.step_id] += 1
         ready = 0
         for step in steps.values():
-            if step.state != StepState.WAITING:
+            if not counts(step):
                 continue
-            if waits[step.pk]:
+            if waits[step.pk] or step.state != StepState.WAITING:
                 Step.objects.filter(pk=step.pk).update(waits=waits[step.pk])
                 continue
             step.task = task

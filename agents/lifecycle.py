@@ -81,8 +81,9 @@ STEP_MOVES: dict[str, frozenset[str]] = {
     _P.LEASED: frozenset(
         {_P.DONE, _P.BLOCKED, _P.FAILED, _P.CANCELLED, _P.WAITING_HUMAN, _P.READY, _P.WAITING}
     ),
+    # waiting: its calls are answered, and the agent it asked is not done
     # done: a person took it over; cancelled: or goes on without it
-    _P.WAITING_HUMAN: frozenset({_P.READY, _P.DONE, _P.CANCELLED}),
+    _P.WAITING_HUMAN: frozenset({_P.READY, _P.WAITING, _P.DONE, _P.CANCELLED}),
     # ready: a person sent it again
     _P.BLOCKED: frozenset({_P.READY, _P.DONE, _P.CANCELLED}),
     _P.FAILED: frozenset({_P.READY, _P.DONE, _P.CANCELLED}),

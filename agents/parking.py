@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agents.models import Step, Task
 
 WITHDRAWN = "Its step was stopped before this call was answered."
-_WAITS = "Waits for the answers of tools outside."
+WAITS = "Waits for the answers of tools outside."
 
 
 def park(step: Step) -> bool:
@@ -34,7 +34,7 @@ def park(step: Step) -> bool:
     if not open_calls(step).exists():
         return False
     attempts.close(step, AttemptState.ASKING)
-    step.move(StepState.WAITING_HUMAN, data={"why": "calls"}, reason=_WAITS)
+    step.move(StepState.WAITING_HUMAN, data={"why": "calls"}, reason=WAITS)
     transaction.on_commit(dispatch.ring_effects, robust=True)
     return True
 

@@ -144,7 +144,7 @@ def answer(
 
 
 def _go_on(step: Step) -> None:
-    """Make the step ready when its last call is answered, unless a person is to be asked about one."""
+    """Let the step go on when its last call is answered, unless a person is to be asked about one."""
     questions = step.escalations.filter(state=EscalationState.OPEN)
     if step.state != StepState.WAITING_HUMAN or parking.open_calls(step).exists():
         return
@@ -152,6 +152,9 @@ def _go_on(step: Step) -> None:
         return
     if left := _unasked(step):
         _ask_about(step, left)
+        return
+    if step.waits:  # the agent it asked beside them makes it ready
+        step.move(StepState.WAITING, data={"why": "answered"}, reason="")
         return
     step.move(StepState.READY, data={"why": "answered"}, reason="", available_at=Now())
     transaction.on_commit(dispatch.ring, robust=True)

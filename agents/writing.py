@@ -121,7 +121,10 @@ class Writes:
         self._events.append(Event(task=task, kind=kind, step=step, data=data))
 
     def count_down(self, dependents: Iterable[Step]) -> None:
-        """Tell locked waiting steps that one dependency is done; the last one makes a step ready."""
+        """Tell locked waiting steps that one dependency is done; the last one makes a step ready.
+
+        One that waits for a person as well goes on with what that person decides.
+        """
         for step in dependents:
             step.waits = max(0, step.waits - 1)
             self._counted[step.pk] = step
@@ -150,14 +153,17 @@ class Writes:
         yield from (row for row in self._rows if isinstance(row, Step))
 
     def _make_ready(self) -> None:
-        waiting = [step for step in self._counted.values() if step.waits]
+        waiting: list[Step] = []
+        ready: list[Step] = []
+        for step in self._counted.values():
+            last = not step.waits and step.state == StepState.WAITING
+            (ready if last else waiting).append(step)
         if waiting:
             ids, waits = [step.pk for step in waiting], [step.waits for step in waiting]
             with connection.cursor() as cursor:
                 cursor.execute(_WAITS, [ids, waits])
-        for step in self._counted.values():
-            if not step.waits:
-                self.move_step(step, StepState.READY)
+        for step in ready:
+            self.move_step(step, StepState.READY)
 
     def _move(self) -> Callable[[], None]:
         """Close attempts, move steps and tasks: they are locked, so in whatever order."""

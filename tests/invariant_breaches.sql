@@ -122,6 +122,24 @@ FROM agents_step
 WHERE task_id = :working AND key = 'then');
 -- row SELECT (SELECT id FROM agents_step WHERE task_id = :working AND key = 'then')
 
+-- breaks fan-in
+UPDATE agents_step SET waits = 1 WHERE task_id = :asking AND state = 'waiting_human';
+-- row SELECT id FROM agents_step WHERE task_id = :asking AND state = 'waiting_human'
+
+-- breaks step-asks
+INSERT INTO agents_toolcall (id, attempt_id, response, call_id, server, tool, arguments, fingerprint, state, result, result_fingerprint, error, summary, sandbox, tree)
+SELECT gen_random_uuid(), id, 0, 'x', 's', 't', '{}', 'f', 'waiting', '', '', '', '', '', ''
+FROM agents_attempt
+WHERE step_id = (SELECT id
+FROM agents_step
+WHERE task_id = :working AND state = 'leased');
+UPDATE agents_step
+SET state = 'waiting', lease_until = NULL
+WHERE id = (SELECT id
+FROM agents_step
+WHERE task_id = :working AND state = 'leased');
+-- row SELECT (SELECT attempt.step_id FROM agents_toolcall call JOIN agents_attempt attempt ON attempt.id = call.attempt_id WHERE call.state = 'waiting')
+
 -- breaks tool-call-settled
 INSERT INTO agents_toolcall (id, attempt_id, response, call_id, server, tool, arguments, fingerprint, state, result, result_fingerprint, error, summary, sandbox, tree)
 SELECT gen_random_uuid(), id, 0, 'x', 's', 't', '{}', 'f', 'started', '', '', '', '', '', ''

@@ -9,12 +9,12 @@ from django.db import connection
 SECONDS = 10
 
 
-def until_somebody_waits() -> None:
-    """Return as soon as any connection waits for a lock; fails when none does in time."""
+def until_somebody_waits(count: int = 1) -> None:
+    """Return as soon as so many connections wait for a lock; fails when they do not in time."""
     deadline = time.monotonic() + SECONDS
     with connection.cursor() as cursor:
         waiting = 0
-        while not waiting:
+        while waiting < count:
             assert time.monotonic() < deadline, "nobody waits"
             cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
             waiting = cursor.fetchone()[0]

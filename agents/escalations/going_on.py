@@ -25,7 +25,7 @@ _TOLD = 1_000  # characters of what happened, for who gets the step next
 
 
 def try_again(escalation: Escalation, task: Task, step: Step | None) -> TaskState | None:
-    """Make the step ready again, with more of the limit if that was chosen.
+    """Let the step go on, with more of the limit if that was chosen; an agent it asked comes first.
 
     Returns where the task goes on when that is not where it was.
     """
@@ -36,7 +36,8 @@ def try_again(escalation: Escalation, task: Task, step: Step | None) -> TaskStat
     if escalation.rule == Rule.CONFLICT and step.kind == StepKind.ASSEMBLE:
         reconciling.reconcile(task, step, escalation.evidence)
         return TaskState.WORKING
-    step.move(StepState.READY, available_at=Now(), reason="", **_told(step, escalation))
+    to = StepState.WAITING if step.waits else StepState.READY
+    step.move(to, available_at=Now(), reason="", **_told(step, escalation))
     return None
 
 

@@ -85,7 +85,9 @@ def of_step(step: Step | None, company: Company | None = None) -> tuple[Choice, 
 
 def offered(escalation: Escalation, company: Company | None = None) -> list[str]:
     """Return which of an escalation's options can be chosen as things stand now."""
-    now = of_step(escalation.step, company)
+    step = escalation.step
+    # As long as an agent answers it, nobody else gets the step or ends it: that were in vain.
+    now = () if step is not None and step.waits else of_step(step, company)
     return [one for one in escalation.options if one not in _OF_STEPS or one in now]
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 from django.db.models.functions import Now
 
-from agents import dispatch, omissions, parking, rounds, stopping, storable, takeovers
+from agents import dispatch, fan_in, omissions, parking, rounds, stopping, storable, takeovers
 from agents.escalations import going_on
 from agents.escalations.offering import candidates, offered
 from agents.events import Kind
-from agents.lifecycle import ESCALATION_MOVES, EscalationState, StepState, TaskState
+from agents.lifecycle import ESCALATION_MOVES, EscalationState, TaskState
 from agents.models import Escalation, Step, Task
 from agents.models.tasks import Choice
 from projects import audit, characters, transitions
@@ -225,7 +225,7 @@ def _carry_out(
 
 def _waiting_for(step: Step, steps: list[Step]) -> list[Step]:
     dependents = set(step.dependents.values_list("step_id", flat=True))
-    return [s for s in steps if s.pk in dependents and s.state == StepState.WAITING]
+    return [s for s in steps if s.pk in dependents and fan_in.counts(s)]
 
 
 def leave_needs_human(task: Task, to: str) -> None:

@@ -64,6 +64,11 @@ FROM agents_step step JOIN agents_attempt attempt ON attempt.step_id = step.id
 JOIN agents_toolcall call ON call.attempt_id = attempt.id
 WHERE call.state = 'asked' AND step.state <> 'waiting_human'
 UNION ALL
+SELECT 'agents.step', step.id, 'waits for other steps alone, but a call of it has no answer'
+FROM agents_step step JOIN agents_attempt attempt ON attempt.step_id = step.id
+JOIN agents_toolcall call ON call.attempt_id = attempt.id
+WHERE call.state = 'waiting' AND step.state = 'waiting'
+UNION ALL
 SELECT 'agents.escalation', escalation.id, format('is open, but its step is %%s', step.state)
 FROM agents_escalation escalation JOIN agents_step step ON step.id = escalation.step_id
 WHERE escalation.state = 'open' AND step.state NOT IN ('waiting_human', 'blocked', 'failed')
@@ -110,7 +115,8 @@ CROSS JOIN LATERAL (
       AND NOT EXISTS (SELECT FROM agents_delegation asked
                       WHERE asked.answerer_id = need.id AND asked.state <> 'asked')
 ) needed
-WHERE step.state = 'waiting' AND (step.waits <> needed.open OR step.waits = 0)
+WHERE (step.state IN ('waiting', 'waiting_human') AND step.waits <> needed.open)
+   OR (step.state = 'waiting' AND step.waits = 0)
 ORDER BY step.id
 """
 _TOOL_CALLS = """
@@ -167,7 +173,7 @@ CHECKS = (
     ),
     Check(
         name="fan-in",
-        sentence="A waiting step counts exactly the steps it needs that are not done.",
+        sentence="A step that waits, for a person or not, counts exactly the steps it needs that are not done.",
         find=lambda: sql(_FAN_IN),
     ),
     Check(

@@ -1,4 +1,4 @@
-"""Turns a model's call of `ask_agent` into the end of its attempt; the next one has the answer."""
+"""Turns a model's call of `ask_agent` into a question; its attempt ends, the next one has the answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from agents.runtime import ledger
 from agents.runtime.contract import Asked
 from agents.runtime.database import in_db
 from agents.runtime.files import in_files
-from agents.runtime.halting import Halted
 
 if TYPE_CHECKING:
     from agents.models import ToolCall
@@ -22,7 +21,7 @@ def asks(call: ledger.Asked) -> bool:
 
 
 async def ask(work: Work, row: ToolCall, call: ledger.Asked) -> ledger.Answer:
-    """Return why the question cannot be put; raises Halted with it when it can.
+    """Return the question that the attempt ends with, or why it cannot be put.
 
     The row stays `started` until the other agent has answered. A crash before the question is
     written repeats the call; after it, the row waits and the step is nobody's to repeat.
@@ -32,7 +31,8 @@ async def ask(work: Work, row: ToolCall, call: ledger.Asked) -> ledger.Answer:
         text = ledger.shortened(read)
         return ledger.Answer(text=text, failed=True, summary=text[:300])
     commit, tree = await in_files(_files, work)
-    raise Halted(Asked(call=row.pk, question=read, commit=commit, tree=tree))
+    asks = Asked(call=row.pk, question=read, commit=commit, tree=tree)
+    return ledger.Answer(text="", asks=asks)
 
 
 def _files(work: Work) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from pydantic_ai.messages import (
 
 from agents.runtime.arguments import refuse_repeated_names
 from agents.runtime.checkpoints import Took
-from agents.runtime.contract import Waits
+from agents.runtime.contract import Asked, Waits
 from agents.runtime.halting import Halted
 from agents.runtime.hearing import heard_out
 from agents.runtime.offering import ModelCall
@@ -61,6 +61,7 @@ class _Acted:
     refused: Exception | None = None  # why an answer was not taken
     again: bool = False  # a tool call was refused: the model should see that before it ends
     waits: bool = False  # a call of a tool outside has no answer yet
+    asks: Asked | None = None  # another agent is to be asked
 
 
 @dataclass(kw_only=True, eq=False)
@@ -127,6 +128,8 @@ class Conversation:
         acted = _Acted()
         # One call after the other: an answer that edits and then runs the checks means that order.
         for call in response.tool_calls:
+            if acted.asks is not None and not self._is_outside(call):
+                continue  # after the answer; what waits for a person waits beside it
             if call.tool_name == self.output.definition.name:
                 await self._hand_in(call, acted)
             else:
@@ -135,8 +138,9 @@ class Conversation:
             acted.refused = _silence(response)
             feedback = RetryFeedbackPart(content=_SILENT, retry=RetryInfo(cause="no_output"))
             acted.parts.append(feedback)
-        if acted.waits:  # the next attempt is answered the rest from the ledger
-            raise Halted(Waits())
+        if acted.asks is not None or acted.waits:
+            # The next attempt is answered the rest from the ledger.
+            raise Halted(acted.asks or Waits())
         if acted.again and acted.taken is not None:
             acted.handed_in, acted.taken.content = None, _NOT_YET
         return acted
@@ -177,12 +181,16 @@ class Conversation:
             acted.again = True
             return
         done = await self.guard.called(self.messages, call, dict(arguments), self.toolbox.call)
-        if done.waits:
-            acted.waits = True
+        if done.waits or done.asks is not None:
+            acted.waits, acted.asks = acted.waits or done.waits, done.asks or acted.asks
             return
         acted.again |= done.failed and self.guard.work.known[call.tool_name].outside
         outcome = "failed" if done.failed else "success"
         acted.parts.append(_returned(call, done.text, outcome=outcome))
+
+    def _is_outside(self, call: ToolCallPart) -> bool:
+        known = self.guard.work.known.get(call.tool_name)
+        return known is not None and known.outside and call.tool_name in self._shown
 
     def _no_such(self, call: ToolCallPart) -> str:
         shown = ", ".join(sorted(repr(name) for name in self._shown))

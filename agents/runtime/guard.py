@@ -280,7 +280,9 @@ class StepGuard:
         if asked.tool.outside:
             return ledger.Answer(text="", waits=True)
         if asking.asks(asked):
-            answer = await asking.ask(self.work, row, asked)  # ends the attempt, or says why not
+            answer = await asking.ask(self.work, row, asked)
+            if answer.asks is not None:
+                return answer
         else:
             answer = await self._act(asked, act)
         if asked.tool.writes and not answer.failed and self.work.workspace is not None:

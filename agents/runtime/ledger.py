@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from agents.breakers.calls import Warned
     from agents.grants import Granted
+    from agents.runtime import contract
     from agents.runtime.checkpoints import Progress
     from agents.runtime.contract import Work
     from agents.workspace.scope import Scope
@@ -80,6 +81,7 @@ class Answer:
     sandbox: str = ""
     tree: str = ""
     waits: bool = False  # there is none yet: the call is made outside, when it may be
+    asks: contract.Asked | None = None  # nor here: another agent is to be asked
 
     @property
     def fingerprint(self) -> str:

@@ -43,7 +43,7 @@ STEP_ARROWS = {
     "waiting": "ready cancelled",
     "ready": "leased cancelled",
     "leased": "done blocked failed cancelled waiting_human ready waiting",
-    "waiting_human": "ready done cancelled",
+    "waiting_human": "ready waiting done cancelled",
     "blocked": "ready done cancelled",
     "failed": "ready done cancelled",
     "done": "",
