@@ -15,6 +15,7 @@ TOUR: dict[str, dict[str, object]] = {
     "extra": {"kind": "extra"},
     "block": {"kind": "block"},
     "call": {"kind": "call"},
+    "beside": {"kind": "beside"},
     "undo": {"kind": "undo"},
     "grant": {"kind": "grant"},
     "held": {"kind": "held"},
@@ -23,20 +24,21 @@ TOUR: dict[str, dict[str, object]] = {
 }
 _EVERY = ("report", "change", "again", "ask", "extra", "block")
 _OF_A_TOOL = ("change", "again", "ask", "extra")
+_OF_A_CALL = ("call", "beside")
 
 # The stories that reach a point; any of them may be the one it fires in.
 CASES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(POINTS, _EVERY),
     **dict.fromkeys(("tool.started", "tool.acted", "tool.finished"), _OF_A_TOOL),
     **dict.fromkeys(("effect.sent", "effect.pushed"), ("change", "again")),
-    **dict.fromkeys([point for point in POINTS if point.startswith("call.")], ("call",)),
+    **dict.fromkeys([point for point in POINTS if point.startswith("call.")], _OF_A_CALL),
     **dict.fromkeys([point for point in POINTS if point.startswith("grant.")], ("grant",)),
     **dict.fromkeys(("follow.written", "follow.committed", "effect.stale"), ("held",)),
     **dict.fromkeys(("carry.copied", "carry.committed"), ("held",)),
     "call.undone": ("undo",),
     "steps.added": ("extra",),
-    "question.asked": ("ask",),
-    "question.answered": ("ask",),
+    "question.asked": ("beside", "ask"),
+    "question.answered": ("beside", "ask"),
     "round.opened": ("again",),
     "escalation.raised": ("block",),
     "escalation.resolved": ("block",),

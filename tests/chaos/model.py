@@ -20,8 +20,9 @@ from typing import Any, Self
 import uvloop
 from aiohttp import web
 
-KINDS = ("report", "change", "ask", "extra", "block", "call", "undo", "grant", "held")
-_PAID = {"call": 1, "undo": 1, "grant": 4}  # calls of a tool outside, by kind of story
+KINDS = ("report", "change", "ask", "extra", "block", "call", "beside", "undo", "grant", "held")
+# Calls of a tool outside, by kind of story: one after the other or, beside a question, at once.
+_PAID = {"call": 1, "beside": 2, "undo": 1, "grant": 4}
 _REPORTS = ("report", *_PAID)
 PAY = "pay__pay"
 _STORY = re.compile(rf"\[({'|'.join(KINDS)})\] (\d+)")
@@ -86,8 +87,17 @@ def _said(message: dict[str, Any]) -> list[Any]:
     return [message["role"], message.get("content") or "", calls]
 
 
-def reply_to(body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the tool to call and its arguments."""
+def replies_to(body: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the tools to call, each with its arguments."""
+    name, arguments = _reply_to(body)
+    kind, number = story_of(body)
+    if kind != "beside" or name != PAY:
+        return [(name, arguments)]
+    asks = ("ask_agent", _question(kind, number))
+    return [(name, arguments), asks, (PAY, {"invoice": f"{number}-1", "cents": 900})]
+
+
+def _reply_to(body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     tools = {tool["function"]["name"] for tool in body["tools"]}
     kind, number = story_of(body)
     if "submit_plan" in tools:
@@ -127,9 +137,7 @@ def _work(kind: str, number: str, body: dict[str, Any]) -> tuple[str, dict[str, 
     if kind == "block" and UNBLOCK not in said:
         return "report_result", {"status": "blocked", "summary": "I need a person to let me go on."}
     if kind == "ask" and "ask_agent" not in called:
-        goal = f"Know the format of story {number}"
-        asked = {"agent": "tester", "goal": goal, "question": f"[ask] {number}: is it so?"}
-        return "ask_agent", asked
+        return "ask_agent", _question(kind, number)
     again = "again-" if _AGAIN.search(said) else ""
     if "write_file" not in called:
         path = f"notes/{number}-{again}{part}.txt"
@@ -139,6 +147,11 @@ def _work(kind: str, number: str, body: dict[str, Any]) -> tuple[str, dict[str, 
         more["instructions"] = f"[extra] {number}: part two."
         return "report_result", {**done, "extra_steps": [more]}
     return "report_result", done
+
+
+def _question(kind: str, number: str) -> dict[str, Any]:
+    goal = f"Know the format of story {number}"
+    return {"agent": "tester", "goal": goal, "question": f"[{kind}] {number}: is it so?"}
 
 
 class _Server:
@@ -152,8 +165,7 @@ class _Server:
         self.calls += 1
         _, number = story_of(body)
         self.asked[number][fingerprint(body)] += 1
-        name, arguments = reply_to(body)
-        answer = stream_of(name, json.dumps(arguments), self.calls)
+        answer = stream_of(replies_to(body), self.calls)
         kind = next((kind for kind, left in self.trouble.items() if left > 0), "")
         if not kind:
             return web.Response(body=answer, content_type="text/event-stream")
@@ -180,13 +192,20 @@ class _Server:
         return web.json_response(self.asked)
 
 
-def stream_of(name: str, arguments: str, number: int) -> bytes:
-    """Return one tool call as OpenAI's event stream."""
-    function = {"name": name, "arguments": arguments}
-    call = {"index": 0, "id": f"call_{number}", "type": "function", "function": function}
+def stream_of(replies: list[tuple[str, dict[str, Any]]], number: int) -> bytes:
+    """Return tool calls of one answer as OpenAI's event stream."""
+    calls = [
+        {
+            "index": index,
+            "id": f"call_{number}_{index}",
+            "type": "function",
+            "function": {"name": name, "arguments": json.dumps(arguments)},
+        }
+        for index, (name, arguments) in enumerate(replies)
+    ]
     usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
     chunks: list[dict[str, Any]] = [
-        {"choices": [{"index": 0, "delta": {"role": "assistant", "tool_calls": [call]}}]},
+        {"choices": [{"index": 0, "delta": {"role": "assistant", "tool_calls": calls}}]},
         {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
         {"choices": [], "usage": usage},
     ]

@@ -30,6 +30,7 @@ _KINDS = (
     *["extra"] * 2,
     *["block"] * 2,
     *["call"] * 2,
+    *["beside"] * 2,
     *["undo"] * 2,
     *["grant"] * 2,
     *["held"] * 2,
