@@ -44,6 +44,17 @@ def test_the_offer_ends_with_its_time(client, review, lead):
     assert "data-toast" not in say_of(client.get("/tasks"))
 
 
+def test_the_undo_of_another_takes_no_offer_away(client, project, review, lead, requester):
+    client.force_login(lead)
+    last = fixtures.reviewed_task(project, requester)
+    for each in (review, last):
+        client.post(address_of(each, "/decide"), form_of(each, verdict="approve"))
+    client.post(address_of(review, "/undo"), {"approval": review.approval.pk})
+    review.approval.refresh_from_db()
+    assert review.approval.state == "withdrawn"
+    assert f'action="{address_of(last, "/undo")}"' in say_of(client.get("/tasks"))
+
+
 def test_what_waits_for_another_signature_or_goes_at_once_offers_no_undo(
     client, project, requester, lead, second_lead
 ):

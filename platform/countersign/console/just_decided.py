@@ -15,6 +15,8 @@ from approvals.models import Approval, CallApproval
 from approvals.requirements import Required
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.http import HttpRequest
 
 _KEPT = "just_decided"
@@ -35,9 +37,10 @@ def keep(request: HttpRequest, decided: Approval | CallApproval) -> None:
     }
 
 
-def forget(request: HttpRequest) -> None:
-    """Offer nothing more: it was undone."""
-    request.session.pop(_KEPT, None)
+def forget(request: HttpRequest, undone: UUID) -> None:
+    """Offer this one no more; what was decided since can be undone yet."""
+    if request.session.get(_KEPT, {}).get("of") == str(undone):
+        del request.session[_KEPT]
 
 
 def of(request: HttpRequest) -> dict[str, Any] | None:

@@ -126,7 +126,7 @@ def undo(request: PersonRequest, pk: uuid.UUID) -> HttpResponse:
         again = undoing.undo(found.pk, by=request.user, address=address_of(request))
     except CountersignError as error:
         return call_page.show(request, _found(request, pk), error=error, status=status_of(error))
-    just_decided.forget(request)
+    just_decided.forget(request, pk)
     messages.success(request, _UNDONE if again else _NOT_ASKED_AGAIN)
     return redirect("console:call", again.pk if again else pk)
 

@@ -85,7 +85,7 @@ def undo(request: PersonRequest, number: int, round_number: int) -> HttpResponse
     try:
         undoing.undo(approval, by=request.user, address=address_of(request))
         messages.success(request, "Undone. Nothing was merged; the proposal waits again.")
-        just_decided.forget(request)
+        just_decided.forget(request, approval.pk)
     except CountersignError as error:
         messages.error(request, str(error))
     return redirect("console:review", number, round_number)
