@@ -242,7 +242,7 @@ def _sign(approval: Approval, decision: Decision, *, by: User, guard: dict[str, 
 
 def _typed(approval: Approval, decision: Decision) -> dict[str, Any]:
     approves = decision.verdict == SignatureVerdict.APPROVE
-    return {"typed": True} if approves and Required.sealed(approval.snapshot).typed else {}
+    return {"typed": True} if approves and confirming.is_asked(approval) else {}
 
 
 def _write(

@@ -193,24 +193,27 @@ def of_call(
 ) -> Required:
     """Return what is asked of a call of a tool: whose permission, how many, and until when.
 
-    It has no files to look at and is decided by itself.
+    It has no files to look at and is decided by itself. High risk is what neither only reads nor may
+    be repeated: who alone allows that types its task's label, too.
     """
     called = frozenset({_tool(snapshot["call"])})
     call = _About(risk=risk, kinds=frozenset({EffectKind.MCP_CALL}), tools=called)
     applied = [rule for rule in rules if _asks_of_calls(rule) and _applies(rule, call)]
+    signatures = max([policy.signatures_needed, *_set(applied, "signatures_needed")])
     return Required(
-        signatures=max([policy.signatures_needed, *_set(applied, "signatures_needed")]),
+        signatures=signatures,
         undo_seconds=max([policy.call_undo_seconds, *_set(applied, "undo_seconds")]),
         expires_hours=min([policy.expires_hours, *_set(applied, "expires_hours")]),
         rules=tuple(rule.name for rule in applied),
         named=_everybody_named(applied, snapshot),
         reminders=_reminders(policy),
         at_expiry=policy.call_at_expiry,
+        typed=_typed(policy, risk, signatures),
     )
 
 
 def _typed(policy: Policy, level: str, signatures: int) -> bool:
-    """Tell whether who approves types it: what is high risk, where nobody else is asked to look.
+    """Tell whether who decides for it types it: what is high risk, where nobody else is asked to look.
 
     What cannot be undone is high risk by its score; a report is not, as it stays in Countersign.
     """

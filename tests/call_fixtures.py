@@ -94,7 +94,7 @@ def waiting_call(project: Project, requester: User) -> CallApproval:
 
 def decided(row: CallApproval, by: User, verdict: str = "allow", **facts: Any) -> CallApproval:
     """Decide on a call as somebody who has just looked at it; return it as it is now."""
-    given = {"digest": row.digest, "nonce": row.nonce, **facts}
+    given = {"digest": row.digest, "nonce": row.nonce, "confirmation": row.task.label, **facts}
     decide(row.pk, by=by, verdict=verdict, **given)
     return CallApproval.objects.get(pk=row.pk)
 

@@ -26,7 +26,7 @@ def let_any(project: Project, by: User) -> None:
 def remembered(row: CallApproval, by: User, **asked: Any) -> StandingGrant:
     """Allow a call and remember it: further invoices that begin with I-, whoever asks."""
     given = {"widened": BEGINS, "only_this_agent": False, **asked}
-    seal = {"digest": row.digest, "nonce": row.nonce}
+    seal = {"digest": row.digest, "nonce": row.nonce, "confirmation": row.task.label}
     decide(row.pk, by=by, verdict="allow", remember=Asked(**given), **seal)
     return StandingGrant.objects.with_state().get(origin=row)
 

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from agents import permitting
 from agents.events import Kind
-from approvals import counting, deadlines, signing, standing_in
+from approvals import confirming, counting, deadlines, signing, standing_in
 from approvals.calls import arguments
 from approvals.calls.exceptions import CallMismatch, CallOver, UnknownCall
 from approvals.calls.sealing import covered, facts_of
@@ -79,13 +79,15 @@ def decide(
     note: str = "",
     edited: str = "",
     remember: Asked | None = None,
+    confirmation: str = "",
     address: str | None = None,
     via: str = "session",
 ) -> CallSignature:
     """Allow or refuse one call; with `edited` it is made with these arguments, as JSON text.
 
     With `remember` a standing grant is made as well, or nothing is decided. It is made once as many
-    have allowed it as its sealed policy asks for, all of them the same arguments.
+    have allowed it as its sealed policy asks for, all of them the same arguments. To allow it, however,
+    takes its task's label as `confirmation` where that policy asks for it.
     Locks the step, then the task. Raises UnknownCall (404), NotAllowed (403), CallOver (409),
     CallMismatch (422), InvalidInput (400), and CannotSign (503) in a process that has no key.
     Of several people deciding at once exactly one wins; a lost race changes nothing. Who has allowed
@@ -100,6 +102,8 @@ def decide(
     _require_undecided(approval, by, digest=digest, nonce=nonce, allows=allows)
     terms = _terms(approval, by, verdict, edited, remember)
     decision = _checked(approval, verdict, note, edited, terms, by=by, address=address)
+    if allows:
+        confirming.require_typed(approval, confirmation)
     with permitting.held(approval.call_id) as held:
         return _write(held, approval, decision)
 
@@ -243,6 +247,7 @@ def _write(held: Held, approval: CallApproval, decision: _Decision) -> CallSigna
         edited=bool(approval.edited),
         single_person=approval.single_person,
         settles=settles,
+        **({"typed": True} if decision.allows and confirming.is_asked(approval) else {}),
         **({"on_behalf_of": stood} if stood else {}),
     )
     return signature

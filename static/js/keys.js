@@ -1,5 +1,7 @@
 // Single keys: never in a field, never with a modifier, off when the person says so (WCAG 2.1.4).
-// No key decides: it moves the focus to the button, Enter confirms.
+// No key decides: it moves the focus to the button, or to what is to be typed before; Enter confirms.
+
+import { confirmFirst } from "./confirming.js";
 
 const places = { i: "/inbox", t: "/tasks", m: "/memory", b: "/notifications" };
 const moves = /^([jkJKnp[\]]|Arrow.*)$/;
@@ -60,7 +62,7 @@ export function press(key) {
     (first("[data-first]") ?? first("textarea, input:not([type=hidden])") ?? first("button"))?.focus();
   } else if (node.tagName === "A") {
     node.click();
-  } else {
+  } else if (!node.matches("[data-confirmed]") || !confirmFirst(node.form)) {
     node.focus();
   }
   return true;

@@ -79,6 +79,7 @@ def _at(page: Page, row: CallApproval) -> None:
 
 def test_calls_are_put_off_changed_allowed_and_refused_by_keys_alone(three, server, address):
     one, two, three_ = three
+    label = two.task.label
     with chromium() as browser:
         page = inbox(browser, address)
         found = violations(page, "inbox")
@@ -97,6 +98,9 @@ def test_calls_are_put_off_changed_allowed_and_refused_by_keys_alone(three, serv
         expect(box).to_be_focused()
         box.fill('{"invoice": "A-2", "cents": 5}')
         press(page, "Tab", "Enter")
+        expect(page.get_by_label(f"Type {label} to allow: high risk")).to_be_focused()
+        page.keyboard.type(label)
+        press(page, "Enter")
         expect(page.get_by_text("Allowed once.")).to_be_visible()
         page.goto(f"{address}/calls/{three_.pk}")
         page.get_by_label("Reason, told to the agent").fill("Not this one.")
@@ -134,6 +138,7 @@ def test_no_key_acts_when_single_keys_are_switched_off(three, address, lead):
 
 
 def test_on_a_phone_a_call_is_read_and_allowed(three, server, address):
+    label = three[0].task.label
     with chromium() as browser:
         page = inbox(browser, address)
         page.set_viewport_size({"width": 390, "height": 844})
@@ -144,6 +149,7 @@ def test_on_a_phone_a_call_is_read_and_allowed(three, server, address):
         _at(page, three[0])
         found += violations(page, "call, phone")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.get_by_label(f"Type {label} to allow: high risk").fill(label)
         page.get_by_role("button", name="Allow once").click()
         expect(page.get_by_text("Allowed once.")).to_be_visible()
     assert CallApproval.objects.get(pk=three[0].pk).state == "allowed"

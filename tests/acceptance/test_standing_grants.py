@@ -47,6 +47,7 @@ def _sign_in(page: Page, address: str) -> None:
 
 @pytest.mark.parametrize("scripts", [True, False])
 def test_it_is_shown_agreed_to_used_and_revoked(address, waiting, project, requester, scripts):
+    label = waiting.task.label
     with chromium() as browser:
         page = browser.new_context(java_script_enabled=scripts).new_page()
         _sign_in(page, address)
@@ -64,6 +65,7 @@ def test_it_is_shown_agreed_to_used_and_revoked(address, waiting, project, reque
         assert beside(lambda: CallApproval.objects.get(pk=waiting.pk).state) == "pending"
         if scripts:
             assert violations(page, "remember") == []
+        page.get_by_label(f"Type {label} to allow and remember").fill(label)
         page.get_by_role("button", name="Allow and remember").click()
         expect(page.get_by_role("link", name="remembered as a standing grant")).to_be_visible()
         (used,) = beside(lambda: asks(project, requester, "I-2"))
@@ -78,6 +80,7 @@ def test_it_is_shown_agreed_to_used_and_revoked(address, waiting, project, reque
 
 
 def test_one_key_leads_to_what_would_be_remembered_and_enter_agrees_to_it(address, waiting):
+    label = waiting.task.label
     with chromium() as browser:
         page = browser.new_page()
         _sign_in(page, address)
@@ -98,5 +101,8 @@ def test_one_key_leads_to_what_would_be_remembered_and_enter_agrees_to_it(addres
         assert violations(page, "remember, by its key") == []
         assert beside(lambda: CallApproval.objects.get(pk=waiting.pk).state) == "pending"
         page.get_by_role("button", name="Allow and remember").focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_label(f"Type {label} to allow and remember")).to_be_focused()
+        page.keyboard.type(label)
         page.keyboard.press("Enter")
         expect(page.get_by_role("link", name="remembered as a standing grant")).to_be_visible()

@@ -56,6 +56,11 @@ def _sign_in(page: Page, address: str) -> None:
     expect(page).not_to_have_url(re.compile("sign-in"))
 
 
+def _allow(page: Page, label: str) -> None:
+    page.get_by_label(f"Type {label} to allow: high risk").fill(label)
+    page.get_by_role("button", name="Allow once").click()
+
+
 def _states() -> list[str]:
     return beside(lambda: list(CallApproval.objects.order_by("id").values_list("state", flat=True)))
 
@@ -63,12 +68,13 @@ def _states() -> list[str]:
 def test_it_is_allowed_undone_allowed_again_and_called_once(
     address, waiting, server, project, lead
 ):
+    label = waiting.task.label
     with chromium() as browser:
         page = browser.new_page()
         _sign_in(page, address)
         page.goto(f"{address}/calls/{waiting.pk}")
         expect(page.locator("main")).to_contain_text("It is called 300 s after the last permission")
-        page.get_by_role("button", name="Allow once").click()
+        _allow(page, label)
         expect(
             page.get_by_text("It is called in 300 s; until then you can undo it.")
         ).to_be_visible()
@@ -85,7 +91,7 @@ def test_it_is_allowed_undone_allowed_again_and_called_once(
         ).to_be_visible()
         expect(page.get_by_text("It was allowed before, and that was undone")).to_be_visible()
         assert _states() == ["withdrawn", "pending"]
-        page.get_by_role("button", name="Allow once").click()
+        _allow(page, label)
         expect(page.get_by_text("It is called in 2 s")).to_be_visible()
         until(lambda: beside(lambda: carrying.make_due("effects")) == 1, seconds=20)
         assert _states() == ["withdrawn", "done"]
@@ -99,12 +105,12 @@ def test_it_is_allowed_undone_allowed_again_and_called_once(
 
 @pytest.mark.parametrize("where", ["inbox", "task"])
 def test_it_is_undone_where_it_is_shown_without_scripts(address, waiting, where):
+    label = waiting.task.label
     with chromium() as browser:
         page = browser.new_context(java_script_enabled=False).new_page()
         _sign_in(page, address)
         page.goto(f"{address}/calls/{waiting.pk}")
-        page.get_by_role("button", name="Allow once").click()
-        label = beside(lambda: CallApproval.objects.select_related("task").get().task.label)
+        _allow(page, label)
         page.goto(
             f"{address}/inbox?tab=with-agents" if where == "inbox" else f"{address}/tasks/{label}"
         )

@@ -105,7 +105,7 @@ class People:
     def permit(self, story: Story, call: dict[str, Any]) -> None:
         """Allow a call of a tool as it was sealed; the first of some stories for further ones, too."""
         body: dict[str, Any] = {"verdict": "allow", "digest": call["digest"]}
-        body["nonce"] = call["nonce"]
+        body |= {"nonce": call["nonce"], "confirmation": call["label"]}
         remembers = story.kind == "grant" and not story.remembered
         if remembers:
             begins = {"kind": "prefix", "value": f"{story.number}-"}

@@ -22,7 +22,8 @@ _ROWS = """
 SELECT task.id::text, task.state, task.round, approval.id::text, approval.state, approval.digest, approval.nonce,
        (SELECT json_agg(json_build_object('id', asked.id, 'options', asked.options))
         FROM agents_escalation asked WHERE asked.task_id = task.id AND asked.state = 'open'),
-       (SELECT json_agg(json_build_object('id', call.id, 'digest', call.digest, 'nonce', call.nonce))
+       (SELECT json_agg(json_build_object('id', call.id, 'digest', call.digest, 'nonce', call.nonce,
+                                          'label', 'T-' || task.number))
         FROM approvals_callapproval call WHERE call.task_id = task.id AND call.state = 'pending'),
        (SELECT min(call.id::text)
         FROM approvals_callapproval call WHERE call.task_id = task.id AND call.state = 'allowed'),

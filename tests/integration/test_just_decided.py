@@ -72,7 +72,7 @@ def test_a_call_that_was_allowed_is_offered_as_such(client, project, requester, 
     policies.change(project, by=lead, call_undo_seconds=60)
     (call,) = park(working_step(project, requester), "I-1")
     client.force_login(lead)
-    sealed = {"digest": call.digest, "nonce": call.nonce}
+    sealed = {"digest": call.digest, "nonce": call.nonce, "confirmation": call.task.label}
     client.post(f"/calls/{call.pk}/decide", {**sealed, "verdict": "allow"})
     offer = f'action="/calls/{call.pk}/undo"'
     said = say_of(client.get("/tasks"))

@@ -247,7 +247,7 @@ UNLISTED = {
 DESCRIBED = dict.fromkeys(_ALL, "page") | {"nobody": "401", "token": "403"}
 
 _SEAL = {"digest": "{reviewed_digest}", "nonce": "{reviewed_nonce}"}
-_CALL = {"digest": "{call_digest}", "nonce": "{call_nonce}"}
+_CALL = {"digest": "{call_digest}", "nonce": "{call_nonce}", "confirmation": "{call_label}"}
 _EASY = {"id": "{easy_id}", "digest": "{easy_digest}", "nonce": "{easy_nonce}"}
 FORMS = {
     "console:sign_in": {"username": "lead", "password": "wrong"},

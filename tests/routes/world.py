@@ -120,6 +120,7 @@ def _rows(project: Project, requester: User, lead: User) -> dict[str, Any]:
     names |= {"put_off_call": put_off.pk, "held_call": held_call.pk}
     names["allowed_call"] = _allowed_call(project, requester, lead).pk
     names |= {"call": call.pk, "call_digest": call.digest, "call_nonce": call.nonce}
+    names |= {"call_label": call.task.label}
     standing = standing_fixtures.standing_grant(project, requester, lead, "S-1", widened={})
     names["standing"] = standing.pk
     held = sealing.seal(make_report(project, requester))

@@ -105,6 +105,9 @@ def of_calls(policy: Policy) -> list[str]:
         f"It takes {most} permissions, each of another tech lead."
         if most > 1
         else "It takes 1 permission of a tech lead.",
+        "Where one is enough, who allows what is high risk types the task's label."
+        if policy.typed_confirmation
+        else "What is high risk is allowed without typing anything.",
         f"It can be undone for {seconds} s, and is made then; its agent waits with it."
         if seconds
         else "It is made at once.",

@@ -22,7 +22,7 @@ def _path(row: CallApproval, more: str = "") -> str:
 
 
 def _seal(row: CallApproval) -> dict[str, str]:
-    return {"digest": row.digest, "nonce": row.nonce}
+    return {"digest": row.digest, "nonce": row.nonce, "confirmation": row.task.label}
 
 
 def test_calls_are_listed_by_state_and_read_whole(tool, project, requester, lead):

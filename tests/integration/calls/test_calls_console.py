@@ -26,7 +26,8 @@ def _text(client, url: str, status: int = 200) -> str:
 
 
 def _send(client, row: CallApproval, **facts: str):
-    form = {"digest": row.digest, "nonce": row.nonce, **facts}
+    seal = {"digest": row.digest, "nonce": row.nonce}
+    form = {**seal, "confirmation": row.task.label, **facts}
     return client.post(f"/calls/{row.pk}/decide", form)
 
 

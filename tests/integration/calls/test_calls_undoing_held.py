@@ -122,7 +122,8 @@ def test_who_allows_what_is_held_is_told_when_it_is_called(
     }
     holds.place(by=lead if scope in {"task", "project"} else admin, **aims.get(scope, {}))
     client.force_login(lead)
-    form = {"digest": waiting.digest, "nonce": waiting.nonce, "verdict": "allow"}
+    seal = {"digest": waiting.digest, "nonce": waiting.nonce}
+    form = {**seal, "verdict": "allow", "confirmation": waiting.task.label}
     text = client.post(f"/calls/{waiting.pk}/decide", form, follow=True).text
     words = "the task is resumed" if scope == "task" else "the hold is lifted"
     assert f"Allowed. It is called after {words}; until then you can undo it." in text

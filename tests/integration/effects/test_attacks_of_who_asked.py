@@ -39,6 +39,10 @@ def seen(row) -> dict[str, str]:
     return {"digest": row.digest, "nonce": row.nonce}
 
 
+def typed(row) -> dict[str, str]:
+    return {**seen(row), "confirmation": row.task.label}
+
+
 def signed_in(by: User) -> Client:
     client = Client()
     client.force_login(by)
@@ -64,10 +68,10 @@ WAYS = {
         by, "approvals/bulk", {"items": [{"id": str(change.pk), **seen(change)}]}
     ),
     "call, page": lambda by, _, call: signed_in(by).post(
-        f"/calls/{call.pk}/decide", {"verdict": "allow", **seen(call)}
+        f"/calls/{call.pk}/decide", {"verdict": "allow", **typed(call)}
     ),
     "call, API": lambda by, _, call: as_json(
-        by, f"calls/{call.pk}/decision", {"verdict": "allow", **seen(call)}
+        by, f"calls/{call.pk}/decision", {"verdict": "allow", **typed(call)}
     ),
 }
 

@@ -21,8 +21,9 @@ def waiting(tool, project, requester, lead) -> CallApproval:
 
 
 def _decide(call, row: CallApproval, **facts: object):
-    seal = {"verdict": "allow", "digest": row.digest, "nonce": row.nonce}
-    return call("POST", f"/api/v1/calls/{row.pk}/decision", {**seal, **facts})
+    seal = {"digest": row.digest, "nonce": row.nonce, "confirmation": row.task.label}
+    given = {"verdict": "allow", **seal, **facts}
+    return call("POST", f"/api/v1/calls/{row.pk}/decision", given)
 
 
 def test_a_decision_is_remembered_and_uses_are_told(waiting, project, requester, lead):

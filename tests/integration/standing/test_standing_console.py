@@ -47,7 +47,8 @@ def _agreed(html: str) -> str:
 
 
 def _send(client, row: CallApproval, **facts: str):
-    form = {"digest": row.digest, "nonce": row.nonce, "verdict": "remember", **facts}
+    seal = {"digest": row.digest, "nonce": row.nonce, "confirmation": row.task.label}
+    form = {**seal, "verdict": "remember", **facts}
     return client.post(f"/calls/{row.pk}/decide", form)
 
 

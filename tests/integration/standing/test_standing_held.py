@@ -140,7 +140,8 @@ def test_who_remembers_what_is_held_is_told_when_both_begin(client, waiting, lea
     client.force_login(lead)
     text = client.get(f"/calls/{waiting.pk}").text
     agreed = re.search('name="agreed" value="([0-9a-f]{64})"', text)
-    form = {"digest": waiting.digest, "nonce": waiting.nonce, "verdict": "remember"}
+    seal = {"digest": waiting.digest, "nonce": waiting.nonce}
+    form = {**seal, "verdict": "remember", "confirmation": waiting.task.label}
     url = f"/calls/{waiting.pk}/decide"
     text = client.post(url, {**form, "agreed": agreed[1]}, follow=True).text
     assert "Allowed and remembered. It is called after the hold is lifted, and further" in text

@@ -275,7 +275,8 @@ def test_terms_that_are_too_wide_or_wrong_decide_nothing(tool, project, requeste
 def test_only_what_is_allowed_as_it_was_asked_for_is_remembered(tool, project, requester, lead):
     let_any(project, lead)
     (row,) = park(working_step(project, requester), "I-1")
-    seal = {"digest": row.digest, "nonce": row.nonce, "by": lead, "remember": granting.Asked()}
+    seal = {"digest": row.digest, "nonce": row.nonce, "confirmation": row.task.label}
+    seal |= {"by": lead, "remember": granting.Asked()}
     with pytest.raises(InvalidInput):
         decide(row.pk, verdict="refuse", note="No.", **seal)
     with pytest.raises(InvalidInput):

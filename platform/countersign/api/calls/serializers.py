@@ -10,7 +10,7 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from approvals import counting, deadlines, routing
+from approvals import confirming, counting, deadlines, routing
 from approvals.calls import windows
 from approvals.calls.deciding import waits
 from approvals.calls.sealing import covered
@@ -73,6 +73,14 @@ class CallDecisionInput(Input):
         required=False,
         help_text="Allow it, and make a standing grant: further calls like it go through without asking.",
     )
+    confirmation = Text(
+        max_length=confirming.MOST,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="To allow where the sealed policy says typed_confirmation: the task's label, as "
+        "T-12, typed by the person.",
+    )
 
 
 class TaskOfCallShape(serializers.Serializer[Any]):
@@ -126,6 +134,10 @@ class CallPolicyShape(serializers.Serializer[Any]):
         choices=AtExpiry.choices,
         default=AtExpiry.GO_ON,
         help_text="What follows when nobody decides in time. It is never made.",
+    )
+    typed_confirmation = serializers.BooleanField(
+        default=False,
+        help_text="Who allows it types the task's label: high risk, one permission.",
     )
     rules = serializers.ListField(
         child=serializers.CharField(), default=list, help_text="Those that apply, by name."

@@ -97,7 +97,8 @@ class CallDecision(Endpoint):
         """Allow it once, with other arguments if you send some, or refuse it; in person only.
 
         Where the policy asks for several, the first who allows it may send other arguments, and may
-        still refuse it while it waits for the others.
+        still refuse it while it waits for the others. Where its sealed policy says
+        `typed_confirmation`, who allows it sends the task's label, as they typed it.
         With `remember` a standing grant is made as well, or nothing is decided.
         """
         call, body = _call(self, pk), self.body(CallDecisionInput)

@@ -87,7 +87,8 @@ class PolicyInput(Input):
         help_text="Above low risk, too, who edited a change in its review may be the only signer."
     )
     typed_confirmation = Flag(
-        help_text="Who approves what is high risk types the task's label, where one signature is enough."
+        help_text="Who approves a change, or allows a call, of high risk types the task's label, where "
+        "one signature is enough."
     )
     every_file_from = Chosen(
         choices=ReadWhole.choices,

@@ -145,6 +145,7 @@ def _decide(
         note=text_of(request, "note"),
         edited=_arguments(request) if verdict == _EDIT else "",
         remember=remember,
+        confirmation=request.POST.get("confirmation", ""),
         address=address_of(request),
     )
 
