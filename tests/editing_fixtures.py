@@ -10,9 +10,9 @@ from agents.finishing import settle
 from agents.models import Proposal, Step
 from agents.runtime.contract import Finished
 from approvals import sealing
-from approvals.deciding import decide
 from approvals.editing import edit
 from tests.approval_fixtures import make_change
+from tests.reviewing import decide
 from tests.runtime_fixtures import claim_one
 
 if TYPE_CHECKING:

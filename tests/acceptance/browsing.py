@@ -47,6 +47,23 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def view_files(page: Page) -> None:
+    """Mark each file of a review page as viewed, by its button."""
+    left = page.locator("[data-viewed][aria-pressed=false]")
+    while before := left.count():
+        left.first.click()
+        expect(left).to_have_count(before - 1)
+
+
+def view_by_keys(page: Page) -> None:
+    """Mark each file of a review page as viewed, by `v`, once its scripts hear keys."""
+    listens(page)
+    left = page.locator("[data-viewed][aria-pressed=false]")
+    while before := left.count():
+        page.keyboard.press("v")
+        expect(left).to_have_count(before - 1)
+
+
 class Person:
     """Somebody signed in at a browser of their own; notes what the console complains about."""
 

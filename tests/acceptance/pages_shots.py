@@ -208,12 +208,12 @@ def _priced(project: Any, requester: Any) -> Any:
 
 
 def _rejected(project: Any, requester: Any, lead: Any) -> Any:
-    from approvals import deciding
     from tests import console_fixtures as fixtures
+    from tests.reviewing import decide
 
     made = fixtures.reviewed_task(project, requester)
     approval = made.approval
-    deciding.decide(
+    decide(
         approval.pk,
         by=lead,
         verdict="reject",

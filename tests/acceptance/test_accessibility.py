@@ -8,7 +8,6 @@ import pytest
 
 from agents import holds
 from agents.lifecycle import TaskState
-from approvals import deciding
 from notices import reading
 from tests import console_fixtures as fixtures
 from tests.acceptance import page_fixtures
@@ -16,6 +15,7 @@ from tests.acceptance.axe import violations_of_sizes
 from tests.acceptance.live_house import signed_in
 from tests.delegation_fixtures import asking_task
 from tests.notice_fixtures import read_all
+from tests.reviewing import decide
 
 if TYPE_CHECKING:
     from projects.models import Project, User
@@ -35,7 +35,7 @@ def stages(project: Project, requester: User, lead: User) -> dict[str, Any]:
         made = fixtures.reviewed_task(project, requester)
         one = made.approval
         facts = {"digest": one.digest, "nonce": one.nonce, "note": "Refunds must stay as they are."}
-        deciding.decide(one.pk, by=lead, verdict=verdict, **facts)
+        decide(one.pk, by=lead, verdict=verdict, **facts)
         return made.task
 
     def over(state: str) -> Any:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.urls import reverse
 
-from approvals.deciding import decide
 from approvals.models import CallApproval
 from projects.models import User
 from tests.acceptance import declared_pages, page_fixtures
@@ -16,6 +15,7 @@ from tests.acceptance.axe import violations_of_sizes
 from tests.acceptance.declared_pages import LEAD_ON, PIECES, TEXTS
 from tests.acceptance.live_house import signed_in
 from tests.call_fixtures import decided
+from tests.reviewing import decide
 from tests.routes import table
 from tests.routes.asking import address_of, routes
 

@@ -8,14 +8,14 @@ import pytest
 from playwright.sync_api import expect
 
 from approvals import effects
-from approvals.deciding import decide
 from approvals.models import Approval, Effect
 from tests.acceptance import page_fixtures
 from tests.acceptance.axe import violations
-from tests.acceptance.browsing import listens
+from tests.acceptance.browsing import listens, view_by_keys
 from tests.acceptance.live_house import signed_in
 from tests.approval_fixtures import git, make_repository
 from tests.editing_fixtures import checked_anew, editable
+from tests.reviewing import decide
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,6 +77,7 @@ def test_an_edit_is_checked_approved_by_another_and_merged(
     context = signed_in(house, browser, second_lead, viewport=WIDE)
     page = context.new_page()
     page.goto(address)
+    view_by_keys(page)
     page.keyboard.press("a")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Your name is on the signature line")).to_be_visible()

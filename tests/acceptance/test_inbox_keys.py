@@ -11,11 +11,12 @@ import pytest
 from django.db import connection
 from playwright.sync_api import Error, expect
 
-from approvals import deciding, policies, sealing
+from approvals import policies, sealing
 from tests import console_fixtures as fixtures
 from tests.acceptance.axe import violations
 from tests.acceptance.browsing import LONGEST, chromium, listens
 from tests.approval_fixtures import make_report
+from tests.reviewing import decide
 from tests.web_process import web
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ def test_z_undoes_the_approval_of_the_row_that_has_the_focus(address, project, r
     policies.change(project, by=lead, undo_seconds=300)
     rows = [sealing.seal(make_report(project, requester)) for _ in range(2)]
     for row in rows:
-        deciding.decide(row.pk, by=lead, verdict="approve", digest=row.digest, nonce=row.nonce)
+        decide(row.pk, by=lead, verdict="approve", digest=row.digest, nonce=row.nonce)
     labels = [row.task.label for row in rows]
     with chromium() as browser:
         page = inbox(browser, address)

@@ -7,12 +7,13 @@ from playwright.sync_api import expect
 
 from agents.lifecycle import TaskState
 from agents.models import Task
-from approvals import deciding, sealing
+from approvals import sealing
 from approvals.models import Comment
 from tests import console_fixtures as fixtures
 from tests.acceptance import page_fixtures
 from tests.acceptance.axe import violations
 from tests.acceptance.live_house import signed_in
+from tests.reviewing import decide
 
 browser = page_fixtures.browser
 house = page_fixtures.house
@@ -205,9 +206,7 @@ def in_two_hunks(task, lead):
     changed = {2: "two", 10: "ten", 18: "eighteen"}
     first = round_of(task, [lines_of(range(1, 22), changed)], starts=[1])
     sealed = {"digest": first.approval.digest, "nonce": first.approval.nonce}
-    deciding.decide(
-        first.approval.pk, by=lead, verdict="request_changes", note="Not yet.", **sealed
-    )
+    decide(first.approval.pk, by=lead, verdict="request_changes", note="Not yet.", **sealed)
     task.steps.filter(round=2).delete()
     Task.objects.filter(pk=task.pk).update(round=2, state=TaskState.REVIEW)
     task.refresh_from_db()

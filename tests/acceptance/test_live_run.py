@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.acceptance.axe import violations
-from tests.acceptance.browsing import SLOW, Person, chromium
+from tests.acceptance.browsing import SLOW, Person, chromium, view_files
 from tests.acceptance.live_house import WATCH
 from tests.stack import Stack
 
@@ -83,5 +83,6 @@ def test_a_whole_run_moves_nothing_and_loads_little(stack, browser):
 
 def approve(lead: Person, number: int) -> None:
     page = lead.open(f"/review/T-{number}/r1")
+    view_files(page)
     page.get_by_role("button", name="Approve").click()
     expect(page.get_by_role("button", name="Undo")).to_be_visible()

@@ -11,7 +11,7 @@ from agents.lifecycle import TaskState, ToolCallState
 from agents.models import Agent, Task, Tool, ToolCall
 from agents.runtime.contract import Waits
 from agents.seeding import seed_agents
-from approvals import deciding, policies, sealing
+from approvals import policies, sealing
 from approvals.calls import sealing as call_sealing
 from approvals.models import CallApproval
 from approvals.standing.patterns import Kind, Pattern
@@ -22,6 +22,7 @@ from tests import notice_fixtures, standing_fixtures
 from tests.acceptance import page_fixtures
 from tests.acceptance.live_house import signed_in
 from tests.call_fixtures import make_tool, working_step
+from tests.reviewing import decide
 
 browser = page_fixtures.browser
 house = page_fixtures.house
@@ -111,9 +112,7 @@ def _sent_back(made: fixtures.Made, lead) -> fixtures.Made:
     )
     first = _proposed(fixtures.Made(task=other, steps=fixtures.make_team(other)))
     seal = {"digest": first.approval.digest, "nonce": first.approval.nonce}
-    deciding.decide(
-        first.approval.pk, by=lead, verdict="request_changes", note=long("n", 900), **seal
-    )
+    decide(first.approval.pk, by=lead, verdict="request_changes", note=long("n", 900), **seal)
     Task.objects.filter(pk=other.pk).update(round=2, state=TaskState.REVIEW)
     other.refresh_from_db()
     return _proposed(fixtures.Made(task=other, steps=first.steps))

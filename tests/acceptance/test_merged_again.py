@@ -10,18 +10,17 @@ from playwright.sync_api import expect
 from agents.lifecycle import TaskState
 from agents.models import Hunk, Task
 from approvals import following, policies, sealing
+from approvals.models import Approval
 from tests.acceptance import page_fixtures
 from tests.acceptance.axe import violations
 from tests.acceptance.browsing import listens
 from tests.acceptance.live_house import signed_in
 from tests.acceptance.test_inbox_keys import Answers
-from tests.approval_fixtures import approve, make_change, make_repository, move_main
+from tests.approval_fixtures import approve, make_change, make_repository, move_main, view_all
 from tests.holding_fixtures import fall_stale, merge_again
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from approvals.models import Approval
 
 browser = page_fixtures.browser
 house = page_fixtures.house
@@ -47,6 +46,12 @@ def merged_again(first: Approval, folder: Path) -> Any:
         digest="f" * 64
     )
     return sealing.seal(proposal)
+
+
+def moved_after_a_look(lead: Any, folder: Path) -> None:
+    """Let the reviewer view every file, and main move then."""
+    view_all(Approval.objects.get(state="pending"), lead)
+    move_main(folder / "origin.git", "README.md", "Once more.\n")
 
 
 def test_only_the_changed_hunk_is_asked_anew(house, browser, project, requester, lead, tmp_path):
@@ -79,7 +84,7 @@ def test_only_the_changed_hunk_is_asked_anew(house, browser, project, requester,
     expect(asked.get_by_text("changed since main moved")).to_be_visible()
     hunks.nth(1).get_by_label("Accept").check()
     page.keyboard.press("Escape")
-    house.write(move_main, tmp_path / "origin.git", "README.md", "Once more.\n")
+    house.write(moved_after_a_look, lead, tmp_path)
     approve = page.locator("[data-decide=a]")
     answers = Answers()
     page.route("**/r1/main", answers.hold)

@@ -53,6 +53,8 @@ def submit(person: HttpPerson, request: str = STORY) -> str:
 
 
 def sign(person: HttpPerson, approval: dict[str, Any], verdict: str, note: str = "") -> Any:
+    if verdict == "approve":
+        person.view_all(approval)
     body = {"verdict": verdict, "digest": approval["digest"], "nonce": approval["nonce"]}
     return person.post(f"/api/v1/approvals/{approval['id']}/signatures", body | {"note": note})
 

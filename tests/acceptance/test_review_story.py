@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.acceptance.axe import violations
-from tests.acceptance.browsing import SLOW, Person, chromium, listens
+from tests.acceptance.browsing import SLOW, Person, chromium, listens, view_by_keys, view_files
 from tests.stack import Stack
 
 if TYPE_CHECKING:
@@ -148,12 +148,7 @@ def sign_by_keys(person: Person, number: int, *, says: str) -> None:
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(rf"/review/T-{number}/r2"))
-    listens(page)
-    left = page.locator("[data-viewed][aria-pressed=false]")
-    while left.count():
-        before = left.count()
-        page.keyboard.press("v")
-        expect(left).to_have_count(before - 1)
+    view_by_keys(page)
     page.keyboard.press("a")
     page.keyboard.press("Enter")
     expect(page.locator("#decision-part")).to_contain_text(says)
@@ -168,11 +163,7 @@ def sign_on_a_phone(person: Person, number: int, *, says: str) -> None:
     page.locator("[data-row]").first.click()
     expect(page).to_have_url(re.compile(rf"/review/T-{number}/r2"))
     listens(page)
-    left = page.locator("[data-viewed][aria-pressed=false]")
-    while left.count():
-        before = left.count()
-        left.first.click()
-        expect(left).to_have_count(before - 1)
+    view_files(page)
     page.get_by_role("button", name="Approve").click()
     expect(page.locator("#decision-part")).to_contain_text(says)
     assert both_sizes(page, f"{says}, on a phone") == []

@@ -11,7 +11,7 @@ from approvals import policies
 from approvals.models import Approval
 from tests import console_fixtures as fixtures
 from tests.acceptance.axe import SIZES, violations
-from tests.acceptance.browsing import chromium, listens
+from tests.acceptance.browsing import chromium, listens, view_files
 from tests.acceptance.test_inbox_keys import inbox
 from tests.acceptance.test_inbox_views import beside
 from tests.web_process import web
@@ -27,6 +27,7 @@ def address(tmp_path):
 
 def _approve(page, number: int) -> None:
     page.goto(re.sub(r"/inbox.*", f"/review/T-{number}/r1", page.url))
+    view_files(page)
     page.get_by_role("button", name=re.compile("^Approve")).click()
     expect(page.locator("[data-key=z]")).to_have_count(1)  # the page's own
 

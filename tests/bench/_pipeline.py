@@ -102,11 +102,13 @@ class Installation:
         return self.ear.heard[task, kind]
 
     def approve(self, task: str) -> float:
-        """Sign what waits of a task as the lead; return when that began."""
+        """Sign what waits of a task as the lead, who has looked at it; return when that began."""
         from approvals.deciding import decide
         from approvals.models import Approval
+        from tests.approval_fixtures import view_all
 
         pending = Approval.objects.get(task=task, state="pending")
+        view_all(pending, self.lead)
         began = self.signed[task] = time.perf_counter()
         decide(
             pending.pk,

@@ -9,7 +9,7 @@ import pytest
 from approvals import sealing
 from approvals.models import Approval, Comment, Effect, Signature
 from tests.api_fixtures import by_session, by_token
-from tests.approval_fixtures import make_change, make_report, make_repository, move_main
+from tests.approval_fixtures import make_change, make_report, make_repository, move_main, view_all
 
 URL = "/api/v1/approvals"
 
@@ -21,8 +21,11 @@ def bare(tmp_path, project, settings):
 
 
 @pytest.fixture
-def approval(bare, tmp_path, project, requester) -> Approval:
-    return sealing.seal(make_change(project, requester, tmp_path))
+def approval(bare, tmp_path, project, requester, lead) -> Approval:
+    """Return a change whose files the lead has looked at."""
+    made = sealing.seal(make_change(project, requester, tmp_path))
+    view_all(made, lead)
+    return made
 
 
 def decision(approval, verdict="approve", **more):

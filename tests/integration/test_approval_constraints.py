@@ -7,11 +7,11 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
 from approvals import policies, sealing
-from approvals.deciding import decide
 from approvals.models import Approval, Effect, Signature
 from projects.exceptions import TransitionRefused
 from projects.models import AuditEntry, Membership
 from tests.approval_fixtures import make_report
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 

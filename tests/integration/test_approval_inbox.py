@@ -10,11 +10,11 @@ import pytest
 from agents import escalations
 from agents.models import Escalation, Task
 from approvals import policies, sealing
-from approvals.deciding import decide
 from approvals.selectors import FIRST, count_needs_you, decided, needs_you, with_agents
 from projects.across import Mine
 from projects.models import Membership
 from tests.approval_fixtures import end_time, make_report, make_task, past_triggers
+from tests.reviewing import decide
 
 if TYPE_CHECKING:
     from approvals.models import Approval

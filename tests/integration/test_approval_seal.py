@@ -8,13 +8,14 @@ from django.db.models.functions import Now
 from agents.events import Kind
 from agents.models import Hunk, Step
 from approvals import canonical, expiring, sealing, snapshots
-from approvals.deciding import HunkDecision, decide
+from approvals.deciding import HunkDecision
 from approvals.models import Approval
 from approvals.snapshots import same_repository
 from memory.models import Memory, MemoryUse
 from projects.exceptions import TransitionRefused
 from tests import console_fixtures as fixtures
 from tests.approval_fixtures import end_time, make_change, make_report, make_repository
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,6 @@ from agents import holds
 from agents.events import Kind
 from agents.models import Hold
 from approvals import policies, routing, selectors, snoozing
-from approvals.deciding import decide
 from approvals.exceptions import DecisionConflict
 from approvals.models import Approval, Assignment
 from projects.exceptions import InvalidInput, NotAllowed
@@ -23,6 +22,7 @@ from projects.models import AuditEntry, Membership, Project, Role, User
 from tests import console_fixtures as fixtures
 from tests.api_fixtures import by_session
 from tests.approval_fixtures import past_triggers
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 

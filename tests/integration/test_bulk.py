@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from approvals import bulk, pacing, policies, sealing, viewing
 from approvals.bulk import Seen
-from approvals.deciding import decide
 from approvals.exceptions import BulkRefused, UnknownApproval
 from approvals.models import Approval, Effect, Signature
 from approvals.policies import Rule
@@ -29,6 +28,7 @@ from tests.approval_fixtures import (
     move_main,
     past_triggers,
 )
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/approvals/bulk"

@@ -9,9 +9,9 @@ import pytest
 from agents.lifecycle import TaskState
 from agents.models import Step, Task
 from approvals import handwork, sealing
-from approvals.deciding import decide
 from tests.approval_fixtures import edits, make_change, make_repository
 from tests.editing_fixtures import checked_anew, editable, put
+from tests.reviewing import decide
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("second_lead")]
 CODE = "billing/invoice.py"

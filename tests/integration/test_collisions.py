@@ -8,11 +8,11 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from approvals import collisions, comparing, sealing
-from approvals.deciding import decide
 from approvals.models import Approval, Collision
 from approvals.selectors import needs_you
 from projects.models import Project
 from tests.approval_fixtures import edits, make_change, make_report, make_repository
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 

@@ -11,7 +11,6 @@ from django.db import IntegrityError, transaction
 from agents.lifecycle import StepKind, StepState
 from agents.models import Agent, AgentVersion, Step, Task
 from approvals import sealing
-from approvals.deciding import decide
 from approvals.decisions import MAX_COMMENTS, LineComment
 from approvals.exceptions import NoSuchLine
 from approvals.models import Approval, Comment, Signature
@@ -19,6 +18,7 @@ from projects.exceptions import InvalidInput
 from tests import console_fixtures as fixtures
 from tests.api_fixtures import by_session
 from tests.approval_fixtures import make_agent, make_change, make_repository, make_step
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 

@@ -10,12 +10,12 @@ import pytest
 
 from agents.lifecycle import StepState
 from agents.models import Hunk, Step
-from approvals import deciding
 from approvals.decisions import HunkDecision, LineComment
 from approvals.models import Comment
 from tests import console_fixtures as fixtures
 from tests import console_texts as texts
 from tests.approval_fixtures import past_triggers
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +38,7 @@ def send_back(made, by, *said: tuple[str, int, str], hunks=()) -> None:
     ]
     sealed = {"digest": made.approval.digest, "nonce": made.approval.nonce}
     facts = {"by": by, "verdict": "request_changes", "comments": comments, "hunks": hunks}
-    deciding.decide(made.approval.pk, **sealed, **facts)
+    decide(made.approval.pk, **sealed, **facts)
 
 
 def answered(made, agent: str, *answers: dict) -> None:

@@ -11,10 +11,11 @@ from agents.lifecycle import StepState, TaskState
 from agents.models import Proposal, Step, Task
 from agents.workspace.files import Workspace
 from agents.workspace.git import Store
-from approvals import deciding, sealing
+from approvals import sealing
 from approvals.decisions import HunkDecision, LineComment
 from tests.approval_fixtures import GREEN, add_rows, edits, make_change, make_repository, move_main
 from tests.integration.test_comments_over_rounds import comments_in
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +37,7 @@ def rounds(client, project, requester, lead, tmp_path):
         elif not facts:
             facts["hunks"] = [HunkDecision(id=hunk, verdict="refuse", note="Mind this.")]
         facts |= {"digest": sealed.digest, "nonce": sealed.nonce, "by": lead}
-        deciding.decide(sealed.pk, verdict="request_changes", **facts)
+        decide(sealed.pk, verdict="request_changes", **facts)
         if say:
             answered(sealed.task, {"coder": say})
         if main:
@@ -177,7 +178,7 @@ def test_what_was_asked_of_the_whole_stands_as_those_who_were_asked_say(
     make_repository(tmp_path, project)
     sealed = sealing.seal(make_change(project, requester, tmp_path))
     facts = {"digest": sealed.digest, "nonce": sealed.nonce, "by": lead}
-    deciding.decide(sealed.pk, verdict="request_changes", note="Mind this.", **facts)
+    decide(sealed.pk, verdict="request_changes", note="Mind this.", **facts)
     answered(sealed.task, answers)
     again(project, sealed.task, tmp_path, edits(line_3="3"))
     client.force_login(lead)
@@ -199,7 +200,7 @@ def test_a_word_with_a_signature_asks_for_nothing(client, project, requester, le
     make_repository(tmp_path, project)
     sealed = sealing.seal(make_change(project, requester, tmp_path))
     facts = {"digest": sealed.digest, "nonce": sealed.nonce, "by": lead}
-    deciding.decide(sealed.pk, verdict="approve", note="Well done.", **facts)
+    decide(sealed.pk, verdict="approve", note="Well done.", **facts)
     client.force_login(lead)
     page = client.get(f"/review/{sealed.task.label}/r1").content.decode()
     assert "open" not in comments_in(page)["Well done."]

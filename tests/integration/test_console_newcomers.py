@@ -12,13 +12,13 @@ from agents.events import Kind
 from agents.lifecycle import EscalationState
 from agents.models import Attempt, Escalation, Event
 from approvals import policies, sealing
-from approvals.deciding import decide
 from approvals.models import Approval
 from approvals.policies import Rule
 from approvals.undoing import undo
 from memory.models import Memory
 from tests import console_fixtures as fixtures
 from tests.approval_fixtures import make_report
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from approvals import effects, policies, sealing, stopping, undoing
-from approvals.deciding import decide
 from approvals.lifecycle import EffectState
 from approvals.models import Approval, Effect
 from tests.approval_fixtures import make_change, make_report, make_repository
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 

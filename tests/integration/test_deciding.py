@@ -18,13 +18,13 @@ from approvals.deciding import (
     NotAllowed,
     StaleApproval,
     UnknownApproval,
-    decide,
 )
 from approvals.models import Approval, Effect, Signature
 from memory.models import Memory
 from projects.exceptions import InvalidInput, TransitionRefused
 from projects.models import AuditEntry, Membership
 from tests.approval_fixtures import end_time, make_change, make_report, make_repository
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 

@@ -20,11 +20,11 @@ from agents.lifecycle import TaskState
 from agents.models import Hunk
 from approvals import policies, sealing
 from approvals.aside import LOOK_SECONDS
-from approvals.deciding import decide
 from approvals.executor import Executor
 from approvals.models import Approval, Effect
 from projects.models import Membership, Project
 from tests.approval_fixtures import end_time, git, make_change, make_report, make_repository
+from tests.reviewing import decide
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from agents.events import Kind
 from agents.lifecycle import StepKind, StepState, TaskState
 from agents.models import Proposal, Task
 from approvals import expiring, following, sealing
-from approvals.deciding import StaleApproval, decide
+from approvals.deciding import StaleApproval
 from approvals.models import Approval
 from projects.models import AuditEntry
 from tests.approval_fixtures import (
@@ -27,6 +27,7 @@ from tests.approval_fixtures import (
     move_main,
     past_triggers,
 )
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 

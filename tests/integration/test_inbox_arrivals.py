@@ -11,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 
 from agents import escalations
 from approvals import sealing
-from approvals.deciding import decide
 from tests import console_fixtures as fixtures
 from tests.approval_fixtures import end_time, make_report
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 from approvals import policies
 from approvals.models import Signature
 from tests import console_fixtures as fixtures
+from tests.approval_fixtures import view_all
 from tests.call_fixtures import make_tool, park, working_step
 from tests.integration.test_console_review import address_of, form_of, say_of
 
@@ -16,7 +17,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def review(project, requester, lead):
-    return fixtures.reviewed_task(project, requester)
+    made = fixtures.reviewed_task(project, requester)
+    view_all(made.approval, lead)
+    return made
 
 
 def test_every_page_offers_the_undo_of_what_was_approved_last(client, review, lead, requester):
@@ -62,6 +65,7 @@ def test_what_waits_for_another_signature_or_goes_at_once_offers_no_undo(
     for asked in ({"signatures_needed": 2}, {"signatures_needed": 1, "undo_seconds": 0}):
         policies.change(project, by=lead, **asked)
         made = fixtures.reviewed_task(project, requester)
+        view_all(made.approval, lead)
         client.post(address_of(made, "/decide"), form_of(made, verdict="approve"))
         assert Signature.objects.filter(approval=made.approval).exists()
         assert "data-toast" not in say_of(client.get("/tasks"))

@@ -8,10 +8,11 @@ import pytest
 
 from agents.lifecycle import TaskState
 from agents.models import FileChange, Task
-from approvals import deciding, sealing
+from approvals import sealing
 from approvals.decisions import HunkDecision
 from tests import approval_fixtures as fixtures
 from tests.integration.test_known_hunks import AUTH, without
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 WORDS = "it in round 1; it has not changed."
@@ -40,7 +41,7 @@ def rounds(bare, project, requester, lead, tmp_path):
         ]
         seal = {"digest": sealed.digest, "nonce": sealed.nonce}
         asked = {"verdict": "request_changes", "note": "Not yet.", "hunks": said}
-        deciding.decide(sealed.pk, by=lead, **asked, **seal)
+        decide(sealed.pk, by=lead, **asked, **seal)
         first.task.steps.filter(round=2).delete()
         Task.objects.filter(pk=first.task_id).update(round=2, state=TaskState.REVIEW)
         first.task.refresh_from_db()

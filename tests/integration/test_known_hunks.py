@@ -8,8 +8,9 @@ import pytest
 
 from agents.lifecycle import TaskState
 from agents.models import Task
-from approvals import deciding, sealing
+from approvals import sealing
 from tests import approval_fixtures as fixtures
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 
@@ -53,7 +54,7 @@ def rounds(bare, project, requester, lead, second_lead, tmp_path):
         """Return round 2, after the lead sent round 1 back and main did what is `between`."""
         first = fixtures.make_change(project, requester, tmp_path, texts=before)
         sealed = sealing.seal(first)
-        deciding.decide(
+        decide(
             sealed.pk,
             by=lead,
             verdict="request_changes",

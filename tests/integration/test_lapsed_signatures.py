@@ -25,7 +25,7 @@ from approvals import (
     sealing,
     selectors,
 )
-from approvals.deciding import AlreadyDecided, NotAllowed, decide
+from approvals.deciding import AlreadyDecided, NotAllowed
 from approvals.models import Approval, Effect
 from countersign.console import eventwords
 from projects.models import AuditEntry, Membership, Role, User
@@ -39,6 +39,7 @@ from tests.approval_fixtures import (
     past_triggers,
 )
 from tests.holding_fixtures import merge_again, signed
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 CHECKS = [check for check in invariants.CHECKS if check.name in {"effect-signed", "decided-once"}]

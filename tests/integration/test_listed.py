@@ -9,12 +9,12 @@ import pytest
 from django.db.models import F
 
 from approvals import filters, sealing, selectors, undoing
-from approvals.deciding import decide
 from approvals.models import Approval, Listed
 from projects.across import Mine
 from projects.keyset import Place
 from tests import console_fixtures as fixtures
 from tests.approval_fixtures import make_report, past_triggers
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 ORDERS = selectors.SORTS

@@ -12,9 +12,9 @@ from django.utils import timezone
 from agents.lifecycle import TaskState
 from agents.models import FileChange, Hunk, Task
 from approvals import following, routing, sealing, selectors, snoozing
-from approvals.deciding import decide
 from approvals.models import Assignment, Snooze
 from tests.approval_fixtures import make_change, make_repository, move_main
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,6 @@ import pytest
 from django.utils import timezone
 
 from approvals import policies, reminding
-from approvals.deciding import decide
 from approvals.models import Reminder
 from countersign.connections import email_settings
 from notices import choosing, delivering, messages, reading, words
@@ -20,6 +19,7 @@ from projects.exceptions import InvalidInput
 from projects.models import Membership, User
 from tests.notice_fixtures import deliver_due, happens, read_all, sealed, time_comes, told
 from tests.receivers import a_mail_server
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

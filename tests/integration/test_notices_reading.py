@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from agents.models import Event
 from approvals import routing
-from approvals.deciding import decide
 from approvals.undoing import undo
 from countersign.sink import publishing
 from notices import messages, reading, telling, words
@@ -22,6 +21,7 @@ from projects.models import Membership, Project, Role, User
 from tests.call_fixtures import decided as call_decided
 from tests.call_fixtures import make_tool, waiting_call
 from tests.notice_fixtures import at_once, happens, read_all, sealed, told
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from approvals import expiring, policies, reproposing
-from approvals.deciding import decide
 from notices import reading
 from notices.models import Notification
 from tests.approval_fixtures import end_time
 from tests.call_fixtures import decided, make_tool, waiting_call
 from tests.notice_fixtures import happens, read_all, sealed, told
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

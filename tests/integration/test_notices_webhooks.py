@@ -112,7 +112,7 @@ def test_a_machine_is_told_of_each_event_and_a_chat_once_of_one_act(
 ):
     machine = make_webhook(project, receiver.url)
     chat = make_webhook(project, receiver.url, style=WebhookStyle.CHAT, secret="")
-    from approvals.deciding import decide
+    from tests.reviewing import decide
 
     approval = sealed(project, requester)
     facts = {"by": lead, "verdict": "reject", "digest": approval.digest, "nonce": approval.nonce}

@@ -11,13 +11,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from approvals import absences, policies, routing, sealing, selectors
-from approvals.deciding import decide
 from approvals.models import Absence
 from projects.exceptions import InvalidInput
 from projects.models import AuditEntry, Membership, Project, Role, User
 from tests import console_fixtures as fixtures
 from tests.api_fixtures import by_session
 from tests.approval_fixtures import make_report
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)

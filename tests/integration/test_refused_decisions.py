@@ -8,9 +8,10 @@ from html import unescape
 import pytest
 
 from agents.models import Hunk
-from approvals import deciding, sealing
+from approvals import sealing
 from approvals.lifecycle import ApprovalState
-from tests.approval_fixtures import make_change, make_repository, move_main
+from tests.approval_fixtures import make_change, make_repository, move_main, view_all
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +43,7 @@ def kept(page: str) -> str:
 
 def test_main_that_moved_is_told_with_what_was_typed(client, lead, approval, bare):
     hunk = Hunk.objects.filter(file__proposal=approval.proposal).order_by("pk").first()
+    view_all(approval, lead)
     move_main(bare, hunk.file.path, "Somebody else was faster.\n")
     client.force_login(lead)
     line = {
@@ -73,7 +75,7 @@ def test_who_was_slower_reads_their_own_words_beside_the_decision(
     client, lead, second_lead, approval
 ):
     sealed = {"digest": approval.digest, "nonce": approval.nonce}
-    deciding.decide(approval.pk, by=second_lead, verdict="reject", note="Unsafe.", **sealed)
+    decide(approval.pk, by=second_lead, verdict="reject", note="Unsafe.", **sealed)
     client.force_login(lead)
     answer = asked(client, approval, form_of(approval, verdict="approve", note="I agree.\r\nAll."))
     page = answer.content.decode()

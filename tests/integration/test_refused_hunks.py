@@ -8,11 +8,12 @@ import pytest
 
 from agents.models import Step
 from approvals import sealing
-from approvals.deciding import HunkDecision, decide
+from approvals.deciding import HunkDecision
 from approvals.decisions import LineComment
 from approvals.models import Approval, Comment, Signature
 from projects.exceptions import InvalidInput
 from tests.approval_fixtures import make_change, make_repository
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,6 @@ from agents.events import Kind
 from agents.models import Hold
 from approvals import expiring, policies, reminding, sealing, selectors
 from approvals.canonical import digest_of
-from approvals.deciding import decide
 from approvals.exceptions import ApprovalExpired
 from approvals.models import Approval, Reminder
 from approvals.requirements import Reminders, Required
@@ -23,6 +22,7 @@ from projects.models import AuditEntry, Membership
 from tests import console_fixtures as fixtures
 from tests.api_fixtures import by_session
 from tests.approval_fixtures import end_time, make_report, past_triggers
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 

@@ -9,11 +9,11 @@ import pytest
 from django.db.models import F
 
 from approvals import policies, sealing, selectors, signed
-from approvals.deciding import decide
 from approvals.models import CallApproval
 from projects.models import Membership, Project, Role
 from tests.approval_fixtures import make_report, past_triggers
 from tests.call_fixtures import decided, make_tool, waiting_call
+from tests.reviewing import decide
 
 if TYPE_CHECKING:
     from approvals.models import Approval

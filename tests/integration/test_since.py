@@ -10,10 +10,11 @@ import pytest
 
 from agents.lifecycle import TaskState
 from agents.models import FileChange, Hunk, Task
-from approvals import deciding, sealing
+from approvals import sealing
 from approvals.decisions import LineComment
 from tests import console_fixtures as fixtures
 from tests.approval_fixtures import past_triggers
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +29,7 @@ def first(project, requester, lead, second_lead):
 def send_back(made, by, **facts) -> None:
     sealed = {"digest": made.approval.digest, "nonce": made.approval.nonce}
     facts = {"note": "Not yet.", **sealed, **facts}
-    deciding.decide(made.approval.pk, by=by, verdict="request_changes", **facts)
+    decide(made.approval.pk, by=by, verdict="request_changes", **facts)
     made.task.steps.filter(round=2).delete()
 
 

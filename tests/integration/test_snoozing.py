@@ -14,7 +14,6 @@ from django.utils import timezone
 
 from agents.models import Hold
 from approvals import deadlines, policies, sealing, selectors, snoozing
-from approvals.deciding import decide
 from approvals.exceptions import DecisionConflict
 from approvals.models import Approval, Snooze
 from projects.exceptions import InvalidInput, NotAllowed
@@ -22,6 +21,7 @@ from projects.models import AuditEntry
 from tests import console_fixtures as fixtures
 from tests.api_fixtures import by_session, by_token
 from tests.approval_fixtures import end_time, make_report, past_triggers
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 

@@ -10,10 +10,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from agents.lifecycle import TaskState
-from approvals import deciding, sealing, surroundings, viewing
+from approvals import sealing, surroundings, viewing
 from approvals.decisions import LineComment
 from tests import console_fixtures as fixtures
 from tests.approval_fixtures import make_change, make_repository, move_main
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 
@@ -94,9 +95,7 @@ def test_a_comment_on_a_folded_line_opens_it(client, made, lead, second_lead):
     hunk = made.approval.snapshot["files"][1]["hunks"][0]["id"]
     sealed = {"digest": made.approval.digest, "nonce": made.approval.nonce}
     comment = LineComment(hunk=hunk, side="old", line=1, note="Why four?")
-    deciding.decide(
-        made.approval.pk, by=lead, verdict="request_changes", comments=[comment], **sealed
-    )
+    decide(made.approval.pk, by=lead, verdict="request_changes", comments=[comment], **sealed)
     client.force_login(lead)
     page = page_of(client, made, spaces="fold")
     assert [is_open for _, is_open in folds_of(page)] == ["", "open"]

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from agents.events import Kind
 from agents.lifecycle import StepKind, StepState, TaskState
 from approvals import expiring, freshness, sealing
-from approvals.deciding import ApprovalExpired, StaleApproval, decide
+from approvals.deciding import ApprovalExpired, StaleApproval
 from approvals.exceptions import UnknownApproval
 from approvals.models import Approval, Effect, Signature
 from approvals.reproposing import propose_again, request_again
@@ -18,6 +18,7 @@ from approvals.selectors import count_needs_you, needs_you
 from projects.exceptions import NotAllowed, TransitionRefused
 from projects.models import AuditEntry, Membership, User
 from tests.approval_fixtures import end_time, make_change, make_report, make_repository, move_main
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 

@@ -10,12 +10,12 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from approvals import absences, effects, policies, presence, routing, sealing, signing
-from approvals.deciding import decide
 from approvals.exceptions import AlreadyDecided
 from approvals.models import Absence, Approval, Delegation, Effect, Signature
 from projects.exceptions import NotAllowed
 from projects.models import AuditEntry, Membership, Project, Role, User
 from tests.approval_fixtures import approve, make_report, past_triggers
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)

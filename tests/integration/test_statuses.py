@@ -8,7 +8,7 @@ from approvals import policies
 from approvals.models import Approval, Signature
 from tests import console_fixtures
 from tests.api_fixtures import by_session
-from tests.approval_fixtures import make_repository
+from tests.approval_fixtures import make_repository, view_all
 from tests.editing_fixtures import DOCS, TEXT, editable
 
 pytestmark = pytest.mark.django_db
@@ -73,6 +73,8 @@ def test_the_first_of_two_signers_is_not_told_that_it_is_carried_out(
 ):
     policies.change(project, by=lead, signatures_needed=2)
     review = console_fixtures.reviewed_task(project, requester)
+    for person in (lead, second_lead):
+        view_all(review.approval, person)
     at = f"/review/{review.task.label}/r1"
     body = {**sealed(review.approval), "verdict": "approve"}
     client.force_login(lead)

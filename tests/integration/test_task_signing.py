@@ -9,10 +9,11 @@ from agents import holds
 from agents.lifecycle import EscalationState
 from agents.models import Escalation
 from agents.models.tasks import Choice
-from approvals import deciding, effects, policies, sealing
+from approvals import effects, policies, sealing
 from approvals.models import Approval, Effect
 from projects.models import Membership, Role, User
 from tests.approval_fixtures import make_report, past_triggers
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 ASKED = "Waits for your signature"
@@ -39,7 +40,7 @@ def shown(client, approval):
 def approve(approval, *people) -> None:
     for person in people:
         seen = {"digest": approval.digest, "nonce": approval.nonce}
-        deciding.decide(approval.pk, by=person, verdict="approve", **seen)
+        decide(approval.pk, by=person, verdict="approve", **seen)
 
 
 def took_over(task, person) -> None:

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from agents.lifecycle import TaskState
 from approvals import effects, policies, sealing
-from approvals.deciding import AlreadyDecided, decide
+from approvals.deciding import AlreadyDecided
 from approvals.exceptions import UndoRefused, UnknownApproval
 from approvals.models import Approval, Effect
 from approvals.stopping import stop_task
@@ -21,6 +21,7 @@ from approvals.undoing import may_undo, undo
 from projects.exceptions import InvalidInput, NotAllowed, TransitionRefused
 from projects.models import AuditEntry, Membership
 from tests.approval_fixtures import make_report
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 

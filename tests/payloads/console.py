@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from agents.lifecycle import StepState
 from agents.models import Hunk, Step
-from approvals import absences, deciding, policies
+from approvals import absences, policies
 from approvals.decisions import HunkDecision, LineComment
 from approvals.models import SavedView
 from approvals.policies import Rule
@@ -21,6 +21,7 @@ from projects.models import Project, User
 from tests import console_fixtures as fixtures
 from tests import delegation_fixtures
 from tests.payloads.linked import link
+from tests.reviewing import decide
 from tests.routes.asking import address_of, routes
 from tests.routes.table import CONSOLE, rows
 from tests.routes.world import World, make_world
@@ -102,7 +103,7 @@ def _second_round(project: Project, requester: User, lead: User) -> fixtures.Mad
     refused = [HunkDecision(id=hunks[_DOCS], verdict="refuse", note="Say it plainly.")]
     facts: dict[str, Any] = {"verdict": "request_changes", "comments": said, "hunks": refused}
     seal = {"digest": made.approval.digest, "nonce": made.approval.nonce}
-    deciding.decide(made.approval.pk, by=lead, **seal, **facts)
+    decide(made.approval.pk, by=lead, **seal, **facts)
     answer = {"number": 1, "verdict": "disagree", "text": "It is covered."}
     result = {"version": 1, "status": "done", "summary": "Done.", "answers": [answer]}
     again = Step.objects.filter(task=made.task, round=2, agent__slug="coder")

@@ -11,12 +11,12 @@ from django.utils import timezone
 from agents.lifecycle import TaskState
 from agents.models import Task
 from approvals import sealing
-from approvals.deciding import decide
 from approvals.models import Approval, CallApproval, Collision, Edit
 from projects.ids import uuid7
 from tests import call_fixtures
 from tests import console_fixtures as fixtures
 from tests.approval_fixtures import past_triggers
+from tests.reviewing import decide
 
 if TYPE_CHECKING:
     from projects.models import Project, User

@@ -14,7 +14,6 @@ from agents import holds
 from agents.lifecycle import StepState, TaskState
 from agents.models import Escalation, Step, Task
 from approvals import expiring, routing, saving, sealing, snoozing
-from approvals.deciding import decide
 from approvals.models import Effect
 from memory import lessons
 from notices.models import Notice, Notification
@@ -22,6 +21,7 @@ from projects import tokens
 from projects.models import ApiToken, Membership, Project, Role, User
 from tests import call_fixtures, console_fixtures, standing_fixtures
 from tests.approval_fixtures import GREEN, end_time, make_report, past_triggers
+from tests.reviewing import decide
 
 if TYPE_CHECKING:
     from approvals.models import Approval, CallApproval

@@ -50,7 +50,7 @@ LEAST = 24  # attacks of the issue
 
 @dataclass(kw_only=True)
 class Scene:
-    """A signed change, another one that waits, and everybody who might be used."""
+    """A signed change, another that waits, and everybody who might be used; all looked at its files."""
 
     project: Project
     requester: User
@@ -67,6 +67,8 @@ class Scene:
 @pytest.fixture
 def scene(project, requester, lead, second_lead, bare, tmp_path) -> Scene:
     approval = sealing.seal(make_change(project, requester, tmp_path))
+    for person in (requester, lead, second_lead):
+        view_all(approval, person)
     return Scene(
         project=project,
         requester=requester,

@@ -41,6 +41,7 @@ from tests.approval_fixtures import (
     move_main,
 )
 from tests.holding_fixtures import effect_of, fall_stale, merge_again, propose_again, signed
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 
@@ -209,7 +210,7 @@ def asked(project: Project, approval: Approval) -> list[User]:
 
 def decided(approval: Approval, by: object) -> None:
     seen = {"digest": approval.digest, "nonce": approval.nonce}
-    deciding.decide(approval.pk, by=by, verdict="approve", **seen)
+    decide(approval.pk, by=by, verdict="approve", **seen)
 
 
 def test_whose_right_came_back_before_main_moved_has_signed_what_is_carried(

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from approvals import deciding, editing, effects, sealing
+from approvals import editing, effects, sealing
 from tests.approval_fixtures import approve, first_parents, make_change, past_triggers
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 
@@ -19,7 +20,7 @@ def approval(project, requester, lead, second_lead, bare, tmp_path):
 
 def decided(approval, lead, verdict):
     seen = {"digest": approval.digest, "nonce": approval.nonce, "note": "Not so."}
-    deciding.decide(approval.pk, by=lead, verdict=verdict, **seen)
+    decide(approval.pk, by=lead, verdict=verdict, **seen)
 
 
 def edited(approval, lead):

@@ -10,12 +10,12 @@ from django.utils import timezone
 from agents import escalations
 from agents.models import Escalation
 from approvals import effects, policies, sealing, signing
-from approvals.deciding import decide
 from approvals.exceptions import CannotSign
 from approvals.models import Signature
 from projects import signing_keys
 from projects.models import Membership, User
 from tests.approval_fixtures import approve, first_parents, git, make_change, past_triggers
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 ANOTHER = "another key, of somebody else's console"
@@ -45,7 +45,7 @@ def test_a_decision_is_marked_with_the_key_of_the_console(approval, lead, settin
         ("mark", "not base64!"),
         ("note", "I never said so."),
         ("single_person", True),
-        ("every_file_viewed", True),
+        ("every_file_viewed", False),
     ],
 )
 def test_a_row_that_was_changed_carries_no_mark_and_nothing_is_done(approved, bare, change, value):
@@ -68,7 +68,7 @@ def test_a_mark_covers_all_a_signature_says(approval, lead):
         "address": "192.0.2.1",
         "at": timezone.now() - timedelta(days=1),
         "key": "0123456789abcdef",
-        "every_file_viewed": True,
+        "every_file_viewed": False,
         "on_behalf_of": [{"delegation": "", "person": "", "name": "Ravi"}],
         "carried_from_id": approval.pk,
     }

@@ -15,11 +15,11 @@ from agents.models import Attempt, Hold, Step, Task
 from agents.runtime.contract import Interrupted, TryAgain
 from agents.runtime.preparing import _deadline, _facts_together
 from approvals import deadlines, effects, expiring, policies, sealing, undoing
-from approvals.deciding import decide
 from approvals.exceptions import ApprovalExpired
 from approvals.models import Approval, Effect
 from tests import runtime_fixtures
 from tests.approval_fixtures import approve, end_time, make_report, past_triggers
+from tests.reviewing import decide
 from tests.runtime_fixtures import claim_one, plan_step, planned
 
 agents = runtime_fixtures.agents

@@ -8,6 +8,7 @@ from agents import holds
 from agents.lifecycle import TaskState
 from agents.models import Hold
 from tests import console_fixtures as fixtures
+from tests.approval_fixtures import view_all
 
 pytestmark = pytest.mark.django_db
 SAID = "what is approved is carried out when the task is resumed"
@@ -101,6 +102,7 @@ def test_decision_on_a_paused_task_says_what_it_waits_for(
     client, page_of, project, requester, lead, verdict, said, rail
 ):
     made = fixtures.reviewed_task(project, requester)
+    view_all(made.approval, lead)
     holds.place(by=requester, task=made.task)
     client.force_login(lead)
     form = {
