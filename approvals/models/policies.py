@@ -116,7 +116,7 @@ class Policy(models.Model):
         "every file is viewed of",
         max_length=6,
         choices=ReadWhole,
-        default=ReadWhole.HIGH,
+        default=ReadWhole.MEDIUM,
         db_default=ReadWhole.RULES,  # of versions from before, too
         help_text="Each who approves has marked every file as viewed. Sealed, as the above.",
     )

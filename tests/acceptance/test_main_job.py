@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.acceptance.browsing import SLOW, Person, chromium
+from tests.acceptance.browsing import SLOW, Person, chromium, view_files
 from tests.stack import Stack
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def review_round_1(lead: Person, number: int) -> None:
 
 
 def review_round_2(lead: Person, number: int) -> None:
-    """See what changed since, and approve."""
+    """See what changed since, mark every file as viewed, and approve."""
     page = lead.open(f"/tasks/T-{number}")
     expect(page.locator("#task-head")).to_contain_text("Waits for your signature", timeout=SLOW)
     page = lead.open(f"/review/T-{number}/r2")
@@ -113,6 +113,10 @@ def review_round_2(lead: Person, number: int) -> None:
     expect(page.get_by_text(REFUSAL).first).to_be_visible()
     expect(page.get_by_text(re.compile(r"^(\d+) of \1 proven by us$"))).to_be_visible()
     lead.picture("review-round-2")
+    expect(page.locator("#approve")).to_have_accessible_description(
+        re.compile(r"View \d more files to approve\.")
+    )
+    view_files(page)
     page.get_by_role("button", name="Approve").click()
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
     lead.picture("review-approved")

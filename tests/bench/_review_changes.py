@@ -135,10 +135,8 @@ def _project(
     Membership.objects.create(project=project, user=requester, role=Role.REQUESTER)
     Membership.objects.create(project=project, user=lead, role=Role.LEAD)
     # Nobody merges here while others decide: what is approved waits for its undo window.
-    read_whole = policies.Rule(
-        name="High risk is read whole", risks=[Risk.HIGH], every_file_viewed=True
-    )
-    policies.change(project, by=lead, rules=[read_whole], undo_seconds=300)
+    # What is medium or high risk is read whole, as the policy of a new project asks.
+    policies.change(project, by=lead, undo_seconds=300)
     return project
 
 

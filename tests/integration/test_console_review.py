@@ -10,18 +10,22 @@ from django.utils import timezone
 from agents.lifecycle import TaskState
 from agents.limits import Limits
 from agents.models import Hunk
-from approvals import deciding, policies, undoing
+from approvals import policies, undoing
 from approvals.models import Approval, Comment, Effect, Signature
-from approvals.policies import Rule
 from tests import console_fixtures as fixtures
 from tests import console_texts as texts
+from tests.approval_fixtures import view_all
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def review(project, requester, lead):
-    return fixtures.reviewed_task(project, requester)
+    """Return a task in review whose files the lead has looked at."""
+    made = fixtures.reviewed_task(project, requester)
+    view_all(made.approval, lead)
+    return made
 
 
 def address_of(made, act: str = "") -> str:
@@ -92,9 +96,8 @@ def test_the_requester_reads_everything_and_finds_no_way_to_sign(client, review,
 
 
 def test_a_grey_button_says_why_beside_it_without_scripts(client, project, requester, lead):
-    policies.change(project, by=lead, rules=[Rule(name="All", every_file_viewed=True)])
     limits = {**Limits().as_json(), "rounds": 1}
-    made = fixtures.reviewed_task(project, requester, limits=limits)
+    made = fixtures.reviewed_task(project, requester, limits=limits)  # of medium risk
     client.force_login(lead)
     page = say_of(client.get(address_of(made)))
     row = re.search(r'<div class="decide-row">(.*?)</div>', page, re.S)[1]  # fixed on a phone
@@ -128,7 +131,7 @@ def test_who_is_asked_again_after_an_undo_is_told_who_had_signed_and_what_it_ask
     review = fixtures.reviewed_task(project, requester)
     seal = {"digest": review.approval.digest, "nonce": review.approval.nonce}
     for person in (lead, second_lead):
-        deciding.decide(review.approval.pk, by=person, verdict="approve", **seal)
+        decide(review.approval.pk, by=person, verdict="approve", **seal)
     policies.change(project, by=lead, signatures_needed=1)
     undoing.undo(review.approval, by=second_lead)
     client.force_login(lead)
@@ -138,7 +141,7 @@ def test_who_is_asked_again_after_an_undo_is_told_who_had_signed_and_what_it_ask
     assert "It asks for 1 signature now; before, for 2 signatures." in page
     again = Approval.objects.get(state="pending")
     seal = {"digest": again.digest, "nonce": again.nonce}
-    deciding.decide(again.pk, by=lead, verdict="approve", **seal)
+    decide(again.pk, by=lead, verdict="approve", **seal)
     assert "had signed" not in say_of(client.get(address_of(review)))
 
 
@@ -234,7 +237,7 @@ def test_an_old_digest_changes_nothing(client, review, lead):
 
 
 def test_a_second_decision_is_told_who_was_faster(client, review, lead, second_lead):
-    deciding.decide(
+    decide(
         review.approval.pk,
         by=second_lead,
         verdict="reject",

@@ -9,7 +9,6 @@ from django.db import IntegrityError, connection, transaction
 
 from agents.lifecycle import TaskState
 from approvals import effects, invariants, policies, sealing, selectors
-from approvals.deciding import decide
 from approvals.lifecycle import ApprovalState
 from approvals.models import Approval, Effect, PolicyRule
 from approvals.policies import Rule
@@ -22,6 +21,7 @@ from tests.approval_fixtures import (
     make_repository,
     past_triggers,
 )
+from tests.reviewing import decide
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +57,7 @@ def test_the_strictest_of_all_that_applies_is_sealed(project, requester, lead, b
     policies.change(
         project,
         by=lead,
+        every_file_from="rules",
         rules=[
             Rule(name="Invoices", paths=["billing/**"], undo_seconds=120, expires_hours=24),
             Rule(name="Any merge", kinds=["git.merge"], signatures_needed=2, undo_seconds=60),

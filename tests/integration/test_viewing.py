@@ -1,4 +1,4 @@
-"""Files a reviewer has looked at: kept per person, file and blob, and asked for where a rule says so."""
+"""Files a reviewer has looked at: kept per person, file and blob, and asked for where the policy says so."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ CODE, DOCS = "billing/invoice.py", "docs/rounding.md"
 @pytest.fixture
 def approval(project, requester, lead, tmp_path):
     make_repository(tmp_path, project)
-    policies.change(project, by=lead, rules=[Rule(name="All of it", every_file_viewed=True)])
+    """Return a change of medium risk whose files a rule, and nothing else, asks to view."""
+    rule = Rule(name="All of it", every_file_viewed=True)
+    policies.change(project, by=lead, rules=[rule], every_file_from="rules")
     return sealing.seal(make_change(project, requester, tmp_path))
 
 
@@ -69,9 +71,9 @@ def test_nobody_approves_before_every_file_was_viewed(approval, lead, second_lea
 @pytest.mark.parametrize(
     ("terms", "asked"),
     [
-        ({}, {"high"}),  # of a project from now on
+        ({}, {"medium", "high"}),  # of a project from now on
         ({"every_file_from": "rules"}, set()),  # of a version from before
-        ({"every_file_from": "medium"}, {"medium", "high"}),
+        ({"every_file_from": "high"}, {"high"}),
         ({"every_file_from": "low"}, {"low", "medium", "high"}),
     ],
 )
@@ -96,7 +98,7 @@ def test_the_policy_asks_it_from_a_risk_on(project, requester, lead, tmp_path, t
 
 
 def test_a_version_from_before_goes_on_as_it_was(project, lead):
-    assert policies.read_active(project).every_file_from == "high"
+    assert policies.read_active(project).every_file_from == "medium"
     policies.active_policy(project)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE approvals_policy SET every_file_from = DEFAULT")
