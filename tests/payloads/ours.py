@@ -117,7 +117,8 @@ WORDS = frozenset(
             "way.label",
             "way",
             "words",
-            "target",  # literal, where the template is included
+            "target",  # literal, where the template is included; so is the next
+            "field",
             "word",
         ),
     }
