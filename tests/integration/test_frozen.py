@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -23,7 +24,8 @@ _LOCK = "SELECT 1 FROM agents_task FOR UPDATE"
 def other():
     """A connection of another process, which this one cannot close."""
     facts = {**connection.get_connection_params(), "application_name": frozen.NAME}
-    with psycopg.connect(**facts) as other:
+    # Closed without its end being sent: who was disconnected has nobody to send it to.
+    with closing(psycopg.connect(**facts)) as other:
         yield other
 
 
