@@ -123,7 +123,7 @@ def test_what_is_low_risk_is_approved_at_once(house, browser, project, requester
     context = signed_in(house, browser, lead, viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.goto(f"/review/{task.label}/r1")
-    expect(page.locator("[data-connection=live]").first).to_be_attached()
+    listens(page)
     expect(page.locator("[data-refused]")).to_be_hidden()
     page.keyboard.press("a")
     page.keyboard.press("Enter")

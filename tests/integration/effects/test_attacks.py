@@ -1,8 +1,7 @@
-"""Replay, substitution and time of check: what somebody with the database, the git store or a browser
-tries, and gets nothing by. Each attack has its name and its line; none is accepted or carried out.
+"""What somebody with the database, the git store or a browser tries, and gets nothing by.
 
-Attacks on calls of tools stand in test_effects_calling.py, races in test_deciding_race.py, and what
-a database login may not even write in test_logins.py.
+Each attack has its name and its line; none is accepted or carried out. Those on calls of tools stand in
+test_effects_calling.py, races in test_deciding_race.py, what no login may write in test_logins.py.
 """
 
 from __future__ import annotations
